@@ -1,0 +1,1 @@
+"""stasis-offload: the Stasis application that owns a call and lets Open vSwitch carry its media."""

@@ -1,0 +1,179 @@
+"""Every reason why a call's media is not in the switch is in this file: its name, its sentence, its test.
+
+The rule: the switch may carry a call only while both endpoints could not tell it from Asterisk's own native
+bridge (bridges/bridge_native_rtp.c). Any doubt is a reason to relay.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from stasis_offload.media import Glue, Leg, LegReport, Rtcp, Sighting
+
+UP = "Up"
+NATIVE_RTP = "native_rtp"
+PARTIES = 2
+
+
+class Kind(StrEnum):
+    """The name of a reason; what the log, `stasis-offload calls`, HTTP and OFFLOAD_REASON all say."""
+
+    NOT_CONNECTED = "not-connected"
+    UNREPORTED = "unreported"
+    NOT_UP = "not-up"
+    PARTIES = "not-two-parties"
+    NOT_NATIVE = "not-native"
+    NOT_RTP = "not-rtp"
+    GLUE_FORBIDS = "glue-forbids"
+    DIRECT_MEDIA = "direct-media"
+    ENCRYPTED = "encrypted"
+    VIDEO = "video"
+    RTCP_MUX = "rtcp-mux"
+    AUDIO_HOOK = "audio-hook"
+    HOLD = "hold"
+    CODEC = "codec-mismatch"
+    PTIME = "ptime-mismatch"
+    AUDIO_PT = "audio-payload-type-mismatch"
+    EVENT_PT = "event-payload-type-mismatch"
+    NULL_ADDRESS = "null-address"
+    ADDRESS_FAMILY = "address-family"
+    HAIRPIN = "hairpin"
+    NO_MEDIA = "no-media"
+    FOREIGN_MEDIA = "foreign-media"
+    FOREIGN_SSRC = "foreign-ssrc"
+    FOREIGN_SOURCE = "foreign-source"
+    MEDIA_IDLE = "media-idle"
+    NOT_COUNTING = "not-counting"
+    CALL_CHANGED = "call-changed"
+    MODULE_AWAY = "module-away"
+    SWITCH_AWAY = "switch-away"
+    SWITCH_REFUSED = "switch-refused"
+    OPERATOR = "operator"
+    DRAIN = "drain"
+    ENDED = "ended"
+
+
+SENTENCES: dict[Kind, str] = {
+    Kind.NOT_CONNECTED: "The call is not answered yet.",
+    Kind.UNREPORTED: "The Asterisk module does not list this leg in the call's bridge.",
+    Kind.NOT_UP: "The leg's channel is not Up.",
+    Kind.PARTIES: "The bridge does not have exactly two channels.",
+    Kind.NOT_NATIVE: "Asterisk itself does not bridge the call natively (native_rtp with a local RTP bridge).",
+    Kind.NOT_RTP: "The leg's channel technology carries no RTP that Asterisk could bridge natively.",
+    Kind.GLUE_FORBIDS: "The channel driver forbids native bridging: no audio stream, T.38, or encryption.",
+    Kind.DIRECT_MEDIA: "The leg uses direct media, so its RTP does not pass this host.",
+    Kind.ENCRYPTED: "The leg's media is encrypted (SRTP or DTLS): only Asterisk has the keys.",
+    Kind.VIDEO: "The leg has video.",
+    Kind.RTCP_MUX: "The leg's RTCP shares the RTP port.",
+    Kind.AUDIO_HOOK: "A recording, a snoop, a mute or talk detection needs the leg's audio in Asterisk.",
+    Kind.HOLD: "The leg is on hold.",
+    Kind.CODEC: "The legs use different codecs, so Asterisk has to transcode.",
+    Kind.PTIME: "The legs negotiated different packet times.",
+    Kind.AUDIO_PT: "The legs use different payload types for the codec, and a switch cannot rewrite them.",
+    Kind.EVENT_PT: "The legs use different payload types for telephone-event.",
+    Kind.NULL_ADDRESS: "An address of the leg is null, loopback or not yet known.",
+    Kind.ADDRESS_FAMILY: "One leg is IPv4 and the other IPv6.",
+    Kind.HAIRPIN: "The leg's far end is an address of the call's own on this host.",
+    Kind.NO_MEDIA: "No RTP has been heard from the leg yet.",
+    Kind.FOREIGN_MEDIA: "What arrives from the leg is not RTP of an agreed payload type.",
+    Kind.FOREIGN_SSRC: "The SSRC on the wire is not the one that Asterisk receives.",
+    Kind.FOREIGN_SOURCE: "The addresses on the wire are not the ones that Asterisk uses.",
+    Kind.MEDIA_IDLE: "The leg fell silent while the switch carried it.",
+    Kind.NOT_COUNTING: "The leg's flow counted no packet after the take-over.",
+    Kind.CALL_CHANGED: "Asterisk changed the bridge or the session, so what was learned may no longer hold.",
+    Kind.MODULE_AWAY: "The Asterisk module could not be asked (see `stasis-offload check`).",
+    Kind.SWITCH_AWAY: "There is no connection to the switch (see `stasis-offload check`).",
+    Kind.SWITCH_REFUSED: "The switch refused the flows.",
+    Kind.OPERATOR: "An operator asked for it (`stasis-offload relay`); `stasis-offload offload` ends it.",
+    Kind.DRAIN: "The application is shutting down.",
+    Kind.ENDED: "The call is over.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why a call is relayed, and on whose account where it is one leg's."""
+
+    kind: Kind
+    leg: Leg | None = None
+
+    @property
+    def sentence(self) -> str:
+        """What to tell the operator."""
+        return SENTENCES[self.kind]
+
+    def __str__(self) -> str:
+        return f"{self.kind}:{self.leg}" if self.leg else str(self.kind)
+
+
+def _is_null(leg: LegReport) -> bool:
+    return any(address is None or not address.is_concrete for address in (leg.local, leg.remote))
+
+
+_ONE_LEG: tuple[tuple[Kind, Callable[[LegReport], bool]], ...] = (
+    (Kind.NOT_UP, lambda leg: leg.state != UP),
+    (Kind.PARTIES, lambda leg: leg.bridge_channels != PARTIES),
+    (Kind.NOT_RTP, lambda leg: leg.glue is Glue.NONE),
+    (Kind.ENCRYPTED, lambda leg: leg.srtp or leg.dtls),
+    (Kind.GLUE_FORBIDS, lambda leg: leg.glue is Glue.FORBID),
+    (Kind.DIRECT_MEDIA, lambda leg: leg.glue is Glue.REMOTE),
+    (Kind.VIDEO, lambda leg: leg.video_glue is not Glue.NONE),
+    (Kind.RTCP_MUX, lambda leg: leg.rtcp is Rtcp.MUX),
+    (Kind.HOLD, lambda leg: leg.hold),
+    (Kind.AUDIO_HOOK, lambda leg: leg.audio_hook),
+    (Kind.NULL_ADDRESS, _is_null),
+)
+
+_BOTH_LEGS: tuple[tuple[Kind, Callable[[LegReport, LegReport], bool]], ...] = (
+    (Kind.ADDRESS_FAMILY, lambda a, b: _family(a) != _family(b)),
+    (Kind.CODEC, lambda a, b: a.format_rx != b.format_tx or b.format_rx != a.format_tx),
+    (Kind.PTIME, lambda a, b: a.ptime != b.ptime),
+    (Kind.AUDIO_PT, lambda a, b: None in (a.audio_pt_rx, b.audio_pt_rx)),
+    (Kind.AUDIO_PT, lambda a, b: a.audio_pt_rx != b.audio_pt_tx or b.audio_pt_rx != a.audio_pt_tx),
+    (Kind.EVENT_PT, lambda a, b: a.event_pt_rx != b.event_pt_tx or b.event_pt_rx != a.event_pt_tx),
+    (Kind.NOT_NATIVE, lambda a, _: a.bridge_technology != NATIVE_RTP),
+    (Kind.NOT_NATIVE, lambda a, b: not (a.local_bridge and b.local_bridge)),
+)
+
+
+def _family(leg: LegReport) -> int | None:
+    return leg.remote.host.version if leg.remote else None
+
+
+def why_not(caller: LegReport | None, callee: LegReport | None) -> Reason | None:
+    """Say why Asterisk must relay this call, from what Asterisk reports; None when the switch may learn it.
+
+    A leg that is missing from the report is None. The first reason found is the answer: reasons that explain
+    others come first (encryption before the glue that forbids because of it; a codec mismatch before the
+    bridge that is not native because of it).
+    """
+    if caller is None or callee is None:
+        return Reason(Kind.UNREPORTED, Leg.CALLER if caller is None else Leg.CALLEE)
+    for kind, holds in _ONE_LEG:
+        for leg, report in ((Leg.CALLER, caller), (Leg.CALLEE, callee)):
+            if holds(report):
+                return Reason(kind, None if kind is Kind.PARTIES else leg)
+    for leg, near, far in ((Leg.CALLER, caller, callee), (Leg.CALLEE, callee, caller)):
+        if near.remote in (near.local, far.local):
+            return Reason(Kind.HAIRPIN, leg)
+    return next((Reason(kind) for kind, holds in _BOTH_LEGS if holds(caller, callee)), None)
+
+
+def why_not_sighting(leg: Leg, report: LegReport, sighting: Sighting) -> Reason | None:
+    """Say why a packet on the wire is not the media that Asterisk says this leg sends; None when it is."""
+    if (sighting.source, sighting.destination) != (report.remote, report.local):
+        return Reason(Kind.FOREIGN_SOURCE, leg)
+    if sighting.payload_type not in (report.audio_pt_rx, report.event_pt_rx):
+        return Reason(Kind.FOREIGN_MEDIA, leg)
+    if report.ssrc_rx is not None and sighting.ssrc != report.ssrc_rx:
+        return Reason(Kind.FOREIGN_SSRC, leg)
+    return None
+
+
+def has_heard(report: LegReport) -> bool:
+    """Whether Asterisk itself has received this leg's RTP, so that its strictrtp knows the source.
+
+    Without that, packets after a return to Asterisk could be dropped as coming from a stranger
+    (res/res_rtp_asterisk.c, strict RTP learning).
+    """
+    return report.ssrc_rx is not None and report.packets_rx > 0

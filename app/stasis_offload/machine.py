@@ -1,0 +1,79 @@
+"""Runs a pure step function: one event at a time, its commands in order, its deadline kept."""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Generic, Protocol, TypeVar
+
+
+class Timed(Protocol):
+    """A state of a pure machine: when it wants to be woken (loop time, s), and whether it has ended."""
+
+    @property
+    def deadline(self) -> float | None:
+        """When the expiry event is due; None is never."""
+        ...
+
+    @property
+    def over(self) -> bool:
+        """Whether the machine has done its work."""
+        ...
+
+
+S = TypeVar("S", bound=Timed)
+E = TypeVar("E")
+C = TypeVar("C")
+
+
+class Machine(Generic[S, E, C]):
+    """One running machine.
+
+    `step` decides; `execute` carries out the commands of one step in their order and returns the events that
+    answer them, which are taken before anything that arrived meanwhile. `execute` must turn the errors it
+    expects into events; any other exception ends `run`.
+    """
+
+    def __init__(
+        self,
+        state: S,
+        *,
+        step: Callable[[S, E, float], tuple[S, tuple[C, ...]]],
+        execute: Callable[[tuple[C, ...]], Awaitable[Iterable[E]]],
+        expired: E,
+    ) -> None:
+        self.state = state
+        self._step = step
+        self._execute = execute
+        self._expired = expired
+        self._inbox: asyncio.Queue[E] = asyncio.Queue()
+        self._ended = asyncio.Event()
+
+    def post(self, event: E) -> None:
+        """Hand in an event; it is taken in turn."""
+        self._inbox.put_nowait(event)
+
+    async def run(self) -> None:
+        """Take events until the machine is over."""
+        try:
+            while not self.state.over:
+                await self._handle(await self._next())
+        finally:
+            self._ended.set()
+
+    async def ended(self) -> None:
+        """Wait until `run` is done, by whatever way."""
+        await self._ended.wait()
+
+    async def _next(self) -> E:
+        try:
+            async with asyncio.timeout_at(self.state.deadline):
+                return await self._inbox.get()
+        except TimeoutError:
+            return self._expired
+
+    async def _handle(self, event: E) -> None:
+        events = deque([event])
+        while events:
+            self.state, commands = self._step(self.state, events.popleft(), asyncio.get_running_loop().time())
+            if commands:
+                events.extend(await self._execute(commands))

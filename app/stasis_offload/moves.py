@@ -1,0 +1,105 @@
+"""What can happen to a call's media, and what can be done about it: the words of the machine in placement.py."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from stasis_offload.eligibility import Kind
+from stasis_offload.flows import Count, Flow, Role
+from stasis_offload.media import Leg, LegReport, Sighting
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """The operator's settings, all in seconds (config.py, section [media])."""
+
+    verify_within: float = 1.0
+    recheck: float = 15.0
+    idle_timeout: int = 10
+
+
+class State(StrEnum):
+    """What carries the call's RTP: Asterisk, Asterisk with a copy to us, or the switch."""
+
+    RELAYED = "relayed"
+    LEARNING = "learning"
+    OFFLOADED = "offloaded"
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """The switch showed us a packet of a leg; `sighting` None is a packet that is not RTP at all."""
+
+    leg: Leg
+    sighting: Sighting | None
+
+
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """Asterisk's module answered: a report of each leg it lists in the call's bridge."""
+
+    caller: LegReport | None
+    callee: LegReport | None
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """The counters of the call's flows, as the switch has them now."""
+
+    counts: Mapping[Role, Count]
+
+
+@dataclass(frozen=True, slots=True)
+class CountedLast:
+    """The counters just before the flows went; None when the switch could not say."""
+
+    counts: Mapping[Role, Count] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Idle:
+    """The switch removed a leg's flow: no packet for the idle timeout."""
+
+    leg: Leg
+
+
+@dataclass(frozen=True, slots=True)
+class Withheld:
+    """Somebody with the right to say so wants the call relayed until Released."""
+
+    kind: Kind
+
+
+class Signal(StrEnum):
+    """Events that carry nothing but their name."""
+
+    CONNECTED = "both legs are up in the bridge"
+    DISTURBED = "Asterisk changed something about the bridge or a session"
+    RELEASED = "nobody wants the call relayed any more"
+    SWITCH_UP = "the switch can be used"
+    SWITCH_DOWN = "the switch is out of reach"
+    REFUSED = "the switch refused our flows"
+    UNASKED = "the module could not be asked"
+    EXPIRED = "the deadline passed"
+    ENDED = "the call is ending"
+
+
+Event = Seen | Reported | Counted | CountedLast | Idle | Withheld | Signal
+
+
+class Request(StrEnum):
+    """Commands that carry nothing but their name; each is answered by an event."""
+
+    ASK = "ask the module"
+    COUNT = "read the counters"
+    COUNT_LAST = "read the counters before the flows go"
+
+
+@dataclass(frozen=True, slots=True)
+class SetFlows:
+    """Make the switch hold exactly these flows for the call."""
+
+    flows: tuple[Flow, ...]
+
+
+Command = Request | SetFlows

@@ -1,0 +1,260 @@
+"""The media machine: what it commands after each event, and what no sequence of events can make it do."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from reports import CALLEE, CALLER, sighting
+
+from stasis_offload.eligibility import Kind, Reason
+from stasis_offload.flows import Count, Flow, Role
+from stasis_offload.media import Address, Leg
+from stasis_offload.moves import (
+    Command,
+    Counted,
+    CountedLast,
+    Event,
+    Idle,
+    Reported,
+    Request,
+    Seen,
+    SetFlows,
+    Signal,
+    State,
+    Timing,
+    Withheld,
+)
+from stasis_offload.placement import FRESH, Placement, step
+
+TIMING = Timing(verify_within=1.0, recheck=15.0, idle_timeout=10)
+ELIGIBLE = Reported(CALLER, CALLEE)
+BOTH_COUNT = {Role.FORWARD_CALLER: Count(5, 1070), Role.FORWARD_CALLEE: Count(4, 856)}
+
+
+def after(*events: Event, start: Placement | None = None, now: float = 0.0) -> Placement:
+    placement = start or Placement(call="c", timing=TIMING, switch_up=True)
+    for event in events:
+        placement, _ = step(placement, event, now)
+    return placement
+
+
+def seen(leg: Leg) -> Seen:
+    return Seen(leg, sighting(leg))
+
+
+LEARNING = after(Signal.CONNECTED, ELIGIBLE)
+HEARD = after(seen(Leg.CALLER), seen(Leg.CALLEE), start=LEARNING)
+OFFLOADED = after(ELIGIBLE, start=HEARD)
+VERIFIED = after(Counted(BOTH_COUNT), start=OFFLOADED)
+
+
+def roles(commands: Iterable[Command]) -> list[list[Role]]:
+    return [[Role(flow.cookie & 0xFF) for flow in c.flows] for c in commands if isinstance(c, SetFlows)]
+
+
+def test_nothing_is_asked_before_both_legs_are_connected() -> None:
+    for event in (Signal.DISTURBED, Signal.SWITCH_UP, Signal.RELEASED, ELIGIBLE):
+        placement, commands = step(Placement(call="c", timing=TIMING, switch_up=True), event, 0.0)
+        assert commands == ()
+        assert placement.reason == Reason(Kind.NOT_CONNECTED)
+
+
+def test_a_connected_call_is_asked_about_learned_and_offloaded() -> None:
+    start = Placement(call="c", timing=TIMING, switch_up=True)
+    asked, commands = step(start, Signal.CONNECTED, 0.0)
+    assert commands == (Request.ASK,)
+    learning, commands = step(asked, ELIGIBLE, 0.0)
+    assert roles(commands) == [[Role.LEARN_CALLER, Role.LEARN_CALLEE]]
+    one, commands = step(learning, seen(Leg.CALLER), 0.0)
+    assert roles(commands) == [[Role.LEARN_CALLEE]]
+    both, commands = step(one, seen(Leg.CALLEE), 0.0)
+    assert commands == (Request.ASK,)
+    offloaded, commands = step(both, ELIGIBLE, 0.0)
+    assert roles(commands) == [[Role.FORWARD_CALLER, Role.FORWARD_CALLEE]]
+    assert (offloaded.state, offloaded.reason) == (State.OFFLOADED, None)
+
+
+def test_a_call_that_is_not_eligible_is_asked_about_again_with_growing_patience() -> None:
+    placement, now, waits = after(Signal.CONNECTED), 0.0, []
+    for _ in range(14):
+        placement, _ = step(placement, Reported(replace(CALLER, hold=True), CALLEE), now)
+        assert placement.reason == Reason(Kind.HOLD, Leg.CALLER)
+        assert placement.deadline is not None
+        waits.append(placement.deadline - now)
+        now = placement.deadline
+        placement, commands = step(placement, Signal.EXPIRED, now)
+        assert commands == (Request.ASK,)
+    assert all(later >= sooner - 1e-9 for sooner, later in pairwise(waits))
+    assert waits[0] < 0.05
+    assert waits[-1] == pytest.approx(TIMING.recheck)
+
+
+def test_no_flow_goes_in_before_asterisk_has_heard_both_legs() -> None:
+    deaf = replace(CALLER, packets_rx=0, ssrc_rx=None)
+    waiting, commands = step(HEARD, Reported(deaf, CALLEE), 0.0)
+    assert commands == ()
+    assert waiting.state is State.LEARNING
+    assert waiting.deadline is not None
+    assert waiting.deadline < 0.1
+    asking, commands = step(waiting, Signal.EXPIRED, 0.02)
+    assert commands == (Request.ASK,)
+    assert after(ELIGIBLE, start=asking).state is State.OFFLOADED
+
+
+def test_a_sighting_that_went_stale_is_learned_again() -> None:
+    one = after(seen(Leg.CALLER), start=LEARNING)
+    late, commands = step(one, seen(Leg.CALLEE), FRESH + 0.1)
+    assert roles(commands) == [[Role.LEARN_CALLER]]
+    assert late.state is State.LEARNING
+
+
+@pytest.mark.parametrize("leg", Leg)
+def test_a_silent_leg_is_named_and_its_learning_flow_stays(leg: Leg) -> None:
+    one = after(seen(leg.other), start=LEARNING)
+    placement, commands = step(one, Signal.EXPIRED, 1.0)
+    assert placement.reason == Reason(Kind.NO_MEDIA, leg)
+    assert commands == (Request.ASK,)
+    assert after(ELIGIBLE, start=placement).state is State.LEARNING
+
+
+@pytest.mark.parametrize("leg", Leg)
+def test_a_packet_that_is_not_rtp_ends_learning(leg: Leg) -> None:
+    placement, commands = step(LEARNING, Seen(leg, None), 0.0)
+    assert placement.reason == Reason(Kind.FOREIGN_MEDIA, leg)
+    assert commands == (SetFlows(()),)
+
+
+def test_addresses_that_changed_while_learning_are_learned_anew() -> None:
+    moved = replace(CALLER, remote=Address.parse("198.18.50.9:4000"))
+    placement, commands = step(HEARD, Reported(moved, CALLEE), 0.0)
+    assert placement.state is State.LEARNING
+    assert roles(commands) == [[Role.LEARN_CALLER, Role.LEARN_CALLEE]]
+
+
+def test_both_flows_counting_is_what_verifies_a_take_over() -> None:
+    asking, commands = step(OFFLOADED, Signal.EXPIRED, 0.25)
+    assert commands == (Request.COUNT,)
+    assert not after(Counted({Role.FORWARD_CALLER: Count(9, 9)}), start=asking).verified
+    assert after(Counted(BOTH_COUNT), start=asking).verified
+
+
+@pytest.mark.parametrize("leg", Leg)
+def test_a_flow_that_does_not_count_within_a_second_is_taken_out_and_named(leg: Leg) -> None:
+    counts = {role: count for role, count in BOTH_COUNT.items() if role.leg is not leg}
+    early = after(Counted(counts), start=OFFLOADED, now=0.5)
+    assert early.state is State.OFFLOADED
+    placement, commands = step(early, Counted(counts), 1.0)
+    assert placement.reason == Reason(Kind.NOT_COUNTING, leg)
+    assert commands == (Request.COUNT_LAST, SetFlows(()))
+
+
+@pytest.mark.parametrize(
+    ("event", "reason"),
+    [
+        (Signal.DISTURBED, Reason(Kind.CALL_CHANGED)),
+        (Signal.SWITCH_DOWN, Reason(Kind.SWITCH_AWAY)),
+        (Signal.REFUSED, Reason(Kind.SWITCH_REFUSED)),
+        (Signal.UNASKED, Reason(Kind.MODULE_AWAY)),
+        (Signal.ENDED, Reason(Kind.ENDED)),
+        (Withheld(Kind.OPERATOR), Reason(Kind.OPERATOR)),
+        (Idle(Leg.CALLEE), Reason(Kind.MEDIA_IDLE, Leg.CALLEE)),
+        (Reported(replace(CALLER, hold=True), CALLEE), Reason(Kind.HOLD, Leg.CALLER)),
+        (Reported(None, CALLEE), Reason(Kind.UNREPORTED, Leg.CALLER)),
+        (
+            Reported(CALLER, replace(CALLEE, remote=Address.parse("198.18.50.9:4000"))),
+            Reason(Kind.CALL_CHANGED),
+        ),
+    ],
+)
+def test_any_disturbance_reads_the_counters_takes_the_flows_out_first_and_says_why(
+    event: Event, reason: Reason
+) -> None:
+    placement, commands = step(VERIFIED, event, 2.0)
+    assert (placement.state, placement.reason) == (State.RELAYED, reason)
+    assert commands[:2] == (Request.COUNT_LAST, SetFlows(()))
+
+
+def test_a_disturbed_call_comes_back_when_it_is_eligible_again() -> None:
+    placement = after(
+        Signal.DISTURBED, ELIGIBLE, seen(Leg.CALLEE), seen(Leg.CALLER), ELIGIBLE, start=VERIFIED
+    )
+    assert placement.state is State.OFFLOADED
+
+
+def test_a_withheld_call_stays_relayed_until_it_is_released() -> None:
+    held = after(Withheld(Kind.OPERATOR), start=VERIFIED)
+    assert held.deadline is None
+    for event in (Signal.DISTURBED, Signal.SWITCH_UP, ELIGIBLE, Signal.EXPIRED):
+        assert after(event, ELIGIBLE, start=held).state is State.RELAYED
+    released, commands = step(held, Signal.RELEASED, 3.0)
+    assert commands == (Request.ASK,)
+    assert after(ELIGIBLE, start=released).state is State.LEARNING
+
+
+def test_without_a_switch_nothing_is_asked_and_with_one_again_it_is() -> None:
+    away = after(Signal.CONNECTED, start=Placement(call="c", timing=TIMING, switch_up=False))
+    assert (away.reason, away.deadline) == (Reason(Kind.SWITCH_AWAY), None)
+    assert step(away, Signal.SWITCH_UP, 1.0)[1] == (Request.ASK,)
+
+
+def test_packets_of_every_stay_in_the_switch_are_added_up() -> None:
+    last = CountedLast({Role.FORWARD_CALLER: Count(50, 500), Role.FORWARD_CALLEE: Count(40, 400)})
+    once = after(Withheld(Kind.OPERATOR), last, start=VERIFIED)
+    assert once.forwarded(Leg.CALLER) == Count(50, 500)
+    back = (Signal.RELEASED, ELIGIBLE, seen(Leg.CALLER), seen(Leg.CALLEE), ELIGIBLE)
+    twice = after(*back, Counted(BOTH_COUNT), Signal.ENDED, CountedLast(None), start=once)
+    assert twice.over
+    assert twice.forwarded(Leg.CALLER) == Count(55, 1570)
+    assert twice.forwarded(Leg.CALLEE) == Count(44, 1256)
+
+
+LEGS = st.sampled_from(Leg)
+ANY_REPORT = st.sampled_from(
+    [
+        ELIGIBLE,
+        Reported(None, CALLEE),
+        Reported(CALLER, replace(CALLEE, hold=True)),
+        Reported(replace(CALLER, ssrc_rx=None, packets_rx=0), CALLEE),
+        Reported(replace(CALLER, remote=Address.parse("198.18.50.9:4000")), CALLEE),
+    ]
+)
+ANY_EVENT = st.one_of(
+    st.sampled_from([s for s in Signal if s is not Signal.ENDED]),
+    ANY_REPORT,
+    LEGS.map(seen),
+    LEGS.map(lambda leg: Seen(leg, None)),
+    LEGS.map(Idle),
+    st.sampled_from([Counted({}), Counted(BOTH_COUNT), CountedLast(None), CountedLast(BOTH_COUNT)]),
+    st.sampled_from([Withheld(Kind.OPERATOR), Withheld(Kind.DRAIN)]),
+)
+
+
+@given(events=st.lists(st.tuples(ANY_EVENT, st.floats(0, 2)), max_size=60), data=st.data())
+def test_whatever_happens_the_switch_forwards_only_an_offloaded_call_and_nothing_once_it_ended(
+    events: list[tuple[Event, float]], data: st.DataObject
+) -> None:
+    placement, now = after(Signal.CONNECTED), 0.0
+    in_switch: tuple[Flow, ...] = ()
+    end = data.draw(st.integers(0, len(events)))
+    for event, pause in [*events[:end], (Signal.ENDED, 0.0), *events[end:]]:
+        now += pause
+        was = placement
+        placement, commands = step(placement, event, now)
+        for command in commands:
+            if isinstance(command, SetFlows):
+                in_switch = command.flows
+        forwards = any(Role(flow.cookie & 0xFF).forwards for flow in in_switch)
+        assert forwards == (placement.state is State.OFFLOADED)
+        assert (placement.reason is None) == (placement.state is State.OFFLOADED)
+        if placement.state is State.RELAYED:
+            assert in_switch == ()
+        if was.over:
+            assert commands == ()
+        if forwards:
+            assert placement.switch_up
+            assert placement.withheld is None
+    assert placement.over
+    assert in_switch == ()
