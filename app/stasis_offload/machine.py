@@ -45,35 +45,47 @@ class Machine(Generic[S, E, C]):
         self._step = step
         self._execute = execute
         self._expired = expired
-        self._inbox: asyncio.Queue[E] = asyncio.Queue()
+        self._inbox: asyncio.Queue[tuple[E, asyncio.Event]] = asyncio.Queue()
         self._ended = asyncio.Event()
 
     def post(self, event: E) -> None:
         """Hand in an event; it is taken in turn."""
-        self._inbox.put_nowait(event)
+        self._inbox.put_nowait((event, asyncio.Event()))
+
+    async def take(self, event: E) -> None:
+        """Hand in an event and wait until it and its commands are done, or the machine has ended."""
+        handled = asyncio.Event()
+        if not self._ended.is_set():
+            self._inbox.put_nowait((event, handled))
+            await handled.wait()
 
     async def run(self) -> None:
         """Take events until the machine is over."""
         try:
             while not self.state.over:
-                await self._handle(await self._next())
+                event, handled = await self._next()
+                await self._handle(event)
+                handled.set()
         finally:
             self._ended.set()
+            while not self._inbox.empty():
+                self._inbox.get_nowait()[1].set()
 
     async def ended(self) -> None:
         """Wait until `run` is done, by whatever way."""
         await self._ended.wait()
 
-    async def _next(self) -> E:
+    async def _next(self) -> tuple[E, asyncio.Event]:
         try:
             async with asyncio.timeout_at(self.state.deadline):
                 return await self._inbox.get()
         except TimeoutError:
-            return self._expired
+            return self._expired, asyncio.Event()
 
     async def _handle(self, event: E) -> None:
         events = deque([event])
         while events:
-            self.state, commands = self._step(self.state, events.popleft(), asyncio.get_running_loop().time())
+            now = asyncio.get_running_loop().time()
+            self.state, commands = self._step(self.state, events.popleft(), now)
             if commands:
                 events.extend(await self._execute(commands))

@@ -17,7 +17,7 @@ The table (an event that is not named leaves the state as it is):
 | offloaded | deadline, not verified | offloaded | Count |
 | offloaded | Counted, both legs | offloaded, verified | |
 | offloaded | Counted, a leg silent for too long | relayed(not-counting) | CountLast, SetFlows() |
-| offloaded | deadline, verified | offloaded | Ask |
+| offloaded | deadline, verified | offloaded | Ask, Count |
 | offloaded | Reported, not eligible or changed | relayed(reason) | CountLast, SetFlows() |
 | offloaded | Idle | relayed(media-idle) | CountLast, SetFlows() |
 | offloaded | Disturbed | relayed(call-changed) | CountLast, SetFlows(), Ask |
@@ -198,7 +198,7 @@ def _expired(placement: Placement, now: float) -> Step:
         case State.OFFLOADED if not placement.verified:
             return replace(placement, deadline=now + VERIFY_EVERY), (Request.COUNT,)
         case State.OFFLOADED:
-            return replace(placement, deadline=now + wait), (Request.ASK,)
+            return replace(placement, deadline=now + wait), (Request.ASK, Request.COUNT)
         case _:
             assert_never(placement.state)
 

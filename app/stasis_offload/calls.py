@@ -1,0 +1,218 @@
+"""Every call there is: hands what happens in Asterisk and in the switch to the one call it concerns."""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Iterator
+from typing import assert_never
+
+import structlog
+
+from stasis_offload import signals
+from stasis_offload.ari import Ari
+from stasis_offload.call import Call, leave
+from stasis_offload.dialing import Dialing
+from stasis_offload.dialstring import (
+    DialArgumentError,
+    call_of_bridge,
+    call_of_callee,
+    parse_dial,
+)
+from stasis_offload.eligibility import Kind
+from stasis_offload.errors import AriError
+from stasis_offload.events import (
+    AriDown,
+    AriReplaced,
+    AriUp,
+    BridgeDestroyed,
+    BridgePeer,
+    Channel,
+    ChannelDestroyed,
+    DialChanged,
+    EnteredBridge,
+    Event,
+    HangupRequested,
+    Held,
+    LeftBridge,
+    StasisEnd,
+    StasisStart,
+    Transferred,
+)
+from stasis_offload.flows import call_cookie, role_of
+from stasis_offload.moves import Signal, Timing
+from stasis_offload.openflow.events import Event as SwitchEvent
+from stasis_offload.openflow.events import FlowRemoved, PacketIn, Removal, SwitchDown, SwitchUp
+from stasis_offload.openflow.switch import Switch
+from stasis_offload.rtpstreams import RtpStreams
+
+_ROLE = 0xFF
+
+
+class Calls:
+    """The calls of one Asterisk, by the unique id of the caller's channel.
+
+    `on_asterisk_up` is started whenever events may have been missed. Events are taken synchronously and in
+    order; whatever takes time runs in `tasks`.
+    """
+
+    def __init__(
+        self,
+        *,
+        ari: Ari,
+        switch: Switch,
+        module: RtpStreams,
+        timing: Timing,
+        tasks: asyncio.TaskGroup,
+    ) -> None:
+        self.ari = ari
+        self.switch = switch
+        self.problems: dict[str, str] = {"asterisk": "not reached yet", "switch": "not reached yet"}
+        self.withheld: Kind | None = None
+        self.on_asterisk_up: Callable[[], Coroutine[None, None, None]] | None = None
+        self._module = module
+        self._timing = timing
+        self._tasks = tasks
+        self._calls: dict[str, Call] = {}
+        self._by_cookie: dict[int, Call] = {}
+        self._log = structlog.get_logger(__name__)
+
+    def __iter__(self) -> Iterator[Call]:
+        return iter(tuple(self._calls.values()))
+
+    def __len__(self) -> int:
+        return len(self._calls)
+
+    def get(self, call: str) -> Call | None:
+        """Find a call by its id."""
+        return self._calls.get(call)
+
+    def on_ari(self, event: Event) -> None:
+        """Take what Asterisk says."""
+        match event:
+            case AriUp(asterisk=version):
+                self._log.info("ari.up", asterisk=version)
+                self.problems.pop("asterisk", None)
+                if self.on_asterisk_up:
+                    self._tasks.create_task(self._guard(self.on_asterisk_up()))
+            case AriDown(reason):
+                self._log.warning("ari.down", reason=reason)
+                self.problems["asterisk"] = reason
+            case AriReplaced():
+                self._log.error("ari.replaced")
+                self.problems["asterisk"] = "another program took over the Stasis application"
+            case StasisStart() | StasisEnd() | ChannelDestroyed() | HangupRequested() | DialChanged():
+                self._on_signalling(event)
+            case BridgePeer(channel) | Held(channel):
+                self._disturb(self._of_channel(channel))
+            case EnteredBridge(bridge=bridge) | LeftBridge(bridge=bridge) | BridgeDestroyed(bridge):
+                self._disturb(self._calls.get(call_of_bridge(bridge) or ""))
+            case Transferred(bridges, channels):
+                for call in {self._calls.get(call_of_bridge(bridge) or "") for bridge in bridges} | {
+                    self._of_channel(channel) for channel in channels
+                }:
+                    self._disturb(call)
+            case _:
+                assert_never(event)
+
+    def on_switch(self, event: SwitchEvent) -> None:
+        """Take what the switch says."""
+        match event:
+            case SwitchUp(description):
+                self._log.info("switch.up", datapath=f"{description.datapath_id:016x}")
+                self.problems.pop("switch", None)
+                self._tell_all(Signal.SWITCH_UP)
+            case SwitchDown(reason):
+                self._log.warning("switch.down", reason=reason)
+                self.problems["switch"] = reason
+                self._tell_all(Signal.SWITCH_DOWN)
+            case PacketIn(cookie, in_port, frame):
+                call, role = self._by_cookie.get(cookie & ~_ROLE), role_of(cookie)
+                if call and role:
+                    call.mover.packet_in(role, in_port=in_port, frame=frame)
+            case FlowRemoved(cookie, Removal.IDLE):
+                call, role = self._by_cookie.get(cookie & ~_ROLE), role_of(cookie)
+                if call and role:
+                    call.mover.flow_idle(role)
+            case FlowRemoved():
+                pass  # removed by us, or swept
+            case _:
+                assert_never(event)
+
+    def own(self, caller: Channel, dialing: Dialing) -> Call:
+        """Take a call over, from its first moment or from an earlier process of ours."""
+        log = self._log.bind(call=caller.id)
+        call = Call(
+            caller,
+            dialing,
+            ari=self.ari,
+            switch=self.switch,
+            module=self._module,
+            timing=self._timing,
+            log=log,
+        )
+        if self.withheld:
+            call.mover.hold(self.withheld)
+        self._calls[call.id] = call
+        self._by_cookie[call_cookie(call.id)] = call
+        self._tasks.create_task(self._run(call))
+        return call
+
+    def dismiss(self, channel: str) -> None:
+        """Hang up a channel that we dialled for a call that is no more."""
+        self._log.warning("channel.orphan", channel=channel)
+        cause = signals.Cause.NORMAL_CLEARING
+        self._tasks.create_task(self._guard(self.ari.hang_up(channel, cause=cause)))
+
+    async def _run(self, call: Call) -> None:
+        try:
+            await call.run()
+        finally:
+            del self._calls[call.id]
+            del self._by_cookie[call_cookie(call.id)]
+
+    async def _guard(self, work: Coroutine[None, None, None]) -> None:
+        try:
+            await work
+        except AriError as error:
+            self._log.warning("ari.refused", error=str(error))
+
+    def _on_signalling(
+        self, event: StasisStart | StasisEnd | ChannelDestroyed | HangupRequested | DialChanged
+    ) -> None:
+        meaning = signals.heard(event)
+        call = self._calls.get(meaning[0]) if meaning else None
+        match event:
+            case StasisStart(channel, args):
+                dialled = call_of_callee(channel.id)
+                if call is None and dialled is None:
+                    self._begin(channel, args)
+                elif call is None:
+                    self.dismiss(channel.id)
+                elif dialled:
+                    call.note_callee(dialled[1], channel)
+            case _:
+                pass
+        if call and meaning:
+            call.post(meaning[1])
+
+    def _begin(self, channel: Channel, args: tuple[str, ...]) -> None:
+        log = self._log.bind(call=channel.id)
+        try:
+            request = parse_dial(args)
+        except DialArgumentError as error:
+            log.warning("call.refused", error=str(error))
+            status = signals.DialStatus.INVALIDARGS
+            self._tasks.create_task(self._guard(leave(self.ari, channel.id, status=status, cause=0)))
+            return
+        log.info("call.new", caller=channel.name, number=channel.caller, targets=list(request.targets))
+        self.own(channel, Dialing(request)).post(signals.Started())
+
+    def _of_channel(self, channel: str) -> Call | None:
+        dialled = call_of_callee(channel)
+        return self._calls.get(dialled[0] if dialled else channel)
+
+    def _disturb(self, call: Call | None) -> None:
+        if call:
+            call.mover.post(Signal.DISTURBED)
+
+    def _tell_all(self, signal: Signal) -> None:
+        for call in self:
+            call.mover.post(signal)

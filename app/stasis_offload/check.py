@@ -1,0 +1,187 @@
+"""Each thing the application needs is asked by itself, so that one that fails hides no other."""
+
+import asyncio
+import grp
+import os
+import pwd
+import stat
+from collections.abc import Coroutine
+from dataclasses import dataclass
+from pathlib import Path
+from typing import assert_never
+
+import structlog
+
+from stasis_offload.ari import Ari
+from stasis_offload.config import Config
+from stasis_offload.errors import AriError, ModuleError, OpenFlowError, SwitchUnavailableError
+from stasis_offload.openflow.describe import describe_switch
+from stasis_offload.openflow.endpoint import Endpoint, Ptcp, Tcp, Unix
+from stasis_offload.openflow.events import SwitchDescription
+from stasis_offload.rtpstreams import RtpStreams
+
+log = structlog.get_logger(__name__)
+
+# What any one of them may take (s); they are asked at the same time.
+_WITHIN = 10.0
+
+# OpenFlow 1.3.5, 7.2.1: numbers above are reserved; LOCAL is the bridge itself.
+_MAX_PORT = 0xFFFFFF00
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One thing that was checked; `text` says what was found, or what is wrong and what to do about it."""
+
+    name: str
+    ok: bool
+    text: str
+
+
+async def run_checks(config: Config) -> tuple[Item, ...]:
+    """Check everything at once; the items come in the order of the way through Asterisk to the switch."""
+    async with asyncio.TaskGroup() as tasks:
+        asked = [
+            tasks.create_task(_in_time(ask(config), names))
+            for ask, names in (
+                (_check_ari, ("ari", "application")),
+                (_check_socket, ("control socket",)),
+                (_check_module, ("module",)),
+                (_check_switch, ("switch", "openflow", "bundles")),
+            )
+        ]
+    return tuple(item for task in asked for item in task.result())
+
+
+async def _in_time(
+    check: Coroutine[None, None, tuple[Item, ...]], names: tuple[str, ...]
+) -> tuple[Item, ...]:
+    try:
+        async with asyncio.timeout(_WITHIN):
+            return await check
+    except TimeoutError:
+        text = f"no answer within {_WITHIN:.0f} s"
+    except Exception as error:  # a defect in one check is no reason to hide the others
+        log.exception("check.defect", items=names)
+        text = f"the check is at fault: {type(error).__name__}, see above"
+    return tuple(Item(name, ok=False, text=text) for name in names)
+
+
+async def _check_ari(config: Config) -> tuple[Item, ...]:
+    ari = Ari(
+        url=config.ari.url,
+        username=config.ari.username,
+        password=config.ari.password.get_secret_value(),
+        app=config.app,
+        on_event=lambda _: None,
+    )
+    try:
+        async with ari.requests():
+            version = await ari.info()
+            reached = Item("ari", ok=True, text=f"Asterisk {version} at {config.ari.url}")
+            return (reached, await _check_application(ari, config.app))
+    except AriError as error:
+        advice = "compare [ari] with http.conf (enabled, bindaddr) and ari.conf (the user's section)"
+        failed = Item("ari", ok=False, text=f"{config.ari.url}: {error}; {advice}")
+        return (failed, Item("application", ok=False, text="cannot be known before ARI answers"))
+
+
+async def _check_application(ari: Ari, app: str) -> Item:
+    try:
+        if await ari.application():
+            return Item("application", ok=True, text=f"Stasis({app}) is taken care of")
+    except AriError as error:
+        return Item("application", ok=False, text=str(error))
+    advice = "start `stasis-offload run`; until then the dialplan sees STASISSTATUS=FAILED"
+    return Item("application", ok=False, text=f"nobody takes care of Stasis({app}); {advice}")
+
+
+async def _check_socket(config: Config) -> tuple[Item, ...]:
+    path = config.asterisk.control_socket
+    return (Item("control socket", *_judge_rights(path)),)
+
+
+def _judge_rights(path: Path) -> tuple[bool, str]:
+    """Judge what the file system says; whether Asterisk listens there is the module's item."""
+    us = f"user {os.geteuid()}, groups {sorted({os.getegid(), *os.getgroups()})}"
+    try:
+        status = path.stat()
+    except OSError as error:
+        return False, f"{path}: {error.strerror} for us ({us}); compare astctl and astrundir in asterisk.conf"
+    rights = f"{path} is {stat.filemode(status.st_mode)} {_owner(status)}"
+    if not stat.S_ISSOCK(status.st_mode):
+        return False, f"{rights}, not a socket; compare astctl in asterisk.conf"
+    if not os.access(path, os.R_OK | os.W_OK, effective_ids=True):
+        return False, f"{rights}, closed to us ({us}); be of that group and set astctlpermissions = 0660"
+    if status.st_mode & stat.S_IWOTH:
+        return True, f"{rights}, open to us, and to everybody on this host: set astctlpermissions = 0660"
+    return True, f"{rights}, open to us"
+
+
+def _owner(status: os.stat_result) -> str:
+    try:
+        return f"{pwd.getpwuid(status.st_uid).pw_name}:{grp.getgrgid(status.st_gid).gr_name}"
+    except KeyError:  # a container knows the numbers alone
+        return f"{status.st_uid}:{status.st_gid}"
+
+
+async def _check_module(config: Config) -> tuple[Item, ...]:
+    try:
+        version = await RtpStreams(config.asterisk.control_socket).version()
+    except ModuleError as error:
+        return (Item("module", ok=False, text=str(error)),)
+    return (Item("module", ok=True, text=f"res_rtpstreams {version}"),)
+
+
+async def _check_switch(config: Config) -> tuple[Item, ...]:
+    endpoint = config.openflow.connection
+    unknown = "cannot be known before the switch answers"
+    bundles = Item("bundles", ok=False, text=unknown)
+    try:
+        switch = await describe_switch(endpoint)
+    except SwitchUnavailableError as error:
+        failed = Item("switch", ok=False, text=f"{error}; {_advise(endpoint)}")
+        return (failed, Item("openflow", ok=False, text=unknown), bundles)
+    except OpenFlowError as error:
+        reached = Item("switch", ok=True, text=f"answers at {endpoint}")
+        return (reached, Item("openflow", ok=False, text=str(error)), bundles)
+    return (
+        _judge_datapath(switch),
+        Item("openflow", ok=True, text=f"OpenFlow {switch.version}"),
+        _judge_bundles(switch),
+    )
+
+
+def _judge_datapath(switch: SwitchDescription) -> Item:
+    ports = ", ".join(f"{port.number} {port.name}" for port in switch.ports if port.number <= _MAX_PORT)
+    text = (
+        f"{switch.hardware} {switch.software}, datapath {switch.datapath_id:016x}, ports: {ports or 'none'}"
+    )
+    if not ports:
+        return Item(
+            "switch", ok=False, text=f"{text}; add the interface that carries the media to the bridge"
+        )
+    return Item("switch", ok=True, text=text)
+
+
+def _judge_bundles(switch: SwitchDescription) -> Item:
+    if switch.atomic_bundles:
+        return Item("bundles", ok=True, text="flows change in atomic bundles")
+    return Item(
+        "bundles", ok=False, text="no atomic bundles (ONF EXT-230): Open vSwitch has them from 2.6 on"
+    )
+
+
+def _advise(endpoint: Endpoint) -> str:
+    match endpoint:
+        case Unix():
+            return "is ovs-vswitchd running, is that the bridge's socket, and may we write to it?"
+        case Tcp():
+            return "does the bridge listen there (ovs-vsctl get-controller BRIDGE: ptcp:PORT)?"
+        case Ptcp():
+            return (
+                "the switch comes to one listener only: while the application runs, ask its /healthz instead; "
+                "else ovs-vsctl set-controller BRIDGE tcp:HOST:PORT"
+            )
+        case _:
+            assert_never(endpoint)

@@ -1,0 +1,231 @@
+"""The command line: says what was done in a line or a table, or what is wrong in one sentence and a status."""
+
+import asyncio
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from importlib.metadata import PackageNotFoundError
+from importlib.metadata import version as version_of
+from pathlib import Path
+from typing import Annotated
+
+import aiohttp
+import structlog
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from stasis_offload import config as configuration
+from stasis_offload import log as logs
+from stasis_offload.config import Config
+from stasis_offload.errors import ConfigError, OffloadError
+from stasis_offload.http import url_of
+from stasis_offload.view import BadAnswerError, CallView, calls_as_json, parse_calls
+
+# What systemd's RestartPreventExitStatus= can tell apart (sysexits.h): 78 is not worth a restart.
+EXIT_FAILED = 1
+EXIT_DEFECT = 70
+EXIT_CONFIG = 78
+EXIT_INTERRUPTED = 130
+
+# A little longer than the server's own deadline (http.py), so that its sentence arrives before ours (s).
+_ANSWERED_WITHIN = 25.0
+_LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - where to find who listens everywhere
+# Wide enough for a line per call where there is no terminal to fit into (columns).
+_WIDE = 250
+
+commands = typer.Typer(
+    help="Own two-party calls in Asterisk and let Open vSwitch carry their media.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+_ConfigFile = Annotated[
+    Path | None,
+    typer.Option("--config", help=f"TOML file; {configuration.DEFAULT_FILE} if there is one."),
+]
+_Call = Annotated[str | None, typer.Argument(metavar="CALL", help="An id that `calls` shows.")]
+_All = Annotated[bool, typer.Option("--all", help="Every call, and those to come.")]
+
+
+def main() -> None:
+    """Run a command; what is expected to go wrong is a line on stderr, never a traceback."""
+    try:
+        commands()
+    except OffloadError as error:
+        sys.stderr.write(f"stasis-offload: {error}\n")
+        sys.exit(_status(error))
+
+
+@commands.command()
+def run(config: _ConfigFile = None) -> None:
+    """Run the application until SIGTERM or SIGINT."""
+    # Here, because os-ken and aioari are slow to import, and the other commands do not need them.
+    from stasis_offload import service  # noqa: PLC0415
+
+    settings = configuration.load(config)
+    _log_to_stderr(settings)
+    log = structlog.get_logger(__name__)
+    try:
+        asyncio.run(service.run(settings))
+    except KeyboardInterrupt:
+        raise typer.Exit(EXIT_INTERRUPTED) from None
+    except Exception as error:
+        failures = list(_leaves(error))
+        for failure in failures:
+            if isinstance(failure, OffloadError):
+                log.error("run.failed", error=str(failure))  # noqa: TRY400 - expected, so no traceback
+            else:
+                log.critical("run.defect", exc_info=failure)
+        raise typer.Exit(max(map(_status, failures))) from None
+
+
+@commands.command()
+def check(config: _ConfigFile = None) -> None:
+    """Say of each thing the application needs whether it is there, and what to do if not."""
+    from stasis_offload.check import run_checks  # noqa: PLC0415 - as in `run`
+
+    settings = configuration.load(config)
+    _log_to_stderr(settings)
+    items = asyncio.run(run_checks(settings))
+    console = _console()
+    for item in items:
+        mark = Text("ok    ", style="green") if item.ok else Text("FAILED", style="bold red")
+        console.print(mark, f"{item.name}: {item.text}", markup=False, highlight=False, soft_wrap=True)
+    if not all(item.ok for item in items):
+        raise typer.Exit(EXIT_FAILED)
+
+
+@commands.command()
+def calls(
+    *, config: _ConfigFile = None, as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False
+) -> None:
+    """Show every call: its parties, what carries its media and why, and what the switch forwarded."""
+    views = parse_calls(_ask(config, "GET", "/calls"))
+    if as_json:
+        typer.echo(json.dumps(calls_as_json(views), indent=2))
+    else:
+        _console().print(_table(views))
+
+
+@commands.command()
+def relay(call: _Call = None, *, everything: _All = False, config: _ConfigFile = None) -> None:
+    """Put the media of a call, or of all, back through Asterisk and hold it there."""
+    count = _tell(config, "/relay", _target(call, everything=everything))
+    typer.echo(f"relayed and held: {count} (until `stasis-offload offload {call or '--all'}`)")
+
+
+@commands.command()
+def offload(call: _Call = None, *, everything: _All = False, config: _ConfigFile = None) -> None:
+    """End what `relay` holds: the media goes through the switch again wherever it can."""
+    count = _tell(config, "/offload", _target(call, everything=everything))
+    typer.echo(f"no longer held: {count} (`stasis-offload calls` shows what carries each)")
+
+
+@commands.command()
+def version() -> None:
+    """Show the version."""
+    try:
+        typer.echo(f"stasis-offload {version_of('stasis-offload')}")
+    except PackageNotFoundError as error:
+        raise OffloadError("run from its source, not installed: there is no version") from error
+
+
+def _target(call: str | None, *, everything: bool) -> dict[str, object]:
+    if (call is None) != everything:
+        raise typer.BadParameter("give a CALL or --all")
+    return {"all": True} if everything else {"call": call}
+
+
+def _tell(config: Path | None, path: str, target: dict[str, object]) -> str:
+    match _ask(config, "POST", path, target):
+        case {"calls": int(count)}:
+            return "1 call" if count == 1 else f"{count} calls"
+        case answer:
+            raise BadAnswerError(f"the application answered something else than a number: {str(answer)[:60]}")
+
+
+def _ask(config: Path | None, method: str, path: str, body: object = None) -> object:
+    """Ask the running application; what it answers with an error status is raised as OffloadError."""
+    http = configuration.load(config).http
+    url = url_of(_LOOPBACK.get(http.host, http.host), http.port)
+    try:
+        ok, answer = asyncio.run(_request(method, url + path, body))
+    except TimeoutError as error:
+        raise OffloadError(
+            f"the application did not answer at {url} within {_ANSWERED_WITHIN:.0f} s"
+        ) from error
+    except aiohttp.ClientConnectionError as error:
+        raise OffloadError(f"the application is not running: nothing answers at {url}") from error
+    except (aiohttp.ClientError, ValueError) as error:
+        raise BadAnswerError(f"what answers at {url} is not stasis-offload") from error
+    match answer:
+        case {"error": str(text)} if not ok:
+            raise OffloadError(text)
+        case _ if not ok:
+            raise BadAnswerError(f"what answers at {url} is not stasis-offload")
+        case _:
+            return answer
+
+
+async def _request(method: str, url: str, body: object) -> tuple[bool, object]:
+    timeout = aiohttp.ClientTimeout(total=_ANSWERED_WITHIN)
+    async with (
+        aiohttp.ClientSession(timeout=timeout) as session,
+        session.request(method, url, json=body) as response,
+    ):
+        return response.ok, await response.json(content_type=None)
+
+
+def _table(views: Sequence[CallView]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("CALL", no_wrap=True)  # to be copied
+    for name in ("CALLER", "CALLEE", "STATE", "REASON"):
+        table.add_column(name, overflow="fold")
+    for name in ("FROM CALLER", "FROM CALLEE", "AGE"):
+        table.add_column(name, justify="right")
+    for view in views:
+        cells = (view.call, view.caller, view.callee or "-", view.state, view.reason or "-")
+        counts = (str(view.from_caller.packets), str(view.from_callee.packets), _age(view.age))
+        table.add_row(*map(Text, cells + counts))  # Text, because a channel's name may look like markup
+    return table
+
+
+def _age(seconds: float) -> str:
+    minutes, rest = divmod(int(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02}:{rest:02}"
+
+
+def _console() -> Console:
+    return Console(width=None if sys.stdout.isatty() else _WIDE)
+
+
+def _log_to_stderr(settings: Config) -> None:
+    secret = settings.ari.password.get_secret_value()
+    logs.configure(level=settings.log.level, secrets=[secret], stream=sys.stderr)
+
+
+def _leaves(error: Exception) -> Iterator[Exception]:
+    """Take the failures of a task group apart, however deep."""
+    if isinstance(error, ExceptionGroup):
+        for inner in error.exceptions:
+            yield from _leaves(inner)
+    else:
+        yield error
+
+
+def _status(error: Exception) -> int:
+    """Choose the exit status; of several the largest is the one to act on."""
+    match error:
+        case ConfigError():
+            return EXIT_CONFIG
+        case OffloadError():
+            return EXIT_FAILED
+        case _:
+            return EXIT_DEFECT
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,266 @@
+"""The configuration is right as a whole or refused as a whole, with every key at fault named at once."""
+
+import os
+import re
+import tomllib
+from collections.abc import Iterable, Iterator
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, ValidationInfo, field_validator
+from pydantic.fields import FieldInfo
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from stasis_offload.errors import ConfigError
+from stasis_offload.openflow.endpoint import Endpoint, parse_endpoint
+
+DEFAULT_FILE = Path("/etc/stasis-offload/stasis-offload.toml")
+ENV_PREFIX = "STASIS_OFFLOAD_"
+
+# How much of a wrong value is shown.
+_SHORT = 60
+
+# Each description below completes the sentence "expected …" and is what the operator reads after a mistake.
+Port = Annotated[int, Field(ge=1, le=65535, description="a TCP port, 1 to 65535")]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Ari(_Section):
+    """Asterisk's REST interface: http.conf and ari.conf of that Asterisk say what belongs here."""
+
+    url: str = Field(description="an address such as http://127.0.0.1:8088, without user, password or query")
+    username: str = Field(min_length=1, description="the name of a section of ari.conf")
+    password_file: Path | None = Field(
+        default=None, description="a readable file that holds the password alone"
+    )
+    password: SecretStr = Field(
+        default=SecretStr(""),
+        validate_default=True,
+        description="the password of that ari.conf section, here or in the file that password_file names",
+    )
+
+    @field_validator("url")
+    @classmethod
+    def _address_only(cls, url: str) -> str:
+        parts = urlsplit(url)
+        _ = parts.port  # a ValueError when it is not a number or out of range
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError("scheme or host")
+        if "@" in parts.netloc or parts.query or parts.fragment:
+            raise ValueError("more than an address")
+        return url.rstrip("/")
+
+    @field_validator("password_file")
+    @classmethod
+    def _readable(cls, file: Path | None) -> Path | None:
+        if file is not None:
+            _ = _first_line(file)
+        return file
+
+    @field_validator("password")
+    @classmethod
+    def _from_one_place(cls, password: SecretStr, info: ValidationInfo) -> SecretStr:
+        file = info.data.get("password_file")
+        if "password_file" not in info.data:
+            return password  # the file is at fault and is reported by itself
+        if (file is None) == (not password.get_secret_value()):
+            raise ValueError("one of the two")
+        return SecretStr(_first_line(file)) if file is not None else password
+
+
+class Asterisk(_Section):
+    """The Asterisk process itself."""
+
+    control_socket: Path = Field(
+        default=Path("/run/asterisk/asterisk.ctl"),
+        description="the path of Asterisk's CLI socket (astctl in asterisk.conf)",
+    )
+
+
+class OpenFlow(_Section):
+    """The way to the switch."""
+
+    connection: Endpoint = Field(description="unix:PATH, tcp:HOST:PORT or ptcp:PORT[:HOST]")
+
+    @field_validator("connection", mode="plain")
+    @classmethod
+    def _parsed(cls, text: object) -> Endpoint:
+        if not isinstance(text, str):
+            raise ValueError("not text")  # noqa: TRY004 - pydantic turns only a ValueError into a mistake
+        return parse_endpoint(text)
+
+
+class Http(_Section):
+    """Where the operator's interface listens."""
+
+    host: str = Field(default="127.0.0.1", min_length=1, description="the address to listen on")
+    port: Port = 8086
+
+
+class Media(_Section):
+    """Times of the media placement, all in seconds."""
+
+    idle_timeout: int = Field(default=10, ge=2, le=3600, description="whole seconds, 2 to 3600")
+    verify_within: float = Field(default=1.0, ge=0.1, le=60, description="seconds, 0.1 to 60")
+    recheck: float = Field(default=15.0, ge=0.5, le=3600, description="seconds, 0.5 to 3600")
+
+
+class Log(_Section):
+    """What is logged; the form follows from where it goes (a terminal or not)."""
+
+    level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="debug, info, warning or error"
+    )
+
+
+class Config(BaseSettings):
+    """Everything the application is told from outside; immutable."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=ENV_PREFIX,
+        env_nested_delimiter="__",
+        enable_decoding=False,  # no JSON in a variable: one variable, one key
+        extra="forbid",
+        frozen=True,
+    )
+
+    app: str = Field(default="offload", pattern=r"^[\w.-]+$", description="the name used in Stasis(NAME)")
+    ari: Ari
+    asterisk: Asterisk = Asterisk()
+    openflow: OpenFlow
+    http: Http = Http()
+    media: Media = Media()
+    log: Log = Log()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Let the environment win over the file; no other source is read."""
+        del dotenv_settings, file_secret_settings
+        return env_settings, TomlConfigSettingsSource(settings_cls), init_settings
+
+
+_SECTIONS: dict[str, type[BaseModel]] = {
+    name: field.annotation
+    for name, field in Config.model_fields.items()
+    if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
+}
+_KEYS: dict[str, FieldInfo] = {
+    f"{section}.{name}": field
+    for section, model in _SECTIONS.items()
+    for name, field in model.model_fields.items()
+} | {name: field for name, field in Config.model_fields.items() if name not in _SECTIONS}
+
+
+def load(file: Path | None = None) -> Config:
+    """Read the configuration from a TOML file (DEFAULT_FILE if there is one) and the environment.
+
+    A key `section.key` is overridden by the variable STASIS_OFFLOAD_SECTION__KEY.
+
+    Raises:
+        ConfigError: one line per mistake, none of which holds a secret.
+
+    """
+    chosen = _readable_toml(file)
+
+    class FromFile(Config):
+        model_config = SettingsConfigDict(toml_file=chosen)
+
+    mistakes = list(_misnamed_variables())
+    config: Config | None = None
+    try:
+        # Empty sections, so that the keys that are missing in them are named one by one.
+        config = FromFile.model_validate({"ari": {}, "openflow": {}})
+    except ValidationError as error:
+        mistakes += [_mistake(e["loc"], e["type"], e["input"]) for e in error.errors(include_url=False)]
+    if config is None or mistakes:
+        where = f"{chosen} and the environment" if chosen else f"the environment (there is no {DEFAULT_FILE})"
+        raise ConfigError("\n  ".join([f"wrong configuration in {where}:", *mistakes]))
+    return config
+
+
+def _readable_toml(file: Path | None) -> Path | None:
+    """Choose the file and see that it can be used at all; None when it was not asked for and is not there."""
+    chosen = file or DEFAULT_FILE
+    try:
+        with chosen.open("rb") as stream:
+            tomllib.load(stream)
+    except FileNotFoundError as error:
+        if file is None:
+            return None
+        raise ConfigError(f"there is no file {file}") from error
+    except OSError as error:
+        raise ConfigError(f"cannot read {chosen}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{chosen} is not TOML: {error}") from error
+    return chosen
+
+
+def _first_line(file: Path) -> str:
+    """Read a secret from a file, raising ValueError (which pydantic turns into a mistake) when there is none."""
+    try:
+        line = file.read_text(encoding="utf-8").partition("\n")[0].strip()
+    except OSError as error:
+        raise ValueError(str(error.strerror)) from error
+    if not line:
+        raise ValueError("empty")
+    return line
+
+
+def _misnamed_variables() -> Iterator[str]:
+    """Name what only we can miss: the settings library ignores a variable that leads to no key.
+
+    A name with one underscore is left alone unless it is a key's but for the underscore: others may share our
+    prefix (Kubernetes sets NAME_PORT for every service).
+    """
+    variables = {key: ENV_PREFIX + key.upper().replace(".", "__") for key in _KEYS}
+    for name in sorted(os.environ):
+        given = name.upper()
+        if not given.startswith(ENV_PREFIX) or given in variables.values():
+            continue
+        section, nested, _ = given.removeprefix(ENV_PREFIX).lower().partition("__")
+        if nested and section not in _SECTIONS:
+            yield f"{name}: unknown variable{_guess(given, variables.values())}"
+        else:
+            meant = [right for right in variables.values() if right.replace("__", "_") == given]
+            yield from (f"{name}: unknown variable, did you mean {right}?" for right in meant)
+
+
+def _mistake(loc: tuple[int | str, ...], kind: str, given: object) -> str:
+    """Write a mistake in one line, without a value that may be, or hold, a secret."""
+    key = ".".join(str(part) for part in loc)
+    if kind == "extra_forbidden":
+        return f"{key}: unknown key{_guess(key, _KEYS)}"
+    if key in _SECTIONS:
+        return f"{key}: expected a section [{key}] with keys in it"
+    expected = f"expected {_KEYS[key].description}"
+    if kind == "missing":
+        return f"{key}: missing, {expected}"
+    secret = key == "ari.password" or (key == "ari.url" and not re.fullmatch(r"[\w:/.-]*", str(given)))
+    return f"{key}: {expected}" if secret else f"{key}: given {_short(given)}, {expected}"
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= _SHORT else text[:_SHORT] + "…"
+
+
+def _guess(name: str, known: Iterable[str]) -> str:
+    close = get_close_matches(name, list(known), n=1)
+    return f", did you mean {close[0]}?" if close else ""

@@ -1,0 +1,87 @@
+"""One Asterisk CLI command per connection to asterisk.ctl, its whole answer or one named error, by a deadline."""
+
+import asyncio
+import errno
+import re
+import socket
+from collections.abc import Mapping
+from pathlib import Path
+
+from stasis_offload.errors import ModuleError
+
+# main/asterisk.c, netconsole(): one read of at most this much must hold prefix, command and the closing NUL.
+_MAX_COMMAND = 512
+_PREFIX = b"cli quit after "
+# More than a thousand legs take; beyond this something else is speaking.
+_MAX_ANSWER = 1024 * 1024
+# main/term.c colours what built-in commands print.
+_COLOUR = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
+
+# What keeps us from a connection, in the operator's terms.
+_CAUSES: Mapping[int | None, str] = {
+    errno.ENOENT: "no such socket; Asterisk is not running, or its astctl is elsewhere (asterisk.conf)",
+    errno.EACCES: "no permission; see astctlpermissions and astctlgroup in asterisk.conf",
+    errno.ECONNREFUSED: "nobody listens; Asterisk is not running",
+    errno.EAGAIN: "too many connections wait for Asterisk to accept them",
+}
+
+# What main/cli.c prints instead of running a command, and what that means.
+_REFUSALS = {
+    "You don't have permissions to run": "cli_permissions.conf does not let our user run it",
+    "Command '": "Asterisk could not run it or is shutting down",
+}
+
+
+class UnknownCommandError(ModuleError):
+    """Asterisk has no such command, or not yet."""
+
+
+async def ask(path: Path, command: str, *, deadline: float) -> str:
+    r"""Run one CLI command and return what it printed, without colours.
+
+    `deadline` is in seconds and covers everything. The protocol (main/asterisk.c, netconsole()): Asterisk greets
+    with `HOST/PID/VERSION\n`, we send `cli quit after COMMAND\0`, it prints the answer and closes.
+
+    Raises:
+        ModuleError: naming the socket and the cause.
+
+    """
+    line = _PREFIX + command.encode(errors="replace") + b"\0"
+    if len(line) > _MAX_COMMAND or "\0" in command:
+        raise ModuleError(f"{path}: not a command Asterisk can read: {command[:40]!r}")
+    try:
+        async with asyncio.timeout(deadline):
+            said = await _exchange(path, line)
+    except TimeoutError as error:
+        raise ModuleError(f"{path}: no answer to {command!r} within {deadline:g} s") from error
+    except OSError as error:
+        raise ModuleError(f"{path}: {_CAUSES.get(error.errno, error.strerror) or error}") from error
+    if len(said) > _MAX_ANSWER:
+        raise ModuleError(f"{path}: the answer to {command!r} is longer than {_MAX_ANSWER} bytes")
+    greeting, newline, answer = said.decode(errors="replace").partition("\n")
+    if not newline or greeting.count("/") < 2:  # noqa: PLR2004 - HOST/PID/VERSION
+        raise ModuleError(f"{path}: not Asterisk's CLI; it greets with {greeting[:60]!r}")
+    plain = _COLOUR.sub("", answer)
+    if plain.startswith("No such command"):
+        raise UnknownCommandError(f"{path}: Asterisk has no command {command!r}")
+    for start, cause in _REFUSALS.items():
+        if plain.startswith(start):
+            raise ModuleError(f"{path}: {command!r} was refused: {cause}")
+    return plain
+
+
+async def _exchange(path: Path, line: bytes) -> bytes:
+    """Speak with Asterisk on a socket of our own.
+
+    asyncio's connect takes EAGAIN for "in progress", but a local socket says it when its backlog is full, and
+    Asterisk's is of 2 connections (main/asterisk.c, ast_makesocket()).
+    """
+    loop = asyncio.get_running_loop()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+        connection.setblocking(False)  # noqa: FBT003 - its only way
+        connection.connect(str(path))
+        await loop.sock_sendall(connection, line)
+        said = bytearray()
+        while len(said) <= _MAX_ANSWER and (more := await loop.sock_recv(connection, 65536)):
+            said += more
+        return bytes(said)

@@ -1,0 +1,270 @@
+"""Who is dialled, who answered and who must go: everything that affects a call's signalling happens in `step`.
+
+What is done in each row of the table is what Dial() does (app_dial.c), with one difference: a single PJSIP
+target is dialled inside the call's bridge, so that ringing, early media and the answer reach the caller by
+themselves. A target of any other technology may send a busy frame, which a bridge would pass on to the caller
+as the final answer (bridge_channel.c, bridge_handle_trip); it is dialled outside, as several targets are.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from stasis_offload import signals as sig
+from stasis_offload.dialstring import DialRequest
+from stasis_offload.signals import Cause, Command, DialStatus, Event
+
+IN_BRIDGE_TECHNOLOGY = "PJSIP"
+
+
+class Phase(StrEnum):
+    """Where the call stands."""
+
+    NEW = "new"
+    DIALING = "dialing"
+    TALKING = "talking"
+    ENDING = "ending"
+    OVER = "over"
+
+
+class Callee(StrEnum):
+    """Where the channel of one target stands."""
+
+    ASKED = "asked"  # its channel was asked for
+    CALLED = "called"  # it is ours, and dialled or about to be
+    DYING = "dying"  # Asterisk is hanging it up; Gone follows, with the cause
+    UNWANTED = "unwanted"  # we told it to go
+    GONE = "gone"
+
+
+WANTED = frozenset({Callee.ASKED, Callee.CALLED})
+
+
+@dataclass(frozen=True, slots=True)
+class Dialing:
+    """One call's signalling.
+
+    `callees` has one entry for each target once Started, `causes` those of the targets that failed, in the order in which
+    they did. `deadline` is when TimedOut is due, in seconds of the clock that `step` is given. `ringing` is
+    whether the caller hears that it rings, `caller_here` whether the caller is still in our application.
+    """
+
+    request: DialRequest
+    phase: Phase = Phase.NEW
+    callees: tuple[Callee, ...] = ()
+    deadline: float | None = None
+    winner: int | None = None
+    causes: tuple[int, ...] = ()
+    ringing: bool = False
+    caller_here: bool = True
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing of the call is left."""
+        return self.phase is Phase.OVER
+
+    @property
+    def in_bridge(self) -> bool:
+        """Whether the target is dialled inside the bridge."""
+        first, *others = self.request.targets
+        return not others and first.partition("/")[0].upper() == IN_BRIDGE_TECHNOLOGY
+
+    def callee(self, event: Event) -> Callee | None:
+        """Return where the callee that an event is about stands, None for an event about no callee of ours."""
+        if not isinstance(event, sig.OfCallee) or not 1 <= event.n <= len(self.callees):
+            return None
+        return self.callees[event.n - 1]
+
+    def marked(self, n: int, callee: Callee) -> "Dialing":
+        """Return the call with callee n standing elsewhere."""
+        return replace(self, callees=(*self.callees[: n - 1], callee, *self.callees[n:]))
+
+
+Step = tuple[Dialing, tuple[Command, ...]]
+
+
+def step(dialing: Dialing, event: Event, now: float) -> Step:  # noqa: PLR0912 - one branch for each row
+    """Return what the call becomes by an event, and what is to be done; `now` in seconds.
+
+    Rows are tried from the top. An event that no row names is late or a duplicate, as happens (a callee
+    answers while it is being cancelled, a caller hangs up while a channel is being made): it changes nothing.
+    """
+    match dialing.phase, dialing.callee(event), event:
+        case Phase.OVER, _, sig.Entered(n) | sig.Answered(n):
+            return dialing, (_too_late(n),)
+        case Phase.OVER, _, _:
+            return dialing, ()
+        case Phase.NEW, _, sig.Started():
+            after = _start(dialing, now)
+        case Phase.DIALING | Phase.TALKING, _, sig.CallerDying(cause):
+            after = _lose_caller(dialing, cause)
+        case _, _, sig.CallerGone(cause):
+            after = _lose_caller(replace(dialing, caller_here=False), cause)
+        case Phase.DIALING, _, sig.TimedOut():
+            after = _give_up(dialing, DialStatus.NOANSWER, dismissed=Cause.NO_ANSWER)
+        case Phase.DIALING, _, sig.BridgeFailed():
+            after = _give_up(_failed(dialing, Cause.CONGESTION), DialStatus.CONGESTION)
+        case Phase.DIALING, Callee.ASKED, sig.Entered(n):
+            after = dialing.marked(n, Callee.CALLED), (sig.Join(n) if dialing.in_bridge else sig.Dial(n),)
+        case Phase.DIALING, Callee.CALLED, sig.Joined(n):
+            after = dialing, (sig.Dial(n),)
+        case Phase.DIALING, Callee.CALLED, sig.Ringing() | sig.Progress() if not dialing.ringing:
+            after = replace(dialing, ringing=True), () if dialing.in_bridge else (sig.Ring(),)
+        case Phase.DIALING, Callee.CALLED, sig.Answered(n):
+            after = _connect(dialing, n)
+        case Phase.DIALING, Callee.ASKED, sig.Failed(n, cause):
+            after = _next(_failed(dialing.marked(n, Callee.GONE), cause))
+        case Phase.DIALING, Callee.CALLED, sig.Refused(n, cause):
+            after = _refuse(dialing, n, cause)
+        case Phase.DIALING, Callee.CALLED, sig.Left(n):
+            # It could not even be called, and Asterisk sends it into the dialplan (control.c, app_control_dial).
+            after = _refuse(dialing, n, Cause.NO_ROUTE_DESTINATION)
+        case Phase.DIALING, Callee.ASKED | Callee.CALLED | Callee.DYING, sig.Gone(n, cause):
+            after = _next(_failed(dialing.marked(n, Callee.GONE), cause))
+        case Phase.TALKING, Callee.CALLED, sig.Joined(n) if n == dialing.winner:
+            after = dialing, (sig.SetStatus(DialStatus.ANSWER), sig.Connected(n))
+        case Phase.TALKING, _, sig.BridgeFailed():
+            after = _part(dialing, Cause.CONGESTION)
+        case Phase.TALKING, Callee.CALLED, sig.Left(n) if n == dialing.winner:
+            # A transfer took it: it is no longer ours to hang up.
+            after = _part(dialing.marked(n, Callee.GONE), Cause.NORMAL_CLEARING)
+        case Phase.TALKING, Callee.CALLED | Callee.DYING, sig.Gone(n, cause) if n == dialing.winner:
+            after = _part(dialing.marked(n, Callee.GONE), cause)
+        case _, Callee.ASKED | Callee.CALLED, sig.Dying(n):
+            after = dialing.marked(n, Callee.DYING), ()
+        case _, Callee.UNWANTED, sig.Answered(n):
+            after = dialing, (_too_late(n),)
+        case _, Callee.UNWANTED | Callee.GONE, sig.Entered(n):
+            # What we told to go, or took for failed, came into being after all.
+            after = dialing.marked(n, Callee.UNWANTED), (_too_late(n),)
+        case _, Callee(), sig.Gone(n) | sig.Failed(n):
+            after = dialing.marked(n, Callee.GONE), ()
+        case _:
+            return dialing, ()
+    return _end_when_empty(*after)
+
+
+def missed(dialing: Dialing, *, caller_here: bool, callees: Mapping[int, bool]) -> tuple[Event, ...]:
+    """Return the events that were lost while Asterisk could not be heard, from what is there now.
+
+    `caller_here` is whether the caller exists and still runs Stasis(); `callees` maps the number of each
+    callee channel that exists to whether it is up.
+    """
+    events: list[Event] = [] if caller_here else [sig.CallerGone(0)]
+    for n, callee in enumerate(dialing.callees, start=1):
+        if n not in callees:
+            events.append(sig.Gone(n, Cause.NORMAL_CLEARING))
+            continue
+        if callee is Callee.ASKED:
+            events.append(sig.Entered(n))
+        if callees[n]:
+            events.append(sig.Answered(n))
+    return tuple(events)
+
+
+def resume(request: DialRequest, *, answered: bool, callees: Mapping[int, bool], now: float) -> Dialing:
+    """Return a call that an earlier process began; what it `missed` comes next, and puts the rest right.
+
+    `answered` is whether DIALSTATUS of the caller is ANSWER, `callees` as in `missed`. The timeout starts anew.
+    """
+    up = [n for n, is_up in callees.items() if is_up]
+    return Dialing(
+        request=request,
+        phase=Phase.TALKING if answered else Phase.DIALING,
+        callees=(Callee.CALLED,) * len(request.targets),
+        deadline=None if answered or request.timeout is None else now + request.timeout,
+        winner=min(up, default=1) if answered else None,
+    )
+
+
+def _start(dialing: Dialing, now: float) -> Step:
+    request = dialing.request
+    started = replace(
+        dialing,
+        phase=Phase.DIALING,
+        callees=(Callee.ASKED,) * len(request.targets),
+        deadline=None if request.timeout is None else now + request.timeout,
+    )
+    creates = (sig.Create(n, endpoint) for n, endpoint in enumerate(request.targets, start=1))
+    # A caller who hangs up is out of our reach, in the h extension, before we hear of it: until somebody
+    # answers, what h must read there is CANCEL.
+    return started, (sig.SetStatus(DialStatus.CANCEL), *creates, sig.MakeBridge())
+
+
+def _connect(dialing: Dialing, n: int) -> Step:
+    others, hang_ups = _dismiss(dialing, Cause.ANSWERED_ELSEWHERE, keep=n)
+    talking = replace(others, phase=Phase.TALKING, winner=n, deadline=None)
+    if dialing.in_bridge:
+        return talking, (sig.SetStatus(DialStatus.ANSWER), sig.Connected(n))
+    return talking, (*hang_ups, sig.Answer(), sig.Join(n))
+
+
+def _refuse(dialing: Dialing, n: int, cause: int) -> Step:
+    after, commands = _next(_failed(dialing.marked(n, Callee.UNWANTED), cause))
+    return after, (sig.HangUp(n, cause), *commands)
+
+
+def _failed(dialing: Dialing, cause: int) -> Dialing:
+    return replace(dialing, causes=(*dialing.causes, cause))
+
+
+def _next(dialing: Dialing) -> Step:
+    """After a target failed: wait for the others, or give up when it was the last."""
+    if any(callee in WANTED or callee is Callee.DYING for callee in dialing.callees):
+        return dialing, ()
+    return _give_up(dialing, _status(dialing.causes))
+
+
+def _status(causes: tuple[int, ...]) -> DialStatus:
+    """DIALSTATUS when every target failed (app_dial.c, handle_cause and wait_for_answer)."""
+    if Cause.NO_ANSWER in causes or Cause.NORMAL_CLEARING in causes:
+        return DialStatus.NOANSWER
+    if Cause.USER_BUSY in causes:
+        return DialStatus.BUSY
+    return DialStatus.CONGESTION if Cause.CONGESTION in causes else DialStatus.CHANUNAVAIL
+
+
+def _give_up(dialing: Dialing, status: DialStatus, *, dismissed: Cause = Cause.NORMAL_CLEARING) -> Step:
+    """Let the caller go on in the dialplan, and the callees that are left go with a cause."""
+    after, hang_ups = _dismiss(dialing, dismissed)
+    stop_ring = (sig.StopRing(),) if dialing.ringing else ()
+    # Dial() gives no cause of its own either: without one that failed, HANGUPCAUSE reads 0.
+    go_on = sig.Continue(status, dialing.causes[-1] if dialing.causes else 0)
+    return replace(after, phase=Phase.ENDING, deadline=None), (*hang_ups, *stop_ring, go_on)
+
+
+def _part(dialing: Dialing, cause: int) -> Step:
+    """End a call that was answered, from the callee's side."""
+    cause = cause or Cause.NORMAL_CLEARING
+    after, hang_ups = _dismiss(dialing, cause)
+    end = sig.Continue(DialStatus.ANSWER, cause) if dialing.request.go_on else sig.HangUpCaller(cause)
+    return replace(after, phase=Phase.ENDING), (*hang_ups, end)
+
+
+def _lose_caller(dialing: Dialing, cause: int) -> Step:
+    after, hang_ups = _dismiss(dialing, cause or Cause.NORMAL_CLEARING)
+    return replace(after, phase=Phase.ENDING, deadline=None), hang_ups
+
+
+def _dismiss(
+    dialing: Dialing, cause: int, *, keep: int | None = None
+) -> tuple[Dialing, tuple[sig.HangUp, ...]]:
+    """Hang up every callee but one; a dying one is left alone, for a request would change its cause."""
+    after, hang_ups = dialing, []
+    for n, callee in enumerate(dialing.callees, start=1):
+        if callee in WANTED and n != keep:
+            after = after.marked(n, Callee.UNWANTED)
+            hang_ups.append(sig.HangUp(n, cause))
+    return after, tuple(hang_ups)
+
+
+def _too_late(n: int) -> sig.HangUp:
+    return sig.HangUp(n, Cause.NORMAL_CLEARING)
+
+
+def _end_when_empty(dialing: Dialing, commands: tuple[Command, ...]) -> Step:
+    # Not earlier: a bridge that is destroyed gives whoever is in it a cause of its own (bridge.c).
+    empty = not dialing.caller_here and all(callee is Callee.GONE for callee in dialing.callees)
+    if dialing.phase is not Phase.ENDING or not empty:
+        return dialing, commands
+    return replace(dialing, phase=Phase.OVER), (*commands, sig.DestroyBridge())

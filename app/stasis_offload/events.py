@@ -1,0 +1,340 @@
+"""An ARI message is either one of these values, or none of our business, or an error that names the field."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from stasis_offload.errors import AriError
+
+
+class BadEventError(AriError):
+    """Asterisk sent an object that lacks what its type must have; the text names the field."""
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """A channel as ARI shows it (rest-api/api-docs/channels.json, model Channel).
+
+    `state` is Asterisk's word (`Up`, `Ring`, `Ringing`, `Down`...), `caller` and `connected` are the numbers
+    of the two parties as this channel knows them, `application` and `arguments` what the dialplan runs.
+    """
+
+    id: str
+    name: str
+    state: str
+    caller: str
+    connected: str
+    application: str
+    arguments: str
+
+
+@dataclass(frozen=True, slots=True)
+class Bridge:
+    """A bridge as ARI shows it (rest-api/api-docs/bridges.json, model Bridge)."""
+
+    id: str
+    technology: str
+    channels: tuple[str, ...]
+
+
+# Connection
+
+
+@dataclass(frozen=True, slots=True)
+class AriUp:
+    """Events are being delivered; what happened before is lost and must be read again."""
+
+    asterisk: str  # its version
+
+
+@dataclass(frozen=True, slots=True)
+class AriDown:
+    """No events are delivered, and requests fail, until the next AriUp."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class AriReplaced:
+    """Another program registered the name of our Stasis application: it has the calls now."""
+
+
+# Calls
+
+
+@dataclass(frozen=True, slots=True)
+class StasisStart:
+    """A channel entered the application; `replaces` is the id of the channel whose place it takes, if any."""
+
+    channel: Channel
+    args: tuple[str, ...]
+    replaces: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class StasisEnd:
+    """A channel left the application: hung up, gone on in the dialplan, or taken out of it."""
+
+    channel: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelDestroyed:
+    """A channel is no more; `cause` is the Q.850 cause."""
+
+    channel: str
+    cause: int
+
+
+@dataclass(frozen=True, slots=True)
+class HangupRequested:
+    """A channel is being hung up; `cause` is 0 when Asterisk gives none, or gives a flag in its place."""
+
+    channel: str
+    cause: int
+
+
+class DialState(StrEnum):
+    """What became of a dialled channel; the other values of `dialstatus` are not used."""
+
+    RINGING = "RINGING"
+    PROGRESS = "PROGRESS"
+    ANSWER = "ANSWER"
+    BUSY = "BUSY"
+    CONGESTION = "CONGESTION"
+
+
+@dataclass(frozen=True, slots=True)
+class DialChanged:
+    """The state of a dialled channel (`channel`) changed."""
+
+    channel: str
+    state: DialState
+
+
+# What may change where a call's media flows
+
+
+@dataclass(frozen=True, slots=True)
+class BridgePeer:
+    """The bridge of a channel was reconfigured: join, hold, any re-INVITE (ChannelVarset of BRIDGEPEER)."""
+
+    channel: str
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A channel asked for hold, or took it back."""
+
+    channel: str
+    held: bool
+
+
+@dataclass(frozen=True, slots=True)
+class EnteredBridge:
+    """A channel entered a bridge."""
+
+    bridge: str
+    channel: str
+
+
+@dataclass(frozen=True, slots=True)
+class LeftBridge:
+    """A channel left a bridge."""
+
+    bridge: str
+    channel: str
+
+
+@dataclass(frozen=True, slots=True)
+class Transferred:
+    """A transfer or a merger touched these bridges and channels."""
+
+    bridges: tuple[str, ...]
+    channels: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BridgeDestroyed:
+    """A bridge is no more."""
+
+    bridge: str
+
+
+Event = (
+    AriUp
+    | AriDown
+    | AriReplaced
+    | StasisStart
+    | StasisEnd
+    | ChannelDestroyed
+    | HangupRequested
+    | DialChanged
+    | BridgePeer
+    | Held
+    | EnteredBridge
+    | LeftBridge
+    | Transferred
+    | BridgeDestroyed
+)
+
+
+def parse_event(message: object) -> Event | None:
+    """Read one message of the ARI websocket, already decoded from JSON; None when it does not concern us.
+
+    Raises:
+        BadEventError: naming the type and the field.
+
+    """
+    match message:
+        case {"type": str(kind)} if kind in _PARSERS:
+            return _PARSERS[kind](_Fields(kind, message))
+        case {"type": str()}:
+            return None
+        case _:
+            raise BadEventError("a message of ARI is not an object with a type")
+
+
+def parse_channel(value: object) -> Channel:
+    """Read a Channel model.
+
+    Raises:
+        BadEventError: naming the field.
+
+    """
+    fields = _Fields("Channel", value)
+    return Channel(
+        id=fields.text("id"),
+        name=fields.text("name"),
+        state=fields.text("state"),
+        caller=fields.text("caller", "number", default=""),
+        connected=fields.text("connected", "number", default=""),
+        application=fields.text("dialplan", "app_name", default=""),
+        arguments=fields.text("dialplan", "app_data", default=""),
+    )
+
+
+def parse_bridge(value: object) -> Bridge:
+    """Read a Bridge model.
+
+    Raises:
+        BadEventError: naming the field.
+
+    """
+    fields = _Fields("Bridge", value)
+    return Bridge(
+        id=fields.text("id"), technology=fields.text("technology"), channels=fields.texts("channels")
+    )
+
+
+class _Fields:
+    """The fields of one JSON object, each checked when it is read."""
+
+    def __init__(self, kind: str, value: object) -> None:
+        self._kind = kind
+        self._value = value
+
+    def get(self, *path: str) -> object:
+        """Return what is at a path, None when it or anything on the way is missing."""
+        value = self._value
+        for key in path:
+            if not isinstance(value, dict):
+                return None
+            value = value.get(key)
+        return value
+
+    def text(self, *path: str, default: str | None = None) -> str:
+        value = self.get(*path)
+        value = default if value is None else value
+        if not isinstance(value, str):
+            raise self._bad("text", *path)
+        return value
+
+    def number(self, *path: str, default: int | None = None) -> int:
+        value = self.get(*path)
+        value = default if value is None else value
+        if not isinstance(value, int) or isinstance(value, bool):
+            raise self._bad("a whole number", *path)
+        return value
+
+    def texts(self, *path: str) -> tuple[str, ...]:
+        value = self.get(*path)
+        if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+            raise self._bad("a list of texts", *path)
+        return tuple(value)
+
+    def ids(self, *keys: str) -> tuple[str, ...]:
+        """Return the ids of those of these objects that are there."""
+        return tuple(self.text(key, "id") for key in keys if self.get(key) is not None)
+
+    def _bad(self, kind: str, *path: str) -> BadEventError:
+        return BadEventError(f"{self._kind} of ARI: {'.'.join(path)} is not {kind}")
+
+
+def _stasis_start(fields: _Fields) -> Event:
+    replaces = fields.ids("replace_channel")
+    return StasisStart(
+        channel=parse_channel(fields.get("channel")),
+        args=fields.texts("args"),
+        replaces=replaces[0] if replaces else None,
+    )
+
+
+def _hangup_requested(fields: _Fields) -> Event:
+    # A soft hang-up puts its flag where the cause should be, and -1 is none (channel.c, ast_softhangup).
+    cause = 0 if fields.get("soft") is True else max(fields.number("cause", default=0), 0)
+    return HangupRequested(channel=fields.text("channel", "id"), cause=cause)
+
+
+def _dial(fields: _Fields) -> Event | None:
+    try:
+        state = DialState(fields.text("dialstatus", default=""))
+    except ValueError:
+        return None
+    return DialChanged(channel=fields.text("peer", "id"), state=state)
+
+
+def _varset(fields: _Fields) -> Event | None:
+    # A global variable has no channel.
+    if fields.text("variable") != "BRIDGEPEER" or fields.get("channel") is None:
+        return None
+    return BridgePeer(channel=fields.text("channel", "id"))
+
+
+def _transfer(fields: _Fields) -> Event:
+    return Transferred(
+        bridges=fields.ids(
+            "bridge", "bridge_from", "transferer_first_leg_bridge", "transferer_second_leg_bridge"
+        ),
+        channels=fields.ids(
+            "channel", "transferee", "transfer_target", "transferer_first_leg", "transferer_second_leg"
+        ),
+    )
+
+
+_PARSERS: Mapping[str, Callable[[_Fields], Event | None]] = {
+    "ApplicationReplaced": lambda _: AriReplaced(),
+    "StasisStart": _stasis_start,
+    "StasisEnd": lambda fields: StasisEnd(channel=fields.text("channel", "id")),
+    "ChannelDestroyed": lambda fields: ChannelDestroyed(
+        channel=fields.text("channel", "id"), cause=fields.number("cause")
+    ),
+    "ChannelHangupRequest": _hangup_requested,
+    "Dial": _dial,
+    "ChannelVarset": _varset,
+    "ChannelHold": lambda fields: Held(channel=fields.text("channel", "id"), held=True),
+    "ChannelUnhold": lambda fields: Held(channel=fields.text("channel", "id"), held=False),
+    "ChannelEnteredBridge": lambda fields: EnteredBridge(
+        bridge=fields.text("bridge", "id"), channel=fields.text("channel", "id")
+    ),
+    "ChannelLeftBridge": lambda fields: LeftBridge(
+        bridge=fields.text("bridge", "id"), channel=fields.text("channel", "id")
+    ),
+    "BridgeBlindTransfer": _transfer,
+    "BridgeAttendedTransfer": _transfer,
+    "BridgeMerged": _transfer,
+    "BridgeDestroyed": lambda fields: BridgeDestroyed(bridge=fields.text("bridge", "id")),
+}
+
+EVENT_TYPES = tuple(_PARSERS)
+"""The types that `parse_event` understands: all that Asterisk needs to send."""

@@ -1,0 +1,106 @@
+"""Every line logged, ours or a library's, goes through one pipe, and no secret comes out of it."""
+
+import json
+import logging
+import re
+from collections.abc import Iterable, Mapping
+from typing import TextIO
+from urllib.parse import quote, quote_plus
+
+import structlog
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+REDACTED = "[secret]"
+
+# The two ways to give ARI a key (res/res_ari.c, authenticate_user()), as they stand in the representation of a
+# request: whatever the key is, it is cut.
+_KEY = re.compile(r"(api_key=|authorization\W+basic\s+)[^&\s'\"]+", re.IGNORECASE)
+
+
+def configure(*, level: str, secrets: Iterable[str], stream: TextIO) -> None:
+    """Send all logging to `stream`: for people when it is a terminal, else one JSON object a line.
+
+    `level` (debug, info, warning or error) is that of our own lines. Libraries are heard from warning up:
+    below it they print requests with their keys in them.
+    """
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    renderer: Processor = (
+        # Plain, because the pretty ones print local variables.
+        structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+        if stream.isatty()
+        else structlog.processors.JSONRenderer()
+    )
+    formatter = structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=[*shared, structlog.stdlib.ExtraAdder()],
+        processors=[
+            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+            structlog.processors.format_exc_info,
+            Redactor(secrets),
+            renderer,
+        ],
+    )
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(formatter)
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(logging.WARNING)
+    logging.getLogger("stasis_offload").setLevel(level.upper())
+    logging.captureWarnings(capture=True)
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *shared,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+    )
+
+
+class Redactor:
+    """Puts REDACTED in the place of every secret, in whatever form and depth it occurs in a line."""
+
+    def __init__(self, secrets: Iterable[str]) -> None:
+        forms = {form for secret in secrets if secret for form in _forms(secret)}
+        longest_first = sorted(forms, key=len, reverse=True)
+        self._secret = re.compile("|".join(map(re.escape, longest_first))) if forms else None
+
+    def __call__(self, logger: WrappedLogger, name: str, line: EventDict) -> EventDict:
+        """Clean one line; what is neither a container nor a number is written out first (structlog processor)."""
+        del logger, name
+        return {key: self._clean(value) for key, value in line.items()}
+
+    def _clean(self, value: object) -> object:
+        match value:
+            case None | bool() | int() | float():
+                return value
+            case str():
+                return self.text(value)
+            case Mapping():
+                return {self.text(str(key)): self._clean(item) for key, item in value.items()}
+            case list() | tuple() | set() | frozenset():
+                return [self._clean(item) for item in value]
+            case _:
+                return self.text(repr(value))
+
+    def text(self, text: str) -> str:
+        """Clean a text."""
+        known = self._secret.sub(REDACTED, text) if self._secret else text
+        return _KEY.sub(rf"\g<1>{REDACTED}", known)
+
+
+def _forms(secret: str) -> set[str]:
+    """Write a secret as it stands in a text, a URL (two customs), Python's literals and JSON."""
+    return {
+        secret,
+        quote(secret, safe=""),
+        quote_plus(secret),
+        repr(secret)[1:-1],
+        repr(secret.encode())[2:-1],
+        json.dumps(secret)[1:-1],
+    }

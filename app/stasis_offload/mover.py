@@ -1,0 +1,184 @@
+"""Carries out what placement.py decides for one call: asks the module, sets flows, reads counters."""
+
+import asyncio
+from collections.abc import Callable
+from typing import assert_never
+
+from structlog.typing import FilteringBoundLogger
+
+from stasis_offload.eligibility import Kind, Reason
+from stasis_offload.errors import BadPacketError, ModuleError, OpenFlowError, SwitchUnavailableError
+from stasis_offload.flows import Role
+from stasis_offload.machine import Machine
+from stasis_offload.media import Leg
+from stasis_offload.moves import (
+    Command,
+    Counted,
+    CountedLast,
+    Event,
+    Idle,
+    Reported,
+    Request,
+    Seen,
+    SetFlows,
+    Signal,
+    State,
+    Timing,
+    Withheld,
+)
+from stasis_offload.openflow.switch import Switch
+from stasis_offload.placement import Placement, Step, step
+from stasis_offload.rtp import parse_sighting
+from stasis_offload.rtpstreams import RtpStreams
+
+
+class Mover:
+    """Where one call's media is, kept true. `channels` names the legs once both are known."""
+
+    def __init__(  # noqa: PLR0913 - what a call's media depends on
+        self,
+        call: str,
+        *,
+        bridge: str,
+        timing: Timing,
+        module: RtpStreams,
+        switch: Switch,
+        on_change: Callable[[], None],
+        log: FilteringBoundLogger,
+    ) -> None:
+        self._call = call
+        self._bridge = bridge
+        self._module = module
+        self._switch = switch
+        self._on_change = on_change
+        self._log = log
+        self._channels: dict[str, Leg] = {}
+        self._machine = Machine[Placement, Event, Command](
+            Placement(call=call, timing=timing, switch_up=switch.is_up),
+            step=self._step,
+            execute=self._execute,
+            expired=Signal.EXPIRED,
+        )
+
+    @property
+    def placement(self) -> Placement:
+        """The state of this moment."""
+        return self._machine.state
+
+    def connect(self, *, caller: str, callee: str) -> None:
+        """Say that both legs are up in the bridge, by their channel ids."""
+        self._channels = {caller: Leg.CALLER, callee: Leg.CALLEE}
+        self.post(Signal.CONNECTED)
+
+    def post(self, event: Event) -> None:
+        """Hand in what happened to the call, the switch or the operator's mind."""
+        self._machine.post(event)
+
+    def packet_in(self, role: Role, *, in_port: int, frame: bytes) -> None:
+        """Take a packet that a learning flow of this call copied to us."""
+        try:
+            self.post(Seen(role.leg, parse_sighting(in_port, frame)))
+        except BadPacketError as error:
+            self._log.info("media.not_rtp", leg=role.leg, error=str(error))
+            self.post(Seen(role.leg, None))
+
+    def flow_idle(self, role: Role) -> None:
+        """Take the switch's word that a flow of this call timed out."""
+        if role.forwards:
+            self.post(Idle(role.leg))
+
+    def hold(self, kind: Kind) -> None:
+        """Keep the media with Asterisk from the start."""
+        self.post(Withheld(kind))
+
+    async def withhold(self, kind: Kind) -> None:
+        """Give the media back to Asterisk and keep it there; the flows are out when this returns."""
+        await self._machine.take(Withheld(kind))
+
+    async def run(self) -> None:
+        """Keep the media where it belongs until `end`."""
+        try:
+            await self._machine.run()
+        except Exception:  # noqa: BLE001 - a defect of ours is not the call's: Asterisk relays from here on
+            self._log.exception("media.defect")
+            await self._set_flows(SetFlows(()))
+
+    def withdraw(self) -> None:
+        """Take it that the call is ending; `end` waits for what this sets off."""
+        self.post(Signal.ENDED)
+
+    async def end(self) -> None:
+        """Take the media back for good; the flows are out of the switch when this returns."""
+        self.withdraw()
+        await self._machine.ended()
+
+    def _step(self, placement: Placement, event: Event, now: float) -> Step:
+        after, commands = step(placement, event, now)
+        if (after.state, after.reason) != (placement.state, placement.reason):
+            self._log.info(
+                f"media.{after.state}",
+                reason=str(after.reason) if after.reason else None,
+                was=placement.state,
+            )
+        if after != placement:
+            self._on_change()
+        if after.verified and not placement.verified:
+            self._log.info("media.verified", ms=round((now - after.since) * 1000))
+        return after, commands
+
+    async def _execute(self, commands: tuple[Command, ...]) -> list[Event]:
+        answers = [await self._carry_out(command) for command in commands]
+        return [answer for answer in answers if answer is not None]
+
+    async def _carry_out(self, command: Command) -> Event | None:
+        match command:
+            case SetFlows():
+                return await self._set_flows(command)
+            case Request.ASK:
+                return await self._ask()
+            case Request.COUNT:
+                return await self._count()
+            case Request.COUNT_LAST:
+                return await self._count_last()
+            case _:
+                assert_never(command)
+
+    async def _set_flows(self, command: SetFlows) -> Event | None:
+        loop = asyncio.get_running_loop()
+        before = loop.time()
+        try:
+            await self._switch.set_flows(self._call, command.flows)
+        except SwitchUnavailableError as error:
+            self._log.warning("flows.switch_away", error=str(error))
+            return Signal.SWITCH_DOWN
+        except OpenFlowError as error:
+            self._log.warning("flows.refused", error=str(error))
+            return Signal.REFUSED
+        if self.placement.state is not State.LEARNING:
+            event = "flows.installed" if command.flows else "flows.removed"
+            self._log.info(event, flows=len(command.flows), ms=round((loop.time() - before) * 1000, 1))
+        return None
+
+    async def _ask(self) -> Event:
+        try:
+            reports = await self._module.report(self._bridge)
+        except ModuleError as error:
+            if self.placement.reason != Reason(Kind.MODULE_AWAY):
+                self._log.warning("module.away", error=str(error))
+            return Signal.UNASKED
+        by_leg = {self._channels.get(report.channel_id): report for report in reports}
+        return Reported(caller=by_leg.get(Leg.CALLER), callee=by_leg.get(Leg.CALLEE))
+
+    async def _count(self) -> Event:
+        try:
+            return Counted(await self._switch.counts(self._call))
+        except OpenFlowError as error:
+            self._log.warning("flows.not_counted", error=str(error))
+            return Counted({})
+
+    async def _count_last(self) -> Event:
+        try:
+            return CountedLast(await self._switch.counts(self._call))
+        except OpenFlowError as error:
+            self._log.warning("flows.not_counted", error=str(error))
+            return CountedLast(None)

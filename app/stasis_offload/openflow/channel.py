@@ -1,0 +1,239 @@
+"""One OpenFlow 1.3 connection: every request ends in its answer, the switch's error, or a missed deadline."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import NoReturn
+
+from stasis_offload.errors import OpenFlowError, SwitchUnavailableError
+from stasis_offload.openflow import decode, encode
+from stasis_offload.openflow.connection import Streams, cause_of, connect
+from stasis_offload.openflow.decode import VERSION, VERSION_NAMES, Framer, Kind, Message
+from stasis_offload.openflow.endpoint import Endpoint
+
+READ_SIZE = 1 << 16
+MAX_UNSENT = 1 << 24  # bytes that the switch has yet to read; 16 MiB is more than 50,000 flows
+MAX_ANSWER = 1 << 26  # bytes of one multipart reply; 64 MiB is more than 200,000 flows
+MAX_XID = 0xFFFF_FFFF
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long we wait, in seconds: to connect, for an answer, and in silence before we ask for a sign of life."""
+
+    connect: float = 5.0
+    answer: float = 2.0
+    silence: float = 5.0
+
+
+@dataclass(slots=True)
+class _Waiting:
+    """Someone who waits for an answer: one message of a kind, or several when it is a multipart reply."""
+
+    kind: Kind
+    answer: asyncio.Future[list[Message]]
+    parts: list[Message] = field(default_factory=list)
+    size: int = 0
+
+
+@asynccontextmanager
+async def open_channel(
+    endpoint: Endpoint, *, on_message: Callable[[Message], None], patience: Patience
+) -> AsyncIterator["Channel"]:
+    """Connect, agree on OpenFlow 1.3 and hand out the channel; when it ends, the block is cancelled.
+
+    `on_message` gets every packet-in and flow-removed, in order.
+
+    Raises:
+        SwitchUnavailableError: the switch was not reached, or the connection ended.
+        OpenFlowError: there is no version in common, or what the switch sends is not OpenFlow.
+
+    """
+    streams = await connect(endpoint, deadline=patience.connect)
+    channel = Channel(streams, on_message=on_message, patience=patience)
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            reading = tasks.create_task(channel.run())
+            await channel.greet()
+            yield channel
+            reading.cancel()
+    except BaseExceptionGroup as group:
+        expected, defects = group.split(OpenFlowError)
+        if expected is None or defects is not None:
+            raise
+        raise expected.exceptions[0] from None
+    finally:
+        channel.close()
+
+
+class Channel:
+    """What goes over one connection. Requests may overlap; each has its own transaction id."""
+
+    def __init__(
+        self, streams: Streams, *, on_message: Callable[[Message], None], patience: Patience
+    ) -> None:
+        self._reader, self._writer = streams
+        self._on_message = on_message
+        self._patience = patience
+        self._xid = 0
+        self._waiting: dict[int, _Waiting] = {}
+        self._greeted = asyncio.Event()
+        self._closed = asyncio.Event()
+
+    def new_xid(self) -> int:
+        """Return a transaction id that no request under way has."""
+        self._xid = self._xid % MAX_XID + 1
+        return self._xid
+
+    def send(self, data: bytes) -> None:
+        """Send messages to which no answer is expected.
+
+        Raises:
+            SwitchUnavailableError: the connection ended, or the switch has stopped reading it.
+
+        """
+        if self._closed.is_set():
+            raise SwitchUnavailableError("the connection to the switch ended")
+        if self._writer.transport.get_write_buffer_size() > MAX_UNSENT:
+            raise SwitchUnavailableError(
+                f"the switch has not read the last {MAX_UNSENT >> 20} MiB sent to it"
+            )
+        self._writer.write(data)
+
+    async def confirm(self, xid: int, data: bytes) -> None:
+        """Send messages of one transaction; return when the switch has carried out all of them.
+
+        Raises:
+            OpenFlowError: the switch refused one; those before and after it may have been carried out.
+            SwitchUnavailableError: the connection ended, or no answer in time; any may have been carried out.
+
+        """
+        await self.ask(xid, data + encode.barrier(xid), Kind.BARRIER_REPLY)
+
+    async def ask(self, xid: int, data: bytes, kind: Kind) -> list[Message]:
+        """Send messages of one transaction, and return the answer of that kind, in all its parts.
+
+        Raises:
+            OpenFlowError: the switch refused a message.
+            SwitchUnavailableError: the connection ended, or no answer in time.
+
+        """
+        waiting = _Waiting(kind, asyncio.get_running_loop().create_future())
+        self.send(data)
+        self._waiting[xid] = waiting
+        try:
+            async with asyncio.timeout(self._patience.answer):
+                return await waiting.answer
+        except TimeoutError:
+            raise SwitchUnavailableError(
+                f"no answer from the switch within {self._patience.answer:g} s"
+            ) from None
+        finally:
+            del self._waiting[xid]
+
+    async def greet(self) -> None:
+        """Agree with the switch on OpenFlow 1.3.
+
+        Raises:
+            SwitchUnavailableError: no hello in time.
+
+        """
+        self.send(encode.hello(self.new_xid()))
+        try:
+            async with asyncio.timeout(self._patience.answer):
+                await self._greeted.wait()
+        except TimeoutError:
+            raise SwitchUnavailableError(
+                f"no OpenFlow hello from the switch within {self._patience.answer:g} s"
+            ) from None
+
+    async def run(self) -> NoReturn:
+        """Take what the switch sends until the connection ends, and find out when its peer is dead.
+
+        Raises:
+            SwitchUnavailableError: the connection ended.
+            OpenFlowError: what came is not OpenFlow 1.3.
+
+        """
+        framer = Framer()
+        probing = False
+        while True:
+            try:
+                async with asyncio.timeout(self._patience.silence):
+                    data = await self._reader.read(READ_SIZE)
+            except TimeoutError:
+                if probing:
+                    silence = 2 * self._patience.silence
+                    raise SwitchUnavailableError(
+                        f"no sign of life from the switch for {silence:g} s"
+                    ) from None
+                self.send(encode.echo_request(self.new_xid()))
+                probing = True
+                continue
+            except OSError as error:
+                raise SwitchUnavailableError(
+                    f"the connection to the switch broke: {cause_of(error)}"
+                ) from error
+            if not data:
+                raise SwitchUnavailableError("the switch closed the connection")
+            probing = False
+            for message in framer.feed(data):
+                self._handle(message)
+
+    async def closed(self) -> NoReturn:
+        """Wait for the end of the connection; it comes as a cancellation of the `open_channel` block."""
+        await self._closed.wait()
+        raise SwitchUnavailableError("the connection to the switch ended")
+
+    def close(self) -> None:
+        """End the connection at once; whoever waits for an answer is told."""
+        self._closed.set()
+        self._writer.transport.abort()
+        for waiting in self._waiting.values():
+            if not waiting.answer.done():
+                error = SwitchUnavailableError("the connection to the switch ended before its answer came")
+                waiting.answer.set_exception(error)
+
+    def _handle(self, message: Message) -> None:
+        if not self._greeted.is_set():
+            self._agree(message)
+            return
+        if message.version != VERSION:
+            name = VERSION_NAMES[message.version]
+            raise OpenFlowError(f"the switch sent OpenFlow {name} after agreeing on 1.3")
+        waiting = self._waiting.get(message.xid)
+        match message.kind:
+            case Kind.ECHO_REQUEST:
+                self.send(encode.echo_reply(message.xid, message.body))
+            case Kind.PACKET_IN | Kind.FLOW_REMOVED:
+                self._on_message(message)
+            case Kind.ERROR if waiting is not None and not waiting.answer.done():
+                waiting.answer.set_exception(OpenFlowError(decode.parse_error(message)))
+            case kind if waiting is not None and kind == waiting.kind and not waiting.answer.done():
+                self._answer(waiting, message)
+
+    def _agree(self, message: Message) -> None:
+        match message.kind:
+            case Kind.HELLO:
+                versions = decode.parse_hello(message)
+            case Kind.ERROR:
+                raise OpenFlowError(decode.parse_error(message))
+            case _:
+                raise OpenFlowError(f"the switch began with message type {message.kind} instead of a hello")
+        if VERSION not in versions:
+            self.send(encode.hello_failed(message.xid))
+            offers = ", ".join(VERSION_NAMES.get(version, f"0x{version:02x}") for version in sorted(versions))
+            raise OpenFlowError(
+                f"the switch offers OpenFlow {offers or 'nothing'}, but not 1.3"
+                " (ovs-vsctl set bridge BRIDGE protocols=OpenFlow13)"
+            )
+        self._greeted.set()
+
+    def _answer(self, waiting: _Waiting, message: Message) -> None:
+        waiting.parts.append(message)
+        waiting.size += len(message.body)
+        if waiting.size > MAX_ANSWER:
+            raise OpenFlowError(f"the switch's answer is larger than {MAX_ANSWER >> 20} MiB")
+        if message.kind != Kind.MULTIPART_REPLY or not decode.has_more(message):
+            waiting.answer.set_result(waiting.parts)

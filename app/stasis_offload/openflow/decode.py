@@ -1,0 +1,243 @@
+"""Whatever bytes a switch sends become a value or an OpenFlowError; they can do nothing else to us.
+
+The layouts are os_ken's, the walking is done here: on a length of zero os_ken's own decoders loop for ever
+(OFPHello.parser, OFPMultipartReply.parser), and what they cannot read they log as a traceback.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import IntEnum
+from struct import Struct
+from struct import error as StructError  # noqa: N812 - a class in all but its spelling
+
+from os_ken.ofproto import ofproto_v1_3 as ofp
+
+from stasis_offload.errors import OpenFlowError
+from stasis_offload.flows import Count
+from stasis_offload.openflow.events import FlowRemoved, PacketIn, Port, Removal
+
+VERSION = ofp.OFP_VERSION
+VERSION_NAMES = {1: "1.0", 2: "1.1", 3: "1.2", 4: "1.3", 5: "1.4", 6: "1.5"}
+
+_HEADER = Struct(ofp.OFP_HEADER_PACK_STR)
+_ELEMENT = Struct(ofp.OFP_HELLO_ELEM_HEADER_PACK_STR)
+_ERROR = Struct(ofp.OFP_ERROR_MSG_PACK_STR)
+_FEATURES = Struct(ofp.OFP_SWITCH_FEATURES_PACK_STR)
+_MULTIPART = Struct(ofp.OFP_MULTIPART_REPLY_PACK_STR)
+_DESCRIPTION = Struct(ofp.OFP_DESC_PACK_STR)
+_PORT = Struct(ofp.OFP_PORT_PACK_STR)
+_FLOW_STATS = Struct(ofp.OFP_FLOW_STATS_0_PACK_STR)
+_PACKET_IN = Struct(ofp.OFP_PACKET_IN_PACK_STR)
+_FLOW_REMOVED = Struct(ofp.OFP_FLOW_REMOVED_PACK_STR0)
+_MATCH = Struct("!HH")
+_OXM = Struct("!I")
+
+_REMOVALS = {
+    ofp.OFPRR_IDLE_TIMEOUT: Removal.IDLE,
+    ofp.OFPRR_HARD_TIMEOUT: Removal.HARD,
+    ofp.OFPRR_DELETE: Removal.DELETE,
+}
+
+
+class Kind(IntEnum):
+    """The messages that mean something to us (ofp_type, OpenFlow 1.3.5, 7.1.1)."""
+
+    HELLO = ofp.OFPT_HELLO
+    ERROR = ofp.OFPT_ERROR
+    ECHO_REQUEST = ofp.OFPT_ECHO_REQUEST
+    FEATURES_REPLY = ofp.OFPT_FEATURES_REPLY
+    PACKET_IN = ofp.OFPT_PACKET_IN
+    FLOW_REMOVED = ofp.OFPT_FLOW_REMOVED
+    MULTIPART_REPLY = ofp.OFPT_MULTIPART_REPLY
+    BARRIER_REPLY = ofp.OFPT_BARRIER_REPLY
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One OpenFlow message: its header's fields, and what follows the header. `kind` may be any number."""
+
+    version: int
+    kind: int
+    xid: int
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """The answer to description_request."""
+
+    manufacturer: str
+    hardware: str
+    software: str
+    datapath: str
+
+
+class Framer:
+    """Cuts a stream of bytes into messages; holds at most one message that is not complete (64 KiB)."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+
+    def feed(self, data: bytes) -> Iterator[Message]:
+        """Add what was received, and yield what is complete.
+
+        Raises:
+            OpenFlowError: this is not OpenFlow.
+
+        """
+        self._buffer += data
+        while len(self._buffer) >= _HEADER.size:
+            version, kind, length, xid = _HEADER.unpack_from(self._buffer)
+            if version not in VERSION_NAMES or length < _HEADER.size:
+                start = self._buffer[: _HEADER.size].hex(" ")
+                raise OpenFlowError(f"the peer does not speak OpenFlow: it sent {start}")
+            if len(self._buffer) < length:
+                return
+            body = bytes(self._buffer[_HEADER.size : length])
+            del self._buffer[:length]
+            yield Message(version=version, kind=kind, xid=xid, body=body)
+
+
+def parse_hello(message: Message) -> frozenset[int]:
+    """Return the versions that the switch accepts, by their numbers on the wire (4 is OpenFlow 1.3).
+
+    Without a version bitmap that is every version up to the header's (OpenFlow 1.3.5, 6.3.1).
+    """
+    offset = 0
+    with _reading("hello"):
+        while offset < len(message.body):
+            kind, length = _ELEMENT.unpack_from(message.body, offset)
+            if length < _ELEMENT.size:
+                raise OpenFlowError(f"broken hello from the switch: an element of {length} bytes")
+            if kind == ofp.OFPHET_VERSIONBITMAP:
+                bitmap = message.body[offset + _ELEMENT.size : offset + length]
+                return frozenset(_bits(bitmap))
+            offset += length + -length % 8
+    return frozenset(range(1, message.version + 1))
+
+
+def _bits(bitmap: bytes) -> Iterator[int]:
+    for word in range(len(bitmap) // 4):
+        bits = int.from_bytes(bitmap[4 * word : 4 * word + 4], "big")
+        yield from (32 * word + bit for bit in range(32) if bits >> bit & 1)
+
+
+def parse_error(message: Message) -> str:
+    """Put the switch's error into words: the names of its type and code, and of the message it refused."""
+    with _reading("error"):
+        kind, code = _ERROR.unpack_from(message.body)
+    data = message.body[_ERROR.size :]
+    if kind == ofp.OFPET_HELLO_FAILED:
+        text = data.decode("ascii", errors="replace").strip("\0 ")
+        return f"the switch refused the connection: {ofp.ofp_error_code_to_str(kind, code)} {text}".rstrip()
+    if kind == ofp.OFPET_EXPERIMENTER:
+        what, data = _experimenter_error(code), data[4:]
+    else:
+        what = f"{ofp.ofp_error_type_to_str(kind)} {ofp.ofp_error_code_to_str(kind, code)}"
+    refused = ofp.ofp_msg_type_to_str(data[1]) if len(data) >= _HEADER.size else "a message"
+    return f"the switch refused {refused}: {what}"
+
+
+def _experimenter_error(code: int) -> str:
+    """Name an error of the ONF extensions, which is where OpenFlow 1.3 has its bundles."""
+    names = (name for name, value in vars(ofp).items() if name.startswith("ONFERR_") and value == code)
+    return f"{next(names, 'experimenter error')}({code})"
+
+
+def parse_features(message: Message) -> int:
+    """Return the datapath id."""
+    with _reading("features"):
+        return int(_FEATURES.unpack_from(message.body)[0])
+
+
+def has_more(message: Message) -> bool:
+    """Whether a multipart reply goes on in another message."""
+    with _reading("multipart reply"):
+        _, flags = _MULTIPART.unpack_from(message.body)
+    return bool(flags & ofp.OFPMPF_REPLY_MORE)
+
+
+def parse_description(parts: Sequence[Message]) -> Description:
+    """Read the answer to description_request."""
+    with _reading("description"):
+        texts = _DESCRIPTION.unpack_from(b"".join(_bodies(parts, ofp.OFPMP_DESC)))
+    manufacturer, hardware, software, _, datapath = (_text(text) for text in texts)
+    return Description(manufacturer=manufacturer, hardware=hardware, software=software, datapath=datapath)
+
+
+def parse_ports(parts: Sequence[Message]) -> tuple[Port, ...]:
+    """Read the answer to ports_request."""
+    with _reading("port description"):
+        return tuple(
+            Port(number=number, name=_text(name))
+            for body in _bodies(parts, ofp.OFPMP_PORT_DESC)
+            for number, _, name, *_ in _PORT.iter_unpack(body)
+        )
+
+
+def parse_flow_stats(parts: Sequence[Message]) -> Iterator[tuple[int, Count]]:
+    """Read the answer to flow_stats_request: the cookie and the counters of each flow."""
+    with _reading("flow statistics"):
+        for body in _bodies(parts, ofp.OFPMP_FLOW):
+            offset = 0
+            while offset < len(body):
+                length, *_, cookie, packets, octets = _FLOW_STATS.unpack_from(body, offset)
+                if length < _FLOW_STATS.size:
+                    raise OpenFlowError(f"broken flow statistics from the switch: an entry of {length} bytes")
+                yield cookie, Count(packets=packets, octets=octets)
+                offset += length
+
+
+def parse_packet_in(message: Message) -> PacketIn:
+    """Read a packet-in."""
+    with _reading("packet-in"):
+        _, total, _, _, cookie = _PACKET_IN.unpack_from(message.body)
+        offset = _PACKET_IN.size
+        _, length = _MATCH.unpack_from(message.body, offset)
+    in_port = _in_port(message.body[offset + _MATCH.size : offset + length])
+    frame = message.body[offset + length + -length % 8 + 2 :]
+    return PacketIn(cookie=cookie, in_port=in_port, frame=frame[:total])
+
+
+def _in_port(match: bytes) -> int:
+    offset = 0
+    with _reading("packet-in"):
+        while offset < len(match):
+            (header,) = _OXM.unpack_from(match, offset)
+            offset += _OXM.size
+            if header == ofp.OXM_OF_IN_PORT:
+                return int(_OXM.unpack_from(match, offset)[0])
+            offset += header & 0xFF
+    raise OpenFlowError("broken packet-in from the switch: it names no port")
+
+
+def parse_flow_removed(message: Message) -> FlowRemoved:
+    """Read a flow-removed."""
+    with _reading("flow-removed"):
+        cookie, _, reason, *_, packets, octets = _FLOW_REMOVED.unpack_from(message.body)
+    return FlowRemoved(
+        cookie=cookie,
+        reason=_REMOVALS.get(reason, Removal.OTHER),
+        count=Count(packets=packets, octets=octets),
+    )
+
+
+def _bodies(parts: Sequence[Message], kind: int) -> Iterator[bytes]:
+    for part in parts:
+        actual, _ = _MULTIPART.unpack_from(part.body)
+        if actual != kind:
+            raise OpenFlowError(f"the switch answered a multipart request of type {kind} with type {actual}")
+        yield part.body[_MULTIPART.size :]
+
+
+def _text(field: bytes) -> str:
+    return field.split(b"\0", 1)[0].decode(errors="replace")
+
+
+@contextmanager
+def _reading(what: str) -> Iterator[None]:
+    try:
+        yield
+    except StructError as error:
+        raise OpenFlowError(f"broken {what} from the switch: {error}") from error

@@ -1,0 +1,56 @@
+"""A switch is asked who it is and what it can do, without changing anything in it."""
+
+from stasis_offload.errors import OpenFlowError, SwitchUnavailableError
+from stasis_offload.openflow import decode, encode
+from stasis_offload.openflow.channel import Channel, Patience, open_channel
+from stasis_offload.openflow.decode import VERSION, VERSION_NAMES, Kind
+from stasis_offload.openflow.endpoint import Endpoint
+from stasis_offload.openflow.events import SwitchDescription
+
+
+async def describe_switch(endpoint: Endpoint, *, patience: Patience | None = None) -> SwitchDescription:
+    """Connect, ask and hang up; unlike with `Switch.run`, our flows stay where they are.
+
+    Raises:
+        SwitchUnavailableError: the switch was not reached, or does not answer.
+        OpenFlowError: it does not speak OpenFlow 1.3, or not as it should.
+
+    """
+    async with open_channel(endpoint, on_message=lambda _: None, patience=patience or Patience()) as channel:
+        return await describe(channel)
+
+
+async def describe(channel: Channel) -> SwitchDescription:
+    """Ask over a connection that there is.
+
+    Raises as `Channel.ask`.
+    """
+    xid = channel.new_xid()
+    features = await channel.ask(xid, encode.features_request(xid), Kind.FEATURES_REPLY)
+    xid = channel.new_xid()
+    description = await channel.ask(xid, encode.description_request(xid), Kind.MULTIPART_REPLY)
+    xid = channel.new_xid()
+    ports = await channel.ask(xid, encode.ports_request(xid), Kind.MULTIPART_REPLY)
+    words = decode.parse_description(description)
+    return SwitchDescription(
+        datapath_id=decode.parse_features(features[0]),
+        version=VERSION_NAMES[VERSION],
+        manufacturer=words.manufacturer,
+        hardware=words.hardware,
+        software=words.software,
+        datapath=words.datapath,
+        ports=decode.parse_ports(ports),
+        atomic_bundles=await _takes_bundles(channel),
+    )
+
+
+async def _takes_bundles(channel: Channel) -> bool:
+    xid = channel.new_xid()
+    bundle = encode.stage_bundle(xid, remove=(), add=()) + encode.discard_bundle(xid)
+    try:
+        await channel.confirm(xid, bundle)
+    except SwitchUnavailableError:
+        raise
+    except OpenFlowError:
+        return False
+    return True

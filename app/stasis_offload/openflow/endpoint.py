@@ -1,0 +1,101 @@
+"""A switch is reached by the names that OVS itself uses (ovs(7), "Connection Methods"); the rest is refused."""
+
+from dataclasses import dataclass
+from ipaddress import IPv6Address
+
+LOOPBACK = "127.0.0.1"
+MAX_PORT = 0xFFFF
+MAX_UNIX_PATH = 107  # bytes; sockaddr_un.sun_path less its closing NUL (unix(7))
+
+_FORMS = "unix:PATH, tcp:HOST:PORT or ptcp:PORT[:HOST]"
+
+
+@dataclass(frozen=True, slots=True)
+class Unix:
+    """A local socket that we dial, such as a bridge's management socket `BRIDGE.mgmt`."""
+
+    path: str
+
+    def __str__(self) -> str:
+        return f"unix:{self.path}"
+
+
+@dataclass(frozen=True, slots=True)
+class Tcp:
+    """A TCP port that we dial."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"tcp:{_bracketed(self.host)}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Ptcp:
+    """A TCP port on which we wait for the switch, as any OpenFlow controller does."""
+
+    port: int
+    host: str = LOOPBACK
+
+    def __str__(self) -> str:
+        return f"ptcp:{self.port}:{_bracketed(self.host)}"
+
+
+Endpoint = Unix | Tcp | Ptcp
+
+
+def parse_endpoint(text: str) -> Endpoint:
+    """Read `unix:PATH`, `tcp:HOST:PORT` or `ptcp:PORT[:HOST]`; an IPv6 host goes in brackets.
+
+    Raises:
+        ValueError: quoting the text and saying what is wrong with it.
+
+    """
+    method, colon, rest = text.partition(":")
+    match method:
+        case "unix" if colon:
+            return Unix(_parse_path(text, rest))
+        case "tcp" if colon:
+            host, _, port = rest.rpartition(":")
+            return Tcp(port=_parse_port(text, port), host=_parse_host(text, host))
+        case "ptcp" if colon:
+            port, with_host, host = rest.partition(":")
+            return Ptcp(
+                port=_parse_port(text, port),
+                host=_parse_host(text, host) if with_host else LOOPBACK,
+            )
+        case "ssl" | "pssl":
+            raise ValueError(f"OpenFlow over TLS is not supported: {text!r} (use {_FORMS})")
+        case _:
+            raise ValueError(f"not the address of a switch: {text!r} (use {_FORMS})")
+
+
+def _parse_path(text: str, path: str) -> str:
+    if not path or "\0" in path:
+        raise ValueError(f"no path of a socket in {text!r}")
+    if len(path.encode(errors="surrogatepass")) > MAX_UNIX_PATH:
+        raise ValueError(f"the path of a socket has at most {MAX_UNIX_PATH} bytes: {text!r}")
+    return path
+
+
+def _parse_port(text: str, port: str) -> int:
+    digits = port.isascii() and port.isdigit() and len(port) <= len(str(MAX_PORT))
+    if not digits or not 0 < int(port) <= MAX_PORT:
+        raise ValueError(f"no port between 1 and {MAX_PORT} in {text!r}")
+    return int(port)
+
+
+def _parse_host(text: str, host: str) -> str:
+    if host.startswith("[") and host.endswith("]"):
+        try:
+            return str(IPv6Address(host[1:-1]))
+        except ValueError as error:
+            raise ValueError(f"no IPv6 address between the brackets of {text!r}") from error
+    if not (host and host.isascii() and all(char.isalnum() or char in "-._" for char in host)):
+        raise ValueError(f"no host name or address in {text!r} (an IPv6 address goes in brackets)")
+    return host
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host

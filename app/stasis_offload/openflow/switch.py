@@ -1,0 +1,119 @@
+"""The switch, kept connected for ever: each connection begins without a flow of ours, and says so."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import NoReturn
+
+from stasis_offload.errors import OpenFlowError, SwitchUnavailableError
+from stasis_offload.flows import Count, Flow, Role, is_ours
+from stasis_offload.openflow import decode, encode
+from stasis_offload.openflow.channel import Patience, open_channel
+from stasis_offload.openflow.decode import Kind, Message
+from stasis_offload.openflow.describe import describe
+from stasis_offload.openflow.endpoint import Endpoint
+from stasis_offload.openflow.events import (
+    Event,
+    FlowRemoved,
+    PacketIn,
+    SwitchDescription,
+    SwitchDown,
+    SwitchUp,
+)
+from stasis_offload.openflow.table import FlowTable
+
+FIRST_DELAY = 0.1  # seconds from the start of one attempt to connect to the start of the next
+MAX_DELAY = 5.0
+
+
+class Switch:
+    """One bridge, by `run` connected for ever. `on_event` is called in order, and must not block.
+
+    Requests may overlap. While there is no connection they raise SwitchUnavailableError.
+    """
+
+    def __init__(
+        self, endpoint: Endpoint, on_event: Callable[[Event], None], *, patience: Patience | None = None
+    ) -> None:
+        self._endpoint = endpoint
+        self._on_event = on_event
+        self._patience = patience or Patience()
+        self._table: FlowTable | None = None
+        self._down = SwitchDown(f"not connected to {endpoint} yet")
+
+    @property
+    def is_up(self) -> bool:
+        """Whether requests can be made."""
+        return self._table is not None
+
+    async def run(self) -> NoReturn:
+        """Connect, and connect again whenever the connection ends, less often while that fails.
+
+        Nothing that a switch does ends it; only cancelling does.
+        """
+        loop = asyncio.get_running_loop()
+        delay = FIRST_DELAY
+        while True:
+            began = loop.time()
+            try:
+                await self._serve()
+            except OpenFlowError as error:
+                delay = FIRST_DELAY if self.is_up else min(2 * delay, MAX_DELAY)
+                self._tell_down(str(error))
+            finally:
+                self._table = None
+            await asyncio.sleep(began + delay - loop.time())
+
+    async def set_flows(self, call: str, flows: Sequence[Flow]) -> None:
+        """Make `flows` the flows of a call, all at once, and return when they are; see `FlowTable.set_flows`."""
+        await self._connected.set_flows(call, flows)
+
+    async def counts(self, call: str) -> dict[Role, Count]:
+        """Return the counters of a call's flows; see `FlowTable.counts`."""
+        return await self._connected.counts(call)
+
+    async def all_counts(self) -> dict[int, Count]:
+        """Return the counters of all our flows by cookie; see `FlowTable.all_counts`."""
+        return await self._connected.all_counts()
+
+    async def sweep(self) -> None:
+        """Remove every flow of ours, for one who is about to leave; see `FlowTable.sweep`."""
+        await self._connected.sweep()
+
+    async def describe(self) -> SwitchDescription:
+        """Ask the switch who it is; see `describe.describe`."""
+        return await describe(self._connected.channel)
+
+    @property
+    def _connected(self) -> FlowTable:
+        if self._table is None:
+            raise SwitchUnavailableError(f"no connection to the switch: {self._down.reason}")
+        return self._table
+
+    async def _serve(self) -> NoReturn:
+        async with open_channel(self._endpoint, on_message=self._receive, patience=self._patience) as channel:
+            table = FlowTable(channel)
+            await table.sweep()
+            xid = channel.new_xid()
+            await channel.confirm(xid, encode.subscribe(xid))
+            description = await describe(channel)
+            self._table = table
+            self._on_event(SwitchUp(description))
+            await channel.closed()
+
+    def _tell_down(self, reason: str) -> None:
+        down = SwitchDown(reason)
+        if self.is_up or down != self._down:
+            self._down = down
+            self._table = None
+            self._on_event(down)
+
+    def _receive(self, message: Message) -> None:
+        if message.kind == Kind.PACKET_IN:
+            event: PacketIn | FlowRemoved = decode.parse_packet_in(message)
+        else:
+            event = decode.parse_flow_removed(message)
+        if self._table is None or not is_ours(event.cookie):
+            return
+        if isinstance(event, FlowRemoved):
+            self._table.note_removed(event)
+        self._on_event(event)

@@ -1,0 +1,109 @@
+"""RTP and RTCP headers out of bytes, by RFC 3550; what does not look like them is refused, with the reason."""
+
+from dataclasses import dataclass
+from struct import Struct
+
+from stasis_offload.errors import BadPacketError
+from stasis_offload.frame import check_size, parse_udp
+from stasis_offload.media import Sighting
+
+_RTP = Struct("!BBHII")
+_RTCP = Struct("!BBHI")
+
+_VERSION = 2
+# The second byte of every RTCP packet, and of no RTP packet that might share its port (RFC 5761 4).
+_RTCP_TYPES = range(192, 224)
+
+
+@dataclass(frozen=True, slots=True)
+class RtpHeader:
+    """The fixed header of an RTP packet (RFC 3550 5.1).
+
+    `size` is the bytes before the payload: 12, the CSRC list and the header extension. A packet that was cut
+    within its extension counts as far as it goes.
+    """
+
+    payload_type: int
+    marker: bool
+    sequence: int
+    timestamp: int
+    ssrc: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class RtcpHeader:
+    """The start of an RTCP packet (RFC 3550 6.4): its type, who sent it, and its length in bytes."""
+
+    packet_type: int
+    count: int
+    ssrc: int
+    size: int
+
+
+def parse_rtp(data: bytes) -> RtpHeader:
+    """Read the header of an RTP packet, of which the end may be missing.
+
+    Raises:
+        BadPacketError: fewer than 12 bytes, a version other than 2, or RTCP.
+
+    """
+    check_size(data, _RTP, "RTP header")
+    first, second, sequence, timestamp, ssrc = _RTP.unpack_from(data)
+    _check_version(first, "RTP")
+    if second in _RTCP_TYPES:
+        raise BadPacketError(f"RTCP packet type {second} where RTP was expected")
+    size = _RTP.size + 4 * (first & 0x0F)
+    if first & 0x10:
+        words = int.from_bytes(data[size + 2 : size + 4], "big")
+        size += 4 + 4 * words
+    return RtpHeader(
+        payload_type=second & 0x7F,
+        marker=bool(second & 0x80),
+        sequence=sequence,
+        timestamp=timestamp,
+        ssrc=ssrc,
+        size=min(size, len(data)),
+    )
+
+
+def parse_rtcp(data: bytes) -> RtcpHeader:
+    """Read the start of the first packet in a compound RTCP packet.
+
+    Raises:
+        BadPacketError: fewer than 8 bytes, a version other than 2, or not RTCP.
+
+    """
+    check_size(data, _RTCP, "RTCP header")
+    first, packet_type, words, ssrc = _RTCP.unpack_from(data)
+    _check_version(first, "RTCP")
+    if packet_type not in _RTCP_TYPES:
+        raise BadPacketError(f"packet type {packet_type} is not RTCP")
+    return RtcpHeader(packet_type=packet_type, count=first & 0x1F, ssrc=ssrc, size=4 + 4 * words)
+
+
+def parse_sighting(in_port: int, frame: bytes) -> Sighting:
+    """Read an RTP packet as the switch saw it come in by one of its ports.
+
+    Raises:
+        BadPacketError: it is not UDP with RTP in it; the text says at which layer and why.
+
+    """
+    datagram = parse_udp(frame)
+    header = parse_rtp(datagram.payload)
+    return Sighting(
+        in_port=in_port,
+        vlan=datagram.vlan,
+        next_hop=datagram.eth_src,
+        ours=datagram.eth_dst,
+        source=datagram.source,
+        destination=datagram.destination,
+        payload_type=header.payload_type,
+        ssrc=header.ssrc,
+        sequence=header.sequence,
+    )
+
+
+def _check_version(first: int, what: str) -> None:
+    if first >> 6 != _VERSION:
+        raise BadPacketError(f"{what} version {first >> 6}, expected {_VERSION}")

@@ -1,0 +1,98 @@
+"""The running application: puts the parts together, stops on a signal, and leaves the media with Asterisk."""
+
+import asyncio
+import signal
+from importlib.metadata import version
+from typing import NoReturn
+
+import structlog
+
+from stasis_offload.ari import Ari
+from stasis_offload.calls import Calls
+from stasis_offload.config import Config
+from stasis_offload.errors import OpenFlowError
+from stasis_offload.events import Event as AriEvent
+from stasis_offload.http import serve
+from stasis_offload.moves import Timing
+from stasis_offload.openflow.events import Event as SwitchEvent
+from stasis_offload.openflow.switch import Switch
+from stasis_offload.operations import Operator
+from stasis_offload.recovery import Recovery
+from stasis_offload.rtpstreams import RtpStreams
+
+# How long a stop may take to give every call's media back (s); after that the idle timeouts of the flows do.
+DRAIN_WITHIN = 5.0
+
+
+class _StoppedError(Exception):
+    """SIGTERM or SIGINT arrived."""
+
+
+async def run(config: Config) -> None:
+    """Own the calls of one Asterisk until SIGTERM or SIGINT.
+
+    Raises:
+        OffloadError: the application cannot go on; the text says why.
+
+    """
+    log = structlog.get_logger(__name__)
+    log.info("run.started", version=version("stasis-offload"), app=config.app)
+    calls: Calls
+
+    def on_switch(event: SwitchEvent) -> None:
+        calls.on_switch(event)
+
+    def on_ari(event: AriEvent) -> None:
+        calls.on_ari(event)
+
+    async with asyncio.TaskGroup() as outer:
+        switch = Switch(config.openflow.connection, on_switch)
+        ari = Ari(
+            url=config.ari.url,
+            username=config.ari.username,
+            password=config.ari.password.get_secret_value(),
+            app=config.app,
+            on_event=on_ari,
+        )
+        media = config.media
+        timing = Timing(
+            verify_within=media.verify_within, recheck=media.recheck, idle_timeout=media.idle_timeout
+        )
+        module = RtpStreams(config.asterisk.control_socket)
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                calls = Calls(ari=ari, switch=switch, module=module, timing=timing, tasks=tasks)
+                calls.on_asterisk_up = Recovery(calls, app=config.app).run
+                operator = Operator(calls)
+                switching = outer.create_task(switch.run())
+                async with serve(config.http, operator) as url:
+                    log.info("http.up", url=url)
+                    tasks.create_task(ari.run())
+                    await _serve_until_stopped(operator)
+        except* _StoppedError:
+            log.info("run.stopped", calls=len(calls))
+        finally:
+            try:
+                await switch.sweep()
+            except OpenFlowError as error:
+                log.warning("flows.not_swept", error=str(error))
+            switching.cancel()
+
+
+async def _serve_until_stopped(operator: Operator) -> NoReturn:
+    """Wait for a signal, give the media of every call back to Asterisk, and say so by an exception."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    try:
+        await stop.wait()
+    finally:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)  # a second one ends us at once
+    try:
+        async with asyncio.timeout(DRAIN_WITHIN):
+            await operator.drain()
+    except TimeoutError:
+        structlog.get_logger(__name__).error("drain.incomplete", within=DRAIN_WITHIN)
+    raise _StoppedError

@@ -1,0 +1,331 @@
+"""All that can happen to a dialled call, and all that can be done about it; `dialing` decides which.
+
+`n` is the number of a target in the dial string, counted from 1, and of the channel made for it: callee n.
+Causes are those of Q.850 (asterisk/causes.h).
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import IntEnum, StrEnum
+from functools import partial
+
+from stasis_offload.dialstring import call_of_callee
+from stasis_offload.events import (
+    ChannelDestroyed,
+    DialChanged,
+    DialState,
+    HangupRequested,
+    StasisEnd,
+    StasisStart,
+)
+from stasis_offload.events import Event as AriEvent
+
+
+class DialStatus(StrEnum):
+    """The values of DIALSTATUS that an application of ours sets (app_dial.c)."""
+
+    ANSWER = "ANSWER"
+    BUSY = "BUSY"
+    CANCEL = "CANCEL"
+    CHANUNAVAIL = "CHANUNAVAIL"
+    CONGESTION = "CONGESTION"
+    INVALIDARGS = "INVALIDARGS"
+    NOANSWER = "NOANSWER"
+
+
+class Cause(IntEnum):
+    """The Q.850 causes that the machine itself gives or reads (asterisk/causes.h)."""
+
+    NO_ROUTE_DESTINATION = 3
+    NORMAL_CLEARING = 16
+    USER_BUSY = 17
+    NO_ANSWER = 19
+    ANSWERED_ELSEWHERE = 26
+    CONGESTION = 34
+
+
+# Events: what happened, in the order in which it was heard.
+
+
+@dataclass(frozen=True, slots=True)
+class OfCallee:
+    """What every event of a callee says: which."""
+
+    n: int
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """The caller is in our application: the call begins."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entered(OfCallee):
+    """Callee n is in our application (StasisStart)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failed(OfCallee):
+    """No channel could be made for target n."""
+
+    cause: int
+
+
+@dataclass(frozen=True, slots=True)
+class Refused(OfCallee):
+    """Callee n is busy or congested, or could not be dialled; its channel still exists."""
+
+    cause: int
+
+
+@dataclass(frozen=True, slots=True)
+class Joined(OfCallee):
+    """The caller and callee n are in the bridge."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ringing(OfCallee):
+    """Callee n rings (Dial, status RINGING)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress(OfCallee):
+    """Callee n sends early media (Dial, status PROGRESS)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answered(OfCallee):
+    """Callee n answered (Dial, status ANSWER)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dying(OfCallee):
+    """Asterisk is hanging callee n up (ChannelHangupRequest)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Left(OfCallee):
+    """Callee n left our application (StasisEnd): on its way out after Dying, else taken from us by a transfer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gone(OfCallee):
+    """The channel of callee n is no more (ChannelDestroyed)."""
+
+    cause: int
+
+
+@dataclass(frozen=True, slots=True)
+class CallerDying:
+    """The caller is being hung up; cause 0 when not known."""
+
+    cause: int
+
+
+@dataclass(frozen=True, slots=True)
+class CallerGone:
+    """The caller left our application, hung up or gone on in the dialplan; cause 0 when not known."""
+
+    cause: int
+
+
+@dataclass(frozen=True, slots=True)
+class TimedOut:
+    """The deadline passed."""
+
+
+@dataclass(frozen=True, slots=True)
+class BridgeFailed:
+    """There is no bridge, the caller cannot be answered, or the two channels cannot be joined."""
+
+
+Event = (
+    Started
+    | Entered
+    | Failed
+    | Refused
+    | Joined
+    | Ringing
+    | Progress
+    | Answered
+    | Dying
+    | Left
+    | Gone
+    | CallerDying
+    | CallerGone
+    | TimedOut
+    | BridgeFailed
+)
+
+
+# Commands: what is to be done, in this order. `outcome` tells which event answers each. After one that Asterisk
+# refused the rest may be left undone, but for Create: a target depends on no other.
+
+
+@dataclass(frozen=True, slots=True)
+class SetStatus:
+    """Set DIALSTATUS on the caller, who stays with us."""
+
+    status: DialStatus
+
+
+@dataclass(frozen=True, slots=True)
+class Create:
+    """Make the channel of callee n, with the caller as originator."""
+
+    n: int
+    endpoint: str
+
+
+@dataclass(frozen=True, slots=True)
+class MakeBridge:
+    """Make the bridge of the call."""
+
+
+@dataclass(frozen=True, slots=True)
+class Join:
+    """Put the caller and callee n into the bridge; answered by Joined."""
+
+    n: int
+
+
+@dataclass(frozen=True, slots=True)
+class Dial:
+    """Dial callee n on behalf of the caller."""
+
+    n: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ring:
+    """Tell the caller that it rings."""
+
+
+@dataclass(frozen=True, slots=True)
+class StopRing:
+    """Stop the tone of an answered caller before the dialplan goes on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Answer the caller."""
+
+
+@dataclass(frozen=True, slots=True)
+class Connected:
+    """Caller and callee n are up and in the bridge: the media side starts."""
+
+    n: int
+
+
+@dataclass(frozen=True, slots=True)
+class HangUp:
+    """Hang callee n up; success when it is gone already."""
+
+    n: int
+    cause: int
+
+
+@dataclass(frozen=True, slots=True)
+class HangUpCaller:
+    """Hang the caller up; success when it is gone already."""
+
+    cause: int
+
+
+@dataclass(frozen=True, slots=True)
+class Continue:
+    """Set DIALSTATUS and the caller's hang-up cause, then let the caller go on in the dialplan."""
+
+    status: DialStatus
+    cause: int
+
+
+@dataclass(frozen=True, slots=True)
+class DestroyBridge:
+    """Destroy the bridge of the call; success when it is gone already."""
+
+
+Command = (
+    SetStatus
+    | Create
+    | MakeBridge
+    | Join
+    | Dial
+    | Ring
+    | StopRing
+    | Answer
+    | Connected
+    | HangUp
+    | HangUpCaller
+    | Continue
+    | DestroyBridge
+)
+
+
+def outcome(command: Command, *, done: bool) -> Event | None:
+    """Return the event that answers a command that Asterisk has done, or refused; None when none is needed.
+
+    ARI does not tell why a channel cannot be made; the cause is what chan_pjsip.c gives for lack of a way to it.
+    """
+    match command, done:
+        case Join(n), True:
+            return Joined(n)
+        case Create(n), False:
+            return Failed(n, Cause.NO_ROUTE_DESTINATION)
+        case Dial(n), False:
+            return Refused(n, Cause.NO_ROUTE_DESTINATION)
+        case MakeBridge() | Join() | Answer(), False:
+            return BridgeFailed()
+        case _:
+            return None
+
+
+def heard(event: AriEvent) -> tuple[str, Event] | None:
+    """Return the id of the call that an event may concern, and what it means to its dialing.
+
+    A channel that is none of our callees is taken for a caller, whose id is the call's.
+    """
+    if not isinstance(event, StasisStart | StasisEnd | ChannelDestroyed | HangupRequested | DialChanged):
+        return None
+    channel = event.channel.id if isinstance(event, StasisStart) else event.channel
+    call, n = call_of_callee(channel) or (channel, 0)
+    meaning = _of_callee(event, n) if n else _of_caller(event)
+    return None if meaning is None else (call, meaning)
+
+
+def _of_caller(event: AriEvent) -> Event | None:
+    match event:
+        case StasisEnd():
+            return CallerGone(0)
+        case ChannelDestroyed(cause=cause):
+            return CallerGone(cause)
+        case HangupRequested(cause=cause):
+            return CallerDying(cause)
+        case _:
+            return None
+
+
+def _of_callee(event: AriEvent, n: int) -> Event | None:
+    match event:
+        case StasisStart():
+            return Entered(n)
+        case StasisEnd():
+            return Left(n)
+        case ChannelDestroyed(cause=cause):
+            return Gone(n, cause)
+        case HangupRequested():
+            return Dying(n)
+        case DialChanged(state=state):
+            return _DIAL_SIGNALS[state](n)
+        case _:
+            return None
+
+
+_DIAL_SIGNALS: Mapping[DialState, Callable[[int], Event]] = {
+    DialState.RINGING: Ringing,
+    DialState.PROGRESS: Progress,
+    DialState.ANSWER: Answered,
+    DialState.BUSY: partial(Refused, cause=Cause.USER_BUSY),
+    DialState.CONGESTION: partial(Refused, cause=Cause.CONGESTION),
+}

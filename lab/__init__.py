@@ -1,0 +1,1 @@
+"""The lab: real Asterisk and Open vSwitch in containers, and what drives and judges them."""

@@ -1,0 +1,214 @@
+"""What arrives at asterisk1 and what it sends: RTP judged stream by stream, SIP message by message."""
+
+import struct
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from uuid import uuid4
+
+from lab.control import LabError, container, execute, wait_until
+from stasis_offload.errors import BadPacketError
+from stasis_offload.frame import Datagram, parse_udp
+from stasis_offload.media import Address
+from stasis_offload.rtp import parse_rtp
+
+# Ethernet, IPv6, UDP and RTP headers fit well into this many bytes; SIP needs whole packets.
+HEADERS = 96
+WHOLE = 65535
+SIP_PORT = 5060
+NODE2 = "198.18.50.12"
+# The TTL that Linux gives a packet; one that the switch forwarded has lived one hop longer.
+FROM_ASTERISK = 64
+FROM_SWITCH = FROM_ASTERISK - 1
+
+_PCAP_HEADER = struct.Struct("<IHHiIII")
+_PCAP_NANOSECONDS = 0xA1B23C4D
+_PACKET_HEADER = struct.Struct("<IIII")
+_SEQUENCES = 1 << 16
+
+
+@dataclass(frozen=True, slots=True)
+class Packet:
+    """One RTP packet: when it passed asterisk1's interface (Unix time, s), and what tells packets apart."""
+
+    at: float
+    sequence: int
+    ttl: int
+
+
+@dataclass
+class Stream:
+    """The packets of one RTP stream (source, destination and SSRC) in the order in which they passed."""
+
+    source: Address
+    destination: Address
+    ssrc: int
+    packets: list[Packet] = field(default_factory=list)
+
+    def between(self, start: float, end: float) -> int:
+        """Count the packets from `start` up to `end` (Unix time, s)."""
+        return sum(start <= packet.at < end for packet in self.packets)
+
+    @property
+    def first(self) -> float:
+        """When the first packet passed."""
+        return self.packets[0].at
+
+    @property
+    def sequences(self) -> list[int]:
+        """Sequence numbers unrolled past 65535 (RFC 3550, A.1), in order of passing."""
+        unrolled: list[int] = []
+        for packet in self.packets:
+            last = unrolled[-1] if unrolled else packet.sequence
+            step = (packet.sequence - last + _SEQUENCES // 2) % _SEQUENCES - _SEQUENCES // 2
+            unrolled.append(last + step)
+        return unrolled
+
+    @property
+    def lost(self) -> int:
+        """Count the numbers between the lowest and the highest that never passed."""
+        seen = set(self.sequences)
+        return max(seen) - min(seen) + 1 - len(seen)
+
+    @property
+    def duplicated(self) -> int:
+        """Count the packets that passed again."""
+        return len(self.packets) - len(set(self.sequences))
+
+    @property
+    def reordered(self) -> int:
+        """Count the packets that passed after one with a higher number."""
+        late, highest = 0, -_SEQUENCES
+        for sequence in self.sequences:
+            late += sequence < highest
+            highest = max(highest, sequence)
+        return late
+
+    def by_switch(self) -> list[Packet]:
+        """List the packets that the switch forwarded."""
+        return [packet for packet in self.packets if packet.ttl == FROM_SWITCH]
+
+
+@dataclass(frozen=True, slots=True)
+class SipMessage:
+    """One SIP message: when it passed, whether it arrived at asterisk1, and its text."""
+
+    at: float
+    arrived: bool
+    text: str
+
+    @property
+    def start(self) -> str:
+        """The first line: `INVITE sip:555@… SIP/2.0` or `SIP/2.0 180 Ringing`."""
+        return self.text.partition("\r\n")[0]
+
+    def header(self, name: str) -> str | None:
+        """Return a header's value, by its long name."""
+        head = self.text.partition("\r\n\r\n")[0].split("\r\n")[1:]
+        return next(
+            (v.strip() for n, _, v in (h.partition(":") for h in head) if n.lower() == name.lower()), None
+        )
+
+
+class Capture:
+    """What tcpdump caught, once the `with` block that made it has ended."""
+
+    def __init__(self) -> None:
+        self.arriving: list[Stream] = []
+        self.sent: list[Stream] = []
+        self.sip: list[SipMessage] = []
+
+    @property
+    def end_to_end(self) -> list[Stream]:
+        """List the arriving streams that asterisk1 itself sent.
+
+        Until it bridges natively, Asterisk sends a few packets of its own SSRC to each leg; those are left out.
+        """
+        own = {stream.ssrc for stream in self.sent}
+        return [stream for stream in self.arriving if stream.ssrc in own]
+
+    def dialogue(self, number: str) -> list[SipMessage]:
+        """List the messages of the SIP dialogs that an INVITE to a number began, in order."""
+        calls = {m.header("Call-ID") for m in self.sip if m.start.startswith(f"INVITE sip:{number}@")}
+        return [message for message in self.sip if message.header("Call-ID") in calls]
+
+
+@contextmanager
+def captured(*, snaplen: int = WHOLE) -> Iterator[Capture]:
+    """Capture asterisk1's UDP while the block runs.
+
+    Raises:
+        LabError: when the kernel dropped packets from the capture, which would pass for loss.
+
+    """
+    capture = Capture()
+    with tempfile.TemporaryDirectory() as folder:
+        file, log = Path(folder, "rtp.pcap"), Path(folder, "tcpdump.log")
+        tcpdump_in_lab = ["docker", "exec", container("asterisk1"), "tcpdump", "-i", "eth0", "-n", "-U"]
+        options = ["--nano", "-B", "65536", "-s", str(snaplen), "-w", "-", "udp"]
+        with file.open("wb") as pcap, log.open("wb") as said:
+            tcpdump = subprocess.Popen(tcpdump_in_lab + options, stdout=pcap, stderr=said)
+            try:
+                wait_until(lambda: b"listening on" in log.read_bytes(), within=10, what="tcpdump to listen")
+                yield capture
+                _catch_up(file)
+            finally:
+                execute("asterisk1", "pkill", "-INT", "-x", "tcpdump", check=False)
+                tcpdump.wait(timeout=10)
+        if b"\n0 packets dropped by kernel" not in log.read_bytes():
+            raise LabError(f"the capture is not whole: {log.read_text()}")
+        _read(file.read_bytes(), capture)
+
+
+def _catch_up(file: Path) -> None:
+    """Wait until what passed before now is in the file: the kernel hands packets over in blocks."""
+    mark = uuid4().hex
+    execute("asterisk1", "bash", "-c", f"echo {mark} > /dev/udp/{NODE2}/9")
+    wait_until(lambda: mark.encode() in file.read_bytes(), within=10, what="the capture to catch up")
+
+
+def _read(pcap: bytes, capture: Capture) -> None:
+    """Sort a capture (pcap with nanoseconds, Ethernet); what is neither SIP nor RTP is left out."""
+    here = _mac_of_asterisk1()
+    arriving: dict[tuple[Address, Address, int], Stream] = {}
+    sent: dict[tuple[Address, Address, int], Stream] = {}
+    for at, frame in _frames(pcap):
+        try:
+            datagram = parse_udp(frame)
+        except BadPacketError:
+            continue
+        arrived = datagram.eth_dst == here
+        if SIP_PORT in (datagram.source.port, datagram.destination.port):
+            text = datagram.payload.decode("utf-8", errors="replace")
+            capture.sip.append(SipMessage(at=at, arrived=arrived, text=text))
+        else:
+            _sort(datagram, at, arriving if arrived else sent)
+    capture.arriving, capture.sent = list(arriving.values()), list(sent.values())
+
+
+def _sort(datagram: Datagram, at: float, streams: dict[tuple[Address, Address, int], Stream]) -> None:
+    try:
+        rtp = parse_rtp(datagram.payload)
+    except BadPacketError:
+        return  # RTCP
+    key = (datagram.source, datagram.destination, rtp.ssrc)
+    stream = streams.setdefault(key, Stream(*key))
+    stream.packets.append(Packet(at=at, sequence=rtp.sequence, ttl=datagram.ttl))
+
+
+def _frames(pcap: bytes) -> Iterator[tuple[float, bytes]]:
+    if len(pcap) < _PCAP_HEADER.size or _PCAP_HEADER.unpack_from(pcap)[0] != _PCAP_NANOSECONDS:
+        raise LabError("tcpdump wrote no capture")
+    at = _PCAP_HEADER.size
+    while at + _PACKET_HEADER.size <= len(pcap):
+        seconds, nanoseconds, length, _ = _PACKET_HEADER.unpack_from(pcap, at)
+        at += _PACKET_HEADER.size
+        yield seconds + nanoseconds / 1e9, pcap[at : at + length]
+        at += length
+
+
+def _mac_of_asterisk1() -> str:
+    return execute("asterisk1", "cat", "/sys/class/net/eth0/address").strip()

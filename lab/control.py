@@ -1,0 +1,158 @@
+"""The lab from outside: its containers, the Asterisk CLIs in them, and the application's own command."""
+
+import json
+import os
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+class LabError(Exception):
+    """The lab is not as it should be; the text is one sentence."""
+
+
+def docker(*args: str, check: bool = True) -> str:
+    """Run one docker command and return what it printed."""
+    done = subprocess.run(["docker", *args], capture_output=True, text=True, check=False)
+    if check and done.returncode:
+        raise LabError(f"docker {' '.join(args)}: {(done.stderr or done.stdout).strip()}")
+    return done.stdout
+
+
+def container(service: str) -> str:
+    """Name the container of a service of docker-compose.yml."""
+    return f"stasis-offload-{service}"
+
+
+def stop(service: str, *, kill: bool = False) -> None:
+    """Stop a service as its supervisor would, or kill it."""
+    docker("kill" if kill else "stop", container(service))
+
+
+def start(service: str) -> None:
+    """Start a stopped service again and wait until it is healthy."""
+    docker("start", container(service))
+    wait_until(
+        lambda: docker("inspect", "-f", "{{.State.Health.Status}}", container(service)).strip() == "healthy",
+        within=60,
+        what=f"{service} to be healthy",
+    )
+
+
+def execute(service: str, *command: str, check: bool = True) -> str:
+    """Run a command in a service's container and return what it printed."""
+    return docker("exec", container(service), *command, check=check)
+
+
+@contextmanager
+def running(service: str, *command: str, within: float = 15.0) -> Iterator[Callable[[], str]]:
+    """Run a command that ends by itself beside the block, whose end waits for it; yields its output so far."""
+    with tempfile.TemporaryFile() as file:
+        process = subprocess.Popen(["docker", "exec", container(service), *command], stdout=file)
+
+        def output() -> str:
+            return os.pread(file.fileno(), 1 << 20, 0).decode()
+
+        try:
+            yield output
+            process.wait(timeout=within)
+        finally:
+            process.kill()
+            process.wait()
+
+
+def asterisk(service: str, command: str) -> str:
+    """Run one Asterisk CLI command."""
+    return execute(service, "asterisk", "-rx", command)
+
+
+def pid_of(service: str, name: str) -> int:
+    """Return the host's process id of the one process of that name in a service's container."""
+    rows = docker("top", container(service), "-eo", "pid,comm").splitlines()[1:]
+    pids = [int(pid) for pid, comm in (row.split(None, 1) for row in rows) if comm.strip() == name]
+    if len(pids) != 1:
+        raise LabError(f"expected one {name} in {service}, found {len(pids)}")
+    return pids[0]
+
+
+def originate(endpoint: str, *, count: int = 1, application: str = "Milliwatt") -> None:
+    """Start calls from asterisk1; each plays a tone once it is answered."""
+    command = f"channel originate PJSIP/{endpoint} application {application}"
+    loop = 'for i in $(seq "$1"); do asterisk -rx "$2" || exit 1; done'
+    execute("asterisk1", "sh", "-c", loop, "sh", str(count), command)
+
+
+def hang_up_all() -> None:
+    """End every call of the lab from the endpoints' side."""
+    asterisk("asterisk1", "channel request hangup all")
+
+
+def channels(service: str) -> list[str]:
+    """List the names of an Asterisk's channels."""
+    rows = asterisk(service, "core show channels concise").splitlines()
+    return [row.partition("!")[0] for row in rows if "!" in row]
+
+
+def offload(*args: str) -> str:
+    """Run the application's command line beside the running application."""
+    return execute("offload", "stasis-offload", *args)
+
+
+def calls() -> list[dict[str, Any]]:
+    """List the application's calls, as `stasis-offload calls --json` prints them."""
+    found: list[dict[str, Any]] = json.loads(offload("calls", "--json"))["calls"]
+    return found
+
+
+def flows() -> list[str]:
+    """List the flows of ours that are in the switch, as the switch's own tool prints them."""
+    rows = execute(
+        "ovs",
+        "ovs-ofctl",
+        "-O",
+        "OpenFlow13",
+        "dump-flows",
+        "breth0",
+        "cookie=0xff1000000000000/0xffff000000000000",
+    )
+    return [row.strip() for row in rows.splitlines() if "cookie=0xff1" in row]
+
+
+def wait_until(check: Callable[[], T], *, within: float, what: str, every: float = 0.2) -> T:
+    """Ask until the answer is true, at most `within` seconds; `what` completes "waited in vain for …"."""
+    deadline = time.monotonic() + within
+    while True:
+        answer = check()
+        if answer:
+            return answer
+        if time.monotonic() > deadline:
+            raise LabError(f"waited {within:.0f} s in vain for {what}")
+        time.sleep(every)
+
+
+@dataclass(frozen=True)
+class Cpu:
+    """Processor time of a few processes between two moments."""
+
+    pids: dict[str, int]
+
+    def measure(self, seconds: float) -> dict[str, float]:
+        """Return each process's share of one core, in percent, over the next seconds."""
+        before = {name: _cpu_seconds(pid) for name, pid in self.pids.items()}
+        start = time.monotonic()
+        time.sleep(seconds)
+        took = time.monotonic() - start
+        return {name: 100 * (_cpu_seconds(pid) - before[name]) / took for name, pid in self.pids.items()}
+
+
+def _cpu_seconds(pid: int) -> float:
+    """Return user and system time of a process and its threads, past ones too (proc(5), stat, 14 and 15)."""
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

@@ -1,0 +1,169 @@
+"""A real Open vSwitch in a container without any privilege; its ports are sockets that take and give frames."""
+
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+
+from stasis_offload.openflow.endpoint import Unix
+
+IMAGE = os.environ.get("STASIS_OFFLOAD_OVS_IMAGE", "stasis-offload/ovs:lab")
+PORTS = (1, 2, 3)
+SECONDS = 10.0  # until what has to happen counts as missing
+
+_NAMES = (f"br{number}" for number in count(1))
+
+# The container is its database server; ovs-vswitchd comes and goes as the tests want it.
+_DATABASE = """
+ovsdb-tool create "$OVS_RUNDIR/conf.db" /usr/share/openvswitch/vswitch.ovsschema
+exec ovsdb-server "$OVS_RUNDIR/conf.db" --remote="punix:$OVS_RUNDIR/db.sock" --unixctl="$OVS_RUNDIR/db.ctl"
+"""
+
+
+def wait_until(holds: Callable[[], bool], *, what: str) -> None:
+    """Poll until a condition holds; one that does not in time fails the test."""
+    deadline = time.monotonic() + SECONDS
+    while not holds():
+        assert time.monotonic() < deadline, f"waited {SECONDS:g} s for {what}"
+        time.sleep(0.02)
+
+
+def _docker(*arguments: str) -> str:
+    done = subprocess.run(["docker", *arguments], capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, f"docker {' '.join(arguments)}: {done.stderr or done.stdout}"
+    return done.stdout
+
+
+@dataclass(frozen=True)
+class Ovs:
+    """One running Open vSwitch. `directory` holds its sockets, inside the container under the same name."""
+
+    container: str
+    directory: Path
+
+    def execute(self, *command: str) -> str:
+        """Run a command in the container and return what it prints."""
+        done = subprocess.run(
+            ["docker", "exec", self.container, *command],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=30,
+        )
+        assert done.returncode == 0, f"{' '.join(command)}: {done.stderr or done.stdout}"
+        return done.stdout
+
+    def vsctl(self, *arguments: str) -> str:
+        """Change the configuration, and wait until ovs-vswitchd has done so too."""
+        return self.execute("ovs-vsctl", f"--timeout={SECONDS:g}", *arguments)
+
+    def start(self) -> None:
+        """Start ovs-vswitchd with dummies for every datapath and device, and wait until it answers."""
+        log = f"--log-file={self.directory / 'ovs-vswitchd.log'}"
+        unixctl = f"--unixctl={self.directory / 'vswitchd.ctl'}"
+        database = f"unix:{self.directory / 'db.sock'}"
+        daemon = ["ovs-vswitchd", "--enable-dummy=override", "--disable-system", "--detach", "--no-chdir"]
+        self.execute(*daemon, "--pidfile", log, unixctl, database)
+
+    def stop(self) -> None:
+        """End ovs-vswitchd, and wait until it is gone."""
+        pid = self.pid
+        self.execute("ovs-appctl", "--target", str(self.directory / "vswitchd.ctl"), "exit")
+        wait_until(lambda: pid not in self.execute("ls", "/proc").split(), what="ovs-vswitchd to end")
+
+    @property
+    def pid(self) -> str:
+        """The process id of ovs-vswitchd in the container."""
+        return (self.directory / "ovs-vswitchd.pid").read_text().strip()
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Keep ovs-vswitchd from running, as a host that hangs would."""
+        pid = self.pid
+        self.execute("kill", "-STOP", pid)
+        try:
+            yield
+        finally:
+            self.execute("kill", "-CONT", pid)
+
+
+@contextmanager
+def running_ovs() -> Iterator[Ovs]:
+    """Run a container until the block ends, however it ends; `docker run --rm` removes what is left."""
+    directory = Path(tempfile.mkdtemp(prefix="ovs-test-", dir="/tmp"))
+    container = f"stasis-offload-test-{directory.name}"
+    environment = (f"--env=OVS_{kind}DIR={directory}" for kind in ("RUN", "DB", "LOG"))
+    try:
+        _docker(
+            *("run", "--detach", "--rm", "--init", f"--name={container}"),
+            # The host's network for the one test in which the switch dials us; its devices are dummies.
+            *("--network=host", "--cap-drop=ALL", f"--user={os.getuid()}:{os.getgid()}"),
+            *(f"--volume={directory}:{directory}", *environment),
+            *("--entrypoint=sh", IMAGE, "-euc", _DATABASE),
+        )
+        ovs = Ovs(container, directory)
+        wait_until((directory / "db.sock").exists, what="the database of Open vSwitch")
+        ovs.start()
+        yield ovs
+    finally:
+        _docker("rm", "--force", container)
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+@dataclass(frozen=True)
+class Bridge:
+    """A bridge with a port for each of PORTS, forwarding as every bridge does at first (NORMAL)."""
+
+    ovs: Ovs
+    name: str
+
+    @property
+    def management(self) -> Unix:
+        """Its management socket."""
+        return Unix(str(self.ovs.directory / f"{self.name}.mgmt"))
+
+    def ofctl(self, command: str, *arguments: str) -> str:
+        """Do as an operator would, by ovs-ofctl."""
+        return self.ovs.execute(
+            "ovs-ofctl", "--protocols=OpenFlow13", "--no-stats", command, self.name, *arguments
+        )
+
+    def flows(self) -> list[str]:
+        """Return the flows of the bridge without counters, sorted."""
+        return sorted(line.strip() for line in self.ofctl("dump-flows").splitlines() if "actions=" in line)
+
+    @property
+    def sockets(self) -> list[Path]:
+        """The sockets of its ports (wires.py), in the order of PORTS."""
+        return [self.ovs.directory / f"{self.name}p{port}.sock" for port in PORTS]
+
+
+@contextmanager
+def bridge_of(ovs: Ovs) -> Iterator[Bridge]:
+    """Add a bridge to the switch for as long as the block runs."""
+    bridge = Bridge(ovs, next(_NAMES))
+    command = ["add-br", bridge.name, "--", "set", "bridge", bridge.name, "datapath_type=dummy"]
+    for port, socket in zip(PORTS, bridge.sockets, strict=True):
+        command += [
+            "--",
+            "add-port",
+            bridge.name,
+            socket.stem,
+            "--",
+            "set",
+            "interface",
+            socket.stem,
+            "type=dummy",
+        ]
+        command += [f"ofport_request={port}", f"options:pstream=punix:{socket}"]
+    ovs.vsctl(*command)
+    try:
+        yield bridge
+    finally:
+        ovs.vsctl("del-br", bridge.name)

@@ -1,0 +1,292 @@
+"""A real Asterisk's ARI: a call made over it, a restart, a wrong password, and somebody who takes our place."""
+
+import asyncio
+import base64
+import os
+import socket
+import subprocess
+import traceback
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from typing import TypeVar
+
+import aiohttp
+import pytest
+
+from stasis_offload.ari import Ari
+from stasis_offload.dialstring import bridge_id, callee_id
+from stasis_offload.errors import AriError, AriUnavailableError
+from stasis_offload.events import (
+    EVENT_TYPES,
+    AriDown,
+    AriReplaced,
+    AriUp,
+    Bridge,
+    ChannelDestroyed,
+    DialChanged,
+    DialState,
+    EnteredBridge,
+    Event,
+    HangupRequested,
+    LeftBridge,
+    StasisEnd,
+    StasisStart,
+)
+
+E = TypeVar("E", bound=Event)
+
+IMAGE = os.environ.get("STASIS_OFFLOAD_ASTERISK_IMAGE", "stasis-offload-lab/asterisk2")
+WITHIN = 20.0
+# What a URL would break on, or a log would show.
+PASSWORD = "s3cr&t%2B +#pass"
+
+FILES = {
+    "asterisk.conf": "[directories]\nastetcdir => /cfg\n[options]\nhideconnect = yes\n",
+    "modules.conf": "[modules]\nautoload = no\n"
+    + "".join(
+        f"load = {name}.so\n"
+        for name in (
+            *(
+                "res_sorcery_config",
+                "res_timing_timerfd",
+                "codec_ulaw",
+                "pbx_config",
+                "func_global",
+                "res_clioriginate",
+            ),
+            *("bridge_simple", "bridge_holding", "res_http_websocket", "res_websocket_client"),
+            *("res_stasis", "res_stasis_answer", "res_stasis_playback", "res_stasis_recording"),
+            *("res_stasis_snoop", "res_stasis_device_state", "app_stasis", "res_ari", "res_ari_model"),
+            *("res_ari_applications", "res_ari_asterisk", "res_ari_bridges", "res_ari_channels"),
+            *("res_ari_endpoints", "res_ari_events"),
+        )
+    ),
+    "http.conf": "[general]\nenabled = yes\nbindaddr = 0.0.0.0\nbindport = 8088\n",
+    "ari.conf": f"[general]\nenabled = yes\n[offload]\ntype = user\npassword = {PASSWORD}\n",
+    "extensions.conf": """
+[in]
+exten => enter,1,Stasis(offload,Local/answer@in,30,g)
+ same => n,Set(GLOBAL(RESULT)=${STASISSTATUS} ${DIALSTATUS})
+exten => answer,1,Answer()
+ same => n,Wait(60)
+exten => quiet,1,Wait(60)
+""",
+    "logger.conf": "[logfiles]\nconsole = warning,error\n",
+}
+
+
+class Asterisk:
+    """A container with Asterisk in it, and where its ARI is."""
+
+    def __init__(self, name: str, port: int) -> None:
+        self.name = name
+        self.url = f"http://127.0.0.1:{port}"
+
+    async def cli(self, command: str) -> str:
+        return await docker("exec", self.name, "asterisk", "-rx", command)
+
+
+async def docker(*words: str) -> str:
+    process = await asyncio.create_subprocess_exec("docker", *words, stdout=-1, stderr=-2)
+    output, _ = await process.communicate()
+    assert process.returncode == 0, output
+    return output.decode()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture(scope="module")
+def asterisk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Asterisk]:
+    directory = tmp_path_factory.mktemp("ari")
+    for name, text in FILES.items():
+        (directory / name).write_text(text)
+    started = Asterisk(f"stasis-offload-test-ari-{os.getpid()}", free_port())
+    publish = started.url.removeprefix("http://") + ":8088"
+    run = ["docker", "run", "--detach", "--name", started.name, "--publish", publish]
+    command = ["asterisk", "-f", "-C", "/cfg/asterisk.conf"]
+    subprocess.run(
+        [*run, "--volume", f"{directory}:/cfg:ro", IMAGE, *command], check=True, capture_output=True
+    )
+    booted = f"timeout {WITHIN:.0f} sh -c 'until asterisk -C /cfg/asterisk.conf -rx \"core waitfullybooted\"; do :; done'"
+    try:
+        subprocess.run(["docker", "exec", started.name, "sh", "-c", booted], check=True, capture_output=True)
+        yield started
+    finally:
+        subprocess.run(
+            ["docker", "rm", "--force", "--volumes", started.name], check=True, capture_output=True
+        )
+
+
+class Heard:
+    """The events of one Ari; each wait begins after the event that the last one found."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+        self._seen = 0
+        self._more = asyncio.Event()
+
+    def take(self, event: Event) -> None:
+        self.events.append(event)
+        self._more.set()
+
+    async def until(self, kind: type[E], fits: Callable[[E], bool] = lambda _: True) -> E:
+        async with asyncio.timeout(WITHIN):
+            while True:
+                for at, event in enumerate(self.events[self._seen :], start=self._seen + 1):
+                    if isinstance(event, kind) and fits(event):
+                        self._seen = at
+                        return event
+                self._more.clear()
+                await self._more.wait()
+
+
+@asynccontextmanager
+async def running(asterisk: Asterisk, password: str = PASSWORD) -> AsyncIterator[tuple[Ari, Heard]]:
+    heard = Heard()
+    ari = Ari(url=asterisk.url, username="offload", password=password, app="offload", on_event=heard.take)
+    async with asyncio.TaskGroup() as tasks:
+        task = tasks.create_task(ari.run())
+        yield ari, heard
+        task.cancel()
+
+
+async def test_a_call_is_made_and_every_event_of_it_is_heard_in_order(asterisk: Asterisk) -> None:
+    async with running(asterisk) as (ari, heard):
+        assert (await heard.until(AriUp)).asterisk.startswith("22.")
+        await asterisk.cli("channel originate Local/enter@in extension quiet@in")
+        start = await heard.until(StasisStart)
+        assert start.args == ("Local/answer@in", "30", "g")
+        assert (start.channel.application, start.channel.arguments) == (
+            "Stasis",
+            "offload,Local/answer@in,30,g",
+        )
+        call, callee, bridge = start.channel.id, callee_id(start.channel.id, 1), bridge_id(start.channel.id)
+
+        await ari.make_bridge(bridge)
+        await ari.make_bridge(bridge)  # as after a restart of ours
+        await ari.create(callee, endpoint="Local/answer@in", originator=call)
+        assert (await heard.until(StasisStart)).channel.id == callee
+        await ari.dial(callee, caller=call)
+        await heard.until(DialChanged, lambda event: event == DialChanged(callee, DialState.ANSWER))
+        await ari.ring(call)
+        await ari.stop_ring(call)
+        await ari.answer(call)
+        await ari.join(bridge=bridge, channel=call)
+        await ari.join(bridge=bridge, channel=callee)
+        await heard.until(EnteredBridge, lambda event: event == EnteredBridge(bridge, callee))
+        assert Bridge(bridge, "simple_bridge", tuple(sorted((call, callee)))) in await _bridges(ari)
+        assert {call, callee} <= {channel.id for channel in await ari.channels()}
+
+        await ari.set_variable(call, name="DIALSTATUS", value="ANSWER")
+        assert await ari.get_variable(call, "DIALSTATUS") == "ANSWER"
+        assert await ari.get_variable(call, "NEVER_SET") is None
+        await ari.hang_up(callee, cause=26)
+        await heard.until(HangupRequested, lambda event: event.channel == callee)
+        await heard.until(LeftBridge, lambda event: event.channel == callee)
+        await heard.until(StasisEnd, lambda event: event.channel == callee)
+        await heard.until(ChannelDestroyed, lambda event: event == ChannelDestroyed(callee, 26))
+        await ari.continue_in_dialplan(call)
+        await heard.until(StasisEnd, lambda event: event.channel == call)
+        await heard.until(ChannelDestroyed, lambda event: event.channel == call)
+        assert "RESULT=SUCCESS ANSWER" in await asterisk.cli("dialplan show globals")
+        await ari.destroy_bridge(bridge)
+        assert await _bridges(ari) == set()
+
+
+async def _bridges(ari: Ari) -> set[Bridge]:
+    return {Bridge(b.id, b.technology, tuple(sorted(b.channels))) for b in await ari.bridges()}
+
+
+async def test_what_is_gone_already_is_done_and_what_cannot_be_done_is_an_error(asterisk: Asterisk) -> None:
+    async with running(asterisk) as (ari, heard):
+        await heard.until(AriUp)
+        await ari.hang_up("nobody", cause=16)
+        await ari.destroy_bridge("none")
+        await ari.continue_in_dialplan("nobody")
+        with pytest.raises(AriError, match="create: 500 "):
+            await ari.create("offload-1-1", endpoint="PJSIP/nobody", originator="")
+        with pytest.raises(AriError, match=r"addChannel: 404 Bridge not found"):
+            await ari.join(bridge="none", channel="nobody")
+        assert await ari.module_running("bridge_holding.so")
+        assert not await ari.module_running("res_rtpstreams.so")
+
+
+async def test_asterisk_sends_only_what_is_understood(asterisk: Asterisk) -> None:
+    key = base64.b64encode(f"offload:{PASSWORD}".encode()).decode()
+    headers = {"Authorization": f"Basic {key}"}
+    async with running(asterisk) as (_, heard), aiohttp.ClientSession(headers=headers) as session:
+        await heard.until(AriUp)
+        async with session.get(f"{asterisk.url}/ari/applications/offload") as answer:
+            application = await answer.json()
+    assert {event["type"] for event in application["events_allowed"]} == set(EVENT_TYPES)
+
+
+async def test_a_restarted_asterisk_is_found_again(asterisk: Asterisk) -> None:
+    async with running(asterisk) as (ari, heard):
+        await heard.until(AriUp)
+        await docker("restart", "--time", "2", asterisk.name)
+        await heard.until(AriDown)
+        await heard.until(AriUp)
+        assert await ari.channels() == ()
+        downs = [event for event in heard.events if isinstance(event, AriDown)]
+        assert len(downs) == len(set(downs))
+
+
+async def test_without_a_connection_a_request_says_so(asterisk: Asterisk) -> None:
+    ari = Ari(url=asterisk.url, username="offload", password=PASSWORD, app="offload", on_event=Heard().take)
+    with pytest.raises(AriUnavailableError, match="no connection"):
+        await ari.channels()
+    async with ari.requests():
+        assert (await ari.info()).startswith("22.")
+        assert not await ari.application()
+
+
+async def test_whoever_registers_the_application_last_has_it(asterisk: Asterisk) -> None:
+    first, second = Heard(), Heard()
+    options = {"url": asterisk.url, "username": "offload", "password": PASSWORD, "app": "offload"}
+    replaced = asyncio.create_task(Ari(**options, on_event=first.take).run())
+    await first.until(AriUp)
+    task = asyncio.create_task(Ari(**options, on_event=second.take).run())
+    await second.until(AriUp)
+    async with asyncio.timeout(WITHIN):
+        with pytest.raises(AriError, match="another program registered the Stasis application 'offload'"):
+            await replaced
+    assert first.events[-1] == AriReplaced()
+    assert second.events == [second.events[0]]
+    task.cancel()
+    await asyncio.wait([task])
+
+
+async def test_a_wrong_password_is_named_and_not_shown(asterisk: Asterisk) -> None:
+    wrong = "wr0ng&#pass"
+    async with running(asterisk, wrong) as (ari, heard):
+        reason = (await heard.until(AriDown)).reason
+        with pytest.raises(AriUnavailableError):
+            await ari.info()
+    assert "401" in reason
+    assert wrong not in reason
+
+
+async def test_the_key_is_in_no_url_and_in_no_error() -> None:
+    asked: list[bytes] = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append(await reader.readline())
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        heard = Heard()
+        options = {"url": f"http://127.0.0.1:{port}", "username": "offload", "password": PASSWORD}
+        ari = Ari(**options, app="offload", on_event=heard.take)
+        with pytest.raises(AriUnavailableError) as failure:
+            async with ari.requests():
+                pass
+    shown = "".join(traceback.format_exception(failure.value)) + asked[0].decode()
+    assert f"127.0.0.1:{port}" in shown
+    for secret in (PASSWORD, "api_key", base64.b64encode(f"offload:{PASSWORD}".encode()).decode()):
+        assert secret not in shown

@@ -1,0 +1,185 @@
+"""Peers that are no Open vSwitch: whatever they do, it is told in one sentence, and we go on."""
+
+import asyncio
+import struct
+import tempfile
+from asyncio import StreamReader, StreamWriter
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from packets import PATH
+from switches import connected, running
+
+from stasis_offload.errors import OpenFlowError, SwitchUnavailableError
+from stasis_offload.flows import forwarding_flows
+from stasis_offload.openflow import channel
+from stasis_offload.openflow.channel import Patience
+from stasis_offload.openflow.decode import Framer, Message
+from stasis_offload.openflow.describe import describe_switch
+from stasis_offload.openflow.endpoint import Unix
+from stasis_offload.openflow.events import SwitchDown
+
+Peer = Callable[[StreamReader, StreamWriter], Awaitable[None]]
+
+HELLO = b"\x04\x00\x00\x08\x00\x00\x00\x01"
+SHORT = Patience(connect=0.3, answer=0.3, silence=0.3)
+
+
+@asynccontextmanager
+async def listening(peer: Peer) -> AsyncIterator[Unix]:
+    """Let each connection to a socket meet the peer, until the block ends."""
+
+    async def meet(reader: StreamReader, writer: StreamWriter) -> None:
+        with suppress(ConnectionError):
+            await peer(reader, writer)
+        writer.close()
+
+    with tempfile.TemporaryDirectory(prefix="ovs-test-") as directory:
+        path = Path(directory) / "peer.sock"
+        server = await asyncio.start_unix_server(meet, path)
+        try:
+            yield Unix(str(path))
+        finally:
+            server.close()
+
+
+def saying(data: bytes, *, then_close: bool = False) -> Peer:
+    async def peer(reader: StreamReader, writer: StreamWriter) -> None:
+        writer.write(data)
+        if not then_close:
+            await reader.read()
+
+    return peer
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"", "no OpenFlow hello from the switch within 0.3 s"),
+        (HELLO[:5], "no OpenFlow hello from the switch within 0.3 s"),
+        (
+            b"HTTP/1.1 400 Bad Request\r\n",
+            "the peer does not speak OpenFlow: it sent 48 54 54 50 2f 31 2e 31",
+        ),
+        (b"\x01\x00\x00\x08\x00\x00\x00\x01", "the switch offers OpenFlow 1.0, but not 1.3"),
+        (b"\x04\x02\x00\x08\x00\x00\x00\x01", "the switch began with message type 2 instead of a hello"),
+        (
+            b"\x01\x01\x00\x0f\x00\x00\x00\x01\x00\x00\x00\x00old",
+            "the switch refused the connection: OFPHFC_INCOMPATIBLE(0) old",
+        ),
+        (HELLO, "no answer from the switch within 0.3 s"),
+        (HELLO + b"\x01\x02\x00\x08\x00\x00\x00\x02", "the switch sent OpenFlow 1.0 after agreeing on 1.3"),
+        (HELLO + b"\x04\x0a\x00\x08\x00\x00\x00\x02", "broken packet-in from the switch"),
+    ],
+)
+async def test_a_peer_that_is_no_switch_is_told_apart(data: bytes, reason: str) -> None:
+    async with listening(saying(data)) as endpoint, running(endpoint, patience=SHORT) as (_, events):
+        assert (await events.next(SwitchDown)).reason.startswith(reason)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.binary(max_size=100), st.booleans())
+async def test_whatever_a_peer_sends_its_end_is_told_and_it_is_tried_again(data: bytes, greets: bool) -> None:  # noqa: FBT001
+    said = HELLO * greets + data
+    async with listening(saying(said, then_close=True)) as endpoint, running(endpoint) as (switch, events):
+        assert (await events.next(SwitchDown)).reason
+        assert not switch.is_up
+
+
+async def switch_without_bundles(reader: StreamReader, writer: StreamWriter) -> None:
+    """Answer as an OpenFlow 1.3 switch does to which experimenters mean nothing."""
+    framer = Framer()
+    writer.write(HELLO)
+    while data := await reader.read(1 << 16):
+        for message in framer.feed(data):
+            writer.write(_answer(message))
+
+
+def _answer(message: Message) -> bytes:
+    match message.kind:
+        case 4:  # experimenter: OFPET_BAD_REQUEST, OFPBRC_BAD_EXPERIMENTER
+            kind, body = 1, struct.pack("!HHBBHI", 1, 3, 4, 4, 8, message.xid)
+        case 5:
+            kind, body = 6, struct.pack("!QIBB2xII", 0xAB, 0, 1, 0, 0, 0)
+        case 18 if message.body[:2] == b"\x00\x00":
+            kind, body = 19, message.body[:8] + b"Example".ljust(1056, b"\0")
+        case 18:
+            kind, body = 19, message.body[:8]
+        case 20:
+            kind, body = 21, b""
+        case _:
+            return b""
+    return struct.pack("!BBHI", 4, kind, 8 + len(body), message.xid) + body
+
+
+async def test_a_switch_without_bundles_is_described_so_and_refuses_flows() -> None:
+    async with listening(switch_without_bundles) as endpoint:
+        description = await describe_switch(endpoint)
+        assert (description.datapath_id, description.manufacturer, description.ports) == (0xAB, "Example", ())
+        assert not description.atomic_bundles
+        async with connected(endpoint) as (switch, _):
+            with pytest.raises(OpenFlowError, match="OFPBRC_BAD_EXPERIMENTER"):
+                await switch.set_flows("call", forwarding_flows("call", PATH, idle_timeout=10))
+
+
+async def test_a_switch_that_asks_for_a_sign_of_life_gets_it() -> None:
+    answered = asyncio.get_running_loop().create_future()
+
+    async def peer(reader: StreamReader, writer: StreamWriter) -> None:
+        await reader.readexactly(16)
+        writer.write(HELLO + b"\x04\x02\x00\x0c\x00\x00\x00\x07ping")
+        framer = Framer()
+        while not answered.done():
+            for message in framer.feed(await reader.read(1 << 16)):
+                if message.kind == 3:
+                    answered.set_result(message)
+
+    async with listening(peer) as endpoint, running(endpoint):
+        async with asyncio.timeout(5):
+            assert await answered == Message(version=4, kind=3, xid=7, body=b"ping")
+
+
+async def test_an_answer_that_never_ends_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(channel, "MAX_ANSWER", 1 << 16)
+
+    async def peer(reader: StreamReader, writer: StreamWriter) -> None:
+        framer = Framer()
+        writer.write(HELLO)
+        while data := await reader.read(1 << 16):
+            for message in framer.feed(data):
+                while message.kind == 18:
+                    part = struct.pack("!BBHIHH4x", 4, 19, 16 + 1056, message.xid, 0, 1) + bytes(1056)
+                    writer.write(part)
+                    await writer.drain()
+                writer.write(_answer(message))
+
+    async with listening(peer) as endpoint, running(endpoint) as (_, events):
+        assert (await events.next(SwitchDown)).reason == "the switch's answer is larger than 0 MiB"
+
+
+async def test_a_switch_that_reads_no_more_is_not_written_to_without_bound(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(channel, "MAX_UNSENT", 1 << 16)
+    deaf = asyncio.Event()
+
+    async def peer(reader: StreamReader, writer: StreamWriter) -> None:
+        framer = Framer()
+        writer.write(HELLO)
+        while not deaf.is_set():
+            for message in framer.feed(await reader.read(1 << 16)):
+                writer.write(_answer(message))
+        await asyncio.get_running_loop().create_future()
+
+    async with listening(peer) as endpoint, connected(endpoint) as (switch, _):
+        deaf.set()
+        flows = {call: forwarding_flows(call, PATH, idle_timeout=10) for call in map(str, range(2000))}
+        changes = (switch.set_flows(*change) for change in flows.items())
+        outcomes = await asyncio.gather(*changes, return_exceptions=True)
+    texts = {str(outcome) for outcome in outcomes}
+    assert "the switch has not read the last 0 MiB sent to it" in texts
+    assert all(isinstance(outcome, SwitchUnavailableError) for outcome in outcomes)

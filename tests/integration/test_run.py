@@ -1,0 +1,98 @@
+"""`stasis-offload run` as systemd sees it: what it says, how it ends, and that its password is in neither."""
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import sys
+from asyncio.subprocess import PIPE, Process
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+WITHIN = 20.0
+PASSWORD = "s3cret-of-this-test"
+
+
+@pytest.fixture
+def port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture
+def environment(port: int, tmp_path: Path) -> Mapping[str, str]:
+    """Configure it for an Asterisk and a switch that are not there."""
+    ours = {
+        "ARI__URL": "http://127.0.0.1:1",
+        "ARI__USERNAME": "offload",
+        "ARI__PASSWORD": PASSWORD,
+        "ASTERISK__CONTROL_SOCKET": str(tmp_path / "asterisk.ctl"),
+        "OPENFLOW__CONNECTION": f"unix:{tmp_path}/breth0.mgmt",
+        "HTTP__PORT": str(port),
+    }
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("STASIS_OFFLOAD_")}
+    return inherited | {f"STASIS_OFFLOAD_{name}": value for name, value in ours.items()}
+
+
+@asynccontextmanager
+async def started(environment: Mapping[str, str]) -> AsyncIterator[Process]:
+    command = [sys.executable, "-m", "stasis_offload.cli", "run"]
+    process = await asyncio.create_subprocess_exec(*command, env=environment, stdout=PIPE, stderr=PIPE)
+    try:
+        async with asyncio.timeout(WITHIN):
+            yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+
+
+async def until_it_answers(port: int) -> tuple[int, list[str]]:
+    """Return the status and the problems of the first answer of /healthz."""
+    async with aiohttp.ClientSession() as session:
+        while True:
+            try:
+                async with session.get(f"http://127.0.0.1:{port}/healthz") as response:
+                    return response.status, (await response.json())["problems"]
+            except aiohttp.ClientConnectionError:
+                await asyncio.to_thread(os.sched_yield)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_it_runs_without_asterisk_and_switch_says_so_and_stops_on_a_signal(
+    environment: Mapping[str, str], port: int, number: int
+) -> None:
+    async with started(environment) as process:
+        status, problems = await until_it_answers(port)
+        command_line = Path(f"/proc/{process.pid}/cmdline").read_text()  # noqa: ASYNC240 - not a disk
+        process.send_signal(number)
+        out, err = await process.communicate()
+    assert (status, len(problems)) == (503, 2)
+    assert process.returncode == 0
+    assert out == b""
+    events = [json.loads(line)["event"] for line in err.splitlines()]
+    assert events[0] == "run.started"
+    assert "run.stopped" in events
+    assert PASSWORD not in err.decode() + command_line + str(problems)
+
+
+async def test_a_port_in_use_ends_it_with_the_status_of_a_wrong_configuration(
+    environment: Mapping[str, str], port: int
+) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", port))
+        taken.listen()
+        async with started(environment) as process:
+            _, err = await process.communicate()
+    assert process.returncode == 78
+    last = json.loads(err.splitlines()[-1])
+    assert (last["event"], last["level"]) == ("run.failed", "error")
+    assert last["error"] == (
+        f"http.host, http.port: cannot listen on http://127.0.0.1:{port}: Address already in use"
+    )

@@ -1,0 +1,193 @@
+"""Stasis(offload,…) means what Dial(…) means: judged by the SIP at both ends, and by what the dialplan reads after."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from conftest import Cdrs
+
+from lab import control
+from lab.capture import Capture, SipMessage, captured
+from lab.control import wait_until
+
+CALLER = "custom"
+
+
+@contextmanager
+def dialled(arguments: str, *, trunk: str = "asterisk2") -> Iterator[Capture]:
+    """Have asterisk1 call `custom`, which runs Stasis(offload,arguments); capture until the block has ended."""
+    control.asterisk("asterisk2", f"dialplan set global LAB_ARGS {arguments}")
+    with captured() as capture:
+        control.originate(f"{CALLER}@{trunk}")
+        yield capture
+
+
+def responses(dialogue: list[SipMessage]) -> list[int]:
+    """List the status codes of the answers to an INVITE, without 100 Trying."""
+    codes = []
+    for message in dialogue:
+        status = re.match(r"SIP/2\.0 (\d{3})", message.start)
+        if status and (message.header("CSeq") or "").endswith("INVITE") and status[1] != "100":
+            codes.append(int(status[1]))
+    return codes
+
+
+def requests(dialogue: list[SipMessage], method: str) -> list[SipMessage]:
+    return [message for message in dialogue if message.start.startswith(f"{method} ")]
+
+
+def cause_of(message: SipMessage) -> int | None:
+    """Read the Q.850 cause of a BYE or CANCEL (RFC 3326)."""
+    found = re.search(r"Q\.850;cause=(\d+)", message.header("Reason") or "")
+    return int(found[1]) if found else None
+
+
+def no_call_left() -> None:
+    wait_until(lambda: not control.calls() and not control.channels("asterisk1"), within=10, what="no call")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "cause", "answer"),
+    [
+        ("PJSIP/486@asterisk1", "BUSY", 17, 486),
+        ("PJSIP/503@asterisk1", "CONGESTION", 34, 503),
+        ("PJSIP/603@asterisk1", "CHANUNAVAIL", 21, 403),
+        ("PJSIP/404@asterisk1", "CHANUNAVAIL", 1, 404),
+        ("PJSIP/nobody", "CHANUNAVAIL", 20, 480),
+        ("PJSIP/555@no-such-endpoint", "CHANUNAVAIL", 20, 480),
+        ("PJSIP/180@asterisk1,1", "NOANSWER", None, None),
+        ("PJSIP/486@asterisk1&PJSIP/404@asterisk1", "BUSY", None, None),
+        ("PJSIP/486@asterisk1&PJSIP/180@asterisk1,1", "NOANSWER", None, None),
+        ("PJSIP/nobody&PJSIP/503@asterisk1", "CONGESTION", 34, 503),
+    ],
+)
+def test_a_failed_dial_sets_dialstatus_and_cause_and_the_dialplan_goes_on(
+    cdrs: Cdrs, arguments: str, status: str, cause: int | None, answer: int | None
+) -> None:
+    with dialled(arguments) as capture:
+        cdr = cdrs.of("PJSIP/asterisk1")
+        no_call_left()
+    assert (cdr["dialstatus"], cdr["stasisstatus"], cdr["lastapp"]) == (status, "SUCCESS", "Hangup")
+    final = responses(capture.dialogue(CALLER))[-1]
+    if cause is not None:
+        assert int(cdr["cause"]) == cause
+        assert final == answer
+    else:
+        assert final >= 400
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    ["nobody-knows", "PJSIP/555@asterisk1,soon", "PJSIP/555@asterisk1,10,m", "&,10"],
+)
+def test_a_bad_argument_is_refused_and_the_dialplan_goes_on(cdrs: Cdrs, arguments: str) -> None:
+    with dialled(arguments):
+        cdr = cdrs.of("PJSIP/asterisk1")
+    assert (cdr["dialstatus"], cdr["lastapp"]) == ("INVALIDARGS", "Hangup")
+
+
+def test_ringing_reaches_the_caller_before_the_answer() -> None:
+    with dialled("PJSIP/200@asterisk1") as capture:
+        wait_until(
+            lambda: [c["state"] for c in control.calls()] == ["offloaded"], within=15, what="media moved"
+        )
+    assert responses(capture.dialogue(CALLER)) == [180, 200]
+
+
+def test_early_media_reaches_the_caller_before_the_answer() -> None:
+    with dialled("PJSIP/183@asterisk1") as capture:
+        wait_until(
+            lambda: [c["state"] for c in control.calls()] == ["offloaded"], within=15, what="media moved"
+        )
+    dialogue = capture.dialogue(CALLER)
+    assert responses(dialogue) == [183, 200]
+    answered = next(m.at for m in dialogue if m.start.startswith("SIP/2.0 200"))
+    heard = sum(stream.between(0, answered) for stream in capture.arriving)
+    assert heard >= 100, "two of the three seconds of early media"
+
+
+def test_a_caller_that_cancels_has_the_callee_cancelled(cdrs: Cdrs) -> None:
+    with dialled("PJSIP/180@asterisk1") as capture:
+        wait_until(lambda: len(control.channels("asterisk2")) == 2, within=10, what="the callee to ring")
+        name = next(c for c in control.channels("asterisk1") if c.startswith("PJSIP/asterisk2-"))
+        first = control.asterisk("asterisk1", "core show channels concise")
+        caller = next(row.split("!")[0] for row in first.splitlines() if "!180!" not in row) or name
+        control.asterisk("asterisk1", f"channel request hangup {caller}")
+        cdr = cdrs.of("PJSIP/asterisk1")
+        no_call_left()
+    assert cdr["dialstatus"] == "CANCEL"
+    assert len(requests(capture.dialogue("180"), "CANCEL")) == 1
+
+
+def test_the_first_of_several_targets_to_answer_wins_and_the_others_are_told_why() -> None:
+    with dialled("PJSIP/180@asterisk1&PJSIP/200@asterisk1") as capture:
+        wait_until(
+            lambda: [c["state"] for c in control.calls()] == ["offloaded"], within=15, what="media moved"
+        )
+        assert len(control.channels("asterisk2")) == 2
+    cancel = requests(capture.dialogue("180"), "CANCEL")
+    assert [cause_of(message) for message in cancel] == [26]
+    assert responses(capture.dialogue(CALLER)) == [180, 200]
+
+
+def test_a_callee_that_hangs_up_has_the_caller_released_with_its_cause(cdrs: Cdrs) -> None:
+    with dialled("PJSIP/5502@asterisk1") as capture:
+        cdr = cdrs.of("PJSIP/asterisk1")
+        no_call_left()
+    bye = [message for message in requests(capture.dialogue(CALLER), "BYE") if message.arrived]
+    assert [cause_of(message) for message in bye] == [16]
+    assert (cdr["dialstatus"], cdr["lastapp"], cdr["cause"]) == ("ANSWER", "Stasis", "16")
+    assert cdr["offload_status"] == "offloaded"
+    assert int(cdr["offload_packets"]) > 50
+
+
+def test_a_caller_that_hangs_up_has_the_callee_released(cdrs: Cdrs) -> None:
+    with dialled("PJSIP/555@asterisk1") as capture:
+        wait_until(
+            lambda: [c["state"] for c in control.calls()] == ["offloaded"], within=15, what="media moved"
+        )
+        rows = control.asterisk("asterisk1", "core show channels concise").splitlines()
+        caller = next(row.split("!")[0] for row in rows if "!555!" not in row and "!" in row)
+        control.asterisk("asterisk1", f"channel request hangup {caller}")
+        cdr = cdrs.of("PJSIP/asterisk1")
+        no_call_left()
+    assert [cause_of(m) for m in requests(capture.dialogue("555"), "BYE") if m.arrived] == [16]
+    assert (cdr["dialstatus"], cdr["offload_status"]) == ("ANSWER", "offloaded")
+
+
+def test_with_option_g_the_caller_goes_on_in_the_dialplan_when_the_callee_hangs_up(cdrs: Cdrs) -> None:
+    with dialled("PJSIP/5502@asterisk1,,g"):
+        cdr = cdrs.of("PJSIP/asterisk1")
+    assert (cdr["dialstatus"], cdr["lastapp"], cdr["cause"]) == ("ANSWER", "Hangup", "16")
+
+
+def test_the_callee_sees_the_callers_number_and_name() -> None:
+    with dialled("PJSIP/555@asterisk1") as capture:
+        wait_until(
+            lambda: [c["state"] for c in control.calls()] == ["offloaded"], within=15, what="media moved"
+        )
+    invite = requests(capture.dialogue("555"), "INVITE")[0]
+    assert '"Alice" <sip:100@' in (invite.header("From") or "")
+
+
+@pytest.mark.parametrize(("trunk", "payload_type"), [("asterisk2-ulaw", "0"), ("asterisk2-alaw", "8")])
+def test_the_callers_codec_is_offered_to_the_callee_first(trunk: str, payload_type: str) -> None:
+    with dialled("PJSIP/555@asterisk1", trunk=trunk) as capture:
+        wait_until(
+            lambda: [c["state"] for c in control.calls()] == ["offloaded"], within=15, what="media moved"
+        )
+    offer = requests(capture.dialogue("555"), "INVITE")[0].text
+    audio = next(line for line in offer.splitlines() if line.startswith("m=audio"))
+    assert audio.split()[3] == payload_type
+
+
+def test_no_voicemail_after_an_answer_and_voicemail_after_busy(cdrs: Cdrs) -> None:
+    control.originate("vm-486@asterisk2")
+    wait_until(
+        lambda: "VoiceMail" in control.asterisk("asterisk2", "core show channels concise"),
+        within=10,
+        what="voicemail to answer",
+    )
+    control.hang_up_all()
+    assert cdrs.of("PJSIP/asterisk1")["lastapp"] == "VoiceMail"

@@ -1,0 +1,76 @@
+"""What `check` says of a control socket's rights; the rest of it needs a real Asterisk and a real switch."""
+
+import os
+import socket
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from stasis_offload.check import Item, run_checks
+from stasis_offload.config import Ari, Asterisk, Config, OpenFlow
+from stasis_offload.openflow.endpoint import Unix
+
+NOBODY = 65534
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Iterator[Path]:
+    path = tmp_path / "asterisk.ctl"
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        yield path
+
+
+async def control_socket(path: Path) -> Item:
+    """Check with nothing at all there but this path, and pick what is said of it."""
+    config = Config.model_construct(
+        app="offload",
+        ari=Ari(url="http://127.0.0.1:1", username="offload", password=SecretStr("s3cret")),
+        asterisk=Asterisk(control_socket=path),
+        openflow=OpenFlow.model_construct(connection=Unix(str(path.parent / "breth0.mgmt"))),
+    )
+    items = await run_checks(config)
+    assert [item.name for item in items if item.ok] in ([], ["control socket"])
+    (found,) = (item for item in items if item.name == "control socket")
+    return found
+
+
+async def test_a_socket_open_to_its_group_is_fine(path: Path) -> None:
+    os.chmod(path, 0o660)  # noqa: PTH101 - a local file
+    item = await control_socket(path)
+    assert item.ok
+    assert f"{path} is srw-rw---- " in item.text
+    assert item.text.endswith(", open to us")
+
+
+async def test_a_socket_open_to_everybody_is_fine_with_a_warning(path: Path) -> None:
+    os.chmod(path, 0o666)  # noqa: PTH101 - a local file
+    item = await control_socket(path)
+    assert item.ok
+    assert "and to everybody on this host: set astctlpermissions = 0660" in item.text
+
+
+async def test_a_socket_closed_to_us_says_who_we_are_and_what_to_do(path: Path) -> None:
+    os.chmod(path, stat.S_IRUSR)  # noqa: PTH101 - a local file
+    for parent in list(path.parents)[:3]:
+        os.chmod(parent, 0o755)  # noqa: PTH101 - a local file
+    user = os.geteuid()
+    os.seteuid(NOBODY if user == 0 else user)  # root is refused nothing
+    try:
+        item = await control_socket(path)
+        us = f"user {os.geteuid()}"
+    finally:
+        os.seteuid(user)
+    assert not item.ok
+    assert "closed to us (" in item.text
+    assert us in item.text
+    assert "astctlpermissions = 0660" in item.text
+
+
+async def test_something_else_than_a_socket_is_named(tmp_path: Path) -> None:
+    item = await control_socket(tmp_path)
+    assert not item.ok
+    assert "not a socket" in item.text

@@ -1,0 +1,177 @@
+"""What goes to the switch, read back by os_ken and held against what os_ken itself would have sent."""
+
+from ipaddress import IPv4Address
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from anything import FLOWS, UINT32, UINT64
+from hypothesis import given
+from os_ken.ofproto import ofproto_v1_3 as ofp
+from os_ken.ofproto import ofproto_v1_3_parser as messages
+from packets import CALLEE, CALLER, PATH
+
+from stasis_offload.errors import OpenFlowError
+from stasis_offload.flows import Copy, Flow, Forward, Match, forwarding_flows, learning_flow
+from stasis_offload.media import Leg
+from stasis_offload.openflow import encode
+from stasis_offload.openflow.decode import Framer
+from stasis_offload.openflow.encode import Cookies
+
+SWITCH = SimpleNamespace(ofproto=ofp, ofproto_parser=messages)
+
+
+def by_os_ken(xid: int, flow: Flow) -> bytes:
+    match = flow.match
+    fields: dict[str, Any] = {"ip_proto": 17, "udp_src": match.source.port, "udp_dst": match.destination.port}
+    if match.in_port is not None:
+        fields["in_port"] = match.in_port
+        fields["vlan_vid"] = 0 if match.vlan is None else 0x1000 | match.vlan
+    if isinstance(match.source.host, IPv4Address):
+        family, fields["eth_type"] = "ipv4", 0x0800
+    else:
+        family, fields["eth_type"] = "ipv6", 0x86DD
+    fields[f"{family}_src"], fields[f"{family}_dst"] = str(match.source.host), str(match.destination.host)
+    actions = (
+        _copied(flow.action) if isinstance(flow.action, Copy) else _forwarded(match, flow.action, family)
+    )
+    message = messages.OFPFlowMod(
+        SWITCH,
+        cookie=flow.cookie,
+        priority=flow.priority,
+        idle_timeout=flow.idle_timeout,
+        flags=ofp.OFPFF_SEND_FLOW_REM if flow.idle_timeout else 0,
+        out_port=ofp.OFPP_ANY,
+        out_group=ofp.OFPG_ANY,
+        match=messages.OFPMatch(**fields),
+        instructions=[messages.OFPInstructionActions(ofp.OFPIT_APPLY_ACTIONS, actions)],
+    )
+    message.set_xid(xid)
+    message.serialize()
+    return bytes(message.buf)
+
+
+def _copied(action: Copy) -> list[Any]:
+    return [
+        messages.OFPActionOutput(ofp.OFPP_NORMAL),
+        messages.OFPActionOutput(ofp.OFPP_CONTROLLER, action.max_len),
+    ]
+
+
+def _forwarded(match: Match, action: Forward, family: str) -> list[Any]:
+    tag = []
+    if match.vlan is not None and action.vlan is None:
+        tag = [messages.OFPActionPopVlan()]
+    elif match.vlan != action.vlan:
+        push = [messages.OFPActionPushVlan(0x8100)] if match.vlan is None else []
+        tag = [*push, messages.OFPActionSetField(vlan_vid=0x1000 | (action.vlan or 0))]
+    fields = {
+        "eth_src": action.eth_src,
+        "eth_dst": action.eth_dst,
+        f"{family}_src": str(action.source.host),
+        f"{family}_dst": str(action.destination.host),
+        "udp_src": action.source.port,
+        "udp_dst": action.destination.port,
+    }
+    return [
+        *tag,
+        *(messages.OFPActionSetField(**{name: value}) for name, value in fields.items()),
+        messages.OFPActionDecNwTtl(),
+        messages.OFPActionOutput(ofp.OFPP_IN_PORT if action.out_port is None else action.out_port),
+    ]
+
+
+def read_back(data: bytes) -> str:
+    """Return a message as os_ken reads it, its match without an order."""
+    message = messages.msg_parser(SWITCH, data[0], data[1], int.from_bytes(data[2:4], "big"), 0, data)
+    parts = message.to_jsondict()["OFPFlowMod"]
+    parts["match"]["OFPMatch"]["oxm_fields"].sort(key=str)
+    return str(parts)
+
+
+@given(UINT32, FLOWS)
+def test_a_flow_is_what_os_ken_makes_of_it(xid: int, flow: Flow) -> None:
+    encoded = encode.change_flows(xid, remove=(), add=[flow])
+    expected = by_os_ken(xid, flow)
+    assert encoded[:8] == expected[:8]
+    assert read_back(encoded) == read_back(expected)
+
+
+def test_fields_come_after_the_fields_they_depend_on() -> None:
+    encoded = encode.change_flows(1, remove=(), add=forwarding_flows("call", PATH, idle_timeout=10))
+    message = messages.msg_parser(
+        SWITCH, 4, ofp.OFPT_FLOW_MOD, int.from_bytes(encoded[2:4], "big"), 1, encoded
+    )
+    names = [name for name, _ in message.match.items()]
+    assert names == [
+        "in_port",
+        "vlan_vid",
+        "eth_type",
+        "ip_proto",
+        "ipv4_src",
+        "ipv4_dst",
+        "udp_src",
+        "udp_dst",
+    ]
+
+
+def test_a_flow_that_forwards_from_any_port_is_refused() -> None:
+    flow = forwarding_flows("call", PATH, idle_timeout=10)[0]
+    blind = Flow(
+        cookie=flow.cookie,
+        priority=flow.priority,
+        match=Match(source=CALLER.remote, destination=CALLER.local),
+        action=flow.action,
+    )
+    with pytest.raises(OpenFlowError, match="has to match one port"):
+        encode.change_flows(1, remove=(), add=[blind])
+
+
+@given(UINT32, UINT64, UINT64)
+def test_a_removal_names_cookies_and_nothing_else(xid: int, value: int, mask: int) -> None:
+    data = encode.change_flows(xid, remove=[Cookies(value, mask)])
+    message = messages.msg_parser(SWITCH, 4, ofp.OFPT_FLOW_MOD, len(data), xid, data)
+    assert (message.command, message.table_id) == (ofp.OFPFC_DELETE, ofp.OFPTT_ALL)
+    assert (message.cookie, message.cookie_mask) == (value, mask)
+    assert (message.out_port, message.out_group) == (ofp.OFPP_ANY, ofp.OFPG_ANY)
+    assert not message.match.items()
+
+
+@given(UINT32)
+def test_a_bundle_is_opened_and_holds_removals_and_then_additions(xid: int) -> None:
+    flows = forwarding_flows("call", PATH, idle_timeout=10)
+    data = encode.stage_bundle(xid, remove=[Cookies(5)], add=flows)
+    opening, *staged = Framer().feed(data)
+    assert opening.body.hex() == f"4f4e4600000008fc{xid:08x}00000003"
+    for message in staged:
+        assert message.body[:16].hex() == f"4f4e4600000008fd{xid:08x}00000003"
+    inner = b"".join(message.body[16:] for message in staged)
+    assert inner == encode.change_flows(xid, remove=[Cookies(5)], add=flows)
+    assert {message.xid for message in (opening, *staged, *Framer().feed(inner))} == {xid}
+
+
+def test_a_bundle_is_committed_or_discarded_by_its_id() -> None:
+    (commit,) = Framer().feed(encode.commit_bundle(9))
+    (discard,) = Framer().feed(encode.discard_bundle(9))
+    assert commit.body.hex() == "4f4e4600000008fc0000000900040003"
+    assert discard.body.hex() == "4f4e4600000008fc0000000900060003"
+
+
+def test_every_other_message_is_of_its_type_and_carries_the_transaction() -> None:
+    learning = learning_flow("call", Leg.CALLEE, source=CALLEE.remote, destination=CALLEE.local)
+    sent = {
+        encode.hello(7): ofp.OFPT_HELLO,
+        encode.hello_failed(7): ofp.OFPT_ERROR,
+        encode.echo_request(7): ofp.OFPT_ECHO_REQUEST,
+        encode.echo_reply(7, b"payload"): ofp.OFPT_ECHO_REPLY,
+        encode.barrier(7): ofp.OFPT_BARRIER_REQUEST,
+        encode.subscribe(7): ofp.OFPT_SET_CONFIG,
+        encode.features_request(7): ofp.OFPT_FEATURES_REQUEST,
+        encode.description_request(7): ofp.OFPT_MULTIPART_REQUEST,
+        encode.ports_request(7): ofp.OFPT_MULTIPART_REQUEST,
+        encode.flow_stats_request(7, Cookies(1)): ofp.OFPT_MULTIPART_REQUEST,
+        encode.change_flows(7, remove=(), add=[learning]): ofp.OFPT_FLOW_MOD,
+    }
+    for data, kind in sent.items():
+        (message,) = Framer().feed(data)
+        assert (message.version, message.kind, message.xid) == (4, kind, 7)
