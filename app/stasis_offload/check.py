@@ -22,6 +22,12 @@ from stasis_offload.rtpstreams import RtpStreams
 
 log = structlog.get_logger(__name__)
 
+# Asterisk's modules that ARI itself does not miss, and what is lost without each.
+_MODULES = {
+    "func_offload_cause": "HANGUPCAUSE is not set after a failed dial; it comes with res_rtpstreams",
+    "bridge_holding": "several targets, or one that is not PJSIP, are never called",
+}
+
 # What any one of them may take (s); they are asked at the same time.
 _WITHIN = 10.0
 
@@ -44,7 +50,7 @@ async def run_checks(config: Config) -> tuple[Item, ...]:
         asked = [
             tasks.create_task(_in_time(ask(config), names))
             for ask, names in (
-                (_check_ari, ("ari", "application")),
+                (_check_ari, ("ari", "application", *_MODULES)),
                 (_check_socket, ("control socket",)),
                 (_check_module, ("module",)),
                 (_check_switch, ("switch", "openflow", "bundles")),
@@ -79,11 +85,14 @@ async def _check_ari(config: Config) -> tuple[Item, ...]:
         async with ari.requests():
             version = await ari.info()
             reached = Item("ari", ok=True, text=f"Asterisk {version} at {config.ari.url}")
-            return (reached, await _check_application(ari, config.app))
+            application = await _check_application(ari, config.app)
+            modules = [await _check_loaded(ari, module) for module in _MODULES]
+            return (reached, application, *modules)
     except AriError as error:
         advice = "compare [ari] with http.conf (enabled, bindaddr) and ari.conf (the user's section)"
         failed = Item("ari", ok=False, text=f"{config.ari.url}: {error}; {advice}")
-        return (failed, Item("application", ok=False, text="cannot be known before ARI answers"))
+        unknown = "cannot be known before ARI answers"
+        return (failed, *(Item(name, ok=False, text=unknown) for name in ("application", *_MODULES)))
 
 
 async def _check_application(ari: Ari, app: str) -> Item:
@@ -94,6 +103,16 @@ async def _check_application(ari: Ari, app: str) -> Item:
         return Item("application", ok=False, text=str(error))
     advice = "start `stasis-offload run`; until then the dialplan sees STASISSTATUS=FAILED"
     return Item("application", ok=False, text=f"nobody takes care of Stasis({app}); {advice}")
+
+
+async def _check_loaded(ari: Ari, module: str) -> Item:
+    try:
+        if await ari.module_running(f"{module}.so"):
+            return Item(module, ok=True, text="loaded")
+    except AriError as error:
+        return Item(module, ok=False, text=f"{error}; is res_ari_asterisk.so loaded?")
+    lost = _MODULES[module]
+    return Item(module, ok=False, text=f"not loaded: {lost}; `module load {module}.so`, and modules.conf")
 
 
 async def _check_socket(config: Config) -> tuple[Item, ...]:

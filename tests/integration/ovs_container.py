@@ -13,16 +13,18 @@ from pathlib import Path
 
 from stasis_offload.openflow.endpoint import Unix
 
-IMAGE = os.environ.get("STASIS_OFFLOAD_OVS_IMAGE", "stasis-offload/ovs:lab")
+IMAGE = os.environ.get("STASIS_OFFLOAD_OVS_IMAGE", "stasis-offload-lab/ovs")
 PORTS = (1, 2, 3)
 SECONDS = 10.0  # until what has to happen counts as missing
 
 _NAMES = (f"br{number}" for number in count(1))
 
-# The container is its database server; ovs-vswitchd comes and goes as the tests want it.
+# The container lives until its standard input ends: with the tests, however they end. Its database server stays;
+# ovs-vswitchd comes and goes as the tests want it.
 _DATABASE = """
 ovsdb-tool create "$OVS_RUNDIR/conf.db" /usr/share/openvswitch/vswitch.ovsschema
-exec ovsdb-server "$OVS_RUNDIR/conf.db" --remote="punix:$OVS_RUNDIR/db.sock" --unixctl="$OVS_RUNDIR/db.ctl"
+ovsdb-server "$OVS_RUNDIR/conf.db" --remote="punix:$OVS_RUNDIR/db.sock" --unixctl="$OVS_RUNDIR/db.ctl" &
+exec cat
 """
 
 
@@ -86,33 +88,42 @@ class Ovs:
     def frozen(self) -> Iterator[None]:
         """Keep ovs-vswitchd from running, as a host that hangs would."""
         pid = self.pid
-        self.execute("kill", "-STOP", pid)
+        self.execute("sh", "-c", f"kill -STOP {pid}")
         try:
             yield
         finally:
-            self.execute("kill", "-CONT", pid)
+            self.execute("sh", "-c", f"kill -CONT {pid}")
 
 
 @contextmanager
 def running_ovs() -> Iterator[Ovs]:
-    """Run a container until the block ends, however it ends; `docker run --rm` removes what is left."""
+    """Run a container until the block ends."""
     directory = Path(tempfile.mkdtemp(prefix="ovs-test-", dir="/tmp"))
-    container = f"stasis-offload-test-{directory.name}"
-    environment = (f"--env=OVS_{kind}DIR={directory}" for kind in ("RUN", "DB", "LOG"))
+    ovs = Ovs(f"stasis-offload-test-{directory.name}", directory)
+    command = [
+        *("docker", "run", "--interactive", "--rm", "--init", f"--name={ovs.container}"),
+        # The host's network for the one test in which the switch dials us; its devices are dummies.
+        *("--network=host", "--cap-drop=ALL", f"--user={os.getuid()}:{os.getgid()}"),
+        *(f"--env=OVS_{kind}DIR={directory}" for kind in ("RUN", "DB", "LOG")),
+        *(f"--volume={directory}:{directory}", "--entrypoint=sh", IMAGE, "-euc", _DATABASE),
+    ]
+    log = directory / "container.log"
     try:
-        _docker(
-            *("run", "--detach", "--rm", "--init", f"--name={container}"),
-            # The host's network for the one test in which the switch dials us; its devices are dummies.
-            *("--network=host", "--cap-drop=ALL", f"--user={os.getuid()}:{os.getgid()}"),
-            *(f"--volume={directory}:{directory}", *environment),
-            *("--entrypoint=sh", IMAGE, "-euc", _DATABASE),
-        )
-        ovs = Ovs(container, directory)
-        wait_until((directory / "db.sock").exists, what="the database of Open vSwitch")
-        ovs.start()
-        yield ovs
+        with (
+            log.open("w") as output,
+            subprocess.Popen(command, stdin=subprocess.PIPE, stdout=output, stderr=output) as container,
+        ):
+            try:
+                wait_until(
+                    lambda: (directory / "db.sock").exists() or container.poll() is not None,
+                    what="the database of Open vSwitch",
+                )
+                assert container.poll() is None, f"the container of Open vSwitch ended: {log.read_text()}"
+                ovs.start()
+                yield ovs
+            finally:
+                container.communicate(timeout=60)
     finally:
-        _docker("rm", "--force", container)
         shutil.rmtree(directory, ignore_errors=True)
 
 

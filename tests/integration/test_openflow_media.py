@@ -146,12 +146,14 @@ async def test_a_packet_that_differs_in_anything_that_is_matched_goes_the_normal
 
 
 async def test_a_packet_at_the_end_of_its_life_is_not_forwarded(bridge: Bridge) -> None:
-    async with plugged(bridge.sockets) as (one, two, _), connected(bridge.management) as (switch, _):
+    async with plugged(bridge.sockets) as (one, two, _), connected(bridge.management) as (switch, events):
         await switch.set_flows("call", forwarding_flows("call", PATH, idle_timeout=10))
         one.send(frame(replace(sent_by(CALLER), ttl=1)))
         alive = replace(sent_by(CALLER), ttl=2)
         one.send(frame(alive))
         assert await two.receive() == frame(sent_to(CALLEE, alive))
+        await switch.counts("call")
+        assert events.rest() == []
 
 
 async def test_a_call_that_falls_silent_is_cleared_and_told_with_its_counts(bridge: Bridge) -> None:

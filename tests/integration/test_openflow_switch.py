@@ -260,11 +260,19 @@ async def test_a_switch_that_hangs_is_found_out_and_come_back_to(ovs: Ovs, bridg
         with ovs.frozen():
             with pytest.raises(SwitchUnavailableError, match="no answer from the switch within 1 s"):
                 await switch.set_flows("call", flows_of("call"))
-            assert (await events.next(SwitchDown)).reason == "no sign of life from the switch for 2 s"
+            assert (await events.next(SwitchDown)).reason == "no answer from the switch within 1 s"
             assert (await events.next(SwitchDown)).reason == "no OpenFlow hello from the switch within 1 s"
         await events.next(SwitchUp)
         await switch.set_flows("call", flows_of("call"))
         assert cookies(bridge) == {flow.cookie for flow in flows_of("call")}
+
+
+async def test_a_switch_that_falls_silent_is_found_out_without_a_request(ovs: Ovs, bridge: Bridge) -> None:
+    patience = Patience(connect=1.0, answer=1.0, silence=1.0)
+    async with connected(bridge.management, patience=patience) as (_, events):
+        with ovs.frozen():
+            assert (await events.next(SwitchDown)).reason == "no sign of life from the switch for 2 s"
+        await events.next(SwitchUp)
 
 
 async def test_requests_under_way_when_the_connection_ends_are_told_so(ovs: Ovs, bridge: Bridge) -> None:

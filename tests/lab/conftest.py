@@ -44,14 +44,14 @@ class Cdrs:
     def _rows() -> list[str]:
         return control.execute("asterisk2", "cat", CDRS, check=False).splitlines()
 
-    def of(self, channel_prefix: str, *, within: float = 10.0) -> dict[str, Any]:
-        """Wait for the first CDR of a channel whose name begins so."""
+    def last(self, *, having: str = "dialstatus", within: float = 10.0) -> dict[str, Any]:
+        """Wait for the first CDR with that field: a call that fails leaves one more, for the failed dial."""
 
         def found() -> dict[str, Any] | None:
             rows = (json.loads(row) for row in self._rows()[self._seen :])
-            return next((row for row in rows if row["channel"].startswith(channel_prefix)), None)
+            return next((row for row in rows if row[having]), None)
 
-        return wait_until(found, within=within, what=f"a CDR of {channel_prefix}")
+        return wait_until(found, within=within, what=f"a CDR with {having}")
 
 
 @pytest.fixture

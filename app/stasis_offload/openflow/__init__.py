@@ -1,1 +1,1 @@
-"""OpenFlow 1.3 over our own connection: bytes in `codec`, the wire in `channel`, the meaning in `switch`."""
+"""OpenFlow 1.3 over our own connection: bytes in `encode` and `decode`, the wire in `channel`, calls in `switch`."""

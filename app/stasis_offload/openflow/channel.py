@@ -80,6 +80,7 @@ class Channel:
         self._waiting: dict[int, _Waiting] = {}
         self._greeted = asyncio.Event()
         self._closed = asyncio.Event()
+        self._ended = ""
 
     def new_xid(self) -> int:
         """Return a transaction id that no request under way has."""
@@ -94,7 +95,7 @@ class Channel:
 
         """
         if self._closed.is_set():
-            raise SwitchUnavailableError("the connection to the switch ended")
+            raise SwitchUnavailableError(self._ended)
         if self._writer.transport.get_write_buffer_size() > MAX_UNSENT:
             raise SwitchUnavailableError(
                 f"the switch has not read the last {MAX_UNSENT >> 20} MiB sent to it"
@@ -116,7 +117,7 @@ class Channel:
 
         Raises:
             OpenFlowError: the switch refused a message.
-            SwitchUnavailableError: the connection ended, or no answer in time.
+            SwitchUnavailableError: the connection ended, or ends now because there was no answer in time.
 
         """
         waiting = _Waiting(kind, asyncio.get_running_loop().create_future())
@@ -126,9 +127,10 @@ class Channel:
             async with asyncio.timeout(self._patience.answer):
                 return await waiting.answer
         except TimeoutError:
-            raise SwitchUnavailableError(
-                f"no answer from the switch within {self._patience.answer:g} s"
-            ) from None
+            # What it holds of ours is no longer known. A new connection begins by removing all of that.
+            late = f"no answer from the switch within {self._patience.answer:g} s"
+            self.close(late)
+            raise SwitchUnavailableError(late) from None
         finally:
             del self._waiting[xid]
 
@@ -184,10 +186,11 @@ class Channel:
     async def closed(self) -> NoReturn:
         """Wait for the end of the connection; it comes as a cancellation of the `open_channel` block."""
         await self._closed.wait()
-        raise SwitchUnavailableError("the connection to the switch ended")
+        raise SwitchUnavailableError(self._ended)
 
-    def close(self) -> None:
+    def close(self, reason: str = "the connection to the switch ended") -> None:
         """End the connection at once; whoever waits for an answer is told."""
+        self._ended = reason
         self._closed.set()
         self._writer.transport.abort()
         for waiting in self._waiting.values():

@@ -9,19 +9,19 @@ from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import IPv4Address
 from struct import Struct
-from types import SimpleNamespace
 from typing import Any, assert_never
 
 from os_ken.ofproto import ofproto_v1_3 as ofp
 from os_ken.ofproto import ofproto_v1_3_parser as messages
 from os_ken.ofproto.ofproto_common import ONF_EXPERIMENTER_ID
+from os_ken.ofproto.ofproto_protocol import ProtocolDesc
 
 from stasis_offload.errors import OpenFlowError
 from stasis_offload.flows import LEARNING_BYTES, Action, Copy, Flow, Forward, Match
 from stasis_offload.media import Address, IPAddress
 
-# What os_ken's messages take for their datapath; its own stand-in (ProtocolDesc) imports every version.
-_SWITCH = SimpleNamespace(ofproto=ofp, ofproto_parser=messages)
+# What os_ken's messages take for their datapath: where the constants of the version are.
+_SWITCH = ProtocolDesc(ofp.OFP_VERSION)
 
 _ETH_IPV4 = 0x0800
 _ETH_IPV6 = 0x86DD
@@ -35,6 +35,8 @@ _VERSION_BITMAP = Struct(ofp.OFP_HELLO_ELEM_VERSIONBITMAP_HEADER_PACK_STR + "I")
 _FLOW_MOD = Struct(ofp.OFP_FLOW_MOD_PACK_STR0)
 _MATCH = Struct("!HH")
 _ACTIONS = Struct(ofp.OFP_INSTRUCTION_ACTIONS_PACK_STR)
+_EXPERIMENTER = Struct(ofp.OFP_EXPERIMENTER_HEADER_PACK_STR)
+_BUNDLE_CONTROL = Struct(ofp.ONF_BUNDLE_CTRL_PACK_STR)
 _BUNDLE_ADD = Struct(ofp.ONF_BUNDLE_ADD_MSG_PACK_STR)
 
 
@@ -49,7 +51,7 @@ class Cookies:
 def hello(xid: int) -> bytes:
     """Offer OpenFlow 1.3 and nothing else, in a version bitmap, which os_ken's OFPHello leaves out."""
     bitmap = _VERSION_BITMAP.pack(ofp.OFPHET_VERSIONBITMAP, _VERSION_BITMAP.size, 1 << ofp.OFP_VERSION)
-    return _HEADER.pack(ofp.OFP_VERSION, ofp.OFPT_HELLO, _HEADER.size + len(bitmap), xid) + bitmap
+    return _message(xid, ofp.OFPT_HELLO, bitmap)
 
 
 def hello_failed(xid: int) -> bytes:
@@ -71,7 +73,7 @@ def echo_reply(xid: int, payload: bytes) -> bytes:
 
 def barrier(xid: int) -> bytes:
     """Ask for an answer when everything sent before has been done."""
-    return _encode(xid, messages.OFPBarrierRequest(_SWITCH))
+    return _message(xid, ofp.OFPT_BARRIER_REQUEST, b"")
 
 
 def subscribe(xid: int) -> bytes:
@@ -131,14 +133,20 @@ def _encode(xid: int, message: Any) -> bytes:  # noqa: ANN401 - os_ken has no ty
     return bytes(message.buf)
 
 
+def _message(xid: int, kind: int, body: bytes) -> bytes:
+    return _HEADER.pack(ofp.OFP_VERSION, kind, _HEADER.size + len(body), xid) + body
+
+
+def _experimenter(xid: int, kind: int, data: bytes) -> bytes:
+    return _message(xid, ofp.OFPT_EXPERIMENTER, _EXPERIMENTER.pack(ONF_EXPERIMENTER_ID, kind) + data)
+
+
 def _bundle_control(xid: int, what: int) -> bytes:
-    return _encode(xid, messages.ONFBundleCtrlMsg(_SWITCH, xid, what, _BUNDLE_FLAGS, []))
+    return _experimenter(xid, ofp.ONF_ET_BUNDLE_CONTROL, _BUNDLE_CONTROL.pack(xid, what, _BUNDLE_FLAGS))
 
 
 def _bundled(xid: int, change: bytes) -> bytes:
-    data = _BUNDLE_ADD.pack(xid, _BUNDLE_FLAGS) + change
-    message = messages.OFPExperimenter(_SWITCH, ONF_EXPERIMENTER_ID, ofp.ONF_ET_BUNDLE_ADD_MESSAGE, data)
-    return _encode(xid, message)
+    return _experimenter(xid, ofp.ONF_ET_BUNDLE_ADD_MESSAGE, _BUNDLE_ADD.pack(xid, _BUNDLE_FLAGS) + change)
 
 
 def _changes(xid: int, remove: Iterable[Cookies], add: Iterable[Flow]) -> Iterator[bytes]:
@@ -190,7 +198,7 @@ def _addition(xid: int, flow: Flow) -> bytes:
         + _ACTIONS.pack(ofp.OFPIT_APPLY_ACTIONS, _ACTIONS.size + len(actions))
         + actions
     )
-    return _HEADER.pack(ofp.OFP_VERSION, ofp.OFPT_FLOW_MOD, _HEADER.size + len(body), xid) + body
+    return _message(xid, ofp.OFPT_FLOW_MOD, body)
 
 
 def _match(match: Match) -> Iterator[bytes]:

@@ -1,0 +1,76 @@
+/*
+ * func_offload_cause: the hangup cause of a live channel, set from the dialplan or over ARI.
+ *
+ * Copyright (C) 2026, the stasis-offload authors
+ *
+ * SPDX-License-Identifier: GPL-2.0-only
+ *
+ * This program is free software, distributed under the terms of
+ * the GNU General Public License Version 2.
+ */
+
+/*!
+ * \file
+ * \brief Set a cause as Dial() sets it, and nothing else.
+ *
+ * When a dialled leg fails, Dial() puts its cause on the caller (app_dial.c), where ${HANGUPCAUSE} is read
+ * from (pbx_variables.c) and the channel driver takes its response from. ARI can only hang a channel up with
+ * a cause; an application that hands the caller back to the dialplan needs this function to do the same.
+ */
+
+/*** MODULEINFO
+	<support_level>extended</support_level>
+ ***/
+
+#include "asterisk.h"
+
+#include "asterisk/channel.h"
+#include "asterisk/conversions.h"
+#include "asterisk/module.h"
+#include "asterisk/pbx.h"
+
+static int offload_hangupcause_write(struct ast_channel *chan, const char *cmd,
+	char *data attribute_unused, const char *value)
+{
+	int cause;
+
+	if (!chan) {
+		ast_log(LOG_WARNING, "%s: no channel to set a hangup cause on\n", cmd);
+		return -1;
+	}
+	/* 1 to 127 is what Q.850 can code: seven bits, and 0 is Asterisk's "none". */
+	if (ast_str_to_int(value, &cause) || cause < 1 || cause > 127) {
+		ast_log(LOG_WARNING, "%s on %s: '%s' is not a hangup cause, a whole number from 1 to 127\n",
+			cmd, ast_channel_name(chan), value);
+		return -1;
+	}
+
+	ast_channel_lock(chan);
+	ast_channel_hangupcause_set(chan, cause);
+	ast_channel_unlock(chan);
+	return 0;
+}
+
+static struct ast_custom_function offload_hangupcause = {
+	.name = "OFFLOAD_HANGUPCAUSE",
+	.write = offload_hangupcause_write,
+};
+
+static int load_module(void)
+{
+	if (ast_custom_function_register(&offload_hangupcause)) {
+		return AST_MODULE_LOAD_DECLINE;
+	}
+	return AST_MODULE_LOAD_SUCCESS;
+}
+
+static int unload_module(void)
+{
+	return ast_custom_function_unregister(&offload_hangupcause);
+}
+
+AST_MODULE_INFO(ASTERISK_GPL_KEY, AST_MODFLAG_DEFAULT, "Hangup cause of a live channel",
+	.support_level = AST_MODULE_SUPPORT_EXTENDED,
+	.load = load_module,
+	.unload = unload_module,
+);
