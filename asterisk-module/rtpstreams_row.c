@@ -164,7 +164,7 @@ static struct ast_json *json_media(const struct leg *leg)
 	ast_rtp_instance_get_stats(rtp, &stats, AST_RTP_INSTANCE_STAT_ALL);
 
 	return ast_json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:i, s:s,"
-		"s:b, s:b, s:b, s:b, s:o, s:o, s:I, s:I, s:o}",
+		"s:b, s:b, s:b, s:b, s:o, s:o, s:I, s:I, s:o, s:i, s:i}",
 		"local", json_address(rtp, ast_rtp_instance_get_local_address),
 		"remote", json_address(rtp, ast_rtp_instance_get_incoming_source_address),
 		"sdp", json_address(rtp, ast_rtp_instance_get_requested_target_address),
@@ -184,17 +184,20 @@ static struct ast_json *json_media(const struct leg *leg)
 		"ssrc_rx", json_number(stats.rxcount, stats.remote_ssrc),
 		"packets_tx", (ast_json_int_t) stats.txcount,
 		"packets_rx", (ast_json_int_t) stats.rxcount,
-		"idle_s", json_number(stats.rxcount, MAX(idle, 0)));
+		"idle_s", json_number(stats.rxcount, MAX(idle, 0)),
+		"rtp_timeout_s", ast_rtp_instance_get_timeout(rtp),
+		"rtp_keepalive_s", ast_rtp_instance_get_keepalive(rtp));
 }
 
 /*! \brief The same half for a channel without RTP */
 static struct ast_json *json_no_media(void)
 {
 	return ast_json_pack("{s:n, s:n, s:n, s:n, s:n, s:n, s:n, s:i, s:s,"
-		"s:b, s:b, s:b, s:b, s:n, s:n, s:i, s:i, s:n}",
+		"s:b, s:b, s:b, s:b, s:n, s:n, s:i, s:i, s:n, s:i, s:i}",
 		"local", "remote", "sdp", "audio_pt_tx", "audio_pt_rx", "event_pt_tx", "event_pt_rx",
 		"framing_ms", 0, "rtcp", "off", "srtp", 0, "dtls", 0, "symmetric", 0, "local_bridge", 0,
-		"ssrc_tx", "ssrc_rx", "packets_tx", 0, "packets_rx", 0, "idle_s");
+		"ssrc_tx", "ssrc_rx", "packets_tx", 0, "packets_rx", 0, "idle_s",
+		"rtp_timeout_s", 0, "rtp_keepalive_s", 0);
 }
 
 void rtpstreams_row_json(struct ast_str **answer, const struct bridge_view *view,

@@ -29,6 +29,9 @@ class Kind(StrEnum):
     ENCRYPTED = "encrypted"
     VIDEO = "video"
     RTCP_MUX = "rtcp-mux"
+    RTCP_OFF = "rtcp-off"
+    RTP_TIMEOUT = "rtp-timeout"
+    RTP_KEEPALIVE = "rtp-keepalive"
     AUDIO_HOOK = "audio-hook"
     HOLD = "hold"
     CODEC = "codec-mismatch"
@@ -65,6 +68,9 @@ SENTENCES: dict[Kind, str] = {
     Kind.ENCRYPTED: "The leg's media is encrypted (SRTP or DTLS): only Asterisk has the keys.",
     Kind.VIDEO: "The leg has video.",
     Kind.RTCP_MUX: "The leg's RTCP shares the RTP port.",
+    Kind.RTCP_OFF: "The leg has no RTCP, so Asterisk does not say which SSRC it receives.",
+    Kind.RTP_TIMEOUT: "The endpoint has rtp_timeout: Asterisk would hang up a call whose packets it does not see.",
+    Kind.RTP_KEEPALIVE: "The endpoint has rtp_keepalive: Asterisk would send packets of its own into the stream.",
     Kind.AUDIO_HOOK: "A recording, a snoop, a mute or talk detection needs the leg's audio in Asterisk.",
     Kind.HOLD: "The leg is on hold.",
     Kind.CODEC: "The legs use different codecs, so Asterisk has to transcode.",
@@ -119,6 +125,9 @@ _ONE_LEG: tuple[tuple[Kind, Callable[[LegReport], bool]], ...] = (
     (Kind.DIRECT_MEDIA, lambda leg: leg.glue is Glue.REMOTE),
     (Kind.VIDEO, lambda leg: leg.video_glue is not Glue.NONE),
     (Kind.RTCP_MUX, lambda leg: leg.rtcp is Rtcp.MUX),
+    (Kind.RTCP_OFF, lambda leg: leg.rtcp is Rtcp.OFF),
+    (Kind.RTP_TIMEOUT, lambda leg: leg.rtp_timeout > 0),
+    (Kind.RTP_KEEPALIVE, lambda leg: leg.rtp_keepalive > 0),
     (Kind.HOLD, lambda leg: leg.hold),
     (Kind.AUDIO_HOOK, lambda leg: leg.audio_hook),
     (Kind.NULL_ADDRESS, _is_null),

@@ -97,8 +97,11 @@ class Flow:
 class Count:
     """A flow's counters since it was added."""
 
-    packets: int
-    octets: int
+    packets: int = 0
+    octets: int = 0
+
+    def __add__(self, other: "Count") -> "Count":
+        return Count(packets=self.packets + other.packets, octets=self.octets + other.octets)
 
 
 def call_cookie(call: str) -> int:

@@ -83,7 +83,8 @@ class LegReport:
     """What Asterisk says of one leg, as `rtpstreams json` printed it (asterisk-module/README.md).
 
     Addresses, payload types and SSRCs are None until negotiated or heard. `ptime` is in ms, 0 when Asterisk
-    does not enforce one. `idle` is the whole seconds since Asterisk last read a packet of this leg.
+    does not enforce one. `idle` is the whole seconds since Asterisk last read a packet of this leg,
+    `rtp_timeout` and `rtp_keepalive` are the endpoint's settings of that name in seconds, 0 for off.
     """
 
     channel: str
@@ -118,6 +119,8 @@ class LegReport:
     packets_tx: int
     packets_rx: int
     idle: int | None
+    rtp_timeout: int
+    rtp_keepalive: int
 
 
 @dataclass(frozen=True, slots=True)

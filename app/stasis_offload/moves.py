@@ -14,7 +14,7 @@ class Timing:
     """The operator's settings, all in seconds (config.py, section [media])."""
 
     verify_within: float = 1.0
-    recheck: float = 15.0
+    recheck: float = 30.0
     idle_timeout: int = 10
 
 

@@ -79,12 +79,10 @@ def _view(call: Call, counts: Mapping[int, Count], now: float) -> CallView:
     dialing = call.dialing.phase in (Phase.NEW, Phase.DIALING)
 
     def forwarded(leg: Leg) -> Count:
-        known = placement.forwarded(leg)
-        if placement.state is not State.OFFLOADED:
-            return known
-        total = placement.totals.get(leg, Count(0, 0))
-        live = counts.get(call_cookie(call.id) | _FORWARDS[leg], placement.current.get(leg, Count(0, 0)))
-        return Count(packets=total.packets + live.packets, octets=total.octets + live.octets)
+        live = counts.get(call_cookie(call.id) | _FORWARDS[leg])
+        if live is None or placement.state is not State.OFFLOADED:
+            return placement.forwarded(leg)
+        return placement.totals.get(leg, Count()) + live
 
     return CallView(
         call=call.id,

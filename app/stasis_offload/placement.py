@@ -57,6 +57,8 @@ MAX_DOUBLINGS = 16
 # How often the counters of new flows are read until both have counted (s); the datapath's own statistics
 # lag by up to half a second (ofproto/ofproto-dpif-upcall.c, revalidators).
 VERIFY_EVERY = 0.25
+# The first look at an offloaded call after its flows were verified (s).
+FIRST_LOOK = 1.0
 
 NOT_CONNECTED = Reason(Kind.NOT_CONNECTED)
 
@@ -88,7 +90,7 @@ class Placement:
 
     def forwarded(self, leg: Leg) -> Count:
         """Count what the switch has carried from this leg, as far as we have read it."""
-        return _plus(self.totals.get(leg), self.current.get(leg))
+        return self.totals.get(leg, Count()) + self.current.get(leg, Count())
 
 
 Step = tuple[Placement, tuple[Command, ...]]
@@ -166,7 +168,6 @@ def _blocked(placement: Placement) -> Reason | None:
 
 def _relay(placement: Placement, reason: Reason, now: float) -> Step:
     """Give the media back to Asterisk, or leave it there, and say why."""
-    wait = min(FIRST_WAIT * 2.0 ** min(placement.fruitless, MAX_DOUBLINGS), placement.timing.recheck)
     commands: tuple[Command, ...] = {
         State.RELAYED: (),
         State.LEARNING: (SetFlows(()),),
@@ -177,13 +178,17 @@ def _relay(placement: Placement, reason: Reason, now: float) -> Step:
         state=State.RELAYED,
         reason=reason,
         since=placement.since if placement.state is State.RELAYED else now,
-        deadline=None if _blocked(placement) else now + wait,
+        deadline=None if _blocked(placement) else now + _patience(placement),
         fruitless=placement.fruitless + 1,
         reports={},
         sightings={},
         verified=False,
     )
     return relayed, commands
+
+
+def _patience(placement: Placement) -> float:
+    return min(FIRST_WAIT * 2.0 ** min(placement.fruitless, MAX_DOUBLINGS), placement.timing.recheck)
 
 
 def _expired(placement: Placement, now: float) -> Step:
@@ -198,7 +203,7 @@ def _expired(placement: Placement, now: float) -> Step:
         case State.OFFLOADED if not placement.verified:
             return replace(placement, deadline=now + VERIFY_EVERY), (Request.COUNT,)
         case State.OFFLOADED:
-            return replace(placement, deadline=now + wait), (Request.ASK, Request.COUNT)
+            return replace(placement, deadline=_next_look(placement, now)), (Request.ASK, Request.COUNT)
         case _:
             assert_never(placement.state)
 
@@ -285,7 +290,8 @@ def _agree(placement: Placement, now: float) -> Step:
         if reason:
             return _relay(placement, reason, now)
         if not has_heard(report):  # Asterisk is about to read the packet that we were shown
-            return replace(placement, deadline=now + FIRST_WAIT), ()
+            wait = _patience(placement)
+            return replace(placement, deadline=now + wait, fruitless=placement.fruitless + 1), ()
     path = Path(
         caller=_side(placement.sightings[Leg.CALLER][0]),
         callee=_side(placement.sightings[Leg.CALLEE][0]),
@@ -318,22 +324,25 @@ def _counted(placement: Placement, event: Counted, now: float) -> Step:
     counted = replace(placement, current=current)
     silent = next((leg for leg in Leg if leg not in current or not current[leg].packets), None)
     if silent is None and not placement.verified:
-        return replace(counted, verified=True, fruitless=0, deadline=now + placement.timing.recheck), ()
+        return replace(counted, verified=True, fruitless=0, deadline=_next_look(placement, now)), ()
     if silent and not placement.verified and now - placement.since >= placement.timing.verify_within:
         return _relay(counted, Reason(Kind.NOT_COUNTING, silent), now)
     return counted, ()
 
 
+def _next_look(placement: Placement, now: float) -> float:
+    """When an offloaded call is looked at again: soon at first, then when it is twice as old, up to `recheck`.
+
+    So a counter that was last read then is at most half of a short call behind.
+    """
+    return now + min(max(FIRST_LOOK, now - placement.since), placement.timing.recheck)
+
+
 def _keep_counts(placement: Placement, event: CountedLast) -> Placement:
     last = placement.current if event.counts is None else _by_leg(event.counts)
-    totals = {leg: _plus(placement.totals.get(leg), last.get(leg)) for leg in Leg}
+    totals = {leg: placement.totals.get(leg, Count()) + last.get(leg, Count()) for leg in Leg}
     return replace(placement, totals=totals, current={})
 
 
 def _by_leg(counts: Mapping[Role, Count]) -> dict[Leg, Count]:
     return {role.leg: count for role, count in counts.items() if role.forwards}
-
-
-def _plus(a: Count | None, b: Count | None) -> Count:
-    known = [count for count in (a, b) if count]
-    return Count(packets=sum(c.packets for c in known), octets=sum(c.octets for c in known))

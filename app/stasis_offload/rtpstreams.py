@@ -130,6 +130,8 @@ def _parse_report(fields: "_Fields") -> LegReport:
         packets_tx=fields.number("packets_tx"),
         packets_rx=fields.number("packets_rx"),
         idle=fields.number_or_none("idle_s"),
+        rtp_timeout=fields.number("rtp_timeout_s"),
+        rtp_keepalive=fields.number("rtp_keepalive_s"),
     )
 
 

@@ -38,6 +38,7 @@ ROW = {
     "audio_pt_tx": NUMBER, "audio_pt_rx": NUMBER, "event_pt_tx": NUMBER, "event_pt_rx": NUMBER,
     "framing_ms": int, "rtcp": str, "srtp": bool, "dtls": bool, "symmetric": bool, "local_bridge": bool,
     "ssrc_tx": NUMBER, "ssrc_rx": NUMBER, "packets_tx": int, "packets_rx": int, "idle_s": NUMBER,
+    "rtp_timeout_s": int, "rtp_keepalive_s": int,
 }  # fmt: skip
 
 

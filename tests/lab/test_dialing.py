@@ -166,7 +166,9 @@ def test_with_option_g_the_caller_goes_on_in_the_dialplan_when_the_callee_hangs_
 
 def test_the_callee_sees_the_number_and_name_that_the_caller_gave() -> None:
     with dialled("PJSIP/555@asterisk1") as capture:
-        wait_until(lambda: [c["state"] for c in control.calls()] == ["offloaded"], within=15, what="media moved")
+        wait_until(
+            lambda: [c["state"] for c in control.calls()] == ["offloaded"], within=15, what="media moved"
+        )
     given, seen = (
         (requests(capture.dialogue(number), "INVITE")[0].header("From") or "").partition("@")[0]
         for number in (CALLER, "555")
@@ -182,7 +184,9 @@ def test_the_callers_codec_is_offered_to_the_callee_first_so_that_nothing_is_tra
     trunk: str, callee: str, payload_type: str
 ) -> None:
     with dialled(f"PJSIP/{callee}@asterisk1", trunk=trunk) as capture:
-        wait_until(lambda: [c["state"] for c in control.calls()] == ["offloaded"], within=15, what="media moved")
+        wait_until(
+            lambda: [c["state"] for c in control.calls()] == ["offloaded"], within=15, what="media moved"
+        )
     offer = requests(capture.dialogue(callee), "INVITE")[0].text
     audio = next(line for line in offer.splitlines() if line.startswith("m=audio"))
     assert audio.split()[3] == payload_type

@@ -38,6 +38,8 @@ CALLER = LegReport(
     packets_tx=5,
     packets_rx=5,
     idle=0,
+    rtp_timeout=0,
+    rtp_keepalive=0,
 )
 CALLEE = replace(
     CALLER,

@@ -48,7 +48,7 @@ def test_a_file_with_only_what_has_no_default_is_enough(tmp_path: Path) -> None:
     assert loaded.ari.url == "http://127.0.0.1:8088"
     assert loaded.ari.password.get_secret_value() == "s3cret"
     assert (loaded.app, loaded.http.host, loaded.http.port) == ("offload", "127.0.0.1", 8086)
-    assert (loaded.media.idle_timeout, loaded.media.verify_within, loaded.media.recheck) == (10, 1.0, 15.0)
+    assert (loaded.media.idle_timeout, loaded.media.verify_within, loaded.media.recheck) == (10, 1.0, 30.0)
 
 
 def test_the_environment_alone_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -45,6 +45,8 @@ LINE: dict[str, Any] = {
     "packets_tx": 5,
     "packets_rx": 6,
     "idle_s": 0,
+    "rtp_timeout_s": 30,
+    "rtp_keepalive_s": 15,
 }
 
 
@@ -68,12 +70,18 @@ def test_a_line_becomes_a_report() -> None:
         None,
     )
     assert (report.ptime, report.idle, report.packets_tx, report.packets_rx) == (20, 0, 5, 6)
+    assert (report.rtp_timeout, report.rtp_keepalive) == (30, 15)
     assert (report.ssrc_tx, report.ssrc_rx) == (0xFFFFFFFF, None)
     assert (report.symmetric, report.hold, report.local_bridge) == (True, False, True)
 
 
 def test_every_key_of_a_line_reaches_its_own_field() -> None:
-    names = {"framing_ms": "ptime", "idle_s": "idle"}
+    names = {
+        "framing_ms": "ptime",
+        "idle_s": "idle",
+        "rtp_timeout_s": "rtp_timeout",
+        "rtp_keepalive_s": "rtp_keepalive",
+    }
     assert {names.get(key, key) for key in LINE} == {field.name for field in fields(LegReport)}
 
 
