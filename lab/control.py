@@ -18,12 +18,12 @@ class LabError(Exception):
     """The lab is not as it should be; the text is one sentence."""
 
 
-def docker(*args: str, check: bool = True) -> str:
-    """Run one docker command and return what it printed."""
+def docker(*args: str, check: bool = True, stderr: bool = False) -> str:
+    """Run one docker command and return what it printed, on standard error too if asked for."""
     done = subprocess.run(["docker", *args], capture_output=True, text=True, check=False)
     if check and done.returncode:
         raise LabError(f"docker {' '.join(args)}: {(done.stderr or done.stdout).strip()}")
-    return done.stdout
+    return done.stdout + done.stderr if stderr else done.stdout
 
 
 def container(service: str) -> str:
