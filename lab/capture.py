@@ -5,7 +5,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from uuid import uuid4
 
@@ -47,6 +47,8 @@ class Stream:
     destination: Address
     ssrc: int
     packets: list[Packet] = field(default_factory=list)
+    # Packets of this SSRC that the far end never sent: Asterisk's own, see Capture.end_to_end.
+    foreign: list[Packet] = field(default_factory=list)
 
     def between(self, start: float, end: float) -> int:
         """Count the packets from `start` up to `end` (Unix time, s)."""
@@ -125,10 +127,21 @@ class Capture:
     def end_to_end(self) -> list[Stream]:
         """List the arriving streams that asterisk1 itself sent.
 
-        Until it bridges natively, Asterisk sends a few packets of its own SSRC to each leg; those are left out.
+        Until it bridges natively, Asterisk sends a few packets of its own to each leg: of its own SSRC, which
+        are left out here, and now and then one of the far end's SSRC with a sequence number that the far end
+        never used: it takes the SSRC over with the first packet that it passes on, and may still have one of its
+        own to write (bridge_p2p_rtp_write in res_rtp_asterisk.c). Those are `foreign`.
         """
-        own = {stream.ssrc for stream in self.sent}
-        return [stream for stream in self.arriving if stream.ssrc in own]
+        sent = {stream.ssrc: {packet.sequence for packet in stream.packets} for stream in self.sent}
+        return [
+            replace(
+                stream,
+                packets=[packet for packet in stream.packets if packet.sequence in sent[stream.ssrc]],
+                foreign=[packet for packet in stream.packets if packet.sequence not in sent[stream.ssrc]],
+            )
+            for stream in self.arriving
+            if stream.ssrc in sent
+        ]
 
     def dialogue(self, number: str) -> list[SipMessage]:
         """List the messages of the SIP dialogs that an INVITE to a number began, in order."""

@@ -106,8 +106,10 @@ def offload(*args: str) -> str:
 
 
 def calls() -> list[dict[str, Any]]:
-    """List the application's calls, as `stasis-offload calls --json` prints them."""
-    found: list[dict[str, Any]] = json.loads(offload("calls", "--json"))["calls"]
+    """List the application's calls, as `GET /calls` answers."""
+    get = "import sys, urllib.request; print(urllib.request.urlopen(sys.argv[1], timeout=10).read().decode())"
+    answer = execute("offload", "python3", "-c", get, "http://127.0.0.1:8086/calls")
+    found: list[dict[str, Any]] = json.loads(answer)["calls"]
     return found
 
 

@@ -11,6 +11,7 @@ from stasis_offload.dialstring import bridge_id, callee_id
 from stasis_offload.errors import AriError, AriUnavailableError
 from stasis_offload.events import Channel
 from stasis_offload.machine import Machine
+from stasis_offload.media import Leg
 from stasis_offload.mover import Mover
 from stasis_offload.moves import Timing
 from stasis_offload.openflow.switch import Switch
@@ -127,6 +128,8 @@ class Call:
             await self._withdraw()
             variables.cancel()
             media.cancel()
+        forwarded = {f"from_{leg}": self.mover.placement.forwarded(leg).packets for leg in Leg}
+        self._log.info("call.forwarded", **forwarded)
 
     def _step(self, dialing: Dialing, event: Event, now: float) -> tuple[Dialing, tuple[Command, ...]]:
         after, commands = step(dialing, event, now)

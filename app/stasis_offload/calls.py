@@ -37,7 +37,7 @@ from stasis_offload.events import (
     Transferred,
 )
 from stasis_offload.flows import call_cookie, role_of
-from stasis_offload.moves import Signal, Timing
+from stasis_offload.moves import Signal, Timing, Withheld
 from stasis_offload.openflow.events import Event as SwitchEvent
 from stasis_offload.openflow.events import FlowRemoved, PacketIn, Removal, SwitchDown, SwitchUp
 from stasis_offload.openflow.switch import Switch
@@ -149,7 +149,7 @@ class Calls:
             log=log,
         )
         if self.withheld:
-            call.mover.hold(self.withheld)
+            call.mover.post(Withheld(self.withheld))
         self._calls[call.id] = call
         self._by_cookie[call_cookie(call.id)] = call
         self._tasks.create_task(self._run(call))

@@ -87,10 +87,6 @@ class Mover:
         if role.forwards:
             self.post(Idle(role.leg))
 
-    def hold(self, kind: Kind) -> None:
-        """Keep the media with Asterisk from the start."""
-        self.post(Withheld(kind))
-
     async def withhold(self, kind: Kind) -> None:
         """Give the media back to Asterisk and keep it there; the flows are out when this returns."""
         await self._machine.take(Withheld(kind))

@@ -214,8 +214,8 @@ def test_the_sample_dialplan_notes_in_the_cdr_what_carried_the_media(cdrs: Cdrs)
 
 
 def test_an_option_that_the_application_does_not_know_is_left_to_dial() -> None:
-    control.asterisk("asterisk2", "dialplan set global LAB_ARGS PJSIP/555@asterisk1\\,10\\,r")
-    control.originate("gosub@asterisk2")
+    control.asterisk("asterisk2", "dialplan set global LAB_ARGS PJSIP/555@asterisk1,10,r")
+    control.originate("either@asterisk2")
     wait_until(lambda: "AppDial" in running_on_node2(), within=10, what="Dial() to have made the call")
     assert not control.calls()
 

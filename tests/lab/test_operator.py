@@ -25,6 +25,8 @@ def test_calls_prints_a_table_of_what_carries_each_call() -> None:
         *["FROM", "CALLER", "FROM", "CALLEE", "AGE"],
     ]
     assert row.split()[3:5] == ["offloaded", "-"]
+    [call] = json.loads(control.offload("calls", "--json"))["calls"]
+    assert (call["state"], call["reason"]) == ("offloaded", None)
 
 
 def test_a_call_that_does_not_exist_is_one_sentence_and_a_status() -> None:

@@ -1,0 +1,34 @@
+# Every target says in one line what it does, is safe to repeat, and sets up what it needs.
+
+CALLS ?= 50
+PY := .venv/bin/python
+
+.PHONY: help demo test lab lab-down check
+.DEFAULT_GOAL := help
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+
+demo: .venv/.ready lab ## the demonstration: CALLS calls relayed, offloaded, relayed, offloaded; a table and a verdict
+	@echo "demo: $(CALLS) calls, relayed and offloaded"
+	@$(PY) -m lab.demo $(CALLS)
+
+test: .venv/.ready lab ## every test: unit, integration, and whole calls in the lab
+	@echo "test: unit, integration, lab"
+	@$(PY) -m pytest tests/unit tests/integration tests/lab
+
+lab: ## the lab, left running (a Docker engine and the base image are made if there are none)
+	@echo "lab: asterisk1, ovs, asterisk2 and offload in containers"
+	@lab/bootstrap.sh
+	@lab/lab.sh up
+
+lab-down: ## remove everything the lab made
+	@lab/lab.sh down
+
+check: .venv/.ready ## lint and types, in seconds
+	@echo "check: ruff and mypy"
+	@.venv/bin/ruff check .
+	@.venv/bin/mypy
+
+.venv/.ready: pyproject.toml
+	@lab/venv.sh

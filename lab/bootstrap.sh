@@ -1,0 +1,60 @@
+#!/bin/bash
+# Leaves a Docker engine that answers, a Docker Compose, and the base image; takes what is there first.
+set -euo pipefail
+source "$(dirname "$0")/shell.sh"
+
+base=debian:forky-slim
+
+engine_answers() { timeout 10 docker version >/dev/null 2>&1; }
+
+# A killed engine leaves pid files behind, and a new one believes them when the number is in use again.
+forget_dead() {
+    local file=$1 name=$2 pid
+    pid=$(cat "$file" 2>/dev/null) || return 0
+    [ "$(cat "/proc/$pid/comm" 2>/dev/null)" = "$name" ] || rm -f "$file"
+}
+
+start_engine() {
+    [ "$(id -u)" = 0 ] || fail "no Docker engine answers, and only root can start one: start Docker, or run this as root."
+    say "starting the Docker engine"
+    if [ -d /run/systemd/system ]; then
+        systemctl start docker 2>"$log" || fail "systemctl could not start docker: $(tail -n 1 "$log")"
+    elif ! pgrep -x dockerd >/dev/null 2>&1; then
+        forget_dead /var/run/docker.pid dockerd
+        forget_dead /var/run/docker/containerd/containerd.pid containerd
+        setsid dockerd </dev/null >/var/log/dockerd.log 2>&1 &
+        started=$!
+    fi
+    for _ in $(seq 300); do
+        engine_answers && return
+        [ -z "${started-}" ] || kill -0 "$started" 2>/dev/null || break
+        sleep 0.2
+    done
+    fail "the Docker engine does not start, see /var/log/dockerd.log: $(tail -n 1 /var/log/dockerd.log 2>/dev/null)"
+}
+
+make_base_image() {
+    say "making $base from this machine's apt mirror"
+    command -v mmdebstrap >/dev/null || install "mmdebstrap, to make the base image" mmdebstrap
+    local mirror certificates
+    # shellcheck disable=SC2016  # these are apt's own variables
+    mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Label: Debian' 'Component: main' | head -n 1)
+    [ -n "$mirror" ] || fail "$base can neither be pulled nor made: apt knows no Debian mirror (run apt-get update)."
+    # The mirror may be a frozen one, whose Release file has expired. What reaches it, and what pip will reach, may need
+    # the machine's own certificate authorities. The rest is what makes the published image small and quick to add to.
+    certificates=/usr/local/share/ca-certificates
+    mmdebstrap --variant=minbase \
+        --aptopt='Acquire::Check-Valid-Until "false"' --aptopt='Acquire::Languages "none"' --dpkgopt=force-unsafe-io \
+        --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' \
+        --customize-hook="mkdir -p \"\$1$certificates\" && cp -rT $certificates \"\$1$certificates\" || true" \
+        forky build/base.tar "$mirror" 2>"$log" || fail "$base could not be made: $(tail -n 1 "$log")"
+    docker import --change 'CMD ["bash"]' build/base.tar "$base" >/dev/null
+    rm build/base.tar
+}
+
+engine_answers || {
+    command -v dockerd >/dev/null || install "a Docker engine" docker.io docker-compose iptables procps
+    engine_answers || start_engine
+}
+compose version >/dev/null 2>&1 || install "Docker Compose" docker-compose
+docker image inspect "$base" >/dev/null 2>&1 || timeout 60 docker pull --quiet "$base" >/dev/null 2>&1 || make_base_image

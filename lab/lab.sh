@@ -1,0 +1,66 @@
+#!/bin/bash
+# lab.sh up: the lab, healthy and checked, from whatever was there before. lab.sh down: nothing of it is left.
+set -euo pipefail
+source "$(dirname "$0")/shell.sh"
+
+services="asterisk1 ovs asterisk2 offload"
+
+health() { docker inspect --format '{{.State.Health.Status}}' "stasis-offload-$1" 2>/dev/null || echo absent; }
+
+all_healthy() {
+    local service
+    for service in $services; do
+        [ "$(health "$service")" = healthy ] || return 1
+    done
+}
+
+# The switch reads frames from a socket that by default holds 50 ms of 50 calls: on a busy machine it overflows, and
+# packets are lost that no real network would lose. The kernel has this setting only for all of a host.
+buffers=net.core.rmem_default
+enough=8388608
+
+widen_buffers() {
+    local now
+    now=$(sysctl -n "$buffers")
+    [ "$now" -lt "$enough" ] || return 0
+    say "$buffers: $now -> $enough, until make lab-down"
+    echo "$now" >build/rmem_default
+    sysctl -qw "$buffers=$enough" 2>"$log" || say "not root: RTP may be lost here while the machine is busy"
+}
+
+restore_buffers() {
+    [ -e build/rmem_default ] || return 0
+    sysctl -qw "$buffers=$(cat build/rmem_default)" 2>"$log" || true
+    rm build/rmem_default
+}
+
+up() {
+    say "building the images (the first time: a minute or two)"
+    compose build >"$log" 2>&1 || fail "the images could not be built, see $log: $(tail -n 1 "$log")"
+    # What a killed engine or an interrupted start left behind is not worth mending.
+    all_healthy || compose down --volumes --remove-orphans >"$log" 2>&1 || true
+    widen_buffers
+    say "starting asterisk1, ovs, asterisk2 and offload"
+    compose up --detach --remove-orphans >"$log" 2>&1 ||
+        fail "the lab did not start, see $log and 'docker logs stasis-offload-<service>': $(tail -n 1 "$log")"
+    for _ in $(seq 150); do
+        all_healthy && break
+        sleep 0.2
+    done
+    all_healthy || fail "not healthy after 30 s: $(for s in $services; do echo "$s $(health "$s")"; done | paste -sd,)"
+    "${PYTHON:-python3}" -m lab.selfcheck
+}
+
+down() {
+    say "removing the lab's containers, networks, volumes and images"
+    docker version >/dev/null 2>&1 || fail "no Docker engine answers, so nothing can be removed."
+    compose down --volumes --remove-orphans --rmi all >"$log" 2>&1 || fail "the lab is not down: $(tail -n 1 "$log")"
+    docker image prune --force --filter label=stasis-offload.lab >/dev/null
+    restore_buffers
+}
+
+case ${1-} in
+    up) up ;;
+    down) down ;;
+    *) fail "usage: lab/lab.sh up|down" ;;
+esac

@@ -1,0 +1,38 @@
+#!/bin/bash
+# Puts eth0 into breth0 and node 2's addresses and routes onto breth0; safe to repeat after each start of the switch.
+set -euo pipefail
+
+mac=$(cat /sys/class/net/eth0/address)
+socket=/run/openvswitch/breth0.mgmt
+
+# Returns when the switch has done it; a transaction that changes nothing would not wait, hence the process id.
+ovs-vsctl --retry --timeout=10 set Open_vSwitch . "external_ids:switch_pid=$1" \
+    -- --may-exist add-br breth0 \
+    -- set Bridge breth0 datapath_type=netdev "other_config:hwaddr=\"$mac\"" \
+    -- --may-exist add-port breth0 eth0
+
+# The application is in this group, and needs nothing else of the switch.
+chgrp 8086 "$socket"
+chmod 660 "$socket"
+
+# The kernel still hands frames from eth0 to local sockets, beside the switch: each packet would arrive twice.
+for tables in iptables ip6tables; do
+    $tables -w -t raw -C PREROUTING -i eth0 -j DROP 2>/dev/null || $tables -w -t raw -A PREROUTING -i eth0 -j DROP
+done
+ip link set dev eth0 arp off
+ip addr flush dev eth0
+
+# Checksums are finished before a frame leaves: a card would do that, a veth hands them on unfinished.
+ethtool -K eth0 tx off >/dev/null
+ethtool -K breth0 tx off >/dev/null
+
+ip link set dev breth0 up
+for address in $NODE_ADDRESSES; do
+    case $address in
+        *:*) ip addr replace "$address" dev breth0 nodad ;;
+        *) ip addr replace "$address" dev breth0 broadcast + ;;
+    esac
+done
+for gateway in $NODE_GATEWAYS; do
+    ip route replace default via "$gateway" dev breth0
+done

@@ -1,0 +1,158 @@
+"""Every frame passes node 2 once and whole: to it, from it, and through it by a flow.
+
+Datagrams go to a port where nobody listens, and the kernel counts them (`NoPorts`, after it has verified the checksum)
+or counts a broken checksum (`InCsumErrors`): both in /proc/net/snmp and snmp6. A frame that the kernel also took past
+the switch would count twice, and a switched frame would still count on node 2.
+"""
+
+import sys
+import time
+from dataclasses import dataclass
+
+from lab.control import LabError, execute
+
+FRAMES = 100
+NOISE = FRAMES // 4
+"""Datagrams that something else may send to a closed port meanwhile: media that outlives its call by a moment."""
+DEADLINE_S = 5.0
+DISCARD = 9
+SWITCHED = 7
+COOKIE = 0x5E1F
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A network namespace of the lab: the service that owns it, and its addresses there."""
+
+    service: str
+    interface: str
+    ipv4: str
+    ipv6: str
+
+
+ASTERISK1 = Node("asterisk1", "eth0", "198.18.50.11", "fd00:198:18:50::11")
+NODE2 = Node("ovs", "breth0", "198.18.50.12", "fd00:198:18:50::12")
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """What a node's kernel has counted of UDP to closed ports, of both address families, and of broken checksums."""
+
+    single: int
+    broken: int
+
+    def __sub__(self, earlier: "Counted") -> "Counted":
+        """Return what has been counted since."""
+        return Counted(self.single - earlier.single, self.broken - earlier.broken)
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """One way for frames to go: who sends them where, and whose kernel is to count them."""
+
+    name: str
+    source: Node
+    address: str
+    port: int
+    lands: Node
+
+    @property
+    def other(self) -> Node:
+        """The node that must not see the frames."""
+        return NODE2 if self.lands is ASTERISK1 else ASTERISK1
+
+
+def problems() -> list[str]:
+    """Send frames every way and say, in a sentence each, what was wrong. Takes some seconds; needs a lab that is up.
+
+    Raises:
+        LabError: when a command in a container fails.
+
+    """
+    found = []
+    for family, here, there in (("IPv4", ASTERISK1.ipv4, NODE2.ipv4), ("IPv6", ASTERISK1.ipv6, NODE2.ipv6)):
+        found += _send(Way(f"{family} to node 2", ASTERISK1, there, DISCARD, NODE2))
+        found += _send(Way(f"{family} from node 2", NODE2, here, DISCARD, ASTERISK1))
+        _ofctl("add-flow", _turn_back(here, there))
+        try:
+            found += _send(Way(f"{family} switched", ASTERISK1, there, SWITCHED, ASTERISK1))
+        finally:
+            _ofctl("del-flows", f"cookie={COOKIE}/-1")
+    return found
+
+
+def _send(way: Way) -> list[str]:
+    """Send FRAMES datagrams: they must be counted once each where they are to land, whole, and nowhere else."""
+    before, before_other = _count(way.lands), _count(way.other)
+    loop = f"for i in {{1..{FRAMES}}}; do echo >/dev/udp/{way.address}/{way.port}; done"
+    execute(way.source.service, "bash", "-c", loop)
+    deadline = time.monotonic() + DEADLINE_S
+    while (_count(way.lands) - before).single < FRAMES and time.monotonic() < deadline:
+        pass  # counting takes a docker exec, which is wait enough
+    landed, strayed = _count(way.lands) - before, _count(way.other) - before_other
+    found = []
+    if landed.broken or strayed.broken:
+        found.append(f"{landed.broken + strayed.broken} checksums of {FRAMES} frames were broken")
+    if landed.single < FRAMES:
+        found.append(f"only {landed.single} of {FRAMES} frames arrived")
+    if landed.single > FRAMES + NOISE:
+        found.append(f"{FRAMES} frames arrived {landed.single} times: they also pass beside the switch")
+    if strayed.single > NOISE:
+        found.append(f"{strayed.single} of {FRAMES} frames also arrived at {way.other.service}")
+    return [f"{way.name}: {problem}" for problem in found]
+
+
+def _count(node: Node) -> Counted:
+    text = execute(node.service, "cat", "/proc/net/snmp", "/proc/net/snmp6")
+    counters: dict[str, int] = {}
+    names: dict[str, list[str]] = {}
+    for line in text.splitlines():
+        head, *rest = line.split()
+        if not head.endswith(":"):
+            counters[head] = int(rest[0])
+        elif head in names:
+            counters |= {head[:-1] + name: int(value) for name, value in zip(names[head], rest, strict=True)}
+        else:
+            names[head] = rest
+    return Counted(
+        single=counters["UdpNoPorts"] + counters["Udp6NoPorts"],
+        broken=counters["UdpInCsumErrors"] + counters["Udp6InCsumErrors"] + counters["TcpInCsumErrors"],
+    )
+
+
+def _turn_back(here: str, there: str) -> str:
+    """Write the flow that sends asterisk1's frames back to it, rewritten as the application's flows rewrite RTP."""
+    protocol, ip = ("udp6", "ipv6") if ":" in here else ("udp", "ip")
+    fields = {
+        "eth_src": _mac(NODE2),
+        "eth_dst": _mac(ASTERISK1),
+        f"{ip}_src": there,
+        f"{ip}_dst": here,
+        "udp_dst": str(DISCARD),
+    }
+    rewrite = ",".join(f"set_field:{value}->{name}" for name, value in fields.items())
+    match = f"{protocol},{ip}_dst={there},udp_dst={SWITCHED}"
+    return f"cookie={COOKIE},priority=65000,{match},actions={rewrite},dec_ttl,in_port"
+
+
+def _mac(node: Node) -> str:
+    return execute(node.service, "cat", f"/sys/class/net/{node.interface}/address").strip()
+
+
+def _ofctl(command: str, flow: str) -> None:
+    execute(NODE2.service, "ovs-ofctl", "-OOpenFlow13", command, NODE2.interface, flow)
+
+
+def main() -> None:
+    """Print one line: that all is well, or what is wrong (and end with status 1)."""
+    try:
+        found = problems()
+    except LabError as error:
+        sys.exit(f"selfcheck: {error}")
+    if found:
+        sys.exit("selfcheck: " + "; ".join(found))
+    print("selfcheck: frames pass node 2 once and whole: to it, from it, switched; IPv4 and IPv6")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,35 @@
+# shellcheck shell=bash
+# What the lab's scripts share: how they speak, how they fail, how they install. Sourced, with `set -euo pipefail`.
+
+say() { printf 'lab: %s\n' "$*"; }
+
+fail() {
+    printf 'lab: %s\n' "$*" >&2
+    exit 1
+}
+
+# install WHAT-FOR PACKAGE...: the packages on Debian as root, or one sentence on what is missing.
+install() {
+    local purpose=$1
+    shift
+    [ -e /etc/debian_version ] && [ "$(id -u)" = 0 ] ||
+        fail "$purpose is missing, and only root on Debian can install it here: install it, or run this as root."
+    say "installing $purpose ($*)"
+    # A stale list of one foreign source is no reason to stop; a package that cannot be found is.
+    apt-get -qq update >/dev/null 2>&1 || true
+    DEBIAN_FRONTEND=noninteractive apt-get -qq install --yes --no-install-recommends "$@" >/dev/null 2>"$log" ||
+        fail "$purpose could not be installed by apt-get: $(tail -n 1 "$log")"
+}
+
+# compose ARGUMENT...: Docker Compose of whichever generation there is.
+compose() {
+    if docker compose version >/dev/null 2>&1; then
+        docker compose "$@"
+    else
+        docker-compose "$@"
+    fi
+}
+
+cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit
+mkdir -p build
+log=build/lab.log
