@@ -22,6 +22,7 @@ start_engine() {
     elif ! pgrep -x dockerd >/dev/null 2>&1; then
         forget_dead /var/run/docker.pid dockerd
         forget_dead /var/run/docker/containerd/containerd.pid containerd
+        forget_nat
         setsid dockerd </dev/null >/var/log/dockerd.log 2>&1 &
         started=$!
     fi
