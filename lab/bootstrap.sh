@@ -14,21 +14,28 @@ forget_dead() {
     [ "$(cat "/proc/$pid/comm" 2>/dev/null)" = "$name" ] || rm -f "$file"
 }
 
+launch_engine() {
+    forget_dead /var/run/docker.pid dockerd
+    forget_dead /var/run/docker/containerd/containerd.pid containerd
+    forget_nat
+    setsid dockerd </dev/null >/var/log/dockerd.log 2>&1 &
+}
+
 start_engine() {
     [ "$(id -u)" = 0 ] || fail "no Docker engine answers, and only root can start one: start Docker, or run this as root."
     say "starting the Docker engine"
     if [ -d /run/systemd/system ]; then
         systemctl start docker 2>"$log" || fail "systemctl could not start docker: $(tail -n 1 "$log")"
-    elif ! pgrep -x dockerd >/dev/null 2>&1; then
-        forget_dead /var/run/docker.pid dockerd
-        forget_dead /var/run/docker/containerd/containerd.pid containerd
-        forget_nat
-        setsid dockerd </dev/null >/var/log/dockerd.log 2>&1 &
-        started=$!
     fi
+    local launches=0
     for _ in $(seq 300); do
         engine_answers && return
-        [ -z "${started-}" ] || kill -0 "$started" 2>/dev/null || break
+        # One that is still shutting down goes first; one that ends again and again is not worth waiting for.
+        if [ ! -d /run/systemd/system ] && ! pgrep -x dockerd >/dev/null 2>&1; then
+            [ "$launches" -lt 2 ] || break
+            launches=$((launches + 1))
+            launch_engine
+        fi
         sleep 0.2
     done
     fail "the Docker engine does not start, see /var/log/dockerd.log: $(tail -n 1 /var/log/dockerd.log 2>/dev/null)"
