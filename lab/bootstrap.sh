@@ -14,6 +14,11 @@ forget_dead() {
     [ "$(cat "/proc/$pid/comm" 2>/dev/null)" = "$name" ] || rm -f "$file"
 }
 
+# It leaves its NAT rules behind too: one for a bridge of the lab that is no more would rewrite the endpoints' addresses.
+forget_nat() {
+    iptables-save -t nat | sed -n 's/^-A \(POSTROUTING -s 198\.18\.50\.0.*\)/-D \1/p' | xargs -r -L 1 iptables -t nat
+}
+
 launch_engine() {
     forget_dead /var/run/docker.pid dockerd
     forget_dead /var/run/docker/containerd/containerd.pid containerd
