@@ -58,7 +58,7 @@ MAX_DOUBLINGS = 16
 # lag by up to half a second (ofproto/ofproto-dpif-upcall.c, revalidators).
 VERIFY_EVERY = 0.25
 # The first look at an offloaded call after its flows were verified (s).
-FIRST_LOOK = 1.0
+FIRST_LOOK = 5.0
 
 NOT_CONNECTED = Reason(Kind.NOT_CONNECTED)
 
