@@ -1,5 +1,6 @@
 """How requests travel to Asterisk: the key in a header and nowhere else, a deadline on each, errors of ours."""
 
+import asyncio
 import json
 import os
 from base64 import b64encode
@@ -64,6 +65,12 @@ class Http:
                 method, url, params=params, data=data, headers=headers, allow_redirects=False
             ) as response:
                 body = await response.text()
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            # Closing the session cancels whoever waits for one of its connections.
+            raise _unavailable(method, url, aiohttp.ClientConnectionError()) from None
         except (aiohttp.ClientError, OSError) as error:
             raise _unavailable(method, url, error) from None
         if response.status >= 300:  # noqa: PLR2004 - ARI answers 200 or 204, and redirects nowhere

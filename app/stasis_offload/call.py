@@ -46,15 +46,16 @@ from stasis_offload.variables import Variables
 # The flows of a call are taken out before its channels die, but a switch that does not answer must not keep
 # a caller waiting longer than this (s).
 WITHDRAW_WITHIN = 1.0
-# What ends a call is tried again until Asterisk has heard it, at this interval (s).
+# While Asterisk is away, what must reach it is tried again at this interval (s).
 TRY_AGAIN = 1.0
 
-# What must reach Asterisk sooner or later: without it a party would hang in an empty bridge.
-_ENDINGS = (HangUp, HangUpCaller, Continue, DestroyBridge)
+# Safe to repeat, and repeated until Asterisk has heard it: without it a party would hang in an empty bridge, or an
+# answered call would end. A Create or a Dial that got no answer may have been carried out, and fails instead.
+_REPEATED = (SetStatus, MakeBridge, Join, Answer, HangUp, HangUpCaller, Continue, DestroyBridge)
 
 
 class Call:
-    """One call. `id` is the unique id of the caller's channel."""
+    """One call. `id` is the unique id of the caller's channel; `left`, whether the caller has left us."""
 
     def __init__(  # noqa: PLR0913 - a call needs all of the outside world
         self,
@@ -70,6 +71,7 @@ class Call:
         self.id = caller.id
         self.caller = caller.name
         self.began = asyncio.get_running_loop().time()
+        self.left = False
         self.mover = Mover(
             caller.id,
             bridge=bridge_id(caller.id),
@@ -108,7 +110,10 @@ class Call:
     def post(self, event: Event) -> None:
         """Hand in what happened to the call's channels."""
         match event:
-            case CallerDying() | CallerGone():
+            case CallerDying():
+                self.mover.withdraw()
+            case CallerGone():
+                self.left = True
                 self.mover.withdraw()
             case Dying(n) | Left(n) | Gone(n) if n == self.dialing.winner:
                 self.mover.withdraw()
@@ -154,7 +159,7 @@ class Call:
             try:
                 await self._carry_out(command)
             except AriUnavailableError as error:
-                if not isinstance(command, _ENDINGS):
+                if not isinstance(command, _REPEATED):
                     self._log.warning("ari.unavailable", command=type(command).__name__, error=str(error))
                     return False
                 await asyncio.sleep(TRY_AGAIN)

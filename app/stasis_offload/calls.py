@@ -1,7 +1,7 @@
 """Every call there is: hands what happens in Asterisk and in the switch to the one call it concerns."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Coroutine, Iterator
 from typing import assert_never
 
 import structlog
@@ -49,8 +49,7 @@ _ROLE = 0xFF
 class Calls:
     """The calls of one Asterisk, by the unique id of the caller's channel.
 
-    `on_asterisk_up` is started whenever events may have been missed. Events are taken synchronously and in
-    order; whatever takes time runs in `tasks`.
+    Events are taken synchronously and in order; whatever takes time runs in `tasks`.
     """
 
     def __init__(
@@ -66,12 +65,12 @@ class Calls:
         self.switch = switch
         self.problems: dict[str, str] = {"asterisk": "not reached yet", "switch": "not reached yet"}
         self.withheld: Kind | None = None
-        self.on_asterisk_up: Callable[[], Coroutine[None, None, None]] | None = None
         self._module = module
         self._timing = timing
         self._tasks = tasks
         self._calls: dict[str, Call] = {}
         self._by_cookie: dict[int, Call] = {}
+        self._back: dict[str, StasisStart] = {}
         self._log = structlog.get_logger(__name__)
 
     def __iter__(self) -> Iterator[Call]:
@@ -90,8 +89,6 @@ class Calls:
             case AriUp(asterisk=version):
                 self._log.info("ari.up", asterisk=version)
                 self.problems.pop("asterisk", None)
-                if self.on_asterisk_up:
-                    self._tasks.create_task(self._guard(self.on_asterisk_up()))
             case AriDown(reason):
                 self._log.warning("ari.down", reason=reason)
                 self.problems["asterisk"] = reason
@@ -155,54 +152,88 @@ class Calls:
         self._tasks.create_task(self._run(call))
         return call
 
-    def dismiss(self, channel: str) -> None:
+    def hang_up_orphan(self, channel: str) -> None:
         """Hang up a channel that we dialled for a call that is no more."""
         self._log.warning("channel.orphan", channel=channel)
         cause = signals.Cause.NORMAL_CLEARING
         self._tasks.create_task(self._guard(self.ari.hang_up(channel, cause=cause)))
 
+    def refuse(self, caller: str, error: DialArgumentError) -> None:
+        """Send a caller on in the dialplan because of arguments that cannot be dialled, as Dial() would."""
+        self._log.warning("call.refused", call=caller, error=str(error))
+        status = signals.DialStatus.INVALIDARGS
+        self._tasks.create_task(self._guard(leave(self.ari, caller, status=status, cause=0)))
+
     async def _run(self, call: Call) -> None:
         try:
             await call.run()
+        except Exception:  # noqa: BLE001 - a defect in one call is not the others'
+            self._log.exception("call.defect", call=call.id)
         finally:
             del self._calls[call.id]
-            del self._by_cookie[call_cookie(call.id)]
+            self._by_cookie.pop(call_cookie(call.id), None)
+        again = self._back.pop(call.id, None)
+        if again:
+            self._begin(again.channel, again.args)
 
     async def _guard(self, work: Coroutine[None, None, None]) -> None:
         try:
             await work
         except AriError as error:
             self._log.warning("ari.refused", error=str(error))
+        except Exception:  # noqa: BLE001 - as above
+            self._log.exception("task.defect")
 
     def _on_signalling(
         self, event: StasisStart | StasisEnd | ChannelDestroyed | HangupRequested | DialChanged
     ) -> None:
-        meaning = signals.heard(event)
-        call = self._calls.get(meaning[0]) if meaning else None
-        match event:
-            case StasisStart(channel, args):
-                dialled = call_of_callee(channel.id)
-                if call is None and dialled is None:
-                    self._begin(channel, args)
-                elif call is None:
-                    self.dismiss(channel.id)
-                elif dialled:
-                    call.note_callee(dialled[1], channel)
-            case _:
-                pass
-        if call and meaning:
-            call.post(meaning[1])
+        channel = event.channel.id if isinstance(event, StasisStart) else event.channel
+        dialled = call_of_callee(channel)
+        if dialled is None:
+            self._on_caller(event, channel)
+            return
+        call = self._calls.get(dialled[0])
+        if isinstance(event, StasisStart):
+            if call is None or call.dialing.over:
+                self.hang_up_orphan(channel)
+                return
+            call.note_callee(dialled[1], event.channel)
+        self._post(call, event)
+
+    def _on_caller(
+        self,
+        event: StasisStart | StasisEnd | ChannelDestroyed | HangupRequested | DialChanged,
+        channel: str,
+    ) -> None:
+        call = self._calls.get(channel)
+        if not isinstance(event, StasisStart):
+            if isinstance(event, StasisEnd | ChannelDestroyed):
+                self._back.pop(channel, None)
+            self._post(call, event)
+        elif call is None:
+            self._begin(event.channel, event.args)
+        elif call.left:
+            # Its next Stasis() came before its last call was over. The ids are the same: one after the other.
+            self._back[channel] = event
+
+    def _post(self, call: Call | None, event: Event) -> None:
+        heard = signals.heard(event)
+        if call and heard:
+            call.post(heard[1])
 
     def _begin(self, channel: Channel, args: tuple[str, ...]) -> None:
-        log = self._log.bind(call=channel.id)
         try:
             request = parse_dial(args)
         except DialArgumentError as error:
-            log.warning("call.refused", error=str(error))
-            status = signals.DialStatus.INVALIDARGS
-            self._tasks.create_task(self._guard(leave(self.ari, channel.id, status=status, cause=0)))
+            self.refuse(channel.id, error)
             return
-        log.info("call.new", caller=channel.name, number=channel.caller, targets=list(request.targets))
+        self._log.info(
+            "call.new",
+            call=channel.id,
+            caller=channel.name,
+            number=channel.caller,
+            targets=list(request.targets),
+        )
         self.own(channel, Dialing(request)).post(signals.Started())
 
     def _of_channel(self, channel: str) -> Call | None:

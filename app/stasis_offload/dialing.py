@@ -155,7 +155,7 @@ def missed(dialing: Dialing, *, caller_here: bool, callees: Mapping[int, bool]) 
         if n not in callees:
             events.append(sig.Gone(n, Cause.NORMAL_CLEARING))
             continue
-        if callee is Callee.ASKED:
+        if callee not in (Callee.CALLED, Callee.DYING):
             events.append(sig.Entered(n))
         if callees[n]:
             events.append(sig.Answered(n))

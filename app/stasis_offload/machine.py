@@ -64,8 +64,10 @@ class Machine(Generic[S, E, C]):
         try:
             while not self.state.over:
                 event, handled = await self._next()
-                await self._handle(event)
-                handled.set()
+                try:
+                    await self._handle(event)
+                finally:
+                    handled.set()
         finally:
             self._ended.set()
             while not self._inbox.empty():

@@ -11,6 +11,7 @@ from stasis_offload.ari import Ari
 from stasis_offload.calls import Calls
 from stasis_offload.config import Config
 from stasis_offload.errors import OpenFlowError
+from stasis_offload.events import AriUp
 from stasis_offload.events import Event as AriEvent
 from stasis_offload.http import serve
 from stasis_offload.moves import Timing
@@ -38,11 +39,14 @@ async def run(config: Config) -> None:
     log = structlog.get_logger(__name__)
     log.info("run.started", version=version("stasis-offload"), app=config.app)
     calls: Calls
+    recovery: Recovery
 
     def on_switch(event: SwitchEvent) -> None:
         calls.on_switch(event)
 
     def on_ari(event: AriEvent) -> None:
+        if isinstance(event, AriUp):
+            recovery.begin()
         calls.on_ari(event)
 
     async with asyncio.TaskGroup() as outer:
@@ -62,7 +66,7 @@ async def run(config: Config) -> None:
         try:
             async with asyncio.TaskGroup() as tasks:
                 calls = Calls(ari=ari, switch=switch, module=module, timing=timing, tasks=tasks)
-                calls.on_asterisk_up = Recovery(calls, app=config.app).run
+                recovery = Recovery(calls, app=config.app, tasks=tasks)
                 operator = Operator(calls)
                 switching = outer.create_task(switch.run())
                 async with serve(config.http, operator) as url:

@@ -38,6 +38,7 @@ class Variables:
         self._written: dict[str, str] = {}
         self._wanted: dict[str, str] = {}
         self._changed = asyncio.Event()
+        self._turn = asyncio.Lock()
 
     def note(self, placement: Placement) -> None:
         """Take the placement of this moment; a reason that lasts for milliseconds only may never be written."""
@@ -53,12 +54,13 @@ class Variables:
 
     async def write(self) -> None:
         """Write what is not written yet; a caller that is gone already is no error."""
-        for name, value in list(self._wanted.items()):
-            if self._written.get(name) == value:
-                continue
-            self._written[name] = value
-            try:
-                await self._ari.set_variable(self._channel, name=name, value=value)
-            except AriError as error:
-                self._log.debug("variable.not_set", name=name, error=str(error))
-                return
+        async with self._turn:
+            for name, value in list(self._wanted.items()):
+                if self._written.get(name) == value:
+                    continue
+                try:
+                    await self._ari.set_variable(self._channel, name=name, value=value)
+                except AriError as error:
+                    self._log.debug("variable.not_set", name=name, error=str(error))
+                    return
+                self._written[name] = value

@@ -49,6 +49,13 @@ def no_call_left() -> None:
     wait_until(lambda: not control.calls() and not control.channels("asterisk1"), within=10, what="no call")
 
 
+def hang_up_caller(*, callee: str) -> None:
+    """Hang up the channel of asterisk1 that is not the one of the callee's number."""
+    rows = [row.split("!") for row in control.asterisk("asterisk1", "core show channels concise").splitlines()]
+    [caller] = [row[0] for row in rows if len(row) > 2 and row[2] != callee]
+    control.asterisk("asterisk1", f"channel request hangup {caller}")
+
+
 @pytest.mark.parametrize(
     ("arguments", "status", "cause", "answer"),
     [
@@ -112,10 +119,7 @@ def test_early_media_reaches_the_caller_before_the_answer() -> None:
 def test_a_caller_that_cancels_has_the_callee_cancelled(cdrs: Cdrs) -> None:
     with dialled("PJSIP/180@asterisk1") as capture:
         wait_until(lambda: len(control.channels("asterisk2")) == 2, within=10, what="the callee to ring")
-        name = next(c for c in control.channels("asterisk1") if c.startswith("PJSIP/asterisk2-"))
-        first = control.asterisk("asterisk1", "core show channels concise")
-        caller = next(row.split("!")[0] for row in first.splitlines() if "!180!" not in row) or name
-        control.asterisk("asterisk1", f"channel request hangup {caller}")
+        hang_up_caller(callee="180")
         cdr = cdrs.last()
         no_call_left()
     assert cdr["dialstatus"] == "CANCEL"
@@ -149,9 +153,7 @@ def test_a_caller_that_hangs_up_has_the_callee_released(cdrs: Cdrs) -> None:
         wait_until(
             lambda: [c["state"] for c in control.calls()] == ["offloaded"], within=15, what="media moved"
         )
-        rows = control.asterisk("asterisk1", "core show channels concise").splitlines()
-        caller = next(row.split("!")[0] for row in rows if "!555!" not in row and "!" in row)
-        control.asterisk("asterisk1", f"channel request hangup {caller}")
+        hang_up_caller(callee="555")
         cdr = cdrs.last()
         no_call_left()
     assert [cause_of(m) for m in requests(capture.dialogue("555"), "BYE") if m.arrived] == [16]
@@ -211,6 +213,12 @@ def test_the_sample_dialplan_notes_in_the_cdr_what_carried_the_media(cdrs: Cdrs)
     cdr = cdrs.last(having="offload_status", within=15)
     assert (cdr["offload_status"], cdr["offload_reason"]) == ("offloaded", "")
     assert int(cdr["offload_packets"]) > 100
+
+
+def test_a_caller_that_comes_again_after_a_failed_dial_is_a_call_like_any_other() -> None:
+    control.asterisk("asterisk2", "dialplan set global LAB_ARGS PJSIP/555@asterisk1")
+    control.originate("twice@asterisk2", count=5)
+    wait_until(lambda: [c["state"] for c in control.calls()] == ["offloaded"] * 5, within=15, what="media moved")
 
 
 def test_an_option_that_the_application_does_not_know_is_left_to_dial() -> None:
