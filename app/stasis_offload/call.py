@@ -8,6 +8,7 @@ from structlog.typing import FilteringBoundLogger
 from stasis_offload.ari import Ari
 from stasis_offload.dialing import Dialing, Phase, step
 from stasis_offload.dialstring import bridge_id, callee_id
+from stasis_offload.eligibility import Kind
 from stasis_offload.errors import AriError, AriUnavailableError
 from stasis_offload.events import Channel
 from stasis_offload.machine import Machine
@@ -66,6 +67,7 @@ class Call:
         switch: Switch,
         module: RtpStreams,
         timing: Timing,
+        blocks: frozenset[Kind],
         log: FilteringBoundLogger,
     ) -> None:
         self.id = caller.id
@@ -76,6 +78,7 @@ class Call:
             caller.id,
             bridge=bridge_id(caller.id),
             timing=timing,
+            blocks=blocks,
             module=module,
             switch=switch,
             on_change=self._note_media,

@@ -37,7 +37,7 @@ from stasis_offload.events import (
     Transferred,
 )
 from stasis_offload.flows import call_cookie, role_of
-from stasis_offload.moves import Signal, Timing, Withheld
+from stasis_offload.moves import Blocked, Signal, Timing, Unblocked
 from stasis_offload.openflow.events import Event as SwitchEvent
 from stasis_offload.openflow.events import FlowRemoved, PacketIn, Removal, SwitchDown, SwitchUp
 from stasis_offload.openflow.switch import Switch
@@ -48,6 +48,8 @@ _ROLE = 0xFF
 
 class Calls:
     """The calls of one Asterisk, by the unique id of the caller's channel.
+
+    `blocks` is why all of them, new ones too, must be relayed; `problems` says it in sentences, for /healthz.
 
     Events are taken synchronously and in order; whatever takes time runs in `tasks`.
     """
@@ -64,7 +66,7 @@ class Calls:
         self.ari = ari
         self.switch = switch
         self.problems: dict[str, str] = {"asterisk": "not reached yet", "switch": "not reached yet"}
-        self.withheld: Kind | None = None
+        self.blocks = {Kind.ASTERISK_AWAY, Kind.SWITCH_AWAY}
         self._module = module
         self._timing = timing
         self._tasks = tasks
@@ -89,9 +91,11 @@ class Calls:
             case AriUp(asterisk=version):
                 self._log.info("ari.up", asterisk=version)
                 self.problems.pop("asterisk", None)
+                self.unblock(Kind.ASTERISK_AWAY)
             case AriDown(reason):
                 self._log.warning("ari.down", reason=reason)
                 self.problems["asterisk"] = reason
+                self._block(Kind.ASTERISK_AWAY)
             case AriReplaced():
                 self._log.error("ari.replaced")
                 self.problems["asterisk"] = "another program took over the Stasis application"
@@ -115,19 +119,19 @@ class Calls:
             case SwitchUp(description):
                 self._log.info("switch.up", datapath=f"{description.datapath_id:016x}")
                 self.problems.pop("switch", None)
-                self._tell_all(Signal.SWITCH_UP)
+                self.unblock(Kind.SWITCH_AWAY)
             case SwitchDown(reason):
                 self._log.warning("switch.down", reason=reason)
                 self.problems["switch"] = reason
-                self._tell_all(Signal.SWITCH_DOWN)
+                self._block(Kind.SWITCH_AWAY)
             case PacketIn(cookie, in_port, frame):
                 call, role = self._by_cookie.get(cookie & ~_ROLE), role_of(cookie)
                 if call and role:
                     call.mover.packet_in(role, in_port=in_port, frame=frame)
-            case FlowRemoved(cookie, Removal.IDLE):
+            case FlowRemoved(cookie, Removal.IDLE, count):
                 call, role = self._by_cookie.get(cookie & ~_ROLE), role_of(cookie)
                 if call and role:
-                    call.mover.flow_idle(role)
+                    call.mover.flow_idle(role, count)
             case FlowRemoved():
                 pass  # removed by us, or swept
             case _:
@@ -143,10 +147,9 @@ class Calls:
             switch=self.switch,
             module=self._module,
             timing=self._timing,
+            blocks=frozenset(self.blocks),
             log=log,
         )
-        if self.withheld:
-            call.mover.post(Withheld(self.withheld))
         self._calls[call.id] = call
         self._by_cookie[call_cookie(call.id)] = call
         self._tasks.create_task(self._run(call))
@@ -244,6 +247,13 @@ class Calls:
         if call:
             call.mover.post(Signal.DISTURBED)
 
-    def _tell_all(self, signal: Signal) -> None:
+    def _block(self, kind: Kind) -> None:
+        self.blocks.add(kind)
         for call in self:
-            call.mover.post(signal)
+            call.mover.post(Blocked(kind))
+
+    def unblock(self, kind: Kind) -> None:
+        """Let every call be offloaded again, as far as this was what spoke against it."""
+        self.blocks.discard(kind)
+        for call in self:
+            call.mover.post(Unblocked(kind))

@@ -111,7 +111,7 @@ class Media(_Section):
     """Times of the media placement, all in seconds."""
 
     idle_timeout: int = Field(default=10, ge=2, le=3600, description="whole seconds, 2 to 3600")
-    verify_within: float = Field(default=1.0, ge=0.1, le=60, description="seconds, 0.1 to 60")
+    verify_within: float = Field(default=1.0, ge=0.75, le=60, description="seconds, 0.75 to 60")
     recheck: float = Field(default=30.0, ge=0.5, le=3600, description="seconds, 0.5 to 3600")
 
 

@@ -13,6 +13,9 @@ from stasis_offload.media import Glue, Leg, LegReport, Rtcp, Sighting
 UP = "Up"
 NATIVE_RTP = "native_rtp"
 PARTIES = 2
+# Where the leg's sender is far away, or chose so (hops). A switch lowers a packet's TTL as a router does, and drops it
+# at the end of its life, yet counts it (OVS: compose_dec_ttl in ofproto/ofproto-dpif-xlate.c).
+LEAST_TTL = 16
 
 
 class Kind(StrEnum):
@@ -45,10 +48,12 @@ class Kind(StrEnum):
     FOREIGN_MEDIA = "foreign-media"
     FOREIGN_SSRC = "foreign-ssrc"
     FOREIGN_SOURCE = "foreign-source"
+    LOW_TTL = "low-ttl"
     MEDIA_IDLE = "media-idle"
     NOT_COUNTING = "not-counting"
     CALL_CHANGED = "call-changed"
     MODULE_AWAY = "module-away"
+    ASTERISK_AWAY = "asterisk-away"
     SWITCH_AWAY = "switch-away"
     SWITCH_REFUSED = "switch-refused"
     OPERATOR = "operator"
@@ -84,10 +89,12 @@ SENTENCES: dict[Kind, str] = {
     Kind.FOREIGN_MEDIA: "What arrives from the leg is not RTP of an agreed payload type.",
     Kind.FOREIGN_SSRC: "The SSRC on the wire is not the one that Asterisk receives.",
     Kind.FOREIGN_SOURCE: "The addresses on the wire are not the ones that Asterisk uses.",
+    Kind.LOW_TTL: "The leg's packets have few hops left to live; Asterisk sends them on with a new TTL.",
     Kind.MEDIA_IDLE: "The leg fell silent while the switch carried it.",
     Kind.NOT_COUNTING: "The leg's flow counted no packet after the take-over.",
     Kind.CALL_CHANGED: "Asterisk changed the bridge or the session, so what was learned may no longer hold.",
     Kind.MODULE_AWAY: "The Asterisk module could not be asked (see `stasis-offload check`).",
+    Kind.ASTERISK_AWAY: "No events arrive from Asterisk (see `stasis-offload check`), so no change would be noticed.",
     Kind.SWITCH_AWAY: "There is no connection to the switch (see `stasis-offload check`).",
     Kind.SWITCH_REFUSED: "The switch refused the flows.",
     Kind.OPERATOR: "An operator asked for it (`stasis-offload relay`); `stasis-offload offload` ends it.",
@@ -134,7 +141,7 @@ _ONE_LEG: tuple[tuple[Kind, Callable[[LegReport], bool]], ...] = (
 )
 
 _BOTH_LEGS: tuple[tuple[Kind, Callable[[LegReport, LegReport], bool]], ...] = (
-    (Kind.ADDRESS_FAMILY, lambda a, b: _family(a) != _family(b)),
+    (Kind.ADDRESS_FAMILY, lambda a, b: len(_families(a) | _families(b)) != 1),
     (Kind.CODEC, lambda a, b: a.format_rx != b.format_tx or b.format_rx != a.format_tx),
     (Kind.PTIME, lambda a, b: a.ptime != b.ptime),
     (Kind.AUDIO_PT, lambda a, b: None in (a.audio_pt_rx, b.audio_pt_rx)),
@@ -145,8 +152,8 @@ _BOTH_LEGS: tuple[tuple[Kind, Callable[[LegReport, LegReport], bool]], ...] = (
 )
 
 
-def _family(leg: LegReport) -> int | None:
-    return leg.remote.host.version if leg.remote else None
+def _families(leg: LegReport) -> set[int]:
+    return {address.host.version for address in (leg.local, leg.remote) if address}
 
 
 def why_not(caller: LegReport | None, callee: LegReport | None) -> Reason | None:
@@ -174,6 +181,8 @@ def why_not_sighting(leg: Leg, report: LegReport, sighting: Sighting) -> Reason 
         return Reason(Kind.FOREIGN_SOURCE, leg)
     if sighting.payload_type not in (report.audio_pt_rx, report.event_pt_rx):
         return Reason(Kind.FOREIGN_MEDIA, leg)
+    if sighting.ttl < LEAST_TTL:
+        return Reason(Kind.LOW_TTL, leg)
     if report.ssrc_rx is not None and sighting.ssrc != report.ssrc_rx:
         return Reason(Kind.FOREIGN_SSRC, leg)
     return None

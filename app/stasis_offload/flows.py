@@ -45,15 +45,17 @@ _FORWARD = {Leg.CALLER: Role.FORWARD_CALLER, Leg.CALLEE: Role.FORWARD_CALLEE}
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """UDP packets of one 5-tuple; `in_port` None is any port, `vlan` is read only where `in_port` is given.
+    """UDP packets of one 5-tuple; `in_port` None is any port, and only with a port are the rest read.
 
-    With a port, `vlan` None means untagged: a packet of the same 5-tuple in another VLAN is not matched.
+    With a port, `vlan` None means untagged: a packet of the same 5-tuple in another VLAN is not matched, nor
+    is one that came from another MAC than `eth_src`, if that is given.
     """
 
     source: Address
     destination: Address
     in_port: int | None = None
     vlan: int | None = None
+    eth_src: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +149,15 @@ def _forwarding_flow(call: str, leg: Leg, *, path: Path, idle_timeout: int) -> F
     return Flow(
         cookie=call_cookie(call) | _FORWARD[leg],
         priority=FORWARDING_PRIORITY,
-        match=Match(source=came.remote, destination=came.local, in_port=came.in_port, vlan=came.vlan),
+        # Of the next hop too: when a leg's packets begin to come from another router, what we send it would
+        # still go to the old one. They fall through to Asterisk instead, and the leg is learned again.
+        match=Match(
+            source=came.remote,
+            destination=came.local,
+            in_port=came.in_port,
+            vlan=came.vlan,
+            eth_src=came.next_hop,
+        ),
         action=Forward(
             eth_src=goes.ours,
             eth_dst=goes.next_hop,

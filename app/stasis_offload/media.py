@@ -137,9 +137,9 @@ class Sighting:
     ours: str
     source: Address
     destination: Address
+    ttl: int
     payload_type: int
     ssrc: int
-    sequence: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,21 +1,24 @@
 """Carries out what placement.py decides for one call: asks the module, sets flows, reads counters."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import assert_never
 
 from structlog.typing import FilteringBoundLogger
 
 from stasis_offload.eligibility import Kind, Reason
 from stasis_offload.errors import BadPacketError, ModuleError, OpenFlowError, SwitchUnavailableError
-from stasis_offload.flows import Role
+from stasis_offload.flows import Count, Role
 from stasis_offload.machine import Machine
 from stasis_offload.media import Leg
 from stasis_offload.moves import (
+    Blocked,
     Command,
     Counted,
     CountedLast,
     Event,
+    Failed,
     Idle,
     Reported,
     Request,
@@ -24,12 +27,14 @@ from stasis_offload.moves import (
     Signal,
     State,
     Timing,
-    Withheld,
 )
 from stasis_offload.openflow.switch import Switch
 from stasis_offload.placement import Placement, Step, step
 from stasis_offload.rtp import parse_sighting
 from stasis_offload.rtpstreams import RtpStreams
+
+# A switch that is slow to count must not keep its flows for that (s).
+COUNT_WITHIN = 0.2
 
 
 class Mover:
@@ -41,6 +46,7 @@ class Mover:
         *,
         bridge: str,
         timing: Timing,
+        blocks: frozenset[Kind],
         module: RtpStreams,
         switch: Switch,
         on_change: Callable[[], None],
@@ -53,8 +59,9 @@ class Mover:
         self._on_change = on_change
         self._log = log
         self._channels: dict[str, Leg] = {}
+        self._asking: asyncio.Timeout | None = None
         self._machine = Machine[Placement, Event, Command](
-            Placement(call=call, timing=timing, switch_up=switch.is_up),
+            Placement(call=call, timing=timing, blocks=blocks),
             step=self._step,
             execute=self._execute,
             expired=Signal.EXPIRED,
@@ -72,6 +79,7 @@ class Mover:
 
     def post(self, event: Event) -> None:
         """Hand in what happened to the call, the switch or the operator's mind."""
+        self._stop_asking(event)
         self._machine.post(event)
 
     def packet_in(self, role: Role, *, in_port: int, frame: bytes) -> None:
@@ -82,14 +90,16 @@ class Mover:
             self._log.info("media.not_rtp", leg=role.leg, error=str(error))
             self.post(Seen(role.leg, None))
 
-    def flow_idle(self, role: Role) -> None:
+    def flow_idle(self, role: Role, count: Count) -> None:
         """Take the switch's word that a flow of this call timed out."""
         if role.forwards:
-            self.post(Idle(role.leg))
+            self.post(Idle(role.leg, count))
 
-    async def withhold(self, kind: Kind) -> None:
-        """Give the media back to Asterisk and keep it there; the flows are out when this returns."""
-        await self._machine.take(Withheld(kind))
+    async def block(self, kind: Kind) -> None:
+        """Give the media back to Asterisk and keep it there; when this returns, what can be done is done."""
+        event = Blocked(kind)
+        self._stop_asking(event)
+        await self._machine.take(event)
 
     async def run(self) -> None:
         """Keep the media where it belongs until `end`."""
@@ -97,7 +107,9 @@ class Mover:
             await self._machine.run()
         except Exception:  # noqa: BLE001 - a defect of ours is not the call's: Asterisk relays from here on
             self._log.exception("media.defect")
-            await self._set_flows(SetFlows(()))
+        finally:
+            with suppress(OpenFlowError):
+                await self._switch.set_flows(self._call, ())  # costs nothing when there are none
 
     def withdraw(self) -> None:
         """Take it that the call is ending; `end` waits for what this sets off."""
@@ -133,9 +145,9 @@ class Mover:
             case Request.ASK:
                 return await self._ask()
             case Request.COUNT:
-                return await self._count()
+                return Counted(await self._counts(None))
             case Request.COUNT_LAST:
-                return await self._count_last()
+                return CountedLast(await self._counts(COUNT_WITHIN))
             case _:
                 assert_never(command)
 
@@ -146,35 +158,40 @@ class Mover:
             await self._switch.set_flows(self._call, command.flows)
         except SwitchUnavailableError as error:
             self._log.warning("flows.switch_away", error=str(error))
-            return Signal.SWITCH_DOWN
+            return Failed(Kind.SWITCH_AWAY)
         except OpenFlowError as error:
             self._log.warning("flows.refused", error=str(error))
-            return Signal.REFUSED
+            return Failed(Kind.SWITCH_REFUSED)
         if self.placement.state is not State.LEARNING:
             event = "flows.installed" if command.flows else "flows.removed"
             self._log.info(event, flows=len(command.flows), ms=round((loop.time() - before) * 1000, 1))
         return None
 
-    async def _ask(self) -> Event:
+    async def _ask(self) -> Event | None:
         try:
-            reports = await self._module.report(self._bridge)
+            async with asyncio.timeout(None) as self._asking:
+                reports = await self._module.report(self._bridge)
+        except TimeoutError:
+            return None  # what interrupted us is taken next
         except ModuleError as error:
             if self.placement.reason != Reason(Kind.MODULE_AWAY):
                 self._log.warning("module.away", error=str(error))
-            return Signal.UNASKED
+            return Failed(Kind.MODULE_AWAY)
+        finally:
+            self._asking = None
         by_leg = {self._channels.get(report.channel_id): report for report in reports}
         return Reported(caller=by_leg.get(Leg.CALLER), callee=by_leg.get(Leg.CALLEE))
 
-    async def _count(self) -> Event:
-        try:
-            return Counted(await self._switch.counts(self._call))
-        except OpenFlowError as error:
-            self._log.warning("flows.not_counted", error=str(error))
-            return Counted({})
+    def _stop_asking(self, event: Event) -> None:
+        """No slow answer of Asterisk may keep flows in the switch, or a caller from hanging up."""
+        if self._asking and (isinstance(event, Blocked) or event in (Signal.DISTURBED, Signal.ENDED)):
+            self._asking.reschedule(0)
+            self._asking = None
 
-    async def _count_last(self) -> Event:
+    async def _counts(self, within: float | None) -> Mapping[Role, Count] | None:
         try:
-            return CountedLast(await self._switch.counts(self._call))
-        except OpenFlowError as error:
-            self._log.warning("flows.not_counted", error=str(error))
-            return CountedLast(None)
+            async with asyncio.timeout(within):
+                return await self._switch.counts(self._call)
+        except (TimeoutError, OpenFlowError) as error:
+            self._log.warning("flows.not_counted", error=str(error) or f"not within {within} s")
+            return None

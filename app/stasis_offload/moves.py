@@ -44,9 +44,9 @@ class Reported:
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """The counters of the call's flows, as the switch has them now."""
+    """The counters of the call's flows, as the switch has them now; None when it could not say."""
 
-    counts: Mapping[Role, Count]
+    counts: Mapping[Role, Count] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,14 +58,29 @@ class CountedLast:
 
 @dataclass(frozen=True, slots=True)
 class Idle:
-    """The switch removed a leg's flow: no packet for the idle timeout."""
+    """The switch removed a leg's flow: no packet for the idle timeout. `count` is what it had counted."""
 
     leg: Leg
+    count: Count
 
 
 @dataclass(frozen=True, slots=True)
-class Withheld:
-    """Somebody with the right to say so wants the call relayed until Released."""
+class Blocked:
+    """The call must be relayed from now on, until the same is Unblocked."""
+
+    kind: Kind
+
+
+@dataclass(frozen=True, slots=True)
+class Unblocked:
+    """What Blocked said no longer holds."""
+
+    kind: Kind
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A command could not be carried out; it is worth trying again later."""
 
     kind: Kind
 
@@ -75,16 +90,11 @@ class Signal(StrEnum):
 
     CONNECTED = "both legs are up in the bridge"
     DISTURBED = "Asterisk changed something about the bridge or a session"
-    RELEASED = "nobody wants the call relayed any more"
-    SWITCH_UP = "the switch can be used"
-    SWITCH_DOWN = "the switch is out of reach"
-    REFUSED = "the switch refused our flows"
-    UNASKED = "the module could not be asked"
     EXPIRED = "the deadline passed"
     ENDED = "the call is ending"
 
 
-Event = Seen | Reported | Counted | CountedLast | Idle | Withheld | Signal
+Event = Seen | Reported | Counted | CountedLast | Idle | Blocked | Unblocked | Failed | Signal
 
 
 class Request(StrEnum):

@@ -10,7 +10,7 @@ from stasis_offload.eligibility import Kind
 from stasis_offload.errors import OpenFlowError
 from stasis_offload.flows import Count, Role, call_cookie
 from stasis_offload.media import Leg
-from stasis_offload.moves import Signal, State
+from stasis_offload.moves import State, Unblocked
 from stasis_offload.view import CallView, Health, UnknownCallError
 
 _FORWARDS = {Leg.CALLER: Role.FORWARD_CALLER, Leg.CALLEE: Role.FORWARD_CALLEE}
@@ -35,34 +35,34 @@ class Operator:
         """Return what is wrong at this moment."""
         return Health(
             calls=len(self._calls),
-            held=self._calls.withheld is not None,
+            held=Kind.OPERATOR in self._calls.blocks,
             problems=tuple(f"{what}: {problem}" for what, problem in self._calls.problems.items()),
         )
 
     async def relay(self, call: str | None) -> int:
         """Hold one call's media in Asterisk, or every call's; the flows are out when this returns."""
         if call is None:
-            self._calls.withheld = Kind.OPERATOR
-        return await self._withhold(self._chosen(call), Kind.OPERATOR)
+            self._calls.blocks.add(Kind.OPERATOR)
+        return await self._block(self._chosen(call), Kind.OPERATOR)
 
     async def offload(self, call: str | None) -> int:
         """End what `relay` holds."""
         chosen = self._chosen(call)
         if call is None:
-            self._calls.withheld = None
-        for one in chosen:
-            one.mover.post(Signal.RELEASED)
+            self._calls.unblock(Kind.OPERATOR)
+        else:
+            chosen[0].mover.post(Unblocked(Kind.OPERATOR))
         return len(chosen)
 
     async def drain(self) -> None:
         """Give the media of every call back for good, because the application is about to stop."""
-        self._calls.withheld = Kind.DRAIN
-        await self._withhold(self._chosen(None), Kind.DRAIN)
+        self._calls.blocks.add(Kind.DRAIN)
+        await self._block(self._chosen(None), Kind.DRAIN)
 
-    async def _withhold(self, chosen: Sequence[Call], kind: Kind) -> int:
+    async def _block(self, chosen: Sequence[Call], kind: Kind) -> int:
         async with asyncio.TaskGroup() as tasks:
             for call in chosen:
-                tasks.create_task(call.mover.withhold(kind))
+                tasks.create_task(call.mover.block(kind))
         return len(chosen)
 
     def _chosen(self, call: str | None) -> Sequence[Call]:

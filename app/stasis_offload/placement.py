@@ -4,26 +4,27 @@ The table (an event that is not named leaves the state as it is):
 
 | state | event | next | commands |
 |---|---|---|---|
-| relayed | Connected, Disturbed, Released, SwitchUp, deadline | relayed | Ask |
+| relayed | Connected, Disturbed, Unblocked, deadline | relayed | Ask |
 | relayed | Reported, eligible | learning | SetFlows(learning) |
 | relayed | Reported, not eligible | relayed(reason), asks again later | |
 | learning | Seen, first leg | learning | SetFlows(learning, other leg) |
 | learning | Seen, both legs now | learning | Ask |
 | learning | Seen, not what Asterisk says | relayed(foreign-...) | SetFlows() |
 | learning | Reported, agrees with both sightings | offloaded | SetFlows(forwarding) |
+| learning | Reported, Asterisk has not heard a leg yet | learning, asks again later | SetFlows() |
 | learning | Reported, not eligible | relayed(reason) | SetFlows() |
 | learning | Reported, addresses changed | learning | SetFlows(learning) |
 | learning | deadline | learning(no-media:leg) | Ask |
 | offloaded | deadline, not verified | offloaded | Count |
 | offloaded | Counted, both legs | offloaded, verified | |
-| offloaded | Counted, a leg silent for too long | relayed(not-counting) | CountLast, SetFlows() |
+| offloaded | Counted, a leg silent for too long, or a flow gone | relayed(not-counting) | CountLast, SetFlows() |
 | offloaded | deadline, verified | offloaded | Ask, Count |
 | offloaded | Reported, not eligible or changed | relayed(reason) | CountLast, SetFlows() |
 | offloaded | Idle | relayed(media-idle) | CountLast, SetFlows() |
 | offloaded | Disturbed | relayed(call-changed) | CountLast, SetFlows(), Ask |
-| any | Withheld, SwitchDown, Refused, Unasked, Ended | relayed(that) | CountLast, SetFlows() |
+| any | Blocked, Failed, Ended | relayed(that) | CountLast, SetFlows() |
 
-Whatever leaves `offloaded` takes the flows out first and asks questions later.
+Whatever leaves `offloaded` reads the counters, takes the flows out and only then asks questions.
 """
 
 from collections.abc import Mapping
@@ -34,10 +35,12 @@ from stasis_offload.eligibility import Kind, Reason, has_heard, why_not, why_not
 from stasis_offload.flows import Count, Flow, Role, forwarding_flows, learning_flow
 from stasis_offload.media import Leg, LegReport, Path, Side, Sighting
 from stasis_offload.moves import (
+    Blocked,
     Command,
     Counted,
     CountedLast,
     Event,
+    Failed,
     Idle,
     Reported,
     Request,
@@ -46,7 +49,7 @@ from stasis_offload.moves import (
     Signal,
     State,
     Timing,
-    Withheld,
+    Unblocked,
 )
 
 # Two sightings make a path only when both are this fresh (s): next hops and NAT bindings move.
@@ -59,6 +62,9 @@ MAX_DOUBLINGS = 16
 VERIFY_EVERY = 0.25
 # The first look at an offloaded call after its flows were verified (s).
 FIRST_LOOK = 5.0
+
+# What may block a call, and which of several is named.
+BLOCKS = (Kind.DRAIN, Kind.OPERATOR, Kind.ASTERISK_AWAY, Kind.SWITCH_AWAY)
 
 NOT_CONNECTED = Reason(Kind.NOT_CONNECTED)
 
@@ -79,8 +85,7 @@ class Placement:
     deadline: float | None = None
     connected: bool = False
     over: bool = False
-    switch_up: bool = False
-    withheld: Kind | None = None
+    blocks: frozenset[Kind] = frozenset()
     fruitless: int = 0
     reports: Mapping[Leg, LegReport] = field(default_factory=dict)
     sightings: Mapping[Leg, tuple[Sighting, float]] = field(default_factory=dict)
@@ -112,9 +117,14 @@ def step(placement: Placement, event: Event, now: float) -> Step:
         case Idle():
             if placement.state is not State.OFFLOADED:
                 return placement, ()
-            return _relay(placement, Reason(Kind.MEDIA_IDLE, event.leg), now)
-        case Withheld():
-            return _relay(replace(placement, withheld=event.kind), Reason(event.kind), now)
+            counted = replace(placement, current={**placement.current, event.leg: event.count})
+            return _relay(counted, Reason(Kind.MEDIA_IDLE, event.leg), now)
+        case Blocked(kind):
+            return _relay(replace(placement, blocks=placement.blocks | {kind}), Reason(kind), now)
+        case Unblocked(kind):
+            return _ask_anew(replace(placement, blocks=placement.blocks - {kind}), now)
+        case Failed(kind):
+            return _relay(placement, Reason(kind), now)
         case Signal():
             return _signal(placement, event, now)
         case _:
@@ -131,16 +141,6 @@ def _signal(placement: Placement, signal: Signal, now: float) -> Step:
             return asking, commands + question
         case Signal.DISTURBED:
             return _ask_anew(placement, now)
-        case Signal.RELEASED:
-            return _ask_anew(replace(placement, withheld=None), now)
-        case Signal.SWITCH_UP:
-            return _ask_anew(replace(placement, switch_up=True), now)
-        case Signal.SWITCH_DOWN:
-            return _relay(replace(placement, switch_up=False), Reason(Kind.SWITCH_AWAY), now)
-        case Signal.REFUSED:
-            return _relay(placement, Reason(Kind.SWITCH_REFUSED), now)
-        case Signal.UNASKED:
-            return _relay(placement, Reason(Kind.MODULE_AWAY), now)
         case Signal.EXPIRED:
             return _expired(placement, now)
         case Signal.ENDED:
@@ -151,19 +151,12 @@ def _signal(placement: Placement, signal: Signal, now: float) -> Step:
 
 
 def _ask_anew(placement: Placement, now: float) -> Step:
-    """Ask at once, and be patient only from here on."""
+    """Ask at once, and be patient only from here on; while the call is blocked, say by what."""
     if not placement.connected:
         return placement, ()
-    blocked = _blocked(placement)
-    if blocked:
-        return _relay(placement, blocked, now)
+    if placement.blocks:
+        return _relay(placement, Reason(next(kind for kind in BLOCKS if kind in placement.blocks)), now)
     return replace(placement, fruitless=0), (Request.ASK,)
-
-
-def _blocked(placement: Placement) -> Reason | None:
-    if placement.withheld:
-        return Reason(placement.withheld)
-    return None if placement.switch_up else Reason(Kind.SWITCH_AWAY)
 
 
 def _relay(placement: Placement, reason: Reason, now: float) -> Step:
@@ -178,7 +171,7 @@ def _relay(placement: Placement, reason: Reason, now: float) -> Step:
         state=State.RELAYED,
         reason=reason,
         since=placement.since if placement.state is State.RELAYED else now,
-        deadline=None if _blocked(placement) else now + _patience(placement),
+        deadline=None if placement.blocks else now + _patience(placement),
         fruitless=placement.fruitless + 1,
         reports={},
         sightings={},
@@ -209,7 +202,7 @@ def _expired(placement: Placement, now: float) -> Step:
 
 
 def _reported(placement: Placement, event: Reported, now: float) -> Step:
-    if not placement.connected or _blocked(placement):
+    if not placement.connected or placement.blocks:
         return placement, ()
     reason = why_not(event.caller, event.callee)
     if reason:
@@ -289,9 +282,9 @@ def _agree(placement: Placement, now: float) -> Step:
         reason = why_not_sighting(leg, report, sighting)
         if reason:
             return _relay(placement, reason, now)
-        if not has_heard(report):  # Asterisk is about to read the packet that we were shown
+        if not has_heard(report):  # it is about to read the packet that we were shown, or never gets it
             wait = _patience(placement)
-            return replace(placement, deadline=now + wait, fruitless=placement.fruitless + 1), ()
+            return replace(placement, deadline=now + wait, fruitless=placement.fruitless + 1), (SetFlows(()),)
     path = Path(
         caller=_side(placement.sightings[Leg.CALLER][0]),
         callee=_side(placement.sightings[Leg.CALLEE][0]),
@@ -320,14 +313,19 @@ def _side(sighting: Sighting) -> Side:
 
 
 def _counted(placement: Placement, event: Counted, now: float) -> Step:
-    current = _by_leg(event.counts)
-    counted = replace(placement, current=current)
-    silent = next((leg for leg in Leg if leg not in current or not current[leg].packets), None)
-    if silent is None and not placement.verified:
-        return replace(counted, verified=True, fruitless=0, deadline=_next_look(placement, now)), ()
-    if silent and not placement.verified and now - placement.since >= placement.timing.verify_within:
-        return _relay(counted, Reason(Kind.NOT_COUNTING, silent), now)
-    return counted, ()
+    if event.counts is None:
+        return placement, ()
+    read = _by_leg(event.counts)
+    counted = replace(placement, current={**placement.current, **read})
+    if placement.verified:  # somebody else may have taken a flow out
+        wrong = next((leg for leg in Leg if leg not in read), None)
+    else:
+        wrong = next((leg for leg in Leg if leg not in read or not read[leg].packets), None)
+        if wrong is None:
+            return replace(counted, verified=True, fruitless=0, deadline=_next_look(placement, now)), ()
+        if now - placement.since < placement.timing.verify_within:
+            return counted, ()
+    return _relay(counted, Reason(Kind.NOT_COUNTING, wrong), now) if wrong else (counted, ())
 
 
 def _next_look(placement: Placement, now: float) -> float:
@@ -339,7 +337,7 @@ def _next_look(placement: Placement, now: float) -> float:
 
 
 def _keep_counts(placement: Placement, event: CountedLast) -> Placement:
-    last = placement.current if event.counts is None else _by_leg(event.counts)
+    last = {**placement.current, **_by_leg(event.counts or {})}
     totals = {leg: placement.totals.get(leg, Count()) + last.get(leg, Count()) for leg in Leg}
     return replace(placement, totals=totals, current={})
 

@@ -98,9 +98,9 @@ def parse_sighting(in_port: int, frame: bytes) -> Sighting:
         ours=datagram.eth_dst,
         source=datagram.source,
         destination=datagram.destination,
+        ttl=datagram.ttl,
         payload_type=header.payload_type,
         ssrc=header.ssrc,
-        sequence=header.sequence,
     )
 
 

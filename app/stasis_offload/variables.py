@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from structlog.typing import FilteringBoundLogger
 
 from stasis_offload.ari import Ari
-from stasis_offload.eligibility import Kind
+from stasis_offload.eligibility import Kind, Reason
 from stasis_offload.errors import AriError
 from stasis_offload.media import Leg
 from stasis_offload.moves import State
@@ -14,14 +14,15 @@ from stasis_offload.placement import Placement
 
 
 def variables_of(placement: Placement, before: Mapping[str, str]) -> dict[str, str]:
-    """Return the three variables; at the end of a call the status and the reason stay what they were.
+    """Return the three variables; the first moments of learning and the end of the call are not told.
 
     OFFLOAD_STATUS is `offloaded` or `relayed`: what carries the media. OFFLOAD_REASON says why it is relayed,
     empty otherwise. OFFLOAD_PACKETS counts what the switch carried, both directions together.
     """
     packets = sum(placement.forwarded(leg).packets for leg in Leg)
     variables = {**before, "OFFLOAD_PACKETS": str(packets)}
-    if placement.reason is None or placement.reason.kind is not Kind.ENDED:
+    passing = placement.state is State.LEARNING and placement.reason == Reason(Kind.NO_MEDIA)
+    if not passing and placement.reason != Reason(Kind.ENDED):
         offloaded = placement.state is State.OFFLOADED
         variables["OFFLOAD_STATUS"] = "offloaded" if offloaded else "relayed"
         variables["OFFLOAD_REASON"] = "" if offloaded else str(placement.reason)

@@ -101,7 +101,7 @@ async def test_learning_shows_us_a_packet_that_goes_on_to_asterisk_as_ever(
             )
             == side
         )
-        assert (sighting.sequence, sighting.payload_type, sighting.ssrc) == (7, 0, 0x1234)
+        assert (sighting.ttl, sighting.payload_type, sighting.ssrc) == (64, 0, 0x1234)
         assert [await two.receive(), await three.receive()] == [packet, packet]
 
 

@@ -34,6 +34,15 @@ def _end_all_calls() -> None:
     wait_until(lambda: not control.calls(), within=NO_CALL_WITHIN, what="the application to have no call")
 
 
+def media_moved(calls: int = 1) -> None:
+    """Wait until the switch carries every call there is, and there are so many."""
+    wait_until(
+        lambda: [call["state"] for call in control.calls()] == ["offloaded"] * calls,
+        within=15,
+        what=f"the media of {calls} calls to be moved",
+    )
+
+
 class Cdrs:
     """The CDRs that node 2 writes from here on."""
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
-from conftest import Cdrs
+from conftest import Cdrs, media_moved
 
 from lab import control
 from lab.capture import captured
@@ -35,18 +35,12 @@ def test_without_the_application_the_dialplan_makes_the_call_by_dial(stopped_app
 def test_a_stopped_application_leaves_its_calls_with_asterisk_and_takes_them_back_when_it_returns() -> None:
     with captured() as capture:
         control.originate("555@asterisk2", count=2)
-        wait_until(
-            lambda: [c["state"] for c in control.calls()] == ["offloaded"] * 2, within=15, what="media moved"
-        )
+        media_moved(2)
         control.stop("offload")
         assert control.flows() == []
         assert len(control.channels("asterisk2")) == 4
         control.start("offload")
-        wait_until(
-            lambda: [c["state"] for c in control.calls()] == ["offloaded"] * 2,
-            within=15,
-            what="media moved back",
-        )
+        media_moved(2)
         control.hang_up_all()
         wait_until(lambda: not control.calls(), within=10, what="the calls to end")
     assert len(capture.end_to_end) == 4
@@ -57,7 +51,7 @@ def test_a_stopped_application_leaves_its_calls_with_asterisk_and_takes_them_bac
 def test_a_party_that_hung_up_while_the_application_was_away_is_not_waited_for(cdrs: Cdrs) -> None:
     control.asterisk("asterisk2", "dialplan set global LAB_ARGS PJSIP/5505@asterisk1")
     control.originate("custom@asterisk2")
-    wait_until(lambda: [c["state"] for c in control.calls()] == ["offloaded"], within=15, what="media moved")
+    media_moved()
     control.stop("offload")
     wait_until(lambda: len(control.channels("asterisk2")) == 1, within=10, what="the callee to hang up")
     control.start("offload")
@@ -67,7 +61,7 @@ def test_a_party_that_hung_up_while_the_application_was_away_is_not_waited_for(c
 
 def test_a_killed_application_leaves_flows_that_its_successor_removes() -> None:
     control.originate("555@asterisk2")
-    wait_until(lambda: [c["state"] for c in control.calls()] == ["offloaded"], within=15, what="media moved")
+    media_moved()
     control.stop("offload", kill=True)
     assert len(control.flows()) == 2
     control.hang_up_all()

@@ -2,6 +2,8 @@
 
 import json
 
+from conftest import media_moved
+
 from lab import control, selfcheck
 from lab.control import wait_until
 
@@ -14,7 +16,7 @@ def test_check_finds_everything_in_order_and_says_so_line_by_line() -> None:
 
 def test_calls_prints_a_table_of_what_carries_each_call() -> None:
     control.originate("555@asterisk2")
-    wait_until(lambda: [c["state"] for c in control.calls()] == ["offloaded"], within=15, what="media moved")
+    media_moved()
     head, row = control.offload("calls").splitlines()
     assert head.split() == [
         "CALL",
@@ -36,7 +38,7 @@ def test_a_call_that_does_not_exist_is_one_sentence_and_a_status() -> None:
 
 def test_every_line_of_the_log_about_a_call_carries_its_id_and_none_a_secret() -> None:
     control.originate("555@asterisk2")
-    wait_until(lambda: [c["state"] for c in control.calls()] == ["offloaded"], within=15, what="media moved")
+    media_moved()
     call = control.calls()[0]["call"]
     log = control.docker("logs", control.container("offload"), stderr=True)
     lines = [json.loads(line) for line in log.splitlines()]
@@ -61,7 +63,7 @@ def test_no_frame_is_delivered_beside_the_switch_and_no_checksum_is_broken() -> 
 
 def test_a_switch_that_dies_is_come_back_to_and_the_call_goes_on() -> None:
     control.originate("555@asterisk2")
-    wait_until(lambda: [c["state"] for c in control.calls()] == ["offloaded"], within=15, what="media moved")
+    media_moved()
     before = control.calls()[0]
     control.execute("ovs", "pkill", "-KILL", "-x", "ovs-vswitchd")
     wait_until(

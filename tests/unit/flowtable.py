@@ -42,7 +42,10 @@ class FlowTable:
 def _matches(match: Match, in_port: int, packet: Datagram) -> bool:
     if (match.source, match.destination) != (packet.source, packet.destination):
         return False
-    return match.in_port is None or (match.in_port, match.vlan) == (in_port, packet.vlan)
+    if match.in_port is None:
+        return True
+    here = (match.in_port, match.vlan) == (in_port, packet.vlan)
+    return here and match.eth_src in (None, packet.eth_src)
 
 
 def _rewritten(packet: Datagram, action: Forward) -> Datagram:

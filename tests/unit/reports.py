@@ -66,8 +66,8 @@ def sighting(leg: Leg, **changes: Any) -> Sighting:
         ours="02:42:c6:12:32:03",
         source=report.remote,
         destination=report.local,
+        ttl=64,
         payload_type=0,
         ssrc=report.ssrc_rx or 0,
-        sequence=7,
     )
     return replace(seen, **changes)

@@ -68,6 +68,7 @@ def test_a_reason_of_one_leg_names_that_leg(leg: Leg, changes: dict[str, Any], k
             {"remote": Address.parse("[2001:db8::1]:4000"), "local": Address.parse("[2001:db8::2]:4000")},
             Kind.ADDRESS_FAMILY,
         ),
+        ({"local": Address.parse("[2001:db8::2]:4000")}, Kind.ADDRESS_FAMILY),
     ],
 )
 def test_a_reason_of_both_legs_names_none(changes: dict[str, Any], kind: Kind) -> None:
@@ -86,6 +87,7 @@ def test_payload_types_may_differ_between_directions_as_long_as_each_direction_k
         ({"destination": Address.parse("198.18.50.3:4000")}, Kind.FOREIGN_SOURCE),
         ({"payload_type": 8}, Kind.FOREIGN_MEDIA),
         ({"ssrc": 0xDEAD}, Kind.FOREIGN_SSRC),
+        ({"ttl": 1}, Kind.LOW_TTL),
     ],
 )
 def test_a_packet_that_is_not_what_asterisk_says_is_refused(

@@ -106,6 +106,7 @@ def test_fields_come_after_the_fields_they_depend_on() -> None:
     assert names == [
         "in_port",
         "vlan_vid",
+        "eth_src",
         "eth_type",
         "ip_proto",
         "ipv4_src",

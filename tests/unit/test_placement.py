@@ -13,10 +13,12 @@ from stasis_offload.eligibility import Kind, Reason
 from stasis_offload.flows import Count, Flow, Role
 from stasis_offload.media import Address, Leg
 from stasis_offload.moves import (
+    Blocked,
     Command,
     Counted,
     CountedLast,
     Event,
+    Failed,
     Idle,
     Reported,
     Request,
@@ -25,7 +27,7 @@ from stasis_offload.moves import (
     Signal,
     State,
     Timing,
-    Withheld,
+    Unblocked,
 )
 from stasis_offload.placement import FRESH, Placement, step
 
@@ -35,7 +37,7 @@ BOTH_COUNT = {Role.FORWARD_CALLER: Count(5, 1070), Role.FORWARD_CALLEE: Count(4,
 
 
 def after(*events: Event, start: Placement | None = None, now: float = 0.0) -> Placement:
-    placement = start or Placement(call="c", timing=TIMING, switch_up=True)
+    placement = start or Placement(call="c", timing=TIMING)
     for event in events:
         placement, _ = step(placement, event, now)
     return placement
@@ -56,14 +58,14 @@ def roles(commands: Iterable[Command]) -> list[list[Role]]:
 
 
 def test_nothing_is_asked_before_both_legs_are_connected() -> None:
-    for event in (Signal.DISTURBED, Signal.SWITCH_UP, Signal.RELEASED, ELIGIBLE):
-        placement, commands = step(Placement(call="c", timing=TIMING, switch_up=True), event, 0.0)
+    for event in (Signal.DISTURBED, Unblocked(Kind.SWITCH_AWAY), ELIGIBLE):
+        placement, commands = step(Placement(call="c", timing=TIMING), event, 0.0)
         assert commands == ()
         assert placement.reason == Reason(Kind.NOT_CONNECTED)
 
 
 def test_a_connected_call_is_asked_about_learned_and_offloaded() -> None:
-    start = Placement(call="c", timing=TIMING, switch_up=True)
+    start = Placement(call="c", timing=TIMING)
     asked, commands = step(start, Signal.CONNECTED, 0.0)
     assert commands == (Request.ASK,)
     learning, commands = step(asked, ELIGIBLE, 0.0)
@@ -95,7 +97,7 @@ def test_a_call_that_is_not_eligible_is_asked_about_again_with_growing_patience(
 def test_no_flow_goes_in_before_asterisk_has_heard_both_legs() -> None:
     deaf = replace(CALLER, packets_rx=0, ssrc_rx=None)
     waiting, commands = step(HEARD, Reported(deaf, CALLEE), 0.0)
-    assert commands == ()
+    assert commands == (SetFlows(()),)
     assert waiting.state is State.LEARNING
     assert waiting.deadline is not None
     assert waiting.deadline < 0.1
@@ -155,12 +157,14 @@ def test_a_flow_that_does_not_count_within_a_second_is_taken_out_and_named(leg: 
     ("event", "reason"),
     [
         (Signal.DISTURBED, Reason(Kind.CALL_CHANGED)),
-        (Signal.SWITCH_DOWN, Reason(Kind.SWITCH_AWAY)),
-        (Signal.REFUSED, Reason(Kind.SWITCH_REFUSED)),
-        (Signal.UNASKED, Reason(Kind.MODULE_AWAY)),
+        (Failed(Kind.SWITCH_REFUSED), Reason(Kind.SWITCH_REFUSED)),
+        (Failed(Kind.MODULE_AWAY), Reason(Kind.MODULE_AWAY)),
+        (Blocked(Kind.SWITCH_AWAY), Reason(Kind.SWITCH_AWAY)),
+        (Blocked(Kind.ASTERISK_AWAY), Reason(Kind.ASTERISK_AWAY)),
         (Signal.ENDED, Reason(Kind.ENDED)),
-        (Withheld(Kind.OPERATOR), Reason(Kind.OPERATOR)),
-        (Idle(Leg.CALLEE), Reason(Kind.MEDIA_IDLE, Leg.CALLEE)),
+        (Blocked(Kind.OPERATOR), Reason(Kind.OPERATOR)),
+        (Idle(Leg.CALLEE, Count(7, 7)), Reason(Kind.MEDIA_IDLE, Leg.CALLEE)),
+        (Counted({Role.FORWARD_CALLER: Count(9, 9)}), Reason(Kind.NOT_COUNTING, Leg.CALLEE)),
         (Reported(replace(CALLER, hold=True), CALLEE), Reason(Kind.HOLD, Leg.CALLER)),
         (Reported(None, CALLEE), Reason(Kind.UNREPORTED, Leg.CALLER)),
         (
@@ -184,31 +188,47 @@ def test_a_disturbed_call_comes_back_when_it_is_eligible_again() -> None:
     assert placement.state is State.OFFLOADED
 
 
-def test_a_withheld_call_stays_relayed_until_it_is_released() -> None:
-    held = after(Withheld(Kind.OPERATOR), start=VERIFIED)
+def test_a_blocked_call_stays_relayed_until_nothing_blocks_it() -> None:
+    held = after(Blocked(Kind.SWITCH_AWAY), Blocked(Kind.OPERATOR), start=VERIFIED)
     assert held.deadline is None
-    for event in (Signal.DISTURBED, Signal.SWITCH_UP, ELIGIBLE, Signal.EXPIRED):
+    for event in (Signal.DISTURBED, ELIGIBLE, Signal.EXPIRED, Failed(Kind.MODULE_AWAY)):
         assert after(event, ELIGIBLE, start=held).state is State.RELAYED
-    released, commands = step(held, Signal.RELEASED, 3.0)
+    still, commands = step(held, Unblocked(Kind.OPERATOR), 3.0)
+    assert (still.reason, commands) == (Reason(Kind.SWITCH_AWAY), ())
+    free, commands = step(still, Unblocked(Kind.SWITCH_AWAY), 4.0)
     assert commands == (Request.ASK,)
-    assert after(ELIGIBLE, start=released).state is State.LEARNING
+    assert after(ELIGIBLE, start=free).state is State.LEARNING
 
 
-def test_without_a_switch_nothing_is_asked_and_with_one_again_it_is() -> None:
-    away = after(Signal.CONNECTED, start=Placement(call="c", timing=TIMING, switch_up=False))
-    assert (away.reason, away.deadline) == (Reason(Kind.SWITCH_AWAY), None)
-    assert step(away, Signal.SWITCH_UP, 1.0)[1] == (Request.ASK,)
+def test_a_command_that_failed_is_tried_again_with_growing_patience() -> None:
+    once = after(Failed(Kind.SWITCH_REFUSED), start=OFFLOADED)
+    again = after(ELIGIBLE, seen(Leg.CALLER), seen(Leg.CALLEE), ELIGIBLE, start=once)
+    twice = after(Failed(Kind.SWITCH_REFUSED), start=again)
+    assert once.deadline is not None
+    assert twice.deadline is not None
+    assert twice.deadline > once.deadline
 
 
 def test_packets_of_every_stay_in_the_switch_are_added_up() -> None:
     last = CountedLast({Role.FORWARD_CALLER: Count(50, 500), Role.FORWARD_CALLEE: Count(40, 400)})
-    once = after(Withheld(Kind.OPERATOR), last, start=VERIFIED)
+    once = after(Blocked(Kind.OPERATOR), last, start=VERIFIED)
     assert once.forwarded(Leg.CALLER) == Count(50, 500)
-    back = (Signal.RELEASED, ELIGIBLE, seen(Leg.CALLER), seen(Leg.CALLEE), ELIGIBLE)
+    back = (Unblocked(Kind.OPERATOR), ELIGIBLE, seen(Leg.CALLER), seen(Leg.CALLEE), ELIGIBLE)
     twice = after(*back, Counted(BOTH_COUNT), Signal.ENDED, CountedLast(None), start=once)
     assert twice.over
     assert twice.forwarded(Leg.CALLER) == Count(55, 1570)
     assert twice.forwarded(Leg.CALLEE) == Count(44, 1256)
+
+
+def test_what_an_idle_flow_had_counted_is_not_lost_with_it() -> None:
+    gone = CountedLast({Role.FORWARD_CALLER: Count(70, 700)})
+    ended = after(Idle(Leg.CALLEE, Count(60, 600)), gone, start=VERIFIED)
+    assert (ended.forwarded(Leg.CALLER), ended.forwarded(Leg.CALLEE)) == (Count(70, 700), Count(60, 600))
+
+
+def test_counters_that_cannot_be_read_change_nothing() -> None:
+    assert step(VERIFIED, Counted(None), 3.0) == (VERIFIED, ())
+    assert step(OFFLOADED, Counted(None), 3.0) == (OFFLOADED, ())
 
 
 LEGS = st.sampled_from(Leg)
@@ -226,9 +246,12 @@ ANY_EVENT = st.one_of(
     ANY_REPORT,
     LEGS.map(seen),
     LEGS.map(lambda leg: Seen(leg, None)),
-    LEGS.map(Idle),
-    st.sampled_from([Counted({}), Counted(BOTH_COUNT), CountedLast(None), CountedLast(BOTH_COUNT)]),
-    st.sampled_from([Withheld(Kind.OPERATOR), Withheld(Kind.DRAIN)]),
+    LEGS.map(lambda leg: Idle(leg, Count(3, 3))),
+    st.sampled_from([Counted(None), Counted({}), Counted(BOTH_COUNT)]),
+    st.sampled_from([CountedLast(None), CountedLast(BOTH_COUNT)]),
+    st.sampled_from([Kind.OPERATOR, Kind.DRAIN, Kind.SWITCH_AWAY, Kind.ASTERISK_AWAY]).map(Blocked),
+    st.sampled_from([Kind.OPERATOR, Kind.SWITCH_AWAY, Kind.ASTERISK_AWAY]).map(Unblocked),
+    st.sampled_from([Kind.SWITCH_REFUSED, Kind.SWITCH_AWAY, Kind.MODULE_AWAY]).map(Failed),
 )
 
 
@@ -254,7 +277,6 @@ def test_whatever_happens_the_switch_forwards_only_an_offloaded_call_and_nothing
         if was.over:
             assert commands == ()
         if forwards:
-            assert placement.switch_up
-            assert placement.withheld is None
+            assert not placement.blocks
     assert placement.over
     assert in_switch == ()

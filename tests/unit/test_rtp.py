@@ -118,9 +118,9 @@ def test_the_first_128_bytes_of_a_frame_show_all_of_a_sighting() -> None:
         ours=PLAIN.eth_dst,
         source=PLAIN.source,
         destination=PLAIN.destination,
+        ttl=PLAIN.ttl,
         payload_type=8,
         ssrc=0xCAFE,
-        sequence=7,
     )
 
 

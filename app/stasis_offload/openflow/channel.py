@@ -97,9 +97,8 @@ class Channel:
         if self._closed.is_set():
             raise SwitchUnavailableError(self._ended)
         if self._writer.transport.get_write_buffer_size() > MAX_UNSENT:
-            raise SwitchUnavailableError(
-                f"the switch has not read the last {MAX_UNSENT >> 20} MiB sent to it"
-            )
+            self.close(f"the switch has not read the last {MAX_UNSENT >> 20} MiB sent to it")
+            raise SwitchUnavailableError(self._ended)
         self._writer.write(data)
 
     async def confirm(self, xid: int, data: bytes) -> None:

@@ -206,6 +206,8 @@ def _match(match: Match) -> Iterator[bytes]:
     if match.in_port is not None:
         yield _field("in_port", match.in_port)
         yield _field("vlan_vid", ofp.OFPVID_NONE if match.vlan is None else _tagged(match.vlan))
+        if match.eth_src is not None:
+            yield _field("eth_src", match.eth_src)
     yield _field("eth_type", _ETH_IPV4 if isinstance(match.source.host, IPv4Address) else _ETH_IPV6)
     yield _field("ip_proto", _PROTOCOL_UDP)
     for name, value in _ends(match.source, match.destination):
@@ -255,7 +257,7 @@ def _tagged(vlan: int) -> int:
 
 
 @lru_cache(_CACHED_FIELDS)
-def _field(name: str, value: IPAddress | int) -> bytes:
+def _field(name: str, value: IPAddress | int | str) -> bytes:
     number, encoded, mask = ofp.oxm_from_user(name, value if isinstance(value, int) else str(value))
     field = bytearray()
     ofp.oxm_serialize(number, encoded, mask, field, 0)

@@ -133,8 +133,18 @@ class FlowTable:
                 await self._bundle(held, todo)
             else:
                 held.unsure = True
-                await self._remove([Cookies(cookie) for cookie in todo.remove])
+                await self._remove_or_close([Cookies(cookie) for cookie in todo.remove])
             held.flows, held.unsure = flows, False
+
+    async def _remove_or_close(self, cookies: Sequence[Cookies]) -> None:
+        """Remove flows, and where the switch refuses that, end the connection: a new one begins by sweeping."""
+        try:
+            await self._remove(cookies)
+        except SwitchUnavailableError:
+            raise
+        except OpenFlowError as error:
+            self.channel.close(f"the switch refused to remove flows: {error}")
+            raise SwitchUnavailableError(str(error)) from error
 
     async def _bundle(self, held: _Call, todo: Plan) -> None:
         """Change flows in one atomic bundle, which is committed only when the switch has accepted all of it.
