@@ -85,6 +85,7 @@ class Call:
             log=log,
         )
         self._callees: dict[int, str] = {}
+        self._withdrawn = False
         self._ari = ari
         self._bridge = bridge_id(caller.id)
         self._log = log
@@ -212,6 +213,9 @@ class Call:
 
     async def _withdraw(self) -> None:
         """Take the media back for good and write the final variables, as long as the caller is there."""
+        if self._withdrawn:
+            return
+        self._withdrawn = True
         try:
             async with asyncio.timeout(WITHDRAW_WITHIN):
                 await self.mover.end()

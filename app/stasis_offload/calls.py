@@ -45,6 +45,8 @@ from stasis_offload.rtpstreams import RtpStreams
 
 _ROLE = 0xFF
 
+_Signalling = StasisStart | StasisEnd | ChannelDestroyed | HangupRequested | DialChanged
+
 
 class Calls:
     """The calls of one Asterisk, by the unique id of the caller's channel.
@@ -187,9 +189,7 @@ class Calls:
         except Exception:  # noqa: BLE001 - as above
             self._log.exception("task.defect")
 
-    def _on_signalling(
-        self, event: StasisStart | StasisEnd | ChannelDestroyed | HangupRequested | DialChanged
-    ) -> None:
+    def _on_signalling(self, event: _Signalling) -> None:
         channel = event.channel.id if isinstance(event, StasisStart) else event.channel
         dialled = call_of_callee(channel)
         if dialled is None:
@@ -203,11 +203,7 @@ class Calls:
             call.note_callee(dialled[1], event.channel)
         self._post(call, event)
 
-    def _on_caller(
-        self,
-        event: StasisStart | StasisEnd | ChannelDestroyed | HangupRequested | DialChanged,
-        channel: str,
-    ) -> None:
+    def _on_caller(self, event: _Signalling, channel: str) -> None:
         call = self._calls.get(channel)
         if not isinstance(event, StasisStart):
             if isinstance(event, StasisEnd | ChannelDestroyed):

@@ -1,4 +1,4 @@
-"""RTP and RTCP headers out of bytes, by RFC 3550; what does not look like them is refused, with the reason."""
+"""RTP headers out of bytes, by RFC 3550; what does not look like one is refused, with the reason."""
 
 from dataclasses import dataclass
 from struct import Struct
@@ -8,7 +8,6 @@ from stasis_offload.frame import check_size, parse_udp
 from stasis_offload.media import Sighting
 
 _RTP = Struct("!BBHII")
-_RTCP = Struct("!BBHI")
 
 _VERSION = 2
 # The second byte of every RTCP packet, and of no RTP packet that might share its port (RFC 5761 4).
@@ -31,16 +30,6 @@ class RtpHeader:
     size: int
 
 
-@dataclass(frozen=True, slots=True)
-class RtcpHeader:
-    """The start of an RTCP packet (RFC 3550 6.4): its type, who sent it, and its length in bytes."""
-
-    packet_type: int
-    count: int
-    ssrc: int
-    size: int
-
-
 def parse_rtp(data: bytes) -> RtpHeader:
     """Read the header of an RTP packet, of which the end may be missing.
 
@@ -50,7 +39,8 @@ def parse_rtp(data: bytes) -> RtpHeader:
     """
     check_size(data, _RTP, "RTP header")
     first, second, sequence, timestamp, ssrc = _RTP.unpack_from(data)
-    _check_version(first, "RTP")
+    if first >> 6 != _VERSION:
+        raise BadPacketError(f"RTP version {first >> 6}, expected {_VERSION}")
     if second in _RTCP_TYPES:
         raise BadPacketError(f"RTCP packet type {second} where RTP was expected")
     size = _RTP.size + 4 * (first & 0x0F)
@@ -65,21 +55,6 @@ def parse_rtp(data: bytes) -> RtpHeader:
         ssrc=ssrc,
         size=min(size, len(data)),
     )
-
-
-def parse_rtcp(data: bytes) -> RtcpHeader:
-    """Read the start of the first packet in a compound RTCP packet.
-
-    Raises:
-        BadPacketError: fewer than 8 bytes, a version other than 2, or not RTCP.
-
-    """
-    check_size(data, _RTCP, "RTCP header")
-    first, packet_type, words, ssrc = _RTCP.unpack_from(data)
-    _check_version(first, "RTCP")
-    if packet_type not in _RTCP_TYPES:
-        raise BadPacketError(f"packet type {packet_type} is not RTCP")
-    return RtcpHeader(packet_type=packet_type, count=first & 0x1F, ssrc=ssrc, size=4 + 4 * words)
 
 
 def parse_sighting(in_port: int, frame: bytes) -> Sighting:
@@ -102,8 +77,3 @@ def parse_sighting(in_port: int, frame: bytes) -> Sighting:
         payload_type=header.payload_type,
         ssrc=header.ssrc,
     )
-
-
-def _check_version(first: int, what: str) -> None:
-    if first >> 6 != _VERSION:
-        raise BadPacketError(f"{what} version {first >> 6}, expected {_VERSION}")

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
-from conftest import Cdrs, media_moved
+from observed import Cdrs, media_moved
 
 from lab import control
 from lab.capture import captured

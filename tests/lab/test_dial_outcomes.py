@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from conftest import Cdrs, media_moved
+from observed import Cdrs, media_moved
 
 from lab import control
 from lab.capture import Capture, SipMessage, captured

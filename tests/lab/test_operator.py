@@ -2,7 +2,7 @@
 
 import json
 
-from conftest import media_moved
+from observed import media_moved
 
 from lab import control, selfcheck
 from lab.control import wait_until

@@ -12,7 +12,7 @@ from test_frame import PLAIN
 
 from stasis_offload.errors import BadPacketError
 from stasis_offload.media import Sighting
-from stasis_offload.rtp import RtcpHeader, RtpHeader, parse_rtcp, parse_rtp, parse_sighting
+from stasis_offload.rtp import RtpHeader, parse_rtp, parse_sighting
 
 # Payload types that share a port with RTCP without being taken for it (RFC 5761 4).
 PAYLOAD_TYPES = st.integers(0, 63) | st.integers(96, 127)
@@ -60,17 +60,6 @@ def test_any_bytes_are_rtp_or_a_bad_packet(data: bytes) -> None:
         assert str(error)  # noqa: PT017 - whichever it is
 
 
-@given(st.binary(max_size=40))
-def test_nothing_is_both_rtp_and_rtcp(data: bytes) -> None:
-    read = []
-    for parse in (parse_rtp, parse_rtcp):
-        try:
-            read.append(parse(data))
-        except BadPacketError:
-            continue
-    assert len(read) < 2
-
-
 def test_a_packet_cut_within_its_extension_counts_as_far_as_it_goes() -> None:
     whole = struct.pack("!BBHIIHH", 0x90, 0, 1, 2, 3, 0xBEDE, 20)
     assert [parse_rtp(whole[:cut]).size for cut in (12, 14, 16)] == [12, 14, 16]
@@ -88,24 +77,6 @@ def test_a_packet_cut_within_its_extension_counts_as_far_as_it_goes() -> None:
 def test_what_is_not_rtp_is_refused_with_the_reason(data: bytes, why: str) -> None:
     with pytest.raises(BadPacketError, match=why):
         parse_rtp(data)
-
-
-def test_a_sender_report_is_read_by_its_first_packet() -> None:
-    report = struct.pack("!BBHI", 0x81, 200, 12, 0x1234) + bytes(44)
-    assert parse_rtcp(report) == RtcpHeader(packet_type=200, count=1, ssrc=0x1234, size=52)
-
-
-@pytest.mark.parametrize(
-    ("data", "why"),
-    [
-        (bytes(7), "RTCP header cut short: 7 of 8 bytes"),
-        (b"\x40\xc8" + bytes(6), "RTCP version 1, expected 2"),
-        (rtp(), "packet type 0 is not RTCP"),
-    ],
-)
-def test_what_is_not_rtcp_is_refused_with_the_reason(data: bytes, why: str) -> None:
-    with pytest.raises(BadPacketError, match=why):
-        parse_rtcp(data)
 
 
 def test_the_first_128_bytes_of_a_frame_show_all_of_a_sighting() -> None:

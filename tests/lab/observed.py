@@ -1,0 +1,38 @@
+"""What the tests of whole calls wait for: media in the switch, and what node 2's dialplan noted of a call."""
+
+import json
+from typing import Any
+
+from lab import control
+from lab.control import wait_until
+
+CDRS = "/var/log/asterisk/cdr-custom/calls.json"
+
+
+def media_moved(calls: int = 1) -> None:
+    """Wait until the switch carries every call there is, and there are so many."""
+    wait_until(
+        lambda: [call["state"] for call in control.calls()] == ["offloaded"] * calls,
+        within=15,
+        what=f"the media of {calls} calls to be moved",
+    )
+
+
+class Cdrs:
+    """The CDRs that node 2 writes from here on."""
+
+    def __init__(self) -> None:
+        self._seen = len(self._rows())
+
+    @staticmethod
+    def _rows() -> list[str]:
+        return control.execute("asterisk2", "cat", CDRS, check=False).splitlines()
+
+    def last(self, *, having: str = "dialstatus", within: float = 10.0) -> dict[str, Any]:
+        """Wait for the first CDR with that field: a call that fails leaves one more, for the failed dial."""
+
+        def found() -> dict[str, Any] | None:
+            rows = (json.loads(row) for row in self._rows()[self._seen :])
+            return next((row for row in rows if row[having]), None)
+
+        return wait_until(found, within=within, what=f"a CDR with {having}")
