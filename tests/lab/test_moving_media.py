@@ -121,12 +121,22 @@ def test_a_silent_endpoint_keeps_the_call_relayed_and_is_named() -> None:
     assert all("FORWARD" not in flow and "dec_ttl" not in flow for flow in control.flows())
 
 
-def test_a_call_that_needs_transcoding_stays_with_asterisk_and_says_so() -> None:
-    control.execute("asterisk2", "asterisk", "-rx", "dialplan set global LAB_ARGS PJSIP/711@asterisk1")
+@pytest.mark.parametrize(
+    ("callee", "trunk", "reason"),
+    [
+        ("711@asterisk1", "asterisk2-ulaw", "codec-mismatch"),
+        ("555@asterisk1-timers", "asterisk2", "rtp-timeout:callee"),
+        ("555@asterisk1-v6", "asterisk2", "address-family"),
+    ],
+)
+def test_a_call_that_the_switch_must_not_carry_stays_with_asterisk_and_says_why(
+    callee: str, trunk: str, reason: str
+) -> None:
+    control.asterisk("asterisk2", f"dialplan set global LAB_ARGS PJSIP/{callee}")
     with captured() as capture:
-        control.originate("custom@asterisk2-ulaw")
-        reason = "codec-mismatch"
+        control.originate(f"custom@{trunk}")
         wait_until(lambda: [c["reason"] for c in control.calls()] == [reason], within=10, what=reason)
         control.hang_up_all()
         wait_until(lambda: not control.calls(), within=10, what="the call to end")
+    assert capture.arriving
     assert all(not stream.by_switch() for stream in capture.arriving)
