@@ -93,9 +93,11 @@ def _play(count: int) -> int:
 def _hang_up() -> None:
     control.hang_up_all()
     control.wait_until(
-        lambda: not control.channels("asterisk1") and not control.channels("asterisk2"),
+        lambda: (
+            not control.channels("asterisk1") and not control.channels("asterisk2") and not control.calls()
+        ),
         within=20,
-        what="every channel to end",
+        what="every call to end",
     )
 
 

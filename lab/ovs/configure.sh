@@ -26,7 +26,8 @@ ip addr flush dev eth0
 ethtool -K eth0 tx off >/dev/null
 ethtool -K breth0 tx off >/dev/null
 
-ip link set dev breth0 up
+# What Asterisk sends waits here for the switch: a second of 100 calls, so that a busy machine loses nothing.
+ip link set dev breth0 txqueuelen 10000 up
 for address in $NODE_ADDRESSES; do
     case $address in
         *:*) ip addr replace "$address" dev breth0 nodad ;;
