@@ -7,6 +7,15 @@ services="asterisk1 ovs asterisk2 offload"
 
 health() { docker inspect --format '{{.State.Health.Status}}' "stasis-offload-$1" 2>/dev/null || echo absent; }
 
+# Compose would make a changed container anew, and leave asterisk2 in the network of an ovs that is no more.
+all_current() {
+    local service
+    for service in $services; do
+        [ "$(docker inspect --format '{{.Image}}' "stasis-offload-$service" 2>/dev/null)" = \
+            "$(docker image inspect --format '{{.Id}}' "stasis-offload-lab/$service")" ] || return 1
+    done
+}
+
 all_healthy() {
     local service
     for service in $services; do
@@ -38,7 +47,7 @@ up() {
     say "building the images (the first time: a minute or two)"
     compose build >"$log" 2>&1 || fail "the images could not be built, see $log: $(tail -n 1 "$log")"
     # What a killed engine or an interrupted start left behind is not worth mending.
-    all_healthy || compose down --volumes --remove-orphans >"$log" 2>&1 || true
+    { all_current && all_healthy; } || compose down --volumes --remove-orphans >"$log" 2>&1 || true
     widen_buffers
     say "starting asterisk1, ovs, asterisk2 and offload"
     compose up --detach --remove-orphans >"$log" 2>&1 ||
