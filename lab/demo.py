@@ -42,7 +42,10 @@ def main() -> int:
     """Play the demonstration; 0 when it shows what it promises."""
     try:
         count = _count(sys.argv[1:])
-        return _play(count)
+        try:
+            return _play(count)
+        finally:
+            control.offload("offload", "--all")
     except LabError as error:
         print(f"demo: {error}", file=sys.stderr)
         return 1

@@ -13,7 +13,7 @@ from aioari.client import Client
 from aioswagger11.swagger_model import SwaggerError
 
 from stasis_offload.arihttp import Http, RefusedError
-from stasis_offload.errors import AriError, AriUnavailableError
+from stasis_offload.errors import AriError, AriReplacedError, AriUnavailableError
 from stasis_offload.events import (
     EVENT_TYPES,
     AriDown,
@@ -61,8 +61,8 @@ class Ari:
         reason), and connects again, at intervals that grow to 5 s.
 
         Raises:
-            AriError: another program took the application's name, after AriReplaced was emitted. Taking it
-                back would have the two take it from each other for ever.
+            AriReplacedError: another program took the application's name, after AriReplaced was emitted.
+                Taking it back would have the two take it from each other for ever.
 
         """
         retry, known = FIRST_RETRY, ""
@@ -76,7 +76,7 @@ class Ari:
                 reason = str(error)
             if reason is None:
                 self._on_event(AriReplaced())
-                raise AriError(f"another program registered the Stasis application {self._app!r}")
+                raise AriReplacedError(f"another program registered the Stasis application {self._app!r}")
             if reason != known:
                 self._on_event(AriDown(reason))
             known = reason

@@ -127,6 +127,7 @@ class Call:
 
     async def run(self) -> None:
         """Own the call until none of its channels is left; at the end no flow of it is left either."""
+        self._note_media()
         async with asyncio.TaskGroup() as tasks:
             media = tasks.create_task(self.mover.run())
             variables = tasks.create_task(self._variables.run())

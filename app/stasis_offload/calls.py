@@ -36,14 +36,12 @@ from stasis_offload.events import (
     StasisStart,
     Transferred,
 )
-from stasis_offload.flows import call_cookie, role_of
+from stasis_offload.flows import COOKIE_CALL_MASK, call_cookie, role_of
 from stasis_offload.moves import Blocked, Signal, Timing, Unblocked
 from stasis_offload.openflow.events import Event as SwitchEvent
-from stasis_offload.openflow.events import FlowRemoved, PacketIn, Removal, SwitchDown, SwitchUp
+from stasis_offload.openflow.events import FlowRemoved, PacketIn, SwitchDown, SwitchUp
 from stasis_offload.openflow.switch import Switch
 from stasis_offload.rtpstreams import RtpStreams
-
-_ROLE = 0xFF
 
 _Signalling = StasisStart | StasisEnd | ChannelDestroyed | HangupRequested | DialChanged
 
@@ -68,6 +66,7 @@ class Calls:
         self.ari = ari
         self.switch = switch
         self.problems: dict[str, str] = {"asterisk": "not reached yet", "switch": "not reached yet"}
+        self.replaced = False
         self.blocks = {Kind.ASTERISK_AWAY, Kind.SWITCH_AWAY}
         self._module = module
         self._timing = timing
@@ -100,6 +99,7 @@ class Calls:
                 self._block(Kind.ASTERISK_AWAY)
             case AriReplaced():
                 self._log.error("ari.replaced")
+                self.replaced = True
                 self.problems["asterisk"] = "another program took over the Stasis application"
             case StasisStart() | StasisEnd() | ChannelDestroyed() | HangupRequested() | DialChanged():
                 self._on_signalling(event)
@@ -127,15 +127,13 @@ class Calls:
                 self.problems["switch"] = reason
                 self._block(Kind.SWITCH_AWAY)
             case PacketIn(cookie, in_port, frame):
-                call, role = self._by_cookie.get(cookie & ~_ROLE), role_of(cookie)
+                call, role = self._by_cookie.get(cookie & COOKIE_CALL_MASK), role_of(cookie)
                 if call and role:
                     call.mover.packet_in(role, in_port=in_port, frame=frame)
-            case FlowRemoved(cookie, Removal.IDLE, count):
-                call, role = self._by_cookie.get(cookie & ~_ROLE), role_of(cookie)
+            case FlowRemoved(cookie):
+                call, role = self._by_cookie.get(cookie & COOKIE_CALL_MASK), role_of(cookie)
                 if call and role:
-                    call.mover.flow_idle(role, count)
-            case FlowRemoved():
-                pass  # removed by us, or swept
+                    call.mover.flow_removed(role, event)
             case _:
                 assert_never(event)
 
@@ -161,13 +159,13 @@ class Calls:
         """Hang up a channel that we dialled for a call that is no more."""
         self._log.warning("channel.orphan", channel=channel)
         cause = signals.Cause.NORMAL_CLEARING
-        self._tasks.create_task(self._guard(self.ari.hang_up(channel, cause=cause)))
+        self._tasks.create_task(self._guard(self.ari.hang_up(channel, cause=cause), channel=channel))
 
     def refuse(self, caller: str, error: DialArgumentError) -> None:
         """Send a caller on in the dialplan because of arguments that cannot be dialled, as Dial() would."""
         self._log.warning("call.refused", call=caller, error=str(error))
         status = signals.DialStatus.INVALIDARGS
-        self._tasks.create_task(self._guard(leave(self.ari, caller, status=status, cause=0)))
+        self._tasks.create_task(self._guard(leave(self.ari, caller, status=status, cause=0), call=caller))
 
     async def _run(self, call: Call) -> None:
         try:
@@ -181,13 +179,13 @@ class Calls:
         if again:
             self._begin(again.channel, again.args)
 
-    async def _guard(self, work: Coroutine[None, None, None]) -> None:
+    async def _guard(self, work: Coroutine[None, None, None], **about: str) -> None:
         try:
             await work
         except AriError as error:
-            self._log.warning("ari.refused", error=str(error))
+            self._log.warning("ari.refused", error=str(error), **about)
         except Exception:  # noqa: BLE001 - as above
-            self._log.exception("task.defect")
+            self._log.exception("task.defect", **about)
 
     def _on_signalling(self, event: _Signalling) -> None:
         channel = event.channel.id if isinstance(event, StasisStart) else event.channel

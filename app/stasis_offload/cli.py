@@ -19,13 +19,15 @@ from rich.text import Text
 from stasis_offload import config as configuration
 from stasis_offload import log as logs
 from stasis_offload.config import Config
-from stasis_offload.errors import ConfigError, OffloadError
+from stasis_offload.eligibility import SENTENCES
+from stasis_offload.errors import AriReplacedError, ConfigError, OffloadError
 from stasis_offload.http import url_of
 from stasis_offload.view import BadAnswerError, CallView, calls_as_json, parse_calls
 
-# What systemd's RestartPreventExitStatus= can tell apart (sysexits.h): 78 is not worth a restart.
+# What systemd's RestartPreventExitStatus= can tell apart (sysexits.h): 75 and 78 are not worth a restart.
 EXIT_FAILED = 1
 EXIT_DEFECT = 70
+EXIT_REPLACED = 75
 EXIT_CONFIG = 78
 EXIT_INTERRUPTED = 130
 
@@ -125,6 +127,17 @@ def offload(call: _Call = None, *, everything: _All = False, config: _ConfigFile
 
 
 @commands.command()
+def reasons() -> None:
+    """Explain every reason for which a call is relayed."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("REASON")
+    table.add_column("MEANS", overflow="fold")
+    for kind, sentence in SENTENCES.items():
+        table.add_row(kind, sentence)
+    _console().print(table)
+
+
+@commands.command()
 def version() -> None:
     """Show the version."""
     try:
@@ -221,6 +234,8 @@ def _status(error: Exception) -> int:
     match error:
         case ConfigError():
             return EXIT_CONFIG
+        case AriReplacedError():
+            return EXIT_REPLACED
         case OffloadError():
             return EXIT_FAILED
         case _:

@@ -1,4 +1,4 @@
-"""Every error that one part of the application raises for another; none carries a secret."""
+"""The errors that one part of the application raises for another; what only one part knows is beside it."""
 
 
 class OffloadError(Exception):
@@ -11,6 +11,10 @@ class ConfigError(OffloadError):
 
 class AriError(OffloadError):
     """Asterisk's REST interface refused a request or could not be reached."""
+
+
+class AriReplacedError(AriError):
+    """Another program took the name of our Stasis application: it has the calls now."""
 
 
 class AriUnavailableError(AriError):

@@ -40,7 +40,7 @@ class Role(IntEnum):
 
 
 _LEARN = {Leg.CALLER: Role.LEARN_CALLER, Leg.CALLEE: Role.LEARN_CALLEE}
-_FORWARD = {Leg.CALLER: Role.FORWARD_CALLER, Leg.CALLEE: Role.FORWARD_CALLEE}
+FORWARD = {Leg.CALLER: Role.FORWARD_CALLER, Leg.CALLEE: Role.FORWARD_CALLEE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +147,7 @@ def _forwarding_flow(call: str, leg: Leg, *, path: Path, idle_timeout: int) -> F
     came: Side = path.side(leg)
     goes: Side = path.side(leg.other)
     return Flow(
-        cookie=call_cookie(call) | _FORWARD[leg],
+        cookie=call_cookie(call) | FORWARD[leg],
         priority=FORWARDING_PRIORITY,
         # Of the next hop too: when a leg's packets begin to come from another router, what we send it would
         # still go to the old one. They fall through to Asterisk instead, and the leg is learned again.

@@ -153,6 +153,18 @@ class Side:
     remote: Address
     local: Address
 
+    @classmethod
+    def of(cls, sighting: Sighting) -> "Side":
+        """Take it from a packet that the leg sent."""
+        return cls(
+            in_port=sighting.in_port,
+            vlan=sighting.vlan,
+            next_hop=sighting.next_hop,
+            ours=sighting.ours,
+            remote=sighting.source,
+            local=sighting.destination,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Path:

@@ -28,6 +28,7 @@ from stasis_offload.moves import (
     State,
     Timing,
 )
+from stasis_offload.openflow.events import FlowRemoved, Removal
 from stasis_offload.openflow.switch import Switch
 from stasis_offload.placement import Placement, Step, step
 from stasis_offload.rtp import parse_sighting
@@ -90,10 +91,18 @@ class Mover:
             self._log.info("media.not_rtp", leg=role.leg, error=str(error))
             self.post(Seen(role.leg, None))
 
-    def flow_idle(self, role: Role, count: Count) -> None:
-        """Take the switch's word that a flow of this call timed out."""
-        if role.forwards:
-            self.post(Idle(role.leg, count))
+    def flow_removed(self, role: Role, event: FlowRemoved) -> None:
+        """Take the switch's word that a flow of this call is gone: timed out, taken out by us, or by another.
+
+        What we take out ourselves is gone before we go on, so in `offloaded` it was another.
+        """
+        if not role.forwards:
+            return
+        if event.reason is Removal.IDLE:
+            self.post(Idle(role.leg, event.count))
+        elif self.placement.state is State.OFFLOADED:
+            self._log.warning("flows.taken_out", leg=role.leg, reason=event.reason)
+            self.post(Signal.DISTURBED)
 
     async def block(self, kind: Kind) -> None:
         """Give the media back to Asterisk and keep it there; when this returns, what can be done is done."""

@@ -8,12 +8,10 @@ from stasis_offload.calls import Calls
 from stasis_offload.dialing import Phase
 from stasis_offload.eligibility import Kind
 from stasis_offload.errors import OpenFlowError
-from stasis_offload.flows import Count, Role, call_cookie
+from stasis_offload.flows import FORWARD, Count, call_cookie
 from stasis_offload.media import Leg
 from stasis_offload.moves import State, Unblocked
 from stasis_offload.view import CallView, Health, UnknownCallError
-
-_FORWARDS = {Leg.CALLER: Role.FORWARD_CALLER, Leg.CALLEE: Role.FORWARD_CALLEE}
 
 
 class Operator:
@@ -79,7 +77,7 @@ def _view(call: Call, counts: Mapping[int, Count], now: float) -> CallView:
     dialing = call.dialing.phase in (Phase.NEW, Phase.DIALING)
 
     def forwarded(leg: Leg) -> Count:
-        live = counts.get(call_cookie(call.id) | _FORWARDS[leg])
+        live = counts.get(call_cookie(call.id) | FORWARD[leg])
         if live is None or placement.state is not State.OFFLOADED:
             return placement.forwarded(leg)
         return placement.totals.get(leg, Count()) + live

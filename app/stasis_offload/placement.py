@@ -15,6 +15,7 @@ The table (an event that is not named leaves the state as it is):
 | learning | Reported, not eligible | relayed(reason) | SetFlows() |
 | learning | Reported, addresses changed | learning | SetFlows(learning) |
 | learning | deadline | learning(no-media:leg) | Ask |
+| learning | Connected, Disturbed, Unblocked | learning | Ask |
 | offloaded | deadline, not verified | offloaded | Count |
 | offloaded | Counted, both legs | offloaded, verified | |
 | offloaded | Counted, a leg silent for too long, or a flow gone | relayed(not-counting) | CountLast, SetFlows() |
@@ -120,7 +121,8 @@ def step(placement: Placement, event: Event, now: float) -> Step:
             counted = replace(placement, current={**placement.current, event.leg: event.count})
             return _relay(counted, Reason(Kind.MEDIA_IDLE, event.leg), now)
         case Blocked(kind):
-            return _relay(replace(placement, blocks=placement.blocks | {kind}), Reason(kind), now)
+            blocked = replace(placement, blocks=placement.blocks | {kind})
+            return _relay(blocked, _block(blocked), now)
         case Unblocked(kind):
             return _ask_anew(replace(placement, blocks=placement.blocks - {kind}), now)
         case Failed(kind):
@@ -155,7 +157,7 @@ def _ask_anew(placement: Placement, now: float) -> Step:
     if not placement.connected:
         return placement, ()
     if placement.blocks:
-        return _relay(placement, Reason(next(kind for kind in BLOCKS if kind in placement.blocks)), now)
+        return _relay(placement, _block(placement), now)
     return replace(placement, fruitless=0), (Request.ASK,)
 
 
@@ -178,6 +180,10 @@ def _relay(placement: Placement, reason: Reason, now: float) -> Step:
         verified=False,
     )
     return relayed, commands
+
+
+def _block(placement: Placement) -> Reason:
+    return Reason(next(kind for kind in BLOCKS if kind in placement.blocks))
 
 
 def _patience(placement: Placement) -> float:
@@ -286,8 +292,8 @@ def _agree(placement: Placement, now: float) -> Step:
             wait = _patience(placement)
             return replace(placement, deadline=now + wait, fruitless=placement.fruitless + 1), (SetFlows(()),)
     path = Path(
-        caller=_side(placement.sightings[Leg.CALLER][0]),
-        callee=_side(placement.sightings[Leg.CALLEE][0]),
+        caller=Side.of(placement.sightings[Leg.CALLER][0]),
+        callee=Side.of(placement.sightings[Leg.CALLEE][0]),
     )
     offloaded = replace(
         placement,
@@ -299,17 +305,6 @@ def _agree(placement: Placement, now: float) -> Step:
     )
     flows = forwarding_flows(placement.call, path, idle_timeout=placement.timing.idle_timeout)
     return offloaded, (SetFlows(flows),)
-
-
-def _side(sighting: Sighting) -> Side:
-    return Side(
-        in_port=sighting.in_port,
-        vlan=sighting.vlan,
-        next_hop=sighting.next_hop,
-        ours=sighting.ours,
-        remote=sighting.source,
-        local=sighting.destination,
-    )
 
 
 def _counted(placement: Placement, event: Counted, now: float) -> Step:

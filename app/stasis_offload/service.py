@@ -76,11 +76,16 @@ async def run(config: Config) -> None:
         except* _StoppedError:
             log.info("run.stopped", calls=len(calls))
         finally:
-            try:
-                await switch.sweep()
-            except OpenFlowError as error:
-                log.warning("flows.not_swept", error=str(error))
+            if not calls.replaced:  # else the flows may be the other's already
+                await _sweep(switch)
             switching.cancel()
+
+
+async def _sweep(switch: Switch) -> None:
+    try:
+        await switch.sweep()
+    except OpenFlowError as error:
+        structlog.get_logger(__name__).warning("flows.not_swept", error=str(error))
 
 
 async def _serve_until_stopped(operator: Operator) -> NoReturn:

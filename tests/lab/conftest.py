@@ -13,15 +13,16 @@ NO_CALL_WITHIN = 15.0
 
 @pytest.fixture(autouse=True)
 def quiet_lab() -> Iterator[None]:
-    """Begin and end each test without a call, a flow of ours, or a call held by the operator."""
-    _end_all_calls()
+    """Begin and end each test without a call, a bridge, a flow of ours, or a call held by the operator."""
+    _clear()
     yield
-    control.offload("offload", "--all")
-    _end_all_calls()
+    _clear()
     assert control.flows() == []
+    assert "offload-" not in control.asterisk("asterisk2", "bridge show all")
 
 
-def _end_all_calls() -> None:
+def _clear() -> None:
+    control.offload("offload", "--all")
     control.hang_up_all()
     for node in ("asterisk1", "asterisk2"):
         wait_until(

@@ -61,6 +61,7 @@ def hang_up_caller(*, callee: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "status", "cause", "answer"),
     [
+        ("PJSIP/480@asterisk1", "NOANSWER", 19, 480),
         ("PJSIP/486@asterisk1", "BUSY", 17, 486),
         ("PJSIP/503@asterisk1", "CONGESTION", 34, 503),
         ("PJSIP/603@asterisk1", "CHANUNAVAIL", 21, 403),

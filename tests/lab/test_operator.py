@@ -45,7 +45,9 @@ def test_every_line_of_the_log_about_a_call_carries_its_id_and_none_a_secret() -
     of_call = {line["event"] for line in lines if line.get("call") == call}
     assert {"call.new", "call.talking", "media.learning", "media.offloaded", "flows.installed"} <= of_call
     assert all("call" in line for line in lines if line["event"].startswith(("call.", "media.", "flows.")))
-    assert "lab-only" not in log
+    password = control.execute("offload", "printenv", "STASIS_OFFLOAD_ARI__PASSWORD").strip()
+    assert password
+    assert password not in log
 
 
 def test_asterisk_has_nothing_to_complain_of_after_a_healthy_start() -> None:
@@ -75,4 +77,17 @@ def test_a_switch_that_dies_is_come_back_to_and_the_call_goes_on() -> None:
         what="the media to be moved into the new switch",
     )
     assert control.calls()[0]["call"] == before["call"]
+    assert len(control.flows()) == 2
+
+
+def test_flows_that_somebody_else_takes_out_are_noticed_and_put_back() -> None:
+    control.originate("555@asterisk2")
+    media_moved()
+    before = control.calls()[0]["state_age"]
+    control.execute("ovs", "ovs-ofctl", "-O", "OpenFlow13", "del-flows", "breth0", "udp")
+    wait_until(
+        lambda: (call := control.calls()[0])["state"] == "offloaded" and call["state_age"] < before + 1,
+        within=10,
+        what="the flows to be put back",
+    )
     assert len(control.flows()) == 2
