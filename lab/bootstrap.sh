@@ -49,18 +49,22 @@ start_engine() {
 make_base_image() {
     say "making $base from this machine's apt mirror"
     command -v mmdebstrap >/dev/null || install "mmdebstrap, to make the base image" mmdebstrap
-    local mirror certificates
+    local mirror certificates dated
     # shellcheck disable=SC2016  # these are apt's own variables
     mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Label: Debian' 'Component: main' | head -n 1)
     [ -n "$mirror" ] || fail "$base can neither be pulled nor made: apt knows no Debian mirror (run apt-get update)."
-    # The mirror may be a frozen one, whose Release file has expired. What reaches it, and what pip will reach, may need
-    # the machine's own certificate authorities. The rest is what makes the published image small and quick to add to.
+    # What reaches the mirror, and what pip will reach, may need the machine's own certificate authorities. The rest is
+    # what makes the published image small and quick to add to. A frozen mirror's Release file has expired: only then,
+    # its date is not asked for.
     certificates=/usr/local/share/ca-certificates
-    mmdebstrap --variant=minbase \
-        --aptopt='Acquire::Check-Valid-Until "false"' --aptopt='Acquire::Languages "none"' --dpkgopt=force-unsafe-io \
-        --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' \
-        --customize-hook="mkdir -p \"\$1$certificates\" && cp -rT $certificates \"\$1$certificates\" || true" \
-        forky build/base.tar "$mirror" 2>"$log" || fail "$base could not be made: $(tail -n 1 "$log")"
+    for dated in true false; do
+        mmdebstrap --variant=minbase \
+            --aptopt="Acquire::Check-Valid-Until \"$dated\"" --aptopt='Acquire::Languages "none"' --dpkgopt=force-unsafe-io \
+            --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' \
+            --customize-hook="mkdir -p \"\$1$certificates\" && cp -rT $certificates \"\$1$certificates\" || true" \
+            forky build/base.tar "$mirror" 2>"$log" && break
+        "$dated" || fail "$base could not be made: $(tail -n 1 "$log")"
+    done
     docker import --change 'CMD ["bash"]' build/base.tar "$base" >/dev/null
     rm build/base.tar
 }
