@@ -27,20 +27,21 @@ all_healthy() {
 # packets are lost that no real network would lose. The kernel has this setting only for all of a host.
 buffers=net.core.rmem_default
 enough=8388608
+before=/run/stasis-offload-lab.rmem_default # of the machine, as the setting is, whichever clone set it; gone at a reboot, too
 
 widen_buffers() {
     local now
     now=$(sysctl -n "$buffers")
     [ "$now" -lt "$enough" ] || return 0
     say "$buffers: $now -> $enough, until make lab-down"
-    echo "$now" >build/rmem_default
+    echo "$now" 2>"$log" >"$before" || true
     sysctl -qw "$buffers=$enough" 2>"$log" || say "not root: RTP may be lost here while the machine is busy"
 }
 
 restore_buffers() {
-    [ -e build/rmem_default ] || return 0
-    sysctl -qw "$buffers=$(cat build/rmem_default)" 2>"$log" || true
-    rm build/rmem_default
+    [ -e "$before" ] || return 0
+    sysctl -qw "$buffers=$(cat "$before")" 2>"$log" || true
+    rm "$before"
 }
 
 up() {
