@@ -39,7 +39,7 @@ COUNT_WITHIN = 0.2
 
 
 class Mover:
-    """Where one call's media is, kept true. `channels` names the legs once both are known."""
+    """Where one call's media is, kept true."""
 
     def __init__(  # noqa: PLR0913 - what a call's media depends on
         self,

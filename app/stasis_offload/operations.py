@@ -38,7 +38,7 @@ class Operator:
         )
 
     async def relay(self, call: str | None) -> int:
-        """Hold one call's media in Asterisk, or every call's; the flows are out when this returns."""
+        """Hold one call's media in Asterisk, or every call's; its flows are out by then, if the switch is there."""
         if call is None:
             self._calls.blocks.add(Kind.OPERATOR)
         return await self._block(self._chosen(call), Kind.OPERATOR)

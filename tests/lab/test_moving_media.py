@@ -124,6 +124,20 @@ def test_a_silent_endpoint_keeps_the_call_relayed_and_is_named() -> None:
     assert "dec_ttl" not in learning
 
 
+def test_a_leg_that_falls_silent_gives_the_media_back_to_asterisk_and_is_named() -> None:
+    control.originate("558@asterisk2")
+    wait_until(lambda: offloaded(1) and forwarded(10), within=10, what="the call to be offloaded")
+    reasons = ({"media-idle:callee"}, {"no-media"}, {"no-media:callee"})
+    wait_until(
+        lambda: {c["reason"] for c in control.calls()} in reasons,
+        within=20,
+        what="the media to be given back",
+    )
+    assert all("dec_ttl" not in flow for flow in control.flows())
+    log = control.docker("logs", "--since", "30s", control.container("offload"), stderr=True)
+    assert '"media-idle:callee"' in log
+
+
 @pytest.mark.parametrize(
     ("callee", "trunk", "reason"),
     [
