@@ -14,7 +14,7 @@ from stasis_offload.events import Channel
 from stasis_offload.machine import Machine
 from stasis_offload.media import Leg
 from stasis_offload.mover import Mover
-from stasis_offload.moves import Timing
+from stasis_offload.moves import Policy
 from stasis_offload.openflow.switch import Switch
 from stasis_offload.rtpstreams import RtpStreams
 from stasis_offload.signals import (
@@ -66,7 +66,7 @@ class Call:
         ari: Ari,
         switch: Switch,
         module: RtpStreams,
-        timing: Timing,
+        policy: Policy,
         blocks: frozenset[Kind],
         log: FilteringBoundLogger,
     ) -> None:
@@ -77,7 +77,7 @@ class Call:
         self.mover = Mover(
             caller.id,
             bridge=bridge_id(caller.id),
-            timing=timing,
+            policy=policy,
             blocks=blocks,
             module=module,
             switch=switch,
@@ -227,7 +227,7 @@ class Call:
             await self._variables.write()
 
     def _note_media(self) -> None:
-        self._variables.note(self.mover.placement)
+        self._variables.note(self.mover.placement, self.mover.quality)
 
 
 async def leave(ari: Ari, channel: str, *, status: DialStatus, cause: int) -> None:

@@ -1,7 +1,9 @@
 """Every call there is: hands what happens in Asterisk and in the switch to the one call it concerns."""
 
 import asyncio
+from collections import deque
 from collections.abc import Coroutine, Iterator
+from contextlib import suppress
 from typing import assert_never
 
 import structlog
@@ -37,11 +39,14 @@ from stasis_offload.events import (
     Transferred,
 )
 from stasis_offload.flows import COOKIE_CALL_MASK, call_cookie, role_of
-from stasis_offload.moves import Blocked, Signal, Timing, Unblocked
+from stasis_offload.moves import Blocked, Policy, Signal, Unblocked
 from stasis_offload.openflow.events import Event as SwitchEvent
 from stasis_offload.openflow.events import FlowRemoved, PacketIn, SwitchDown, SwitchUp
 from stasis_offload.openflow.switch import Switch
 from stasis_offload.rtpstreams import RtpStreams
+
+# From one call that may be offloaded again to the next (s): 200 calls a second.
+PACE = 0.005
 
 _Signalling = StasisStart | StasisEnd | ChannelDestroyed | HangupRequested | DialChanged
 
@@ -60,7 +65,7 @@ class Calls:
         ari: Ari,
         switch: Switch,
         module: RtpStreams,
-        timing: Timing,
+        policy: Policy,
         tasks: asyncio.TaskGroup,
     ) -> None:
         self.ari = ari
@@ -69,11 +74,12 @@ class Calls:
         self.replaced = False
         self.blocks = {Kind.ASTERISK_AWAY, Kind.SWITCH_AWAY}
         self._module = module
-        self._timing = timing
+        self._policy = policy
         self._tasks = tasks
         self._calls: dict[str, Call] = {}
         self._by_cookie: dict[int, Call] = {}
         self._back: dict[str, StasisStart] = {}
+        self._held: dict[Kind, deque[Call]] = {}
         self._log = structlog.get_logger(__name__)
 
     def __iter__(self) -> Iterator[Call]:
@@ -146,7 +152,7 @@ class Calls:
             ari=self.ari,
             switch=self.switch,
             module=self._module,
-            timing=self._timing,
+            policy=self._policy,
             blocks=frozenset(self.blocks),
             log=log,
         )
@@ -247,7 +253,23 @@ class Calls:
             call.mover.post(Blocked(kind))
 
     def unblock(self, kind: Kind) -> None:
-        """Let every call be offloaded again, as far as this was what spoke against it."""
+        """Let every call be offloaded again, as far as this was what spoke against it: one after the other.
+
+        To take a call over unnoticed, Asterisk must have sent on what it had read, before the next packet comes: it
+        could not, if all calls were looked at in the same moment.
+        """
         self.blocks.discard(kind)
-        for call in self:
-            call.mover.post(Unblocked(kind))
+        self._held[kind] = deque(self)
+        self._tasks.create_task(self._let_go(kind, self._held[kind]))
+
+    async def block(self, call: Call, kind: Kind) -> None:
+        """Hold one call's media in Asterisk; when this returns, what can be done is done."""
+        for held in self._held.values():
+            with suppress(ValueError):
+                held.remove(call)
+        await call.mover.block(kind)
+
+    async def _let_go(self, kind: Kind, held: deque[Call]) -> None:
+        while held and self._held[kind] is held and kind not in self.blocks:
+            held.popleft().mover.post(Unblocked(kind))
+            await asyncio.sleep(PACE)

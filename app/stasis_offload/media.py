@@ -139,6 +139,7 @@ class Sighting:
     destination: Address
     ttl: int
     payload_type: int
+    sequence: int
     ssrc: int
 
 

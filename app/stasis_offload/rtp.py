@@ -75,5 +75,6 @@ def parse_sighting(in_port: int, frame: bytes) -> Sighting:
         destination=datagram.destination,
         ttl=datagram.ttl,
         payload_type=header.payload_type,
+        sequence=header.sequence,
         ssrc=header.ssrc,
     )

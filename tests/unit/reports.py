@@ -68,6 +68,7 @@ def sighting(leg: Leg, **changes: Any) -> Sighting:
         destination=report.local,
         ttl=64,
         payload_type=0,
+        sequence=4711,
         ssrc=report.ssrc_rx or 0,
     )
     return replace(seen, **changes)

@@ -11,7 +11,8 @@ SOURCE = Path(__file__).parents[2] / "app" / "stasis_offload"
 
 # Values and decisions: no I/O, no clock, no asyncio, no library.
 CORE = {
-    *("dialing", "dialstring", "eligibility", "errors", "events", "flows", "frame", "media", "moves"),
+    *("damping", "dialing", "dialstring", "eligibility", "errors", "events", "flows", "frame", "media"),
+    *("mediastate", "moves"),
     *("placement", "plan", "rtp", "signals", "view", "openflow.endpoint", "openflow.events"),
 }
 # One outside system each.
@@ -21,7 +22,7 @@ SHELLS = {
     *("openflow.encode", "openflow.switch", "openflow.table"),
 }
 # What carries out decisions on shells, and what starts it all.
-CONDUCTORS = {"call", "calls", "check", "machine", "mover", "operations", "recovery", "service", "variables"}
+CONDUCTORS = {"call", "calls", "check", "listener", "machine", "mover", "operations", "recovery", "service", "variables"}
 TOP = {"", "cli"}
 
 PURE = {
