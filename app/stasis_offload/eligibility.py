@@ -29,9 +29,11 @@ class Kind(StrEnum):
     PARTIES = "not-two-parties"
     NOT_NATIVE = "not-native"
     NOT_RTP = "not-rtp"
+    T38 = "t38"
+    ENCRYPTED = "encrypted"
+    ICE = "ice"
     GLUE_FORBIDS = "glue-forbids"
     DIRECT_MEDIA = "direct-media"
-    ENCRYPTED = "encrypted"
     VIDEO = "video"
     RTCP_MUX = "rtcp-mux"
     RTCP_OFF = "rtcp-off"
@@ -72,9 +74,11 @@ SENTENCES: dict[Kind, str] = {
     Kind.PARTIES: "The bridge does not have exactly two channels.",
     Kind.NOT_NATIVE: "Asterisk itself does not bridge the call natively (native_rtp with a local RTP bridge).",
     Kind.NOT_RTP: "The leg's channel technology carries no RTP that Asterisk could bridge natively.",
-    Kind.GLUE_FORBIDS: "The channel driver forbids native bridging: no audio stream, T.38, or encryption.",
-    Kind.DIRECT_MEDIA: "The leg uses direct media, so its RTP does not pass this host.",
+    Kind.T38: "A fax is being negotiated or sent (T.38): its packets are not RTP.",
     Kind.ENCRYPTED: "The leg's media is encrypted (SRTP or DTLS): only Asterisk has the keys.",
+    Kind.ICE: "The endpoint uses ICE (ice_support): its checks are answered by Asterisk and arrive on the RTP port.",
+    Kind.GLUE_FORBIDS: "The channel driver forbids native bridging: no audio stream, T.38 refused or over, or encryption.",
+    Kind.DIRECT_MEDIA: "The leg uses direct media, so its RTP does not pass this host.",
     Kind.VIDEO: "The leg has video.",
     Kind.RTCP_MUX: "The leg's RTCP shares the RTP port.",
     Kind.RTCP_OFF: "The leg has no RTCP, so Asterisk does not say which SSRC it receives.",
@@ -133,7 +137,9 @@ _ONE_LEG: tuple[tuple[Kind, Callable[[LegReport], bool]], ...] = (
     (Kind.NOT_UP, lambda leg: leg.state != UP),
     (Kind.PARTIES, lambda leg: leg.bridge_channels != PARTIES),
     (Kind.NOT_RTP, lambda leg: leg.glue is Glue.NONE),
+    (Kind.T38, lambda leg: leg.t38),
     (Kind.ENCRYPTED, lambda leg: leg.srtp or leg.dtls),
+    (Kind.ICE, lambda leg: leg.ice),
     (Kind.GLUE_FORBIDS, lambda leg: leg.glue is Glue.FORBID),
     (Kind.DIRECT_MEDIA, lambda leg: leg.glue is Glue.REMOTE),
     (Kind.VIDEO, lambda leg: leg.video_glue is not Glue.NONE),
@@ -166,7 +172,7 @@ def why_not(caller: LegReport | None, callee: LegReport | None) -> Reason | None
     """Say why Asterisk must relay this call, from what Asterisk reports; None when the switch may learn it.
 
     A leg that is missing from the report is None. The first reason found is the answer: reasons that explain
-    others come first (encryption before the glue that forbids because of it; a codec mismatch before the
+    others come first (T.38 and encryption before the glue that forbids because of them; a codec mismatch before the
     bridge that is not native because of it).
     """
     if caller is None or callee is None:
