@@ -209,7 +209,9 @@ def _table(views: Sequence[CallView]) -> Table:
         cells = (view.call, view.caller, view.callee or "-", view.state, view.reason or "-")
         counts = (str(view.from_caller.packets), str(view.from_callee.packets))
         heard = "/".join(_mos(quality) for quality in (view.caller_quality, view.callee_quality))
-        table.add_row(*map(Text, (*cells, *counts, heard, _age(view.age))))  # Text, because a channel's name may look like markup
+        table.add_row(
+            *map(Text, (*cells, *counts, heard, _age(view.age)))
+        )  # Text, because a channel's name may look like markup
     return table
 
 

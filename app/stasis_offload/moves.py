@@ -121,7 +121,9 @@ class Signal(StrEnum):
     ENDED = "the call is ending"
 
 
-Event = Seen | Reported | Counted | CountedLast | Alarm | RtcpFrom | Idle | Blocked | Unblocked | Failed | Signal
+Event = (
+    Seen | Reported | Counted | CountedLast | Alarm | RtcpFrom | Idle | Blocked | Unblocked | Failed | Signal
+)
 
 
 class Request(StrEnum):

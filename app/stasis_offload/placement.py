@@ -185,12 +185,15 @@ def _expired(placement: Placement, now: float) -> Step:
             silent = next((leg for leg in Leg if leg not in placement.sightings), None)
             reason = Reason(Kind.NO_MEDIA, silent) if silent else placement.reason
             waiting = replace(placement, reason=reason, deadline=now + wait)
-            return waiting, (Request.ASK, SetFlows(waiting.flows(), renew=True))
+            renewed = (SetFlows(waiting.flows(), renew=True),) if silent else ()
+            return waiting, (Request.ASK, *renewed)
         case State.OFFLOADED if not placement.verified:
             silent = next(leg for leg in Leg if leg in placement.shown)
             return _relay(placement, Reason(Kind.NOT_COUNTING, silent), now)
         case State.OFFLOADED:
-            looked = replace(placement, guarded=True, shown=frozenset(Leg), deadline=_next_look(placement, now))
+            looked = replace(
+                placement, guarded=True, shown=frozenset(Leg), deadline=_next_look(placement, now)
+            )
             return looked, (Request.ASK, Request.COUNT, SetFlows(looked.flows(), renew=True))
         case _:
             assert_never(placement.state)

@@ -8,7 +8,6 @@ from stasis_offload.errors import OffloadError
 from stasis_offload.flows import Count
 from stasis_offload.quality import LegQuality
 
-
 _QUALITY = tuple(field.name for field in fields(LegQuality))
 
 
