@@ -20,6 +20,8 @@ from stasis_offload.media import Leg, LegReport, Path, Sighting
 from stasis_offload.moves import Inject, Policy, State
 from stasis_offload.rtcp import empty_receiver_report
 
+# The first look at an offloaded call that is no longer new comes after this long (s).
+FIRST_LOOK = 5.0
 # What a Linux host gives a packet of its own.
 _TTL = 64
 
@@ -93,9 +95,15 @@ class Placement:
                 )
         return tuple(flows)
 
-    def shortest_timeout(self) -> int | None:
-        """Return the shorter rtp_timeout of the legs (s), None when neither has one."""
-        return min((r.rtp_timeout for r in self.reports.values() if r.rtp_timeout), default=None)
+    def next_look(self, now: float) -> float:
+        """When an offloaded call is to be looked at again: soon at first, then at twice its age, up to `recheck`.
+
+        So a counter that was last read then is at most half of a short call behind. Where Asterisk has an
+        rtp_timeout, it gets a sign of life three times within it.
+        """
+        wait = min(max(FIRST_LOOK, now - self.since), self.policy.recheck)
+        timeouts = [report.rtp_timeout / 3 for report in self.reports.values() if report.rtp_timeout]
+        return now + min([wait, *timeouts])
 
     def keepalive(self, leg: Leg) -> Inject | None:
         """Build what resets Asterisk's rtp_timeout of a leg: a receiver report of the leg's that says nothing.

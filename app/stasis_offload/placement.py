@@ -64,8 +64,6 @@ from stasis_offload.moves import (
 FRESH = 1.0
 # What Asterisk had read before a take-over it has sent on by then (s); what it sends later is its own.
 SETTLED_AFTER = 1.0
-# The first full look at an offloaded call comes this long after that, the next ones at twice its age (s).
-FIRST_LOOK = 5.0
 # Asterisk that speaks to a leg is not disturbed again before it may have ended (s): the length of a long digit.
 SPEAKS_FOR = 1.0
 
@@ -192,7 +190,7 @@ def _expired(placement: Placement, now: float) -> Step:
             return _relay(placement, Reason(Kind.NOT_COUNTING, silent), now)
         case State.OFFLOADED:
             looked = replace(
-                placement, guarded=True, shown=frozenset(Leg), deadline=_next_look(placement, now)
+                placement, guarded=True, shown=frozenset(Leg), deadline=placement.next_look(now)
             )
             return looked, (Request.ASK, Request.COUNT, SetFlows(looked.flows(), renew=True))
         case _:
@@ -328,17 +326,6 @@ def _counted(placement: Placement, event: Counted, now: float) -> Step:
 
 def _packets(placement: Placement, leg: Leg) -> int:
     return placement.current.get(leg, Count()).packets
-
-
-def _next_look(placement: Placement, now: float) -> float:
-    """When an offloaded call is looked at again: soon at first, then when it is twice as old, up to `recheck`.
-
-    So a counter that was last read then is at most half of a short call behind. Where Asterisk has an rtp_timeout,
-    it gets a sign of life three times within it.
-    """
-    wait = min(max(FIRST_LOOK, now - placement.since), placement.policy.recheck)
-    timeout = placement.shortest_timeout()
-    return now + (min(wait, timeout / 3) if timeout else wait)
 
 
 def _keep_counts(placement: Placement, event: CountedLast) -> Placement:
