@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from enum import IntEnum
 from hashlib import blake2b
 
-from stasis_offload.media import Address, Leg, Path, Side
+from stasis_offload.media import MAX_PORT, Address, Leg, Path, Side
 
 # 64-bit cookie: 16 bits that say "ours", 40 bits of the call, 8 bits of the flow's role.
 COOKIE_PREFIX = 0x0FF1 << 48
@@ -262,7 +262,7 @@ def rtcp_flows(call: str, path: Path, ports: Mapping[Leg, int], *, lease: int) -
     for leg in Leg:
         side, other = path.side(leg), path.side(leg.other)
         here, there = _rtcp(side.local), _rtcp(other.local)
-        to = replace(other.remote, port=ports.get(leg.other, other.remote.port + 1))
+        to = replace(other.remote, port=ports.get(leg.other, _rtcp(other.remote).port))
         anywhere = replace(side.remote, port=0)
         flows += [
             Flow(
@@ -286,7 +286,8 @@ def rtcp_flows(call: str, path: Path, ports: Mapping[Leg, int], *, lease: int) -
 
 
 def _rtcp(address: Address) -> Address:
-    return replace(address, port=address.port + 1)
+    # A NAT may give the last port there is to RTP; the port of RTCP is then for it to show.
+    return replace(address, port=min(address.port + 1, MAX_PORT))
 
 
 def _from(side: Side, *, source: Address, destination: Address) -> Match:

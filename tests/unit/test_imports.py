@@ -19,7 +19,7 @@ CORE = {
 SHELLS = {
     *("ari", "arihttp", "config", "controlsocket", "http", "log", "rtpstreams"),
     *("openflow", "openflow.channel", "openflow.connection", "openflow.decode", "openflow.describe"),
-    *("openflow.encode", "openflow.switch", "openflow.table"),
+    *("openflow.encode", "openflow.flowmod", "openflow.meters", "openflow.switch", "openflow.table"),
 }
 # What carries out decisions on shells, and what starts it all.
 CONDUCTORS = {"call", "calls", "check", "listener", "machine", "mover", "operations", "recovery", "service", "variables"}
@@ -42,7 +42,7 @@ OWNERS = {
     "aioari": {"ari"},
     "aioswagger11": {"ari"},
     "aiohttp": {"ari", "arihttp", "cli", "http"},
-    "os_ken": {"openflow.decode", "openflow.encode"},
+    "os_ken": {"openflow.decode", "openflow.encode", "openflow.flowmod"},
     "pydantic": {"config"},
     "pydantic_settings": {"config"},
     "rich": {"cli"},
