@@ -11,8 +11,29 @@ SOURCE = Path(__file__).parents[2] / "app" / "stasis_offload"
 
 # Values and decisions: no I/O, no clock, no asyncio, no library.
 CORE = {
-    *("dialing", "dialstring", "eligibility", "errors", "events", "flows", "frame", "media", "moves"),
-    *("placement", "plan", "rtp", "signals", "view", "openflow.endpoint", "openflow.events"),
+    *(
+        "dialing",
+        "dialstring",
+        "eligibility",
+        "errors",
+        "events",
+        "flows",
+        "frame",
+        "hearing",
+        "legs",
+        "media",
+    ),
+    *(
+        "moves",
+        "placement",
+        "plan",
+        "rtp",
+        "signals",
+        "splice",
+        "view",
+        "openflow.endpoint",
+        "openflow.events",
+    ),
 }
 # One outside system each.
 SHELLS = {
