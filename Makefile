@@ -23,7 +23,7 @@ test-module: ## the Asterisk module alone: 10,000 CLI calls under valgrind durin
 	@docker run --rm --init --sysctl net.ipv6.conf.lo.disable_ipv6=0 rtpstreams-test
 
 lab: ## the lab, left running (a Docker engine and the base image are made if there are none)
-	@echo "lab: asterisk1, ovs, asterisk2 and offload in containers"
+	@echo "lab: asterisk1, ovs, asterisk2, offload and edge in containers"
 	@lab/bootstrap.sh
 	@lab/lab.sh up
 

@@ -1,4 +1,4 @@
-"""What arrives at asterisk1 and what it sends: RTP judged stream by stream, SIP message by message."""
+"""What arrives at an endpoint and what it sends: RTP judged stream by stream, SIP message by message."""
 
 import struct
 import subprocess
@@ -10,6 +10,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from lab.control import LabError, container, execute, wait_until
+from lab.talker import MARK, TALK
 from stasis_offload.errors import BadPacketError
 from stasis_offload.frame import Datagram, parse_udp
 from stasis_offload.media import Address
@@ -32,11 +33,22 @@ _SEQUENCES = 1 << 16
 
 @dataclass(frozen=True, slots=True)
 class Packet:
-    """One RTP packet: when it passed asterisk1's interface (Unix time, s), and what tells packets apart."""
+    """One RTP packet: when it passed the endpoint's interface (Unix time, s), and what tells packets apart.
+
+    `talk` is what lab/talker.py wrote into it: the speaker and the speaker's own number of the packet, which live
+    through every renumbering; None in another's packet.
+    """
 
     at: float
     sequence: int
     ttl: int
+    payload_type: int = 0
+    talk: tuple[int, int] | None = None
+
+    @property
+    def by_switch(self) -> bool:
+        """Whether the switch forwarded it, and not Asterisk."""
+        return self.ttl == FROM_SWITCH
 
 
 @dataclass
@@ -91,12 +103,12 @@ class Stream:
 
     def by_switch(self) -> list[Packet]:
         """List the packets that the switch forwarded."""
-        return [packet for packet in self.packets if packet.ttl == FROM_SWITCH]
+        return [packet for packet in self.packets if packet.by_switch]
 
 
 @dataclass(frozen=True, slots=True)
 class SipMessage:
-    """One SIP message: when it passed, whether it arrived at asterisk1, and its text."""
+    """One SIP message: when it passed, whether it arrived at the endpoint, and its text."""
 
     at: float
     arrived: bool
@@ -125,14 +137,16 @@ class Capture:
 
     @property
     def end_to_end(self) -> list[Stream]:
-        """List the arriving streams that asterisk1 itself sent.
+        """List the arriving streams that the endpoint itself sent: it plays both ends of a call.
 
         Until it bridges natively, Asterisk sends a few packets of its own to each leg: of its own SSRC, which
         are left out here, and now and then one of the far end's SSRC with a sequence number that the far end
         never used: it takes the SSRC over with the first packet that it passes on, and may still have one of its
         own to write (bridge_p2p_rtp_write in res_rtp_asterisk.c). Those are `foreign`.
         """
-        sent = {stream.ssrc: {packet.sequence for packet in stream.packets} for stream in self.sent}
+        sent: dict[int, set[int]] = {}
+        for stream in self.sent:
+            sent.setdefault(stream.ssrc, set()).update(packet.sequence for packet in stream.packets)
         return [
             replace(
                 stream,
@@ -143,15 +157,28 @@ class Capture:
             if stream.ssrc in sent
         ]
 
+    def said(self, speaker: int) -> list[Packet]:
+        """List what lab/talker.py sent for a speaker, in order."""
+        return _talk_of(self.sent, speaker)
+
+    def heard(self, speaker: int) -> list[Packet]:
+        """List what arrived of a speaker, in order, whatever address and SSRC it was given on the way."""
+        return _talk_of(self.arriving, speaker)
+
     def dialogue(self, number: str) -> list[SipMessage]:
         """List the messages of the SIP dialogs that an INVITE to a number began, in order."""
         calls = {m.header("Call-ID") for m in self.sip if m.start.startswith(f"INVITE sip:{number}@")}
         return [message for message in self.sip if message.header("Call-ID") in calls]
 
 
+def _talk_of(streams: list[Stream], speaker: int) -> list[Packet]:
+    spoken = (p for stream in streams for p in stream.packets if p.talk and p.talk[0] == speaker)
+    return sorted(spoken, key=lambda packet: packet.at)
+
+
 @contextmanager
-def captured(*, snaplen: int = WHOLE) -> Iterator[Capture]:
-    """Capture asterisk1's UDP while the block runs.
+def captured(service: str = "asterisk1", *, snaplen: int = WHOLE) -> Iterator[Capture]:
+    """Capture the UDP of a service that plays endpoints (asterisk1, edge) while the block runs.
 
     Raises:
         LabError: when the kernel dropped packets from the capture, which would pass for loss.
@@ -160,32 +187,31 @@ def captured(*, snaplen: int = WHOLE) -> Iterator[Capture]:
     capture = Capture()
     with tempfile.TemporaryDirectory() as folder:
         file, log = Path(folder, "rtp.pcap"), Path(folder, "tcpdump.log")
-        tcpdump_in_lab = ["docker", "exec", container("asterisk1"), "tcpdump", "-i", "eth0", "-n", "-U"]
+        tcpdump_in_lab = ["docker", "exec", container(service), "tcpdump", "-i", "eth0", "-n", "-U"]
         options = ["--nano", "-B", "65536", "-s", str(snaplen), "-w", "-", "udp"]
         with file.open("wb") as pcap, log.open("wb") as said:
             tcpdump = subprocess.Popen(tcpdump_in_lab + options, stdout=pcap, stderr=said)
             try:
                 wait_until(lambda: b"listening on" in log.read_bytes(), within=10, what="tcpdump to listen")
                 yield capture
-                _catch_up(file)
+                _catch_up(service, file)
             finally:
-                execute("asterisk1", "pkill", "-INT", "-x", "tcpdump", check=False)
+                execute(service, "pkill", "-INT", "-x", "tcpdump", check=False)
                 tcpdump.wait(timeout=10)
         if b"\n0 packets dropped by kernel" not in log.read_bytes():
             raise LabError(f"the capture is not whole: {log.read_text()}")
-        _read(file.read_bytes(), capture)
+        _read(file.read_bytes(), capture, here=_mac(service))
 
 
-def _catch_up(file: Path) -> None:
+def _catch_up(service: str, file: Path) -> None:
     """Wait until what passed before now is in the file: the kernel hands packets over in blocks."""
     mark = uuid4().hex
-    execute("asterisk1", "bash", "-c", f"echo {mark} > /dev/udp/{NODE2}/9")
+    execute(service, "bash", "-c", f"echo {mark} > /dev/udp/{NODE2}/9")
     wait_until(lambda: mark.encode() in file.read_bytes(), within=10, what="the capture to catch up")
 
 
-def _read(pcap: bytes, capture: Capture) -> None:
+def _read(pcap: bytes, capture: Capture, *, here: str) -> None:
     """Sort a capture (pcap with nanoseconds, Ethernet); what is neither SIP nor RTP is left out."""
-    here = _mac_of_asterisk1()
     arriving: dict[tuple[Address, Address, int], Stream] = {}
     sent: dict[tuple[Address, Address, int], Stream] = {}
     for at, frame in _frames(pcap):
@@ -209,7 +235,12 @@ def _sort(datagram: Datagram, at: float, streams: dict[tuple[Address, Address, i
         return  # RTCP
     key = (datagram.source, datagram.destination, rtp.ssrc)
     stream = streams.setdefault(key, Stream(*key))
-    stream.packets.append(Packet(at=at, sequence=rtp.sequence, ttl=datagram.ttl))
+    words = datagram.payload[rtp.size : rtp.size + TALK.size]
+    mark, speaker, number = TALK.unpack(words) if len(words) == TALK.size else (b"", 0, 0)
+    talk = (speaker, number) if mark == MARK else None
+    stream.packets.append(
+        Packet(at=at, sequence=rtp.sequence, ttl=datagram.ttl, payload_type=rtp.payload_type, talk=talk)
+    )
 
 
 def _frames(pcap: bytes) -> Iterator[tuple[float, bytes]]:
@@ -223,5 +254,5 @@ def _frames(pcap: bytes) -> Iterator[tuple[float, bytes]]:
         at += length
 
 
-def _mac_of_asterisk1() -> str:
-    return execute("asterisk1", "cat", "/sys/class/net/eth0/address").strip()
+def _mac(service: str) -> str:
+    return execute(service, "cat", "/sys/class/net/eth0/address").strip()

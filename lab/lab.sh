@@ -3,7 +3,7 @@
 set -euo pipefail
 source "$(dirname "$0")/shell.sh"
 
-services="asterisk1 ovs asterisk2 offload"
+services="asterisk1 ovs asterisk2 offload edge"
 
 health() { docker inspect --format '{{.State.Health.Status}}' "stasis-offload-$1" 2>/dev/null || echo absent; }
 
@@ -50,7 +50,7 @@ up() {
     # What a killed engine or an interrupted start left behind is not worth mending.
     { all_current && all_healthy; } || compose down --volumes --remove-orphans >"$log" 2>&1 || true
     widen_buffers
-    say "starting asterisk1, ovs, asterisk2 and offload"
+    say "starting asterisk1, ovs, asterisk2, offload and edge"
     compose up --detach --remove-orphans >"$log" 2>&1 ||
         fail "the lab did not start, see $log and 'docker logs stasis-offload-<service>': $(tail -n 1 "$log")"
     for _ in $(seq 150); do

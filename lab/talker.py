@@ -1,0 +1,306 @@
+"""RTP out of the edge, 50 packets/s a stream, changed at a word; runs in the container, standard library only.
+
+A line on standard input is one word and its fields; each is answered by a line on standard output, `ok` or
+`error: …`. The end of the input ends the program.
+
+    set NAME FIELD=VALUE…   change a stream; one that is not there yet begins (with `from`, `to` and `ssrc` at least)
+    drop NAME               end a stream and close its sockets
+
+| field | means |
+|---|---|
+| from, to | `host:port` or `[host]:port`; a new `from` is another socket, as after a NAT rebinding |
+| pt, ssrc, seq | of the next packet on; the timestamp goes on |
+| silent | 1: send nothing; 0: speak again, where sequence number and timestamp were to be by then |
+| garbage | 1: send what is not RTP (version 1); 0: RTP again |
+| ttl | the TTL or hop limit of the RTP |
+| rtcp | seconds between sender reports, which leave from the port above; 0: none |
+
+Of a packet's 160 bytes of PCMU the first 12 are `MARK`, the SSRC with which the stream began, and the packet's number
+from 0 on: by these a listener knows it again when a relay has renumbered it.
+"""
+
+import os
+import selectors
+import socket
+import struct
+import sys
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+PERIOD = 0.02
+SAMPLES = 160
+RATE = 8000
+# Streams share out the period among so many moments, so that 100 of them do not send all at once.
+SLOTS = 10
+MARK = b"talk"
+TALK = struct.Struct("!4sII")
+GARBAGE = b"\x55" * (12 + SAMPLES)
+# Sender reports count seconds from 1900 (RFC 3550 4), time.time() from 1970.
+NTP_EPOCH = 2_208_988_800
+VERSION = 2
+SENDER_REPORT = 200
+
+_RTP = struct.Struct("!BBHII")
+_TONE = b"\xff" * (SAMPLES - TALK.size)
+_SENDER_REPORT = struct.Struct("!BBHIIIIII")
+_BLOCK = struct.Struct("!IIIIII")
+_NAME = struct.Struct("!BBHIBB6s")
+
+
+class BadWordError(ValueError):
+    """The line was not understood; the text is one sentence."""
+
+
+@dataclass
+class Heard:
+    """What arrives at a stream's sockets, as a report tells it (RFC 3550 6.4.1, A.3, A.8); times in s."""
+
+    ssrc: int | None = None
+    first: int = 0
+    highest: int = 0
+    packets: int = 0
+    transit: int = 0
+    jitter: float = 0.0
+    expected_before: int = 0
+    packets_before: int = 0
+    report: int = 0
+    report_at: float = 0.0
+
+    def rtp(self, data: bytes, now: float) -> None:
+        """Count an RTP packet."""
+        if len(data) < _RTP.size or data[0] >> 6 != VERSION:
+            return
+        _, _, sequence, timestamp, ssrc = _RTP.unpack_from(data)
+        transit = int(now * RATE) - timestamp
+        if ssrc != self.ssrc:
+            self.ssrc, self.first, self.highest, self.transit = ssrc, sequence, sequence, transit
+            self.packets = self.packets_before = self.expected_before = 0
+            self.jitter = 0.0
+        ahead = (sequence - self.highest + 0x8000) % 0x10000 - 0x8000
+        self.highest += max(ahead, 0)
+        self.packets += 1
+        moved = (transit - self.transit + 0x80000000) % 0x100000000 - 0x80000000
+        self.jitter += (abs(moved) - self.jitter) / 16
+        self.transit = transit
+
+    def rtcp(self, data: bytes, now: float) -> None:
+        """Keep the middle of a sender report's time, for our next report to give back."""
+        if len(data) >= _SENDER_REPORT.size and data[1] == SENDER_REPORT:
+            seconds, fraction = _SENDER_REPORT.unpack_from(data)[4:6]
+            self.report, self.report_at = (seconds & 0xFFFF) << 16 | fraction >> 16, now
+
+    def block(self, now: float) -> bytes:
+        """Write the report block; nothing when nothing was heard."""
+        if self.ssrc is None:
+            return b""
+        expected = self.highest - self.first + 1
+        span, got = expected - self.expected_before, self.packets - self.packets_before
+        self.expected_before, self.packets_before = expected, self.packets
+        fraction = min(255, (span - got) * 256 // span) if span > got else 0
+        lost = max(expected - self.packets, 0)
+        delay = int((now - self.report_at) * 65536) if self.report else 0
+        return _BLOCK.pack(
+            self.ssrc, fraction << 24 | lost, self.highest & 0xFFFFFFFF, int(self.jitter), self.report, delay
+        )
+
+
+@dataclass
+class Stream:
+    """One stream: what its next packet says, where it goes, and what came back while it reports."""
+
+    media: socket.socket
+    control: socket.socket
+    to: tuple[str, int]
+    ssrc: int
+    speaker: int
+    pt: int = 0
+    sequence: int = 0
+    number: int = 0
+    sent: int = 0
+    silent: bool = False
+    garbage: bool = False
+    every: float = 0.0
+    next_report: float = 0.0
+    heard: Heard = field(default_factory=Heard)
+
+    def speak(self) -> None:
+        """Send the packet of this moment; in silence only its number passes."""
+        if not self.silent:
+            head = _RTP.pack(0x80, self.pt, self.sequence, self.timestamp, self.ssrc)
+            packet = head + TALK.pack(MARK, self.speaker, self.number) + _TONE
+            _send(self.media, GARBAGE if self.garbage else packet, self.to)
+            self.sent += 1
+        self.number += 1
+        self.sequence = (self.sequence + 1) & 0xFFFF
+
+    @property
+    def timestamp(self) -> int:
+        """The RTP time of the next packet."""
+        return self.number * SAMPLES & 0xFFFFFFFF
+
+    def report(self, now: float) -> None:
+        """Send a sender report with what was heard, and the name that belongs to it (RFC 3550 6.1)."""
+        self.next_report = now + self.every
+        block = self.heard.block(now)
+        wall = time.time() + NTP_EPOCH
+        report = _SENDER_REPORT.pack(
+            VERSION << 6 | bool(block),
+            SENDER_REPORT,
+            (_SENDER_REPORT.size + len(block)) // 4 - 1,
+            self.ssrc,
+            int(wall),
+            int(wall % 1 * (1 << 32)),
+            self.timestamp,
+            self.sent,
+            self.sent * SAMPLES,
+        )
+        name = _NAME.pack(VERSION << 6 | 1, 202, _NAME.size // 4 - 1, self.ssrc, 1, 4, b"edge")
+        _send(self.control, report + block + name, (self.to[0], self.to[1] + 1))
+
+
+class Talker:
+    """All streams of the program, their moments, and the words that change them."""
+
+    def __init__(self) -> None:
+        self._streams: dict[str, Stream] = {}
+        self._slots: list[list[Stream]] = [[] for _ in range(SLOTS)]
+        self._begun = 0
+        # Of the selectors this one alone waits for less than a millisecond.
+        self._selector = selectors.SelectSelector()
+        self._selector.register(sys.stdin.fileno(), selectors.EVENT_READ)
+        self._input = b""
+
+    def run(self) -> None:
+        """Speak until the input ends: each packet at its own moment, whatever became of the one before."""
+        start, tick, more = time.monotonic(), 0, True
+        while more:
+            now = time.monotonic()
+            wait = start + tick * PERIOD / SLOTS - now
+            if wait > 0:
+                for key, _ in self._selector.select(wait):
+                    more = self._read(key, now) and more
+                continue
+            for stream in self._slots[tick % SLOTS]:
+                stream.speak()
+                if stream.every and now >= stream.next_report:
+                    stream.report(now)
+            tick += 1
+
+    def _read(self, key: selectors.SelectorKey, now: float) -> bool:
+        """Take what has arrived; False at the end of the input."""
+        if isinstance(key.data, Stream):
+            stream = key.data
+            with suppress(OSError):  # closed by a word that came in the same moment
+                if key.fileobj is stream.control:
+                    stream.heard.rtcp(stream.control.recv(2048), now)
+                else:
+                    stream.heard.rtp(stream.media.recv(2048), now)
+            return True
+        data = os.read(sys.stdin.fileno(), 1 << 16)
+        *lines, self._input = (self._input + data).split(b"\n")
+        for line in lines:
+            try:
+                self._obey(line.decode().split())
+                print("ok", flush=True)
+            except (ValueError, OSError) as error:
+                print(f"error: {error}", flush=True)
+        return bool(data)
+
+    def _obey(self, words: list[str]) -> None:
+        match words:
+            case ["set", name, *fields]:
+                pairs = dict(pair.split("=", 1) for pair in fields)
+                stream = self._streams.get(name) or self._begin(name, pairs)
+                self._change(stream, pairs)
+            case ["drop", name] if name in self._streams:
+                stream = self._streams.pop(name)
+                self._listen(stream, on=False)
+                stream.media.close()
+                stream.control.close()
+                for slot in self._slots:
+                    slot[:] = [other for other in slot if other is not stream]
+            case _:
+                raise BadWordError(f"not understood: {' '.join(words)}")
+
+    def _begin(self, name: str, pairs: dict[str, str]) -> Stream:
+        media, control = _sockets(_address(pairs.pop("from")))
+        ssrc = int(pairs["ssrc"], 0)
+        stream = Stream(media, control, to=_address(pairs["to"]), ssrc=ssrc, speaker=ssrc)
+        self._streams[name] = stream
+        self._slots[self._begun % SLOTS].append(stream)
+        self._begun += 1
+        return stream
+
+    def _change(self, stream: Stream, pairs: dict[str, str]) -> None:
+        for field_name, value in pairs.items():
+            match field_name:
+                case "from":
+                    self._listen(stream, on=False)
+                    stream.media.close()
+                    stream.control.close()
+                    stream.media, stream.control = _sockets(_address(value))
+                    self._listen(stream, on=stream.every > 0)
+                case "to":
+                    stream.to = _address(value)
+                case "pt":
+                    stream.pt = int(value)
+                case "ssrc":
+                    stream.ssrc = int(value, 0)
+                case "seq":
+                    stream.sequence = int(value)
+                case "silent":
+                    stream.silent = value == "1"
+                case "garbage":
+                    stream.garbage = value == "1"
+                case "ttl":
+                    _set_ttl(stream.media, int(value))
+                case "rtcp":
+                    self._listen(stream, on=False)
+                    stream.every, stream.next_report = float(value), 0.0
+                    self._listen(stream, on=stream.every > 0)
+                case _:
+                    raise BadWordError(f"no such field: {field_name}")
+
+    def _listen(self, stream: Stream, *, on: bool) -> None:
+        """Hear what arrives only while it is reported: 100 streams would cost more to hear than to send."""
+        for end in (stream.media, stream.control):
+            if on:
+                self._selector.register(end, selectors.EVENT_READ, stream)
+            elif end in self._selector.get_map():
+                self._selector.unregister(end)
+
+
+def _address(text: str) -> tuple[str, int]:
+    host, colon, port = text.rpartition(":")
+    if not colon or not port.isdigit():
+        raise BadWordError(f"not an address and port: {text}")
+    return host.strip("[]"), int(port)
+
+
+def _sockets(here: tuple[str, int]) -> tuple[socket.socket, socket.socket]:
+    """Open the socket of the RTP and the one above it, of the RTCP (RFC 3550 11)."""
+    family = socket.AF_INET6 if ":" in here[0] else socket.AF_INET
+    media, control = (socket.socket(family, socket.SOCK_DGRAM) for _ in range(2))
+    for end in (media, control):
+        end.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # two streams may share a port
+        end.setblocking(False)  # noqa: FBT003 - positional only
+    media.bind(here)
+    control.bind((here[0], here[1] + 1))
+    return media, control
+
+
+def _set_ttl(media: socket.socket, ttl: int) -> None:
+    if media.family == socket.AF_INET6:
+        media.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_UNICAST_HOPS, ttl)
+    else:
+        media.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, ttl)
+
+
+def _send(end: socket.socket, packet: bytes, to: tuple[str, int]) -> None:
+    with suppress(OSError):  # a queue is full, or nobody is there: a phone would talk on, too
+        end.sendto(packet, to)
+
+
+if __name__ == "__main__":
+    Talker().run()

@@ -1,0 +1,251 @@
+"""A phone at the edge: SIPp speaks its SIP, step by step as the test says; lab/talker.py speaks its RTP.
+
+How the test commands without sleeps: SIPp runs one scenario for every phone (lab/edge/phone.xml), a loop that waits
+for whatever comes. What comes from the test is a datagram to SIPp's port that looks like a request of the call, with
+a method of our own (DO-INVITE, DO-ANSWER, …): SIPp (3.8) finds the call by its Call-ID alone, whoever sent it, and a
+`<recv>` takes any method. What SIPp sent and received is read from its message log, which it flushes at each message.
+"""
+
+import re
+import subprocess
+from collections.abc import Callable
+from datetime import datetime
+from itertools import count
+from types import TracebackType
+from typing import Self
+from uuid import uuid4
+
+from lab.capture import NODE2, SipMessage
+from lab.control import container, execute, wait_until
+
+EDGE = "198.18.50.14"
+# Another address of the edge: a phone can move there in the middle of a call.
+SECOND = "198.18.50.15"
+# Where `PJSIP/NAME@phone` rings, see lab/asterisk2/pjsip_phone.conf.
+CALLEE_PORT = 5070
+CALLER_PORT = 5080
+
+ULAW = {0: "PCMU/8000"}
+ALAW = {8: "PCMA/8000"}
+
+SCENARIO = "/usr/local/lib/phone.xml"
+_LOGGED = re.compile(r"^-{47} (\S+)\nUDP message (sent|received) \[\d+\] bytes:\n\n", re.MULTILINE)
+_SEND = (
+    "import socket, sys; socket.socket(2, 2).sendto(sys.argv[3].encode(), (sys.argv[1], int(sys.argv[2])))"
+)
+_versions = count(1)
+
+
+def sdp(
+    port: int,
+    *,
+    host: str = EDGE,
+    direction: str = "sendrecv",
+    formats: dict[int, str] = ULAW,
+    event: int = 101,
+) -> str:
+    """Write an SDP with one audio stream; `formats` maps payload types to the names of their codecs."""
+    return _lines(
+        "v=0",
+        f"o=phone 1 {next(_versions)} IN IP4 {EDGE}",
+        "s=-",
+        f"c=IN IP4 {host}",
+        "t=0 0",
+        f"m=audio {port} RTP/AVP {' '.join(str(number) for number in (*formats, event))}",
+        *(f"a=rtpmap:{number} {name}" for number, name in formats.items()),
+        f"a=rtpmap:{event} telephone-event/8000",
+        f"a=fmtp:{event} 0-16",
+        f"a={direction}",
+    )
+
+
+def t38(port: int, *, host: str = EDGE) -> str:
+    """Write an SDP with one fax stream (T.38 Annex D)."""
+    return _lines(
+        "v=0",
+        f"o=phone 1 {next(_versions)} IN IP4 {EDGE}",
+        "s=-",
+        f"c=IN IP4 {host}",
+        "t=0 0",
+        f"m=image {port} udptl t38",
+        "a=T38FaxVersion:0",
+        "a=T38MaxBitRate:14400",
+        "a=T38FaxRateManagement:transferredTCF",
+        "a=T38FaxMaxDatagram:400",
+        "a=T38FaxUdpEC:t38UDPRedundancy",
+    )
+
+
+def _lines(*lines: str) -> str:
+    return "".join(f"{line}\r\n" for line in lines)
+
+
+class Phone:
+    """One phone and the one call it has; the end of its `with` block hangs up and ends SIPp.
+
+    A method that sends a request waits for its final response and returns it.
+    """
+
+    def __init__(self, name: str, *, port: int) -> None:
+        self.name = name
+        self._port = port
+        self._call_id = ""
+        self._seen = 0  # how many messages had passed when the test last said something
+
+    def __enter__(self) -> Self:
+        # In the container, for SIPp cannot write to a pipe without waiting for its reader.
+        command = ["sipp", NODE2, "-sf", SCENARIO, "-i", EDGE, "-p", str(self._port), "-nostdin"]
+        options = ["-default_behaviors", "none", "-trace_msg", "-message_file", self._log]
+        execute("edge", "rm", "-f", self._log)
+        self._sipp = subprocess.Popen(
+            ["docker", "exec", container("edge"), *command, *options], stdout=subprocess.DEVNULL
+        )
+        listening = f"{EDGE}:{self._port} "
+        wait_until(
+            lambda: listening in execute("edge", "ss", "-Hunl"), within=10, what=f"{self.name} to be there"
+        )
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if self.up:
+                self.hang_up()
+        finally:
+            execute("edge", "pkill", "-f", f"^sipp .*-p {self._port} ", check=False)
+            self._sipp.wait(timeout=10)
+
+    @property
+    def _log(self) -> str:
+        return f"/run/phone-{self._port}.log"
+
+    @property
+    def messages(self) -> list[SipMessage]:
+        """List what SIPp has sent and received of the call, without the test's own words."""
+        log = execute("edge", "cat", self._log, check=False)
+        # What is before the first head, then a time, a direction and a message in turn. SIP's ends of lines have
+        # become those of text on the way here.
+        _, *parts = _LOGGED.split(log)
+        found = (
+            SipMessage(
+                at=datetime.fromisoformat(at).timestamp(),
+                arrived=way == "received",
+                text=text.replace("\n", "\r\n"),
+            )
+            for at, way, text in zip(parts[::3], parts[1::3], parts[2::3], strict=True)
+        )
+        mine = (m for m in found if not self._call_id or m.header("Call-ID") == self._call_id)
+        return [message for message in mine if not message.start.startswith("DO-")]
+
+    @property
+    def up(self) -> bool:
+        """Whether the call has been answered and not ended."""
+        starts = [message.start for message in self.messages if "INVITE" in (message.header("CSeq") or "")]
+        ended = any(message.start.startswith("BYE ") for message in self.messages)
+        return any(start.startswith("SIP/2.0 200") for start in starts) and not ended
+
+    @property
+    def media(self) -> str:
+        """`host:port` of Asterisk's media, by the last SDP from it."""
+        body = [message.text for message in self.messages if message.arrived and "\r\nm=" in message.text][-1]
+        host = re.search(r"^c=IN IP[46] (\S+)", body, re.MULTILINE)
+        port = re.search(r"^m=(?:audio|image) (\d+)", body, re.MULTILINE)
+        assert host
+        assert port
+        return f"[{host[1]}]:{port[1]}" if ":" in host[1] else f"{host[1]}:{port[1]}"
+
+    def call(self, number: str, offer: str, *, user: str = "phone") -> None:
+        """Send an INVITE to a number of node 2, with a user name of ours in From; waits for no response."""
+        self._call_id = uuid4().hex
+        them = f"sip:{number}@{NODE2}"
+        me = f"<sip:{user}@{EDGE}:{self._port}>"
+        self._do("CALL", offer, f"X-Me: {me}", f"X-Them: <{them}>", f"X-Target: {them}")
+
+    def answered(self) -> SipMessage:
+        """Wait for the final response to our INVITE."""
+        return self._response("INVITE")
+
+    def invited(self) -> SipMessage:
+        """Wait for an INVITE, the first or one within the call."""
+        invite = self._arrived(lambda message: message.start.startswith("INVITE "), "an INVITE")
+        self._call_id = invite.header("Call-ID") or ""
+        return invite
+
+    def progress(self, body: str) -> None:
+        """Answer the INVITE that waits by 183, with early media."""
+        self._do("PROGRESS", body)
+        self._sent("SIP/2.0 183")
+
+    def answer(self, body: str) -> None:
+        """Answer the INVITE that waits by 200."""
+        self._do("ANSWER", body)
+        self._sent("SIP/2.0 200")
+
+    def refuse(self) -> None:
+        """Answer the INVITE that waits by 488: no such media here."""
+        self._do("REFUSE")
+        self._sent("SIP/2.0 488")
+
+    def reinvite(self, offer: str) -> SipMessage:
+        """Offer other media by an INVITE within the call."""
+        self._do("INVITE", offer)
+        return self._response("INVITE")
+
+    def update(self, offer: str) -> SipMessage:
+        """Offer other media by UPDATE (RFC 3311)."""
+        self._do("UPDATE", offer)
+        return self._response("UPDATE")
+
+    def refer(self, target: str) -> SipMessage:
+        """Transfer the other party to a Refer-To (RFC 3515), such as `<sip:556@198.18.50.12>`."""
+        self._do("REFER", "", f"X-Refer-To: {target}")
+        return self._response("REFER")
+
+    def hang_up(self) -> SipMessage:
+        """End the call."""
+        self._do("BYE")
+        return self._response("BYE")
+
+    def ended(self) -> SipMessage:
+        """Wait for the BYE of the other side."""
+        return self._arrived(lambda message: message.start.startswith("BYE "), "a BYE")
+
+    def _do(self, method: str, body: str = "", *fields: str) -> None:
+        """Tell SIPp what to do next in the call."""
+        head = [
+            f"DO-{method} sip:phone SIP/2.0",
+            f"Call-ID: {self._call_id}",
+            "To: phone",
+            f"CSeq: 0 DO-{method}",
+        ]
+        words = "\r\n".join([*head, *fields, "", body])
+        self._seen = len(self.messages)
+        execute("edge", "python3", "-c", _SEND, EDGE, str(self._port), words)
+
+    def _response(self, method: str) -> SipMessage:
+        def final(message: SipMessage) -> bool:
+            answers = (message.header("CSeq") or "").endswith(f" {method}")
+            return answers and bool(re.match(r"SIP/2\.0 [2-6]", message.start))
+
+        return self._arrived(final, f"a response to {method}")
+
+    def _arrived(self, wanted: Callable[[SipMessage], bool], what: str) -> SipMessage:
+        """Wait for a message that has arrived since the test's last word, and take that as read."""
+
+        def found() -> SipMessage | None:
+            for number, message in enumerate(messages := self.messages):
+                if number >= self._seen and message.arrived and wanted(message):
+                    self._seen = number + 1
+                    return messages[number]
+            return None
+
+        return wait_until(found, within=10, what=f"{what} at {self.name}", every=0.05)  # type: ignore[return-value]
+
+    def _sent(self, start: str) -> None:
+        wait_until(
+            lambda: any(not m.arrived and m.start.startswith(start) for m in self.messages[self._seen :]),
+            within=10,
+            what=f"{self.name} to send {start}",
+            every=0.05,
+        )
