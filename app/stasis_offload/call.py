@@ -12,16 +12,9 @@ from stasis_offload.dialing import Dialing, Phase, step
 from stasis_offload.dialstring import bridge_id
 from stasis_offload.eligibility import Kind
 from stasis_offload.errors import AriError, AriUnavailableError
-from stasis_offload.events import (
-    Channel,
-    ChannelDestroyed,
-    DialChanged,
-    HangupRequested,
-    StasisEnd,
-    StasisStart,
-)
-from stasis_offload.hearing import heard, outcome
-from stasis_offload.legs import CALLER, Legs
+from stasis_offload.events import Channel
+from stasis_offload.hearing import outcome
+from stasis_offload.legs import Legs, OfLeg
 from stasis_offload.machine import Machine
 from stasis_offload.media import Leg
 from stasis_offload.mover import Mover
@@ -29,6 +22,7 @@ from stasis_offload.moves import Signal, Timing
 from stasis_offload.openflow.switch import Switch
 from stasis_offload.rtpstreams import RtpStreams
 from stasis_offload.signals import (
+    CALLER,
     Answer,
     CallerDying,
     CallerGone,
@@ -68,8 +62,6 @@ TRY_AGAIN = 1.0
 # answered call would end. A Create or a Dial that got no answer may have been carried out, and fails instead.
 _REPEATED = (SetStatus, MakeBridge, Join, Answer, HangUp, HangUpCaller, Dismiss, Continue, DestroyBridge)
 
-OfLeg = StasisStart | StasisEnd | ChannelDestroyed | HangupRequested | DialChanged
-
 
 class Call:
     """One call.
@@ -94,7 +86,7 @@ class Call:
         self.id = caller.id
         self.began = asyncio.get_running_loop().time()
         self.left = False
-        self.legs = Legs(caller.id)
+        self.legs = Legs(caller)
         self.mover = Mover(
             caller.id,
             bridge=bridge_id(caller.id),
@@ -105,7 +97,6 @@ class Call:
             on_change=self._note_media,
             log=log,
         )
-        self._names = {caller.id: caller.name}
         self._connected = connected
         self._withdrawn = False
         self._ari = ari
@@ -124,19 +115,15 @@ class Call:
     @property
     def caller(self) -> str:
         """The name of the caller's channel."""
-        return self.name(CALLER) or self.legs.channel(CALLER)
+        return self.legs.name(CALLER) or self.legs.channel(CALLER)
 
     @property
     def callee(self) -> str | None:
         """The name of the channel that answered, or that is being dialled when there is just one."""
         if self.dialing.winner:
-            return self.name(self.dialing.winner)
-        names = [name for n, _ in enumerate(self.dialing.callees, start=1) if (name := self.name(n))]
+            return self.legs.name(self.dialing.winner)
+        names = [name for n, _ in enumerate(self.dialing.callees, start=1) if (name := self.legs.name(n))]
         return names[0] if len(names) == 1 else None
-
-    def name(self, n: int) -> str | None:
-        """Return the name of the channel that leg n is at present."""
-        return self._names.get(self.legs.channel(n))
 
     @property
     def parties(self) -> dict[int, str]:
@@ -144,65 +131,37 @@ class Call:
         winner = self.dialing.winner
         if self.dialing.phase is not Phase.TALKING or not winner or not self.mover.placement.connected:
             return {}
-        return {leg: self.name(leg) or "" for leg in (CALLER, winner)}
-
-    def note_name(self, channel: Channel) -> None:
-        """Learn the name of a channel of the call."""
-        self._names[channel.id] = channel.name
+        return {leg: self.legs.name(leg) or "" for leg in (CALLER, winner)}
 
     def hear(self, event: OfLeg) -> str | None:
-        """Take what Asterisk says of a channel of the call; one that was replaced is the call's no more.
+        """Take what Asterisk says of a channel; return the newcomer that stands for a leg from now on, if one does."""
+        return self._take(self.legs.hear(event))
 
-        Returns:
-            the newcomer that stands for the leg from now on, if this makes one do so.
-
-        """
-        channel = event.channel.id if isinstance(event, StasisStart) else event.channel
-        leg = self.legs.leg(channel)
-        if leg is None:
-            return None
-        if leg in self.legs.coming:
-            # Whoever asked for the transfer may hang up sooner than Asterisk swaps the newcomer in.
-            gone = isinstance(event, StasisEnd | ChannelDestroyed)
-            return self._swap(leg, joined=False) if gone else None
-        if meaning := heard(event, leg):
-            self.post(meaning)
-        return None
+    def entered(self, channel: str) -> str | None:
+        """Take it that a channel is in the bridge; return as above."""
+        return self._take(self.legs.entered(channel))
 
     def expect(self, newcomer: str, name: str, *, replaces: str) -> bool:
-        """Take it that a newcomer will stand for a leg as soon as it is in the bridge; whether it may."""
-        leg = self.legs.leg(replaces)
-        if leg is None or leg in self.legs.coming or self.dialing.over:
+        """Take it that a newcomer is to stand for a leg as soon as it is in the bridge; False when it may not."""
+        if self.dialing.over or not self.legs.expect(newcomer, name, replaces=replaces):
             return False
-        self._log.info("leg.newcomer", channel=name, replaces=self.name(leg))
-        self.legs = self.legs.expecting(leg, newcomer)
-        self._names[newcomer] = name
+        self._log.info("leg.newcomer", channel=name, replaces=replaces)
         self.mover.post(Signal.DISTURBED)
-        return True
-
-    def forget(self, newcomer: str) -> None:
-        """Take it that a newcomer will not come."""
-        self.legs = self.legs.without(newcomer)
-
-    def entered(self, channel: str) -> bool:
-        """Take it that a channel is in the bridge; whether it is a leg from now on that was not."""
-        leg = self.legs.leg_ahead(channel)
-        if leg is None:
-            return False
-        self._swap(leg, joined=True)
         return True
 
     def give(self, channel: str) -> None:
         """Take it that a leg is another call's from now on."""
         leg = self.legs.leg(channel)
         if leg is not None:
-            self.post(Left(leg) if leg else CallerGone(0))
+            self.post(CallerGone(0) if leg == CALLER else Left(leg))
 
-    def _swap(self, leg: int, *, joined: bool) -> str:
-        old = self.legs.channel(leg)
-        self.legs = self.legs.swapped(leg)
-        self._log.info("leg.replaced", by=self.name(leg), was=self._names.get(old))
-        self.post(Replaced(leg, old, joined) if leg else CallerReplaced(old, joined))
+    def _take(self, event: Event | None) -> str | None:
+        if event:
+            self.post(event)
+        if not isinstance(event, Replaced | CallerReplaced):
+            return None
+        leg = event.n if isinstance(event, Replaced) else CALLER
+        self._log.info("leg.replaced", by=self.legs.name(leg), was=event.old)
         return self.legs.channel(leg)
 
     def post(self, event: Event) -> None:
@@ -238,7 +197,7 @@ class Call:
     def _step(self, dialing: Dialing, event: Event, now: float) -> tuple[Dialing, tuple[Command, ...]]:
         after, commands = step(dialing, event, now)
         if after.phase is not dialing.phase:
-            self._log.info(f"call.{after.phase}", callee=self.name(after.winner or -1))
+            self._log.info(f"call.{after.phase}", callee=self.legs.name(after.winner or -1))
         return after, commands
 
     async def _execute(self, commands: tuple[Command, ...]) -> list[Event]:

@@ -8,7 +8,7 @@ import structlog
 
 from stasis_offload import signals
 from stasis_offload.ari import Ari
-from stasis_offload.call import Call, OfLeg, leave
+from stasis_offload.call import Call, leave
 from stasis_offload.dialing import Dialing
 from stasis_offload.dialstring import (
     DialArgumentError,
@@ -38,6 +38,7 @@ from stasis_offload.events import (
     Transferred,
 )
 from stasis_offload.flows import COOKIE_CALL_MASK, call_cookie, role_of
+from stasis_offload.legs import OfLeg
 from stasis_offload.moves import Blocked, Signal, Timing, Unblocked
 from stasis_offload.openflow.events import Event as SwitchEvent
 from stasis_offload.openflow.events import FlowRemoved, PacketIn, SwitchDown, SwitchUp
@@ -211,7 +212,7 @@ class Calls:
             if call is None or call.dialing.over:
                 self.hang_up_orphan(channel.id)
             else:
-                call.note_name(channel)
+                call.legs.note(channel.id, channel.name)
                 call.hear(event)
         elif call is None:
             self._begin(channel, event.args)
@@ -223,7 +224,7 @@ class Calls:
         if isinstance(event, StasisEnd | ChannelDestroyed):
             self._back.pop(channel, None)
             if awaiting := self._coming.pop(channel, None):
-                awaiting.forget(channel)
+                awaiting.legs.forget(channel)
         call = self._of_channel(channel)
         newcomer = call.hear(event) if call else None
         if call and newcomer:
@@ -238,13 +239,14 @@ class Calls:
             self.hang_up_orphan(newcomer.id)
 
     def _on_entered(self, call: Call | None, channel: str) -> None:
-        if call and call.entered(channel):
-            self._stand(call, channel)
+        newcomer = call.entered(channel) if call else None
+        if call and newcomer:
+            self._stand(call, newcomer)
         self._disturb(call)
 
     def replace(self, call: Call, leg: int, newcomer: Channel) -> None:
         """Take it that a newcomer that nobody announced to us is in a call's bridge, in the place of a leg."""
-        call.forget(newcomer.id)
+        call.legs.forget(newcomer.id)
         if call.expect(newcomer.id, newcomer.name, replaces=call.legs.channel(leg)):
             self._on_entered(call, newcomer.id)
 
@@ -276,7 +278,7 @@ class Calls:
         try:
             await self.ari.join(bridge=bridge_id(near.id), channel=moving)
         except AriError:
-            near.forget(moving)
+            near.legs.forget(moving)
             self._coming.pop(moving, None)
             raise
 

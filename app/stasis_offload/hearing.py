@@ -12,8 +12,8 @@ from stasis_offload.events import (
     StasisStart,
 )
 from stasis_offload.events import Event as AriEvent
-from stasis_offload.legs import CALLER
 from stasis_offload.signals import (
+    CALLER,
     Answer,
     Answered,
     BridgeFailed,

@@ -20,8 +20,7 @@ from stasis_offload.dialstring import (
 from stasis_offload.eligibility import UP
 from stasis_offload.errors import AriError
 from stasis_offload.events import Bridge, Channel
-from stasis_offload.legs import CALLER
-from stasis_offload.signals import DialStatus, Started
+from stasis_offload.signals import CALLER, DialStatus, Started
 
 STASIS = "Stasis"
 # A reading that failed is tried again at this interval (s), until the next connection begins another.
@@ -102,7 +101,7 @@ class Recovery:
         dialing = resume(request, answered=answered, callees=up, now=now)
         call = self._calls.own(caller, dialing)
         for channel in mine.values():
-            call.note_name(channel)
+            call.legs.note(channel.id, channel.name)
         if answered and dialing.winner is not None and up.get(dialing.winner):
             call.mover.connect(caller=caller.id, callee=mine[dialing.winner].id)
         return True
@@ -120,7 +119,7 @@ class Recovery:
         """Tell a call what happened while nobody listened."""
         if call.dialing.phase is Phase.TALKING and call.dialing.winner:
             members = [member for member in there.members.get(call.id, ()) if self._is_ours(there, member)]
-            for leg, newcomer in call.legs.newcomers(members, (CALLER, call.dialing.winner)):
+            for leg, newcomer in call.legs.strangers(members, (CALLER, call.dialing.winner)):
                 self._calls.replace(call, leg, there.channels[newcomer])
         up = {
             n: there.channels[channel].state == UP

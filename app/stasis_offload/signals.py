@@ -8,6 +8,9 @@ Causes are those of Q.850 (asterisk/causes.h).
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 
+CALLER = 0
+"""The number of the caller where legs are counted: callee n is leg n."""
+
 
 class DialStatus(StrEnum):
     """The values of DIALSTATUS that an application of ours sets (app_dial.c)."""
