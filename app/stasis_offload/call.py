@@ -1,26 +1,33 @@
 """One call, owned from Stasis() to the last channel: carries out what dialing.py decides, media withdrawn first."""
 
 import asyncio
+from collections.abc import Callable
+from contextlib import suppress
 from typing import assert_never
 
 from structlog.typing import FilteringBoundLogger
 
 from stasis_offload.ari import Ari
 from stasis_offload.dialing import Dialing, Phase, step
-from stasis_offload.dialstring import bridge_id, callee_id
+from stasis_offload.dialstring import bridge_id
 from stasis_offload.eligibility import Kind
 from stasis_offload.errors import AriError, AriUnavailableError
 from stasis_offload.events import Channel
+from stasis_offload.hearing import outcome
+from stasis_offload.legs import Legs, OfLeg
 from stasis_offload.machine import Machine
 from stasis_offload.media import Leg
 from stasis_offload.mover import Mover
-from stasis_offload.moves import Policy
+from stasis_offload.moves import Policy, Signal
 from stasis_offload.openflow.switch import Switch
 from stasis_offload.rtpstreams import RtpStreams
 from stasis_offload.signals import (
+    CALLER,
     Answer,
     CallerDying,
     CallerGone,
+    CallerReplaced,
+    Cause,
     Command,
     Connected,
     Continue,
@@ -28,6 +35,7 @@ from stasis_offload.signals import (
     DestroyBridge,
     Dial,
     DialStatus,
+    Dismiss,
     Dying,
     Event,
     Gone,
@@ -36,11 +44,11 @@ from stasis_offload.signals import (
     Join,
     Left,
     MakeBridge,
+    Replaced,
     Ring,
     SetStatus,
     StopRing,
     TimedOut,
-    outcome,
 )
 from stasis_offload.variables import Variables
 
@@ -52,17 +60,22 @@ TRY_AGAIN = 1.0
 
 # Safe to repeat, and repeated until Asterisk has heard it: without it a party would hang in an empty bridge, or an
 # answered call would end. A Create or a Dial that got no answer may have been carried out, and fails instead.
-_REPEATED = (SetStatus, MakeBridge, Join, Answer, HangUp, HangUpCaller, Continue, DestroyBridge)
+_REPEATED = (SetStatus, MakeBridge, Join, Answer, HangUp, HangUpCaller, Dismiss, Continue, DestroyBridge)
 
 
 class Call:
-    """One call. `id` is the unique id of the caller's channel; `left`, whether the caller has left us."""
+    """One call.
+
+    `id` is the unique id of the channel that entered Stasis; `left`, whether the caller has left us; `legs`, which
+    channels it consists of now.
+    """
 
     def __init__(  # noqa: PLR0913 - a call needs all of the outside world
         self,
         caller: Channel,
         dialing: Dialing,
         *,
+        connected: Callable[["Call"], None],
         ari: Ari,
         switch: Switch,
         module: RtpStreams,
@@ -71,9 +84,9 @@ class Call:
         log: FilteringBoundLogger,
     ) -> None:
         self.id = caller.id
-        self.caller = caller.name
         self.began = asyncio.get_running_loop().time()
         self.left = False
+        self.legs = Legs(caller)
         self.mover = Mover(
             caller.id,
             bridge=bridge_id(caller.id),
@@ -84,7 +97,7 @@ class Call:
             on_change=self._note_media,
             log=log,
         )
-        self._callees: dict[int, str] = {}
+        self._connected = connected
         self._withdrawn = False
         self._ari = ari
         self._bridge = bridge_id(caller.id)
@@ -100,16 +113,56 @@ class Call:
         return self._machine.state
 
     @property
+    def caller(self) -> str:
+        """The name of the caller's channel."""
+        return self.legs.name(CALLER) or self.legs.channel(CALLER)
+
+    @property
     def callee(self) -> str | None:
         """The name of the channel that answered, or that is being dialled when there is just one."""
-        names = self._callees
-        if self.dialing.winner in names:
-            return names[self.dialing.winner]
-        return next(iter(names.values())) if len(names) == 1 else None
+        if self.dialing.winner:
+            return self.legs.name(self.dialing.winner)
+        names = [name for n, _ in enumerate(self.dialing.callees, start=1) if (name := self.legs.name(n))]
+        return names[0] if len(names) == 1 else None
 
-    def note_callee(self, n: int, channel: Channel) -> None:
-        """Learn the name of a callee's channel."""
-        self._callees[n] = channel.name
+    @property
+    def parties(self) -> dict[int, str]:
+        """The names of the channels that talk to each other, by their legs; none while the call is not answered."""
+        winner = self.dialing.winner
+        if self.dialing.phase is not Phase.TALKING or not winner or not self.mover.placement.connected:
+            return {}
+        return {leg: self.legs.name(leg) or "" for leg in (CALLER, winner)}
+
+    def hear(self, event: OfLeg) -> str | None:
+        """Take what Asterisk says of a channel; return the newcomer that stands for a leg from now on, if one does."""
+        return self._take(self.legs.hear(event))
+
+    def entered(self, channel: str) -> str | None:
+        """Take it that a channel is in the bridge; return as above."""
+        return self._take(self.legs.entered(channel))
+
+    def expect(self, newcomer: str, name: str, *, replaces: str) -> bool:
+        """Take it that a newcomer is to stand for a leg as soon as it is in the bridge; False when it may not."""
+        if self.dialing.over or not self.legs.expect(newcomer, name, replaces=replaces):
+            return False
+        self._log.info("leg.newcomer", channel=name, replaces=replaces)
+        self.mover.post(Signal.DISTURBED)
+        return True
+
+    def give(self, channel: str) -> None:
+        """Take it that a leg is another call's from now on."""
+        leg = self.legs.leg(channel)
+        if leg is not None:
+            self.post(CallerGone(0) if leg == CALLER else Left(leg))
+
+    def _take(self, event: Event | None) -> str | None:
+        if event:
+            self.post(event)
+        if not isinstance(event, Replaced | CallerReplaced):
+            return None
+        leg = event.n if isinstance(event, Replaced) else CALLER
+        self._log.info("leg.replaced", by=self.legs.name(leg), was=event.old)
+        return self.legs.channel(leg)
 
     def post(self, event: Event) -> None:
         """Hand in what happened to the call's channels."""
@@ -144,7 +197,7 @@ class Call:
     def _step(self, dialing: Dialing, event: Event, now: float) -> tuple[Dialing, tuple[Command, ...]]:
         after, commands = step(dialing, event, now)
         if after.phase is not dialing.phase:
-            self._log.info(f"call.{after.phase}", callee=self._callees.get(after.winner or 0))
+            self._log.info(f"call.{after.phase}", callee=self.legs.name(after.winner or -1))
         return after, commands
 
     async def _execute(self, commands: tuple[Command, ...]) -> list[Event]:
@@ -175,37 +228,41 @@ class Call:
                 return True
 
     async def _carry_out(self, command: Command) -> None:  # noqa: PLR0912 - one row a command
-        ari = self._ari
+        ari, channel = self._ari, self.legs.channel
         match command:
             case SetStatus(status):
-                await ari.set_variable(self.id, name="DIALSTATUS", value=status)
+                await ari.set_variable(channel(CALLER), name="DIALSTATUS", value=status)
             case MakeBridge():
                 await ari.make_bridge(self._bridge)
             case Create(n, endpoint):
-                await ari.create(callee_id(self.id, n), endpoint=endpoint, originator=self.id)
+                await ari.create(channel(n), endpoint=endpoint, originator=channel(CALLER))
             case Join(n):
-                await ari.join(bridge=self._bridge, channel=self.id)
-                await ari.join(bridge=self._bridge, channel=callee_id(self.id, n))
+                await ari.join(bridge=self._bridge, channel=channel(CALLER))
+                await ari.join(bridge=self._bridge, channel=channel(n))
             case Dial(n):
-                await ari.dial(channel=callee_id(self.id, n), caller=self.id)
+                await ari.dial(channel=channel(n), caller=channel(CALLER))
             case Ring():
-                await ari.ring(self.id)
+                await ari.ring(channel(CALLER))
             case StopRing():
-                await ari.stop_ring(self.id)
+                await ari.stop_ring(channel(CALLER))
             case Answer():
-                await ari.answer(self.id)
+                await ari.answer(channel(CALLER))
             case Connected(n):
-                self.mover.connect(caller=self.id, callee=callee_id(self.id, n))
+                self.mover.connect(caller=channel(CALLER), callee=channel(n))
+                self._connected(self)
             case HangUp(n, cause):
                 if n == self.dialing.winner:
                     await self._withdraw()
-                await ari.hang_up(callee_id(self.id, n), cause=cause)
+                await ari.hang_up(channel(n), cause=cause)
             case HangUpCaller(cause):
                 await self._withdraw()
-                await ari.hang_up(self.id, cause=cause)
+                await ari.hang_up(channel(CALLER), cause=cause)
+            case Dismiss(old):
+                await self._part_with(old)
+                await ari.hang_up(old, cause=Cause.NORMAL_CLEARING)
             case Continue(status, cause):
                 await self._withdraw()
-                await leave(ari, self.id, status=status, cause=cause)
+                await leave(ari, channel(CALLER), status=status, cause=cause)
             case DestroyBridge():
                 await self._withdraw()
                 await ari.destroy_bridge(self._bridge)
@@ -225,6 +282,15 @@ class Call:
         if self.dialing.phase is not Phase.OVER:
             self._note_media()
             await self._variables.write()
+
+    async def _part_with(self, old: str) -> None:
+        """Take the media back and leave an old caller the variables of its part in the call."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(WITHDRAW_WITHIN):
+                await self.mover.disturb()
+        if self._variables.channel == old:
+            await self._variables.write()
+            self._variables.follow(self.legs.channel(CALLER))
 
     def _note_media(self) -> None:
         self._variables.note(self.mover.placement, self.mover.quality)

@@ -14,12 +14,13 @@ from stasis_offload.call import Call, leave
 from stasis_offload.dialing import Dialing
 from stasis_offload.dialstring import (
     DialArgumentError,
+    bridge_id,
     call_of_bridge,
     call_of_callee,
     parse_dial,
 )
 from stasis_offload.eligibility import Kind
-from stasis_offload.errors import AriError
+from stasis_offload.errors import AriError, ModuleError
 from stasis_offload.events import (
     AriDown,
     AriReplaced,
@@ -39,16 +40,16 @@ from stasis_offload.events import (
     Transferred,
 )
 from stasis_offload.flows import COOKIE_CALL_MASK, call_cookie, role_of
+from stasis_offload.legs import OfLeg
 from stasis_offload.moves import Blocked, Policy, Signal, Unblocked
 from stasis_offload.openflow.events import Event as SwitchEvent
 from stasis_offload.openflow.events import FlowRemoved, PacketIn, SwitchDown, SwitchUp
 from stasis_offload.openflow.switch import Switch
 from stasis_offload.rtpstreams import RtpStreams
+from stasis_offload.splice import Joint, find_joint, may_splice
 
 # From one call that may be offloaded again to the next (s): 200 calls a second.
 PACE = 0.005
-
-_Signalling = StasisStart | StasisEnd | ChannelDestroyed | HangupRequested | DialChanged
 
 
 class Calls:
@@ -78,6 +79,8 @@ class Calls:
         self._tasks = tasks
         self._calls: dict[str, Call] = {}
         self._by_cookie: dict[int, Call] = {}
+        self._newcomers: dict[str, Call] = {}  # by the id of a channel that stands for a leg of the call
+        self._coming: dict[str, Call] = {}  # the same, announced but not in the bridge yet
         self._back: dict[str, StasisStart] = {}
         self._held: dict[Kind, deque[Call]] = {}
         self._log = structlog.get_logger(__name__)
@@ -107,11 +110,20 @@ class Calls:
                 self._log.error("ari.replaced")
                 self.replaced = True
                 self.problems["asterisk"] = "another program took over the Stasis application"
-            case StasisStart() | StasisEnd() | ChannelDestroyed() | HangupRequested() | DialChanged():
-                self._on_signalling(event)
+            case StasisStart():
+                self._on_start(event)
+            case (
+                StasisEnd(channel)
+                | ChannelDestroyed(channel)
+                | HangupRequested(channel)
+                | DialChanged(channel)
+            ):
+                self._hear(channel, event)
             case BridgePeer(channel) | Held(channel):
                 self._disturb(self._of_channel(channel))
-            case EnteredBridge(bridge=bridge) | LeftBridge(bridge=bridge) | BridgeDestroyed(bridge):
+            case EnteredBridge(bridge, channel):
+                self._on_entered(self._calls.get(call_of_bridge(bridge) or ""), channel)
+            case LeftBridge(bridge=bridge) | BridgeDestroyed(bridge):
                 self._disturb(self._calls.get(call_of_bridge(bridge) or ""))
             case Transferred(bridges, channels):
                 for call in {self._calls.get(call_of_bridge(bridge) or "") for bridge in bridges} | {
@@ -149,6 +161,7 @@ class Calls:
         call = Call(
             caller,
             dialing,
+            connected=self._splice,
             ari=self.ari,
             switch=self.switch,
             module=self._module,
@@ -162,7 +175,7 @@ class Calls:
         return call
 
     def hang_up_orphan(self, channel: str) -> None:
-        """Hang up a channel that we dialled for a call that is no more."""
+        """Hang up a channel that was to be a leg of a call that is no more."""
         self._log.warning("channel.orphan", channel=channel)
         cause = signals.Cause.NORMAL_CLEARING
         self._tasks.create_task(self._guard(self.ari.hang_up(channel, cause=cause), channel=channel))
@@ -181,6 +194,9 @@ class Calls:
         finally:
             del self._calls[call.id]
             self._by_cookie.pop(call_cookie(call.id), None)
+            for of in (self._newcomers, self._coming):
+                for channel in [channel for channel, owner in of.items() if owner is call]:
+                    del of[channel]
         again = self._back.pop(call.id, None)
         if again:
             self._begin(again.channel, again.args)
@@ -188,41 +204,89 @@ class Calls:
     async def _guard(self, work: Coroutine[None, None, None], **about: str) -> None:
         try:
             await work
-        except AriError as error:
-            self._log.warning("ari.refused", error=str(error), **about)
+        except (AriError, ModuleError) as error:
+            self._log.warning("task.refused", error=str(error), **about)
         except Exception:  # noqa: BLE001 - as above
             self._log.exception("task.defect", **about)
 
-    def _on_signalling(self, event: _Signalling) -> None:
-        channel = event.channel.id if isinstance(event, StasisStart) else event.channel
-        dialled = call_of_callee(channel)
-        if dialled is None:
-            self._on_caller(event, channel)
-            return
-        call = self._calls.get(dialled[0])
-        if isinstance(event, StasisStart):
+    def _on_start(self, event: StasisStart) -> None:
+        channel = event.channel
+        call = self._of_channel(channel.id)
+        if event.replaces is not None:
+            self._on_newcomer(channel, event.replaces)
+        elif call_of_callee(channel.id):
             if call is None or call.dialing.over:
-                self.hang_up_orphan(channel)
-                return
-            call.note_callee(dialled[1], event.channel)
-        self._post(call, event)
-
-    def _on_caller(self, event: _Signalling, channel: str) -> None:
-        call = self._calls.get(channel)
-        if not isinstance(event, StasisStart):
-            if isinstance(event, StasisEnd | ChannelDestroyed):
-                self._back.pop(channel, None)
-            self._post(call, event)
+                self.hang_up_orphan(channel.id)
+            else:
+                call.legs.note(channel.id, channel.name)
+                call.hear(event)
         elif call is None:
-            self._begin(event.channel, event.args)
+            self._begin(channel, event.args)
         elif call.left:
             # Its next Stasis() came before its last call was over. The ids are the same: one after the other.
-            self._back[channel] = event
+            self._back[channel.id] = event
 
-    def _post(self, call: Call | None, event: Event) -> None:
-        heard = signals.heard(event)
-        if call and heard:
-            call.post(heard[1])
+    def _hear(self, channel: str, event: OfLeg) -> None:
+        if isinstance(event, StasisEnd | ChannelDestroyed):
+            self._back.pop(channel, None)
+            if awaiting := self._coming.pop(channel, None):
+                awaiting.legs.forget(channel)
+        call = self._of_channel(channel)
+        newcomer = call.hear(event) if call else None
+        if call and newcomer:
+            self._stand(call, newcomer)
+
+    def _on_newcomer(self, newcomer: Channel, replaces: str) -> None:
+        """Asterisk is about to swap a newcomer in for a channel: a transfer, an INVITE with Replaces, a pickup."""
+        call = self._of_channel(replaces)
+        if call and call.expect(newcomer.id, newcomer.name, replaces=replaces):
+            self._coming[newcomer.id] = call
+        else:
+            self.hang_up_orphan(newcomer.id)
+
+    def _on_entered(self, call: Call | None, channel: str) -> None:
+        newcomer = call.entered(channel) if call else None
+        if call and newcomer:
+            self._stand(call, newcomer)
+        self._disturb(call)
+
+    def replace(self, call: Call, leg: int, newcomer: Channel) -> None:
+        """Take it that a newcomer that nobody announced to us is in a call's bridge, in the place of a leg."""
+        call.legs.forget(newcomer.id)
+        if call.expect(newcomer.id, newcomer.name, replaces=call.legs.channel(leg)):
+            self._on_entered(call, newcomer.id)
+
+    def _stand(self, call: Call, newcomer: str) -> None:
+        """Hand what happens to a channel to the call of which it is a leg from now on, whatever its id says."""
+        giver = self._of_channel(newcomer)
+        self._coming.pop(newcomer, None)
+        self._newcomers[newcomer] = call
+        if giver and giver is not call:
+            giver.give(newcomer)
+
+    def _splice(self, call: Call) -> None:
+        others = ((other.id, other.parties) for other in self if other is not call)
+        joint = find_joint(call.id, call.parties, others)
+        if joint:
+            self._tasks.create_task(self._guard(self._splice_at(joint), call=joint.near))
+
+    async def _splice_at(self, joint: Joint) -> None:
+        """Put the far leg into the near bridge; both calls hear of it when it is there (`_on_entered`)."""
+        bridges = [await self._module.report(bridge_id(call)) for call in (joint.near, joint.far)]
+        near, far = self._calls.get(joint.near), self._calls.get(joint.far)
+        if not (near and far and may_splice(*bridges)):
+            return
+        leg = next(leg for leg in far.parties if leg != joint.far_leg)
+        moving = far.legs.channel(leg)
+        if not near.expect(moving, far.parties[leg], replaces=near.legs.channel(joint.near_leg)):
+            return
+        self._coming[moving] = near
+        try:
+            await self.ari.join(bridge=bridge_id(near.id), channel=moving)
+        except AriError:
+            near.legs.forget(moving)
+            self._coming.pop(moving, None)
+            raise
 
     def _begin(self, channel: Channel, args: tuple[str, ...]) -> None:
         try:
@@ -241,11 +305,12 @@ class Calls:
 
     def _of_channel(self, channel: str) -> Call | None:
         dialled = call_of_callee(channel)
-        return self._calls.get(dialled[0] if dialled else channel)
+        return self._newcomers.get(channel) or self._calls.get(dialled[0] if dialled else channel)
 
     def _disturb(self, call: Call | None) -> None:
         if call:
             call.mover.post(Signal.DISTURBED)
+            self._splice(call)
 
     def _block(self, kind: Kind) -> None:
         self.blocks.add(kind)

@@ -46,7 +46,8 @@ class Dialing:
 
     `callees` has one entry for each target once Started, `causes` those of the targets that failed, in the order in which
     they did. `deadline` is when TimedOut is due, in seconds of the clock that `step` is given. `ringing` is
-    whether the caller hears that it rings, `caller_here` whether the caller is still in our application.
+    whether the caller hears that it rings, `caller_here` whether the caller is still in our application,
+    `caller_replaced` whether a newcomer stands for the caller: it has no dialplan that could go on.
     """
 
     request: DialRequest
@@ -57,6 +58,7 @@ class Dialing:
     causes: tuple[int, ...] = ()
     ringing: bool = False
     caller_here: bool = True
+    caller_replaced: bool = False
 
     @property
     def over(self) -> bool:
@@ -83,7 +85,7 @@ class Dialing:
 Step = tuple[Dialing, tuple[Command, ...]]
 
 
-def step(dialing: Dialing, event: Event, now: float) -> Step:  # noqa: PLR0912 - one branch for each row
+def step(dialing: Dialing, event: Event, now: float) -> Step:  # noqa: PLR0912, PLR0915 - a table
     """Return what the call becomes by an event, and what is to be done; `now` in seconds.
 
     Rows are tried from the top. An event that no row names is late or a duplicate, as happens (a callee
@@ -123,10 +125,23 @@ def step(dialing: Dialing, event: Event, now: float) -> Step:  # noqa: PLR0912 -
             after = _next(_failed(dialing.marked(n, Callee.GONE), cause))
         case Phase.TALKING, Callee.CALLED, sig.Joined(n) if n == dialing.winner:
             after = dialing, (sig.SetStatus(DialStatus.ANSWER), sig.Connected(n))
+        case Phase.TALKING, _, sig.CallerReplaced(old, joined) if dialing.winner:
+            after = _swapped(replace(dialing, caller_replaced=True), dialing.winner, old, joined=joined)
+        case Phase.TALKING, Callee.CALLED | Callee.DYING, sig.Replaced(n, old, joined) if n == dialing.winner:
+            after = _swapped(dialing.marked(n, Callee.CALLED), n, old, joined=joined)
+        case Phase.DIALING, _, sig.CallerReplaced(old):
+            after = replace(dialing, caller_replaced=True), (sig.Dismiss(old),)
+        case Phase.DIALING, Callee.CALLED | Callee.DYING, sig.Replaced(n, old):
+            after = dialing.marked(n, Callee.CALLED), (sig.Dismiss(old),)
+        case _, _, sig.CallerReplaced():
+            # Too late: the call is ending, and whoever came now must go as well.
+            after = replace(dialing, caller_here=True), (sig.HangUpCaller(Cause.NORMAL_CLEARING),)
+        case _, Callee(), sig.Replaced(n):
+            after = dialing.marked(n, Callee.UNWANTED), (_too_late(n),)
         case Phase.TALKING, _, sig.BridgeFailed():
             after = _part(dialing, Cause.CONGESTION)
         case Phase.TALKING, Callee.CALLED, sig.Left(n) if n == dialing.winner:
-            # A transfer took it: it is no longer ours to hang up.
+            # A redirection or another application took it: it is no longer ours to hang up.
             after = _part(dialing.marked(n, Callee.GONE), Cause.NORMAL_CLEARING)
         case Phase.TALKING, Callee.CALLED | Callee.DYING, sig.Gone(n, cause) if n == dialing.winner:
             after = _part(dialing.marked(n, Callee.GONE), cause)
@@ -199,6 +214,11 @@ def _connect(dialing: Dialing, n: int) -> Step:
     return talking, (*hang_ups, sig.Answer(), sig.Join(n))
 
 
+def _swapped(dialing: Dialing, n: int, old: str, *, joined: bool) -> Step:
+    """Go on with a newcomer in a leg's place; who left by a transfer is hung up, as Dial() does it."""
+    return dialing, (sig.Dismiss(old), sig.Connected(n) if joined else sig.Join(n))
+
+
 def _refuse(dialing: Dialing, n: int, cause: int) -> Step:
     after, commands = _next(_failed(dialing.marked(n, Callee.UNWANTED), cause))
     return after, (sig.HangUp(n, cause), *commands)
@@ -229,7 +249,7 @@ def _give_up(dialing: Dialing, status: DialStatus, *, dismissed: Cause = Cause.N
     after, hang_ups = _dismiss(dialing, dismissed)
     stop_ring = (sig.StopRing(),) if dialing.ringing else ()
     # Dial() gives no cause of its own either: without one that failed, HANGUPCAUSE reads 0.
-    go_on = sig.Continue(status, dialing.causes[-1] if dialing.causes else 0)
+    go_on = _send_on(dialing, status, dialing.causes[-1] if dialing.causes else 0)
     return replace(after, phase=Phase.ENDING, deadline=None), (*hang_ups, *stop_ring, go_on)
 
 
@@ -237,8 +257,14 @@ def _part(dialing: Dialing, cause: int) -> Step:
     """End a call that was answered, from the callee's side."""
     cause = cause or Cause.NORMAL_CLEARING
     after, hang_ups = _dismiss(dialing, cause)
-    end = sig.Continue(DialStatus.ANSWER, cause) if dialing.request.go_on else sig.HangUpCaller(cause)
+    end = _send_on(dialing, DialStatus.ANSWER, cause) if dialing.request.go_on else sig.HangUpCaller(cause)
     return replace(after, phase=Phase.ENDING), (*hang_ups, end)
+
+
+def _send_on(dialing: Dialing, status: DialStatus, cause: int) -> Command:
+    if dialing.caller_replaced:
+        return sig.HangUpCaller(cause or Cause.NORMAL_CLEARING)
+    return sig.Continue(status, cause)
 
 
 def _lose_caller(dialing: Dialing, cause: int) -> Step:

@@ -86,7 +86,7 @@ class Mover:
         return self._listener.quality
 
     def connect(self, *, caller: str, callee: str) -> None:
-        """Say that both legs are up in the bridge, by their channel ids."""
+        """Say that both legs are up in the bridge, by their channel ids; again when another channel is a leg."""
         self._channels = {caller: Leg.CALLER, callee: Leg.CALLEE}
         self.post(Signal.CONNECTED)
 
@@ -129,6 +129,11 @@ class Mover:
         event = Blocked(kind)
         self._stop_asking(event)
         await self._machine.take(event)
+
+    async def disturb(self) -> None:
+        """Give the media back to Asterisk, to be learned again; when this returns, what can be done is done."""
+        self._stop_asking(Signal.DISTURBED)
+        await self._machine.take(Signal.DISTURBED)
 
     async def run(self) -> None:
         """Keep the media where it belongs until `end`."""

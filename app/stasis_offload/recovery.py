@@ -2,16 +2,25 @@
 
 import asyncio
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 import structlog
 
+from stasis_offload.call import Call
 from stasis_offload.calls import Calls
 from stasis_offload.dialing import Dialing, Phase, missed, resume
-from stasis_offload.dialstring import DialArgumentError, call_of_bridge, call_of_callee, parse_dial
+from stasis_offload.dialstring import (
+    DialArgumentError,
+    DialRequest,
+    bridge_id,
+    call_of_bridge,
+    call_of_callee,
+    parse_dial,
+)
 from stasis_offload.eligibility import UP
 from stasis_offload.errors import AriError
-from stasis_offload.events import Channel
-from stasis_offload.signals import DialStatus, Started
+from stasis_offload.events import Bridge, Channel
+from stasis_offload.signals import CALLER, DialStatus, Started
 
 STASIS = "Stasis"
 # A reading that failed is tried again at this interval (s), until the next connection begins another.
@@ -50,29 +59,29 @@ class Recovery:
 
         What happens to a call once it is ours comes as an event; what happened before is in the second reading.
         """
-        channels = await self._channels()
-        callees = _callees(channels.values())
-        taken = set()
-        for channel in channels.values():
-            if self._is_left_behind(channel) and await self._take_over(channel, callees.get(channel.id, {})):
-                taken.add(channel.id)
-        channels = await self._channels()
-        callees = _callees(channels.values())
+        taken = await self._take_over(await self._look())
+        there = await self._look()
         for call in self._calls:
             if call.id in known | taken:
-                up = {n: channel.state == UP for n, channel in callees.get(call.id, {}).items()}
-                here = self._arguments(channels.get(call.id)) is not None
-                for event in missed(call.dialing, caller_here=here, callees=up):
-                    call.post(event)
-                if call.dialing.phase is Phase.NEW:
-                    call.post(Started())
-        await self._clear(channels, callees)
+                self._tell(call, there)
+        await self._clear(there)
 
-    def _is_left_behind(self, channel: Channel) -> bool:
-        return self._arguments(channel) is not None and self._calls.get(channel.id) is None
+    async def _take_over(self, there: "_There") -> frozenset[str]:
+        """Own the calls that an earlier process left behind; return their ids."""
+        taken = set()
+        for channel in there.channels.values():
+            left_behind = channel.id == there.call_of(channel.id) and self._calls.get(channel.id) is None
+            if left_behind and self._arguments(channel) is not None and await self._own(channel, there):
+                taken.add(channel.id)
+        for call, members in there.members.items():
+            if members and call not in there.channels and self._calls.get(call) is None:
+                self._own_without_caller(call, there)
+                taken.add(call)
+        return frozenset(taken)
 
-    async def _take_over(self, caller: Channel, mine: Mapping[int, Channel]) -> bool:
+    async def _own(self, caller: Channel, there: "_There") -> bool:
         """Own a call that an earlier process began, or that entered while nobody listened."""
+        mine = there.callees(caller.id)
         try:
             request = parse_dial(self._arguments(caller) or ())
         except DialArgumentError as error:
@@ -81,7 +90,6 @@ class Recovery:
             return False
         status = await self._calls.ari.get_variable(caller.id, "DIALSTATUS")
         answered = status == DialStatus.ANSWER
-        up = {n: channel.state == UP for n, channel in mine.items()}
         if self._calls.get(caller.id):
             return False
         self._log.info("call.taken_over", call=caller.id, answered=answered)
@@ -89,44 +97,92 @@ class Recovery:
             self._calls.own(caller, Dialing(request))
             return True
         now = asyncio.get_running_loop().time()
+        up = {n: channel.state == UP for n, channel in mine.items()}
         dialing = resume(request, answered=answered, callees=up, now=now)
         call = self._calls.own(caller, dialing)
-        for n, channel in mine.items():
-            call.note_callee(n, channel)
+        for channel in mine.values():
+            call.legs.note(channel.id, channel.name)
         if answered and dialing.winner is not None and up.get(dialing.winner):
             call.mover.connect(caller=caller.id, callee=mine[dialing.winner].id)
         return True
 
-    async def _clear(
-        self, channels: Mapping[str, Channel], callees: Mapping[str, Mapping[int, Channel]]
-    ) -> None:
+    def _own_without_caller(self, call: str, there: "_There") -> None:
+        """Own a call whose caller's place a newcomer took: no channel says any more what was dialled."""
+        self._log.info("call.taken_over", call=call, answered=True)
+        up = {n: channel.state == UP for n, channel in there.callees(call).items()}
+        request = DialRequest(targets=("",) * max(up, default=1))
+        dialing = resume(request, answered=True, callees=up, now=asyncio.get_running_loop().time())
+        member = there.channels[there.members[call][0]]
+        self._calls.own(replace(member, id=call), dialing)
+
+    def _tell(self, call: Call, there: "_There") -> None:
+        """Tell a call what happened while nobody listened."""
+        if call.dialing.phase is Phase.TALKING and call.dialing.winner:
+            members = [member for member in there.members.get(call.id, ()) if self._is_ours(there, member)]
+            for leg, newcomer in call.legs.strangers(members, (CALLER, call.dialing.winner)):
+                self._calls.replace(call, leg, there.channels[newcomer])
+        up = {
+            n: there.channels[channel].state == UP
+            for n, _ in enumerate(call.dialing.callees, start=1)
+            if (channel := call.legs.channel(n)) in there.channels
+        }
+        here = self._is_ours(there, call.legs.channel(CALLER))
+        for event in missed(call.dialing, caller_here=here, callees=up):
+            call.post(event)
+        if call.dialing.phase is Phase.NEW:
+            call.post(Started())
+
+    async def _clear(self, there: "_There") -> None:
         """Hang up callees and destroy bridges whose caller is in nobody's application any more."""
-        owned = {channel.id for channel in channels.values() if channel.application == STASIS}
-        for call, mine in callees.items():
+        owned = {channel.id for channel in there.channels.values() if channel.application == STASIS}
+        for channel in there.channels:
+            call = there.call_of(channel)
+            if call_of_callee(channel) and call not in owned and self._calls.get(call) is None:
+                self._calls.hang_up_orphan(channel)
+        for call in there.members:
             if call not in owned and self._calls.get(call) is None:
-                for channel in mine.values():
-                    self._calls.hang_up_orphan(channel.id)
-        for bridge in await self._calls.ari.bridges():
-            owner = call_of_bridge(bridge.id)
-            if owner and owner not in owned and self._calls.get(owner) is None:
-                await self._calls.ari.destroy_bridge(bridge.id)
+                await self._calls.ari.destroy_bridge(bridge_id(call))
 
-    async def _channels(self) -> dict[str, Channel]:
-        return {channel.id: channel for channel in await self._calls.ari.channels()}
+    async def _look(self) -> "_There":
+        return _There(await self._calls.ari.channels(), await self._calls.ari.bridges())
 
-    def _arguments(self, channel: Channel | None) -> list[str] | None:
+    def _is_ours(self, there: "_There", channel: str) -> bool:
+        found = there.channels.get(channel)
+        return found is not None and self._application(found) == self._app
+
+    def _arguments(self, channel: Channel) -> list[str] | None:
         """Return the arguments of our application that a channel is in; None when it is in none of ours."""
-        if channel is None or channel.application != STASIS or call_of_callee(channel.id):
+        if call_of_callee(channel.id) or self._application(channel) != self._app:
             return None
-        app, *arguments = channel.arguments.split(",")
-        return arguments if app == self._app else None
+        return channel.arguments.split(",")[1:]
+
+    @staticmethod
+    def _application(channel: Channel) -> str | None:
+        return channel.arguments.partition(",")[0] if channel.application == STASIS else None
 
 
-def _callees(channels: Iterable[Channel]) -> dict[str, dict[int, Channel]]:
-    """Sort the channels that we dialled by call and number of the target."""
-    found: dict[str, dict[int, Channel]] = {}
-    for channel in channels:
-        dialled = call_of_callee(channel.id)
-        if dialled:
-            found.setdefault(dialled[0], {})[dialled[1]] = channel
-    return found
+class _There:
+    """What there is in Asterisk at one moment: `channels` by their ids, `members` of our bridges by the call."""
+
+    def __init__(self, channels: Iterable[Channel], bridges: Iterable[Bridge]) -> None:
+        self.channels = {channel.id: channel for channel in channels}
+        self.members = {
+            call: tuple(channel for channel in bridge.channels if channel in self.channels)
+            for bridge in bridges
+            if (call := call_of_bridge(bridge.id))
+        }
+        self._calls = {channel: call for call, members in self.members.items() for channel in members}
+
+    def call_of(self, channel: str) -> str:
+        """Return the call that a channel is part of: whose bridge it is in, else what its id says."""
+        dialled = call_of_callee(channel)
+        return self._calls.get(channel) or (dialled[0] if dialled else channel)
+
+    def callees(self, call: str) -> Mapping[int, Channel]:
+        """Return the channels that were dialled for a call and are part of it, by the number of the target."""
+        dialled = ((call_of_callee(channel.id), channel) for channel in self.channels.values())
+        return {
+            found[1]: channel
+            for found, channel in dialled
+            if found and found[0] == call and self.call_of(channel.id) == call
+        }

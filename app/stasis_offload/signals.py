@@ -1,24 +1,15 @@
 """All that can happen to a dialled call, and all that can be done about it; `dialing` decides which.
 
-`n` is the number of a target in the dial string, counted from 1, and of the channel made for it: callee n.
+`n` is the number of a target in the dial string, counted from 1, and of the leg made for it: callee n, by whatever
+channel it is there (legs.py).
 Causes are those of Q.850 (asterisk/causes.h).
 """
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
-from functools import partial
 
-from stasis_offload.dialstring import call_of_callee
-from stasis_offload.events import (
-    ChannelDestroyed,
-    DialChanged,
-    DialState,
-    HangupRequested,
-    StasisEnd,
-    StasisStart,
-)
-from stasis_offload.events import Event as AriEvent
+CALLER = 0
+"""The number of the caller where legs are counted: callee n is leg n."""
 
 
 class DialStatus(StrEnum):
@@ -105,7 +96,7 @@ class Dying(OfCallee):
 
 @dataclass(frozen=True, slots=True)
 class Left(OfCallee):
-    """Callee n left our application (StasisEnd): on its way out after Dying, else taken from us by a transfer."""
+    """Callee n left our application (StasisEnd): on its way out after Dying, else taken from us."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +118,25 @@ class CallerGone:
     """The caller left our application, hung up or gone on in the dialplan; cause 0 when not known."""
 
     cause: int
+
+
+@dataclass(frozen=True, slots=True)
+class Replaced(OfCallee):
+    """A newcomer stands for callee n from here on. `old` is the id of the channel that it took the place of.
+
+    `joined` is whether the newcomer is in the bridge.
+    """
+
+    old: str
+    joined: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CallerReplaced:
+    """A newcomer stands for the caller from here on; `old` and `joined` as in Replaced."""
+
+    old: str
+    joined: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,12 +163,14 @@ Event = (
     | Gone
     | CallerDying
     | CallerGone
+    | Replaced
+    | CallerReplaced
     | TimedOut
     | BridgeFailed
 )
 
 
-# Commands: what is to be done, in this order. `outcome` tells which event answers each. After one that Asterisk
+# Commands: what is to be done, in this order. `hearing.outcome` tells which event answers each. After one that Asterisk
 # refused the rest may be left undone, but for Create: a target depends on no other.
 
 
@@ -234,6 +246,13 @@ class HangUpCaller:
 
 
 @dataclass(frozen=True, slots=True)
+class Dismiss:
+    """Hang up a channel that is no leg of the call any more, by its id; success when it is gone already."""
+
+    channel: str
+
+
+@dataclass(frozen=True, slots=True)
 class Continue:
     """Set DIALSTATUS and the caller's hang-up cause, then let the caller go on in the dialplan."""
 
@@ -258,74 +277,7 @@ Command = (
     | Connected
     | HangUp
     | HangUpCaller
+    | Dismiss
     | Continue
     | DestroyBridge
 )
-
-
-def outcome(command: Command, *, done: bool) -> Event | None:
-    """Return the event that answers a command that Asterisk has done, or refused; None when none is needed.
-
-    ARI does not tell why a channel cannot be made; the cause is what chan_pjsip.c gives for lack of a way to it.
-    """
-    match command, done:
-        case Join(n), True:
-            return Joined(n)
-        case Create(n), False:
-            return Failed(n, Cause.NO_ROUTE_DESTINATION)
-        case Dial(n), False:
-            return Refused(n, Cause.NO_ROUTE_DESTINATION)
-        case MakeBridge() | Join() | Answer(), False:
-            return BridgeFailed()
-        case _:
-            return None
-
-
-def heard(event: AriEvent) -> tuple[str, Event] | None:
-    """Return the id of the call that an event may concern, and what it means to its dialing.
-
-    A channel that is none of our callees is taken for a caller, whose id is the call's.
-    """
-    if not isinstance(event, StasisStart | StasisEnd | ChannelDestroyed | HangupRequested | DialChanged):
-        return None
-    channel = event.channel.id if isinstance(event, StasisStart) else event.channel
-    call, n = call_of_callee(channel) or (channel, 0)
-    meaning = _of_callee(event, n) if n else _of_caller(event)
-    return None if meaning is None else (call, meaning)
-
-
-def _of_caller(event: AriEvent) -> Event | None:
-    match event:
-        case StasisEnd():
-            return CallerGone(0)
-        case ChannelDestroyed(cause=cause):
-            return CallerGone(cause)
-        case HangupRequested(cause=cause):
-            return CallerDying(cause)
-        case _:
-            return None
-
-
-def _of_callee(event: AriEvent, n: int) -> Event | None:
-    match event:
-        case StasisStart():
-            return Entered(n)
-        case StasisEnd():
-            return Left(n)
-        case ChannelDestroyed(cause=cause):
-            return Gone(n, cause)
-        case HangupRequested():
-            return Dying(n)
-        case DialChanged(state=state):
-            return _DIAL_SIGNALS[state](n)
-        case _:
-            return None
-
-
-_DIAL_SIGNALS: Mapping[DialState, Callable[[int], Event]] = {
-    DialState.RINGING: Ringing,
-    DialState.PROGRESS: Progress,
-    DialState.ANSWER: Answered,
-    DialState.BUSY: partial(Refused, cause=Cause.USER_BUSY),
-    DialState.CONGESTION: partial(Refused, cause=Cause.CONGESTION),
-}

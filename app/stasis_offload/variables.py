@@ -36,10 +36,10 @@ def variables_of(placement: Placement, quality: Quality, before: Mapping[str, st
 
 
 class Variables:
-    """The variables of one caller, written when they change."""
+    """The variables of one caller, whose id is `channel`, written when they change."""
 
     def __init__(self, channel: str, *, ari: Ari, log: FilteringBoundLogger) -> None:
-        self._channel = channel
+        self.channel = channel
         self._ari = ari
         self._log = log
         self._written: dict[str, str] = {}
@@ -50,6 +50,12 @@ class Variables:
     def note(self, placement: Placement, quality: Quality) -> None:
         """Take the placement of this moment; a reason that lasts for milliseconds only may never be written."""
         self._wanted = variables_of(placement, quality, self._wanted)
+        self._changed.set()
+
+    def follow(self, channel: str) -> None:
+        """Write all of it to another channel from now on: a newcomer stands for the caller."""
+        self.channel = channel
+        self._written = {}
         self._changed.set()
 
     async def run(self) -> None:
@@ -66,7 +72,7 @@ class Variables:
                 if self._written.get(name) == value:
                     continue
                 try:
-                    await self._ari.set_variable(self._channel, name=name, value=value)
+                    await self._ari.set_variable(self.channel, name=name, value=value)
                 except AriError as error:
                     self._log.debug("variable.not_set", name=name, error=str(error))
                     return

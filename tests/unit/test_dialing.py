@@ -6,6 +6,7 @@ import pytest
 
 from stasis_offload.dialing import Dialing, Phase, missed, resume, step
 from stasis_offload.dialstring import DialRequest
+from stasis_offload.hearing import outcome
 from stasis_offload.signals import (
     Answer,
     Answered,
@@ -38,7 +39,6 @@ from stasis_offload.signals import (
     Started,
     StopRing,
     TimedOut,
-    outcome,
 )
 
 ONE = DialRequest(("PJSIP/555@peer",))

@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 from stasis_offload.dialing import Callee, Dialing, Phase, step
 from stasis_offload.dialstring import DialRequest
+from stasis_offload.hearing import outcome
 from stasis_offload.signals import (
     Answered,
     BridgeFailed,
@@ -32,7 +33,6 @@ from stasis_offload.signals import (
     Ringing,
     Started,
     TimedOut,
-    outcome,
 )
 
 NOW = 100.0

@@ -33,7 +33,7 @@ from stasis_offload.events import (
     parse_channel,
     parse_event,
 )
-from stasis_offload.signals import heard
+from stasis_offload.hearing import heard
 
 CALLER_ID = "1795557419.1"
 CALLEE_ID = "offload-1795557419.1-2"
@@ -218,31 +218,28 @@ def test_a_bridge_names_its_channels() -> None:
     assert parse_bridge(bridge()) == Bridge("offload-1795557419.1", "native_rtp", (CALLER_ID, CALLEE_ID))
 
 
-CALL = CALLER_ID
-
-
 @pytest.mark.parametrize(
-    ("event", "meaning"),
+    ("leg", "event", "meaning"),
     [
-        (StasisStart(A_CHANNEL, (), None), None),
-        (StasisEnd(CALLER_ID), (CALL, signals.CallerGone(0))),
-        (HangupRequested(CALLER_ID, 127), (CALL, signals.CallerDying(127))),
-        (ChannelDestroyed(CALLER_ID, 16), (CALL, signals.CallerGone(16))),
-        (DialChanged(CALLER_ID, DialState.ANSWER), None),
-        (StasisStart(parse_channel(channel(CALLEE_ID)), (), None), (CALL, signals.Entered(2))),
-        (StasisEnd(CALLEE_ID), (CALL, signals.Left(2))),
-        (HangupRequested(CALLEE_ID, 17), (CALL, signals.Dying(2))),
-        (ChannelDestroyed(CALLEE_ID, 17), (CALL, signals.Gone(2, 17))),
-        (DialChanged(CALLEE_ID, DialState.RINGING), (CALL, signals.Ringing(2))),
-        (DialChanged(CALLEE_ID, DialState.PROGRESS), (CALL, signals.Progress(2))),
-        (DialChanged(CALLEE_ID, DialState.ANSWER), (CALL, signals.Answered(2))),
-        (DialChanged(CALLEE_ID, DialState.BUSY), (CALL, signals.Refused(2, 17))),
-        (DialChanged(CALLEE_ID, DialState.CONGESTION), (CALL, signals.Refused(2, 34))),
-        (BridgePeer(CALLEE_ID), None),
-        (AriUp("22.10.1"), None),
+        (0, StasisStart(A_CHANNEL, (), None), None),
+        (0, StasisEnd(CALLER_ID), signals.CallerGone(0)),
+        (0, HangupRequested(CALLER_ID, 127), signals.CallerDying(127)),
+        (0, ChannelDestroyed(CALLER_ID, 16), signals.CallerGone(16)),
+        (0, DialChanged(CALLER_ID, DialState.ANSWER), None),
+        (2, StasisStart(parse_channel(channel(CALLEE_ID)), (), None), signals.Entered(2)),
+        (2, StasisEnd(CALLEE_ID), signals.Left(2)),
+        (2, HangupRequested(CALLEE_ID, 17), signals.Dying(2)),
+        (2, ChannelDestroyed(CALLEE_ID, 17), signals.Gone(2, 17)),
+        (2, DialChanged(CALLEE_ID, DialState.RINGING), signals.Ringing(2)),
+        (2, DialChanged(CALLEE_ID, DialState.PROGRESS), signals.Progress(2)),
+        (2, DialChanged(CALLEE_ID, DialState.ANSWER), signals.Answered(2)),
+        (2, DialChanged(CALLEE_ID, DialState.BUSY), signals.Refused(2, 17)),
+        (2, DialChanged(CALLEE_ID, DialState.CONGESTION), signals.Refused(2, 34)),
+        (2, BridgePeer(CALLEE_ID), None),
+        (2, AriUp("22.10.1"), None),
     ],
 )
-def test_an_event_is_told_to_the_call_whose_channel_it_is(
-    event: Event, meaning: tuple[str, signals.Event] | None
+def test_an_event_about_a_channel_is_one_about_the_leg_that_it_is(
+    leg: int, event: Event, meaning: signals.Event | None
 ) -> None:
-    assert heard(event) == meaning
+    assert heard(event, leg) == meaning

@@ -12,8 +12,8 @@ SOURCE = Path(__file__).parents[2] / "app" / "stasis_offload"
 # Values and decisions: no I/O, no clock, no asyncio, no library.
 CORE = {
     *("damping", "dialing", "dialstring", "eligibility", "emodel", "errors", "events", "flows", "frame"),
-    *("media", "mediastate", "moves", "placement", "plan", "quality", "rtcp", "rtp", "signals", "view"),
-    *("openflow.endpoint", "openflow.events"),
+    *("hearing", "legs", "media", "mediastate", "moves", "placement", "plan", "quality", "rtcp", "rtp"),
+    *("signals", "splice", "view", "openflow.endpoint", "openflow.events"),
 }
 # One outside system each.
 SHELLS = {
