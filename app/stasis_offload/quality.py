@@ -151,7 +151,7 @@ class _End:
     @property
     def upstream_loss(self) -> float | None:
         total = self.settled()
-        return min(max(total.lost / total.expected, 0.0), 1.0) if total.expected else None
+        return max(total.lost / total.expected, 0.0) if total.expected else None
 
 
 @dataclass(frozen=True, slots=True)
