@@ -161,9 +161,10 @@ class Capture:
         """List what lab/talker.py sent for a speaker, in order."""
         return _talk_of(self.sent, speaker)
 
-    def heard(self, speaker: int) -> list[Packet]:
-        """List what arrived of a speaker, in order, whatever address and SSRC it was given on the way."""
-        return _talk_of(self.arriving, speaker)
+    def heard(self, speaker: int, *, at: Address | None = None) -> list[Packet]:
+        """List what arrived of a speaker, in order, by whatever SSRC and number; at one address or at any."""
+        streams = [stream for stream in self.arriving if at in (None, stream.destination)]
+        return _talk_of(streams, speaker)
 
     def dialogue(self, number: str) -> list[SipMessage]:
         """List the messages of the SIP dialogs that an INVITE to a number began, in order."""
