@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from conversation import ALICE, ALICE_PORT, BOB, BOB_PORT, Conversation, assert_whole, conversation, phones
+from conversation import ALICE, ALICE_PORT, BOB, BOB_PORT, assert_whole, conversation, phones
 from observed import Cdrs, media_moved
 from phone import EDGE, sdp
 
@@ -19,7 +19,7 @@ REPORTED_WITHIN = 6.0
 RTP_TIMEOUT = 10.0
 
 
-def reports_of(call: Conversation) -> dict[str, dict[str, float]]:
+def quality_of_the_call() -> dict[str, dict[str, float]]:
     return dict(control.calls()[0]["quality"])
 
 
@@ -30,7 +30,7 @@ def test_reports_pass_from_end_to_end_asterisk_reads_along_and_keeps_its_own_to_
         start = call.carried()
         wait_until(lambda: len(control.flows()) == 10, within=10, what="all flows to be there")
         end = call.passed(REPORTED_WITHIN)
-        quality = control.calls()[0]["quality"]
+        quality = quality_of_the_call()
         asterisk = control.asterisk("asterisk2", "pjsip show channelstats")
         assert_asterisk_knows_loss_and_round_trip(asterisk)
         call.alice.hang_up()
@@ -62,7 +62,7 @@ def test_who_sends_no_reports_has_no_score_rather_than_a_perfect_one() -> None:
     with conversation() as call:
         call.carried()
         call.passed(1.5)
-        quality = reports_of(call)
+        quality = quality_of_the_call()
     assert {quality[leg]["mos"] for leg in quality} == {None}
     assert {quality[leg]["loss"] for leg in quality} == {None}
 
