@@ -202,7 +202,9 @@ def learning_flow(call: str, leg: Leg, *, source: Address, destination: Address,
     )
 
 
-def forwarding_flows(call: str, path: Path, terms: Terms, *, sampled: Collection[Leg] = ()) -> tuple[Flow, ...]:
+def forwarding_flows(
+    call: str, path: Path, terms: Terms, *, sampled: Collection[Leg] = ()
+) -> tuple[Flow, ...]:
     """Build both directions of a call; of the legs in `sampled`, packets are shown to us as well."""
     return tuple(_forwarding_flow(call, leg, path, terms, sample=leg in sampled) for leg in Leg)
 
