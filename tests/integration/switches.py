@@ -5,7 +5,7 @@ import tempfile
 from asyncio import StreamReader, StreamWriter
 from collections import Counter
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from enum import IntEnum
 from pathlib import Path
 from typing import TypeVar
@@ -56,6 +56,8 @@ async def tapped(endpoint: Unix) -> AsyncIterator[tuple[Unix, Counter[int]]]:
     """Stand between us and a switch, and count what we send it, by kind."""
     sent: Counter[int] = Counter()
 
+    meetings: dict[asyncio.Task[None] | None, tuple[StreamWriter, ...]] = {}
+
     async def relay(reader: StreamReader, writer: StreamWriter, framer: Framer | None = None) -> None:
         while data := await reader.read(1 << 16):
             if framer:
@@ -65,9 +67,9 @@ async def tapped(endpoint: Unix) -> AsyncIterator[tuple[Unix, Counter[int]]]:
 
     async def meet(reader: StreamReader, writer: StreamWriter) -> None:
         there, back = await asyncio.open_unix_connection(endpoint.path)
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(relay(reader, back, Framer()))
-            tasks.create_task(relay(there, writer))
+        meetings[asyncio.current_task()] = (writer, back)
+        with suppress(ConnectionError):
+            await asyncio.gather(relay(reader, back, Framer()), relay(there, writer))
 
     with tempfile.TemporaryDirectory(prefix="ovs-test-") as directory:
         path = Path(directory) / "tap.sock"
@@ -76,6 +78,11 @@ async def tapped(endpoint: Unix) -> AsyncIterator[tuple[Unix, Counter[int]]]:
             yield Unix(str(path)), sent
         finally:
             server.close()
+            for meeting, writers in meetings.items():
+                for writer in writers:
+                    writer.transport.abort()
+                if meeting:
+                    await meeting
 
 
 @asynccontextmanager
