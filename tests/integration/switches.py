@@ -46,8 +46,8 @@ class Events:
 class Kind(IntEnum):
     """What we send that tests count (ofp_type, OpenFlow 1.3.5, 7.1.1)."""
 
+    EXPERIMENTER = 4
     MULTIPART_REQUEST = 18
-    BARRIER_REQUEST = 20
     METER_MOD = 29
 
 
