@@ -145,7 +145,7 @@ class FlowTable:
         Of what we removed OVS tells us late: when no thread of it can see the flow any more, which may be after
         the next change (rule_destroy_cb in ofproto/ofproto.c). Of each flow it tells once, in order.
         """
-        if self._expect_no_more(event.cookie) and event.reason is Removal.DELETE:
+        if self._cross_out(event.cookie) and event.reason is Removal.DELETE:
             return False
         held = self._calls.get(event.cookie & COOKIE_CALL_MASK)
         if held is None:
@@ -153,8 +153,8 @@ class FlowTable:
         held.lost.add(event.cookie)
         return True
 
-    def _expect_no_more(self, cookie: int) -> bool:
-        """Cross out one flow that we removed, and return whether there was one with that cookie."""
+    def _cross_out(self, cookie: int) -> bool:
+        """Cross out a removal of that cookie that was yet to be told, and return whether there was one."""
         expected = self._removed[cookie]
         if expected > 1:
             self._removed[cookie] = expected - 1
@@ -238,7 +238,7 @@ class FlowTable:
                 self._close(f"the switch refused to remove flows: {error}")
             held.unsure = unsure  # all or nothing: it holds what it held
             for cookie in leaving:
-                self._expect_no_more(cookie)
+                self._cross_out(cookie)
             raise
 
     async def _commit(self, bundle: int, staged: bytes) -> None:
@@ -250,14 +250,13 @@ class FlowTable:
         Raises:
             _PartError: it was not, though the switch had refused a part: OVS commits the rest
                 (handle_bundle_add and do_bundle_commit in ofproto/ofproto.c).
-            OpenFlowError: as `Channel.confirm`, and nothing has changed.
+            OpenFlowError: it was, and nothing has changed.
+            SwitchUnavailableError: as `Channel.confirm`.
 
         """
         xid = self.channel.new_xid()
-        committed, shown = await asyncio.gather(
-            self.channel.confirm(xid, staged + encode.commit_bundle(xid, bundle)),
-            self.channel.confirm(bundle, b""),
-            return_exceptions=True,
+        shown, committed = await self.channel.confirm_each(
+            (bundle, staged), (xid, encode.commit_bundle(xid, bundle))
         )
         if committed is not None:
             raise shown or committed
