@@ -76,6 +76,7 @@ class Channel:
         self._reader, self._writer = streams
         self._on_message = on_message
         self._patience = patience
+        self._later: list[bytes] | None = None
         self._xid = 0
         self._waiting: dict[int, _Waiting] = {}
         self._greeted = asyncio.Event()
@@ -99,7 +100,18 @@ class Channel:
         if self._writer.transport.get_write_buffer_size() > MAX_UNSENT:
             self.close(f"the switch has not read the last {MAX_UNSENT >> 20} MiB sent to it")
             raise SwitchUnavailableError(self._ended)
-        self._writer.write(data)
+        if self._later is None:
+            self._writer.write(data)
+            self._later = []
+            asyncio.get_running_loop().call_soon(self._write_later)
+        else:
+            self._later.append(data)
+
+    def _write_later(self) -> None:
+        """Write what was sent after the first in one turn of the loop: of many calls, in one system call."""
+        if self._later and not self._closed.is_set():
+            self._writer.write(b"".join(self._later))
+        self._later = None
 
     async def confirm(self, xid: int, data: bytes) -> None:
         """Send messages of one transaction; return when the switch has carried out all of them.
