@@ -10,6 +10,8 @@ from stasis_offload.flows import Flow
 class Plan:
     """Flows to remove, by cookie, and then flows to add.
 
+    The last come go first: a guard that outlives the flow it guards would report that flow's packets.
+
     A flow that changes in what it does, not in what it matches, is only added: the ADD replaces it and keeps its
     counters (OpenFlow 1.3.5, 6.4; OVS: add_flow_start in ofproto/ofproto.c).
     """
@@ -34,7 +36,7 @@ def plan(desired: Iterable[Flow], actual: Iterable[Flow], *, renew: bool = False
     return Plan(
         remove=tuple(
             cookie
-            for cookie, flow in present.items()
+            for cookie, flow in reversed(present.items())
             if cookie not in wanted or not _same_packets(flow, wanted[cookie])
         ),
         add=tuple(flow for cookie, flow in wanted.items() if renew or present.get(cookie) != flow),

@@ -164,7 +164,7 @@ def test_an_error_is_put_into_the_words_of_the_specification(message: Any, text:
 
 
 def test_an_error_of_the_bundle_extension_is_named_as_well() -> None:
-    body = struct.pack("!HHI", ofp.OFPET_EXPERIMENTER, 2313, 0x4F4E4600) + encode.commit_bundle(1)
+    body = struct.pack("!HHI", ofp.OFPET_EXPERIMENTER, 2313, 0x4F4E4600) + encode.commit_bundle(1, 1)
     error = decode.parse_error(Message(version=4, kind=1, xid=1, body=body))
     assert error == "the switch refused OFPT_EXPERIMENTER(4): ONFERR_ET_FAILED(2313)"
 

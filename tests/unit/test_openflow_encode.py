@@ -190,9 +190,10 @@ def test_a_bundle_is_opened_and_holds_removals_and_then_additions(xid: int) -> N
 
 
 def test_a_bundle_is_committed_or_discarded_by_its_id() -> None:
-    (commit,) = Framer().feed(encode.commit_bundle(9))
-    (discard,) = Framer().feed(encode.discard_bundle(9))
+    (commit,) = Framer().feed(encode.commit_bundle(8, 9))
+    (discard,) = Framer().feed(encode.discard_bundle(8, 9))
     assert commit.body.hex() == "4f4e4600000008fc0000000900040003"
+    assert (commit.xid, discard.xid) == (8, 8)
     assert discard.body.hex() == "4f4e4600000008fc0000000900060003"
 
 

@@ -47,8 +47,8 @@ def test_flows_of_others_stay(desired: list[Flow], actual: list[Flow]) -> None:
 
 
 @given(actual=TABLES)
-def test_to_desire_nothing_is_to_remove_everything(actual: list[Flow]) -> None:
-    assert plan((), actual) == Plan(remove=tuple(flow.cookie for flow in actual), add=())
+def test_to_desire_nothing_is_to_remove_everything_the_last_first(actual: list[Flow]) -> None:
+    assert plan((), actual) == Plan(remove=tuple(flow.cookie for flow in reversed(actual)), add=())
 
 
 @given(desired=TABLES, actual=TABLES)

@@ -47,7 +47,7 @@ async def describe(channel: Channel) -> SwitchDescription:
 
 async def _takes_bundles(channel: Channel) -> bool:
     xid = channel.new_xid()
-    bundle = encode.stage_bundle(xid) + encode.discard_bundle(xid)
+    bundle = encode.stage_bundle(xid) + encode.discard_bundle(xid, xid)
     try:
         await channel.confirm(xid, bundle)
     except SwitchUnavailableError:

@@ -145,17 +145,17 @@ def stage_bundle(
 ) -> bytes:
     """Open an atomic bundle and put the changes into it; the transaction id is the bundle's id as well."""
     staged = (_bundled(xid, change) for change in _changes(xid, remove, add, meters))
-    return _bundle_control(xid, ofp.ONF_BCT_OPEN_REQUEST) + b"".join(staged)
+    return _bundle_control(xid, xid, ofp.ONF_BCT_OPEN_REQUEST) + b"".join(staged)
 
 
-def commit_bundle(xid: int) -> bytes:
+def commit_bundle(xid: int, bundle: int) -> bytes:
     """Make the changes of a bundle, all at once or none."""
-    return _bundle_control(xid, ofp.ONF_BCT_COMMIT_REQUEST)
+    return _bundle_control(xid, bundle, ofp.ONF_BCT_COMMIT_REQUEST)
 
 
-def discard_bundle(xid: int) -> bytes:
+def discard_bundle(xid: int, bundle: int) -> bytes:
     """Forget a bundle."""
-    return _bundle_control(xid, ofp.ONF_BCT_DISCARD_REQUEST)
+    return _bundle_control(xid, bundle, ofp.ONF_BCT_DISCARD_REQUEST)
 
 
 def _encode(xid: int, message: Any) -> bytes:  # noqa: ANN401 - os_ken has no types
@@ -172,8 +172,8 @@ def _experimenter(xid: int, kind: int, data: bytes) -> bytes:
     return _message(xid, ofp.OFPT_EXPERIMENTER, _EXPERIMENTER.pack(ONF_EXPERIMENTER_ID, kind) + data)
 
 
-def _bundle_control(xid: int, what: int) -> bytes:
-    return _experimenter(xid, ofp.ONF_ET_BUNDLE_CONTROL, _BUNDLE_CONTROL.pack(xid, what, _BUNDLE_FLAGS))
+def _bundle_control(xid: int, bundle: int, what: int) -> bytes:
+    return _experimenter(xid, ofp.ONF_ET_BUNDLE_CONTROL, _BUNDLE_CONTROL.pack(bundle, what, _BUNDLE_FLAGS))
 
 
 def _bundled(xid: int, change: bytes) -> bytes:

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from typing import NoReturn
 
 from stasis_offload.errors import OpenFlowError, SwitchUnavailableError
 from stasis_offload.flows import (
@@ -40,6 +41,10 @@ class _Metered:
 
     meter: int
     rate: int
+
+
+class _PartError(OpenFlowError):
+    """The switch refused a part of a change and made the rest."""
 
 
 @dataclass(slots=True)
@@ -140,7 +145,7 @@ class FlowTable:
         Of what we removed OVS tells us late: when no thread of it can see the flow any more, which may be after
         the next change (rule_destroy_cb in ofproto/ofproto.c). Of each flow it tells once, in order.
         """
-        if self._expect_no_more(event.cookie) and event.reason is Removal.DELETE:
+        if self._cross_out(event.cookie) and event.reason is Removal.DELETE:
             return False
         held = self._calls.get(event.cookie & COOKIE_CALL_MASK)
         if held is None:
@@ -148,8 +153,8 @@ class FlowTable:
         held.lost.add(event.cookie)
         return True
 
-    def _expect_no_more(self, cookie: int) -> bool:
-        """Cross out one flow that we removed, and return whether there was one with that cookie."""
+    def _cross_out(self, cookie: int) -> bool:
+        """Cross out a removal of that cookie that was yet to be told, and return whether there was one."""
         expected = self._removed[cookie]
         if expected > 1:
             self._removed[cookie] = expected - 1
@@ -181,7 +186,7 @@ class FlowTable:
         async with self._places:
             try:
                 meters = await self._add_meters(held, flows)
-                await self._carry_out(held, todo, {of: metered.meter for of, metered in meters.items()})
+                await self._carry_out(held, cookie, todo, meters)
                 held.flows, held.meters, held.unsure = flows, meters, False
                 held.lost -= lost
             finally:
@@ -210,48 +215,70 @@ class FlowTable:
                 self._meters.remove(meter)
         held.added = used
 
-    async def _carry_out(self, held: _Call, todo: Plan, meters: Mapping[int, int]) -> None:
-        """Make a change with as few questions as can leave nothing half done."""
-        remove = [Cookies(cookie) for cookie in todo.remove]
+    async def _carry_out(self, held: _Call, call: int, todo: Plan, meters: Mapping[int, _Metered]) -> None:
+        """Make a change, and wait for the switch but once."""
         xid = self.channel.new_xid()
-        if (
-            not todo.add
-            or len(remove) + len(todo.add) == 1
-            or (not remove and set(todo.add) <= set(held.flows))
-        ):
-            # One message is carried out or not; and of flows that are there already, only the end moves.
-            change = encode.change_flows(xid, remove=remove, add=todo.add, meters=meters)
-        else:
-            await self._stage(xid, encode.stage_bundle(xid, remove=remove, add=todo.add, meters=meters))
-            change = encode.commit_bundle(xid)
+        alone = not todo.add or len(todo.remove) + len(todo.add) == 1 or _is_renewal(todo, held.flows)
+        encoder = encode.change_flows if alone else encode.stage_bundle
+        changes = encoder(xid, remove=map(Cookies, todo.remove), add=todo.add, meters=_numbers(meters))
         unsure, held.unsure = held.unsure, True
         leaving = _reported(held) & set(todo.remove)
         self._removed.update(leaving)
         try:
-            await self.channel.confirm(xid, change)
+            await (self.channel.confirm(xid, changes) if alone else self._commit(xid, changes))
+        except SwitchUnavailableError:
+            raise
+        except _PartError:
+            self._removed.update((_reported(held) - leaving) | {flow.cookie for flow in todo.add})
+            await self._restore(held, call)
+            held.unsure = unsure
+            raise
+        except OpenFlowError as error:
+            if not todo.add:
+                self._close(f"the switch refused to remove flows: {error}")
+            held.unsure = unsure  # all or nothing: it holds what it held
+            for cookie in leaving:
+                self._cross_out(cookie)
+            raise
+
+    async def _commit(self, bundle: int, staged: bytes) -> None:
+        """Change flows in one atomic bundle, shown and committed in one go.
+
+        The commit is a transaction of its own, so that it is known whether it was refused: then nothing has
+        changed. What was wrong the switch says where it was shown, even where it finds out only now.
+
+        Raises:
+            _PartError: it was not, though the switch had refused a part: OVS commits the rest
+                (handle_bundle_add and do_bundle_commit in ofproto/ofproto.c).
+            OpenFlowError: it was, and nothing has changed.
+            SwitchUnavailableError: as `Channel.confirm`.
+
+        """
+        xid = self.channel.new_xid()
+        shown, committed = await self.channel.confirm_each(
+            (bundle, staged), (xid, encode.commit_bundle(xid, bundle))
+        )
+        if committed is not None:
+            raise shown or committed
+        if shown is not None:
+            raise _PartError(str(shown)) from shown
+
+    async def _restore(self, held: _Call, call: int) -> None:
+        """Put back what the switch held before a change of which it made but a part, a moment ago."""
+        xid = self.channel.new_xid()
+        everything = map(Cookies, _cookies_of(call))
+        bundle = encode.stage_bundle(xid, remove=everything, add=held.flows, meters=_numbers(held.meters))
+        try:
+            await self._commit(xid, bundle)
         except SwitchUnavailableError:
             raise
         except OpenFlowError as error:
-            if not todo.add:  # a new connection begins by sweeping
-                self.channel.close(f"the switch refused to remove flows: {error}")
-                raise SwitchUnavailableError(str(error)) from error
-            held.unsure = unsure  # all or nothing: it holds what it held
-            for cookie in leaving:
-                self._expect_no_more(cookie)
-            raise
+            self._close(f"the switch refused to take flows back: {error}")
 
-    async def _stage(self, xid: int, bundle: bytes) -> None:
-        """Show the switch an atomic bundle, which is for us to commit only when it has accepted all of it.
-
-        OVS would commit what is left of a bundle after refusing a part of it (handle_bundle_add and
-        do_bundle_commit in ofproto/ofproto.c).
-        """
-        try:
-            await self.channel.confirm(xid, bundle)
-        except (OpenFlowError, asyncio.CancelledError):
-            with suppress(SwitchUnavailableError):
-                self.channel.send(encode.discard_bundle(xid))
-            raise
+    def _close(self, reason: str) -> NoReturn:
+        """End the connection: a new one begins by sweeping."""
+        self.channel.close(reason)
+        raise SwitchUnavailableError(reason)
 
     async def _counts(self, cookies: Iterable[Cookies]) -> dict[int, Count]:
         counts: dict[int, Count] = {}
@@ -262,6 +289,15 @@ class FlowTable:
                 parts = await self.channel.ask(xid, request, Kind.MULTIPART_REPLY)
                 counts.update(decode.parse_flow_stats(parts))
         return counts
+
+
+def _is_renewal(todo: Plan, flows: Sequence[Flow]) -> bool:
+    """Whether a change only adds what is there, of which nothing but its end moves."""
+    return not todo.remove and all(flow in flows for flow in todo.add)
+
+
+def _numbers(meters: Mapping[int, _Metered]) -> dict[int, int]:
+    return {cookie: metered.meter for cookie, metered in meters.items()}
 
 
 def _reported(held: _Call) -> set[int]:
