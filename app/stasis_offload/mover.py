@@ -112,10 +112,7 @@ class Mover:
                 assert_never(role.duty)
 
     def flow_removed(self, role: Role, event: FlowRemoved) -> None:
-        """Take the switch's word that a flow of this call is gone: timed out, taken out by us, or by another.
-
-        What we take out ourselves is gone before we go on, so in `offloaded` it was another.
-        """
+        """Take the switch's word that a flow of this call timed out, or was taken out by somebody else."""
         if role.duty is Duty.LEARN:
             return
         if event.reason is Removal.IDLE:
