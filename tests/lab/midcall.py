@@ -188,7 +188,7 @@ def assert_handed_over(
         limit = spoke + FORWARDED_ON_WITHIN if spoke else call.answered + FLOWS_OUT_WITHIN
         assert max(forwarded, default=call.begun) <= limit, (name, max(forwarded) - limit)
         assert not [at for at in ear.of_asterisk if at > call.back], name
-        assert (ear.far_end.duplicated, ear.far_end.reordered) == (0, 0), name
+        assert (name, ear.far_end.duplicated, ear.far_end.reordered) == (name, 0, 0)
         made = [packet for packet in ear.by_asterisk if call.begun < packet.at < call.back]
         if name in hears:
             fewer = DROPPED_BY_ASTERISK + (swallowed or {}).get(name, 0)
