@@ -71,6 +71,10 @@ class Legs:
         self._names[newcomer] = name
         return True
 
+    def awaits(self, n: int) -> bool:
+        """Whether a newcomer was announced for leg n and is not there yet."""
+        return n in self._coming
+
     def forget(self, newcomer: str) -> None:
         """Take it that a newcomer will not come."""
         self._coming = {leg: channel for leg, channel in self._coming.items() if channel != newcomer}

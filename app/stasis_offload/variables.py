@@ -41,9 +41,14 @@ class Variables:
         self._changed = asyncio.Event()
         self._turn = asyncio.Lock()
 
-    def note(self, placement: Placement) -> None:
-        """Take the placement of this moment; a reason that lasts for milliseconds only may never be written."""
-        self._wanted = variables_of(placement, self._wanted)
+    def note(self, placement: Placement, *, leaving: bool = False) -> None:
+        """Take the placement of this moment; a reason that lasts for milliseconds only may never be written.
+
+        `leaving` is whether a newcomer is taking the caller's place: of what that does to the media the caller,
+        whose part is over, is told no more than the packets.
+        """
+        now = variables_of(placement, self._wanted)
+        self._wanted = {**now, **self._wanted, "OFFLOAD_PACKETS": now["OFFLOAD_PACKETS"]} if leaving else now
         self._changed.set()
 
     def follow(self, channel: str) -> None:
