@@ -258,9 +258,11 @@ class Calls:
         if giver and giver is not call:
             giver.give(newcomer)
 
+    def _joint(self, call: Call) -> Joint | None:
+        return find_joint(call.id, call.parties, ((o.id, o.parties) for o in self if o is not call))
+
     def _splice(self, call: Call) -> None:
-        others = ((other.id, other.parties) for other in self if other is not call)
-        joint = find_joint(call.id, call.parties, others)
+        joint = self._joint(call)
         if joint:
             self._tasks.create_task(self._guard(self._splice_at(joint), call=joint.near))
 
@@ -268,7 +270,7 @@ class Calls:
         """Put the far leg into the near bridge; both calls hear of it when it is there (`_on_entered`)."""
         bridges = [await self._module.report(bridge_id(call)) for call in (joint.near, joint.far)]
         near, far = self._calls.get(joint.near), self._calls.get(joint.far)
-        if not (near and far and may_splice(*bridges)):
+        if not (near and far and self._joint(near) == joint and may_splice(*bridges)):
             return
         leg = next(leg for leg in far.parties if leg != joint.far_leg)
         moving = far.legs.channel(leg)

@@ -96,6 +96,7 @@ def test_one_leg_expects_one_newcomer_and_a_channel_of_no_leg_none() -> None:
     assert not legs.awaits(CALLER)
     assert not legs.expect("another", NAME, replaces=CALLEE)
     assert not legs.expect("another", NAME, replaces="unknown")
+    assert not Legs(WHO_CALLED).expect(CALLEE, NAME, replaces=CALL)
 
 
 @pytest.mark.parametrize(
