@@ -31,6 +31,22 @@ static const char *glue_name(enum ast_rtp_glue_result result)
 	return "none";
 }
 
+/*!
+ * \brief Whether T.38 is being negotiated or on
+ *
+ * channel.h wants no channel locked here: for the sake of drivers that pass the question on to another channel,
+ * as Local does. Those have no RTP glue. A driver with one looks into its own session, and takes no lock for it
+ * (chan_pjsip_queryoption() in chan_pjsip.c).
+ *
+ * \pre \a chan is locked and its technology has RTP glue
+ */
+static int has_t38(struct ast_channel *chan)
+{
+	enum ast_t38_state state = ast_channel_get_t38_state(chan);
+
+	return state == T38_STATE_NEGOTIATING || state == T38_STATE_NEGOTIATED;
+}
+
 int rtpstreams_leg_read(struct leg *leg, const struct ast_bridge *bridge)
 {
 	struct ast_channel *chan = leg->chan;
@@ -56,6 +72,7 @@ int rtpstreams_leg_read(struct leg *leg, const struct ast_bridge *bridge)
 		return 0;
 	}
 	leg->glue = glue_name(glue->get_rtp_info(chan, &leg->rtp));
+	leg->t38 = has_t38(chan);
 	if (glue->get_vrtp_info) {
 		enum ast_rtp_glue_result result = glue->get_vrtp_info(chan, &leg->video);
 

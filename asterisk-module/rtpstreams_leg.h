@@ -32,6 +32,7 @@ struct leg {
 	const char *video_glue;
 	int hold;
 	int audio_hook;
+	int t38;
 	char name[AST_CHANNEL_NAME];
 	char id[AST_MAX_UNIQUEID];
 };
@@ -39,9 +40,9 @@ struct leg {
 /*!
  * \brief Copy what needs the channel lock, and take references on the rest.
  *
- * The RTP glue of a channel may only be asked while the channel is in a bridge: chan_pjsip's hangup task
- * frees what the glue looks at without taking the channel lock. A channel cannot be hung up before it has
- * cleared its bridge pointer, which does need the lock (bridge_channel_internal_join() in bridge_channel.c).
+ * The RTP glue of a channel and its T.38 state may only be asked while the channel is in a bridge: chan_pjsip's
+ * hangup task frees what both look at without taking the channel lock. A channel cannot be hung up before it
+ * has cleared its bridge pointer, which does need the lock (bridge_channel_internal_join() in bridge_channel.c).
  *
  * \retval 0 on success
  * \retval -1 the channel has left this bridge in the meantime

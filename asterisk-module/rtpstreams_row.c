@@ -114,6 +114,33 @@ static const char *rtcp_name(struct ast_rtp_instance *rtp)
 	}
 }
 
+/*!
+ * \brief Whether the instance had ICE when its RTCP was set up, on a port of its own
+ *
+ * No getter tells whether ICE is on: each instance gets a user name, a password and candidates for RTP before
+ * chan_pjsip stops the ICE of an endpoint that has none, and keeps them all. RTCP comes later, and its candidates
+ * are only made while ICE still is (ast_rtp_prop_set() in res_rtp_asterisk.c).
+ */
+static int has_ice(struct ast_rtp_instance *rtp)
+{
+	struct ast_rtp_engine_ice *ice = ast_rtp_instance_get_ice(rtp);
+	struct ao2_container *candidates = ice ? ice->get_local_candidates(rtp) : NULL;
+	struct ast_rtp_engine_ice_candidate *candidate;
+	struct ao2_iterator every;
+	int found = 0;
+
+	if (!candidates) {
+		return 0;
+	}
+	every = ao2_iterator_init(candidates, 0);
+	for (; !found && (candidate = ao2_iterator_next(&every)); ao2_ref(candidate, -1)) {
+		found = candidate->id == AST_RTP_ICE_COMPONENT_RTCP;
+	}
+	ao2_iterator_destroy(&every);
+	ao2_ref(candidates, -1);
+	return found;
+}
+
 static struct ast_json *json_number(int known, intmax_t number)
 {
 	return known ? ast_json_integer_create(number) : ast_json_null();
@@ -164,7 +191,7 @@ static struct ast_json *json_media(const struct leg *leg)
 	ast_rtp_instance_get_stats(rtp, &stats, AST_RTP_INSTANCE_STAT_ALL);
 
 	return ast_json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:i, s:s,"
-		"s:b, s:b, s:b, s:b, s:o, s:o, s:I, s:I, s:o, s:i, s:i}",
+		"s:b, s:b, s:b, s:b, s:b, s:o, s:o, s:I, s:I, s:o, s:i, s:i}",
 		"local", json_address(rtp, ast_rtp_instance_get_local_address),
 		"remote", json_address(rtp, ast_rtp_instance_get_incoming_source_address),
 		"sdp", json_address(rtp, ast_rtp_instance_get_requested_target_address),
@@ -176,6 +203,7 @@ static struct ast_json *json_media(const struct leg *leg)
 		"rtcp", rtcp_name(rtp),
 		"srtp", ast_rtp_instance_get_srtp(rtp, 0) != NULL,
 		"dtls", dtls && dtls->active(rtp),
+		"ice", has_ice(rtp),
 		/* -1 when on */
 		"symmetric", ast_rtp_instance_get_prop(rtp, AST_RTP_PROPERTY_NAT) != 0,
 		"local_bridge", ast_rtp_instance_get_bridged(rtp) != NULL,
@@ -193,9 +221,10 @@ static struct ast_json *json_media(const struct leg *leg)
 static struct ast_json *json_no_media(void)
 {
 	return ast_json_pack("{s:n, s:n, s:n, s:n, s:n, s:n, s:n, s:i, s:s,"
-		"s:b, s:b, s:b, s:b, s:n, s:n, s:i, s:i, s:n, s:i, s:i}",
+		"s:b, s:b, s:b, s:b, s:b, s:n, s:n, s:i, s:i, s:n, s:i, s:i}",
 		"local", "remote", "sdp", "audio_pt_tx", "audio_pt_rx", "event_pt_tx", "event_pt_rx",
-		"framing_ms", 0, "rtcp", "off", "srtp", 0, "dtls", 0, "symmetric", 0, "local_bridge", 0,
+		"framing_ms", 0, "rtcp", "off", "srtp", 0, "dtls", 0, "ice", 0, "symmetric", 0,
+		"local_bridge", 0,
 		"ssrc_tx", "ssrc_rx", "packets_tx", 0, "packets_rx", 0, "idle_s",
 		"rtp_timeout_s", 0, "rtp_keepalive_s", 0);
 }
@@ -206,7 +235,7 @@ void rtpstreams_row_json(struct ast_str **answer, const struct bridge_view *view
 	RAII_VAR(struct ast_json *, media, leg->rtp ? json_media(leg) : json_no_media(), ast_json_unref);
 	RAII_VAR(struct ast_json *, row, NULL, ast_json_unref);
 
-	row = ast_json_pack("{s:s, s:s, s:s, s:s?, s:s, s:s, s:i, s:s, s:s, s:s, s:s, s:o, s:b, s:b}",
+	row = ast_json_pack("{s:s, s:s, s:s, s:s?, s:s, s:s, s:i, s:s, s:s, s:s, s:s, s:o, s:b, s:b, s:b}",
 		"channel", AST_JSON_UTF8_VALIDATE(leg->name),
 		"channel_id", leg->id,
 		"state", leg->state,
@@ -220,7 +249,8 @@ void rtpstreams_row_json(struct ast_str **answer, const struct bridge_view *view
 		"format_rx", leg->format_rx ? ast_format_get_name(leg->format_rx) : "none",
 		"formats", json_audio_formats(leg->formats),
 		"hold", leg->hold,
-		"audio_hook", leg->audio_hook);
+		"audio_hook", leg->audio_hook,
+		"t38", leg->t38);
 	if (!row || !media || ast_json_object_update(row, media)) {
 		ast_log(LOG_ERROR, "No row for channel %s: no memory, or an id that is not UTF-8\n", leg->name);
 		return;

@@ -24,4 +24,7 @@ COPY lab/asterisk1/*.conf /etc/asterisk/
 FROM base AS asterisk2
 COPY --from=builder /out/ /
 COPY lab/asterisk2/*.conf /etc/asterisk/
+# A place for ARI's recordings; music on hold: ten seconds of the tone that Milliwatt() plays, in ulaw.
+RUN install -d /usr/share/asterisk/moh && install -d -o asterisk -g asterisk /var/spool/asterisk/recording \
+ && yes "$(printf '\036\013\013\036\236\213\213\236')" | tr -d '\n' | head -c 80000 >/usr/share/asterisk/moh/milliwatt.ulaw
 COPY dialplan/extensions.conf /etc/asterisk/extensions_offload.conf

@@ -29,6 +29,8 @@ _PCAP_HEADER = struct.Struct("<IHHiIII")
 _PCAP_NANOSECONDS = 0xA1B23C4D
 _PACKET_HEADER = struct.Struct("<IIII")
 _SEQUENCES = 1 << 16
+# The second byte of an RTCP packet that begins as all must (RFC 3550 6.1).
+_REPORTS = (b"\xc8", b"\xc9")
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +129,18 @@ class SipMessage:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Report:
+    """One RTCP packet: when it passed, whether it arrived at the endpoint, and whose it is (the first SSRC in it)."""
+
+    at: float
+    arrived: bool
+    source: Address
+    destination: Address
+    ttl: int
+    ssrc: int
+
+
 class Capture:
     """What tcpdump caught, once the `with` block that made it has ended."""
 
@@ -134,6 +148,7 @@ class Capture:
         self.arriving: list[Stream] = []
         self.sent: list[Stream] = []
         self.sip: list[SipMessage] = []
+        self.rtcp: list[Report] = []
 
     @property
     def end_to_end(self) -> list[Stream]:
@@ -161,9 +176,10 @@ class Capture:
         """List what lab/talker.py sent for a speaker, in order."""
         return _talk_of(self.sent, speaker)
 
-    def heard(self, speaker: int) -> list[Packet]:
-        """List what arrived of a speaker, in order, whatever address and SSRC it was given on the way."""
-        return _talk_of(self.arriving, speaker)
+    def heard(self, speaker: int, *, at: Address | None = None) -> list[Packet]:
+        """List what arrived of a speaker, in order, by whatever SSRC and number; at one address or at any."""
+        streams = [stream for stream in self.arriving if at in (None, stream.destination)]
+        return _talk_of(streams, speaker)
 
     def dialogue(self, number: str) -> list[SipMessage]:
         """List the messages of the SIP dialogs that an INVITE to a number began, in order."""
@@ -211,7 +227,7 @@ def _catch_up(service: str, file: Path) -> None:
 
 
 def _read(pcap: bytes, capture: Capture, *, here: str) -> None:
-    """Sort a capture (pcap with nanoseconds, Ethernet); what is neither SIP nor RTP is left out."""
+    """Sort a capture (pcap with nanoseconds, Ethernet); what is neither SIP, RTP nor RTCP is left out."""
     arriving: dict[tuple[Address, Address, int], Stream] = {}
     sent: dict[tuple[Address, Address, int], Stream] = {}
     for at, frame in _frames(pcap):
@@ -223,6 +239,10 @@ def _read(pcap: bytes, capture: Capture, *, here: str) -> None:
         if SIP_PORT in (datagram.source.port, datagram.destination.port):
             text = datagram.payload.decode("utf-8", errors="replace")
             capture.sip.append(SipMessage(at=at, arrived=arrived, text=text))
+        elif datagram.payload[1:2] in _REPORTS:
+            ssrc = int.from_bytes(datagram.payload[4:8], "big")
+            ends = (datagram.source, datagram.destination)
+            capture.rtcp.append(Report(at, arrived, *ends, ttl=datagram.ttl, ssrc=ssrc))
         else:
             _sort(datagram, at, arriving if arrived else sent)
     capture.arriving, capture.sent = list(arriving.values()), list(sent.values())
@@ -232,7 +252,7 @@ def _sort(datagram: Datagram, at: float, streams: dict[tuple[Address, Address, i
     try:
         rtp = parse_rtp(datagram.payload)
     except BadPacketError:
-        return  # RTCP
+        return
     key = (datagram.source, datagram.destination, rtp.ssrc)
     stream = streams.setdefault(key, Stream(*key))
     words = datagram.payload[rtp.size : rtp.size + TALK.size]

@@ -18,7 +18,7 @@ from stasis_offload.legs import Legs, OfLeg
 from stasis_offload.machine import Machine
 from stasis_offload.media import Leg
 from stasis_offload.mover import Mover
-from stasis_offload.moves import Signal, Timing
+from stasis_offload.moves import Policy, Signal
 from stasis_offload.openflow.switch import Switch
 from stasis_offload.rtpstreams import RtpStreams
 from stasis_offload.signals import (
@@ -79,7 +79,7 @@ class Call:
         ari: Ari,
         switch: Switch,
         module: RtpStreams,
-        timing: Timing,
+        policy: Policy,
         blocks: frozenset[Kind],
         log: FilteringBoundLogger,
     ) -> None:
@@ -90,7 +90,7 @@ class Call:
         self.mover = Mover(
             caller.id,
             bridge=bridge_id(caller.id),
-            timing=timing,
+            policy=policy,
             blocks=blocks,
             module=module,
             switch=switch,
@@ -297,7 +297,7 @@ class Call:
 
     def _note_media(self) -> None:
         leaving = self.legs.awaits(CALLER) or self._variables.channel != self.legs.channel(CALLER)
-        self._variables.note(self.mover.placement, leaving=leaving)
+        self._variables.note(self.mover.placement, self.mover.quality, leaving=leaving)
 
 
 async def leave(ari: Ari, channel: str, *, status: DialStatus, cause: int) -> None:

@@ -164,11 +164,12 @@ async def _check_switch(config: Config) -> tuple[Item, ...]:
     except OpenFlowError as error:
         reached = Item("switch", ok=True, text=f"answers at {endpoint}")
         return (reached, Item("openflow", ok=False, text=str(error)), bundles)
-    return (
+    items = (
         _judge_datapath(switch),
         Item("openflow", ok=True, text=f"OpenFlow {switch.version}"),
         _judge_bundles(switch),
     )
+    return (*items, _judge_meters(switch)) if config.media.packets_per_second else items
 
 
 def _judge_datapath(switch: SwitchDescription) -> Item:
@@ -189,6 +190,13 @@ def _judge_bundles(switch: SwitchDescription) -> Item:
     return Item(
         "bundles", ok=False, text="no atomic bundles (ONF EXT-230): Open vSwitch has them from 2.6 on"
     )
+
+
+def _judge_meters(switch: SwitchDescription) -> Item:
+    if switch.max_meters:
+        return Item("meters", ok=True, text=f"up to {switch.max_meters}, one for each leg that is forwarded")
+    text = "none, so every call stays relayed (switch-refused): set media.packets_per_second = 0"
+    return Item("meters", ok=False, text=text)
 
 
 def _advise(endpoint: Endpoint) -> str:

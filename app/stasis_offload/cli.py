@@ -19,9 +19,10 @@ from rich.text import Text
 from stasis_offload import config as configuration
 from stasis_offload import log as logs
 from stasis_offload.config import Config
-from stasis_offload.eligibility import SENTENCES
+from stasis_offload.eligibility import SENTENCES, reasons_as_markdown
 from stasis_offload.errors import AriReplacedError, ConfigError, OffloadError
 from stasis_offload.http import url_of
+from stasis_offload.quality import LegQuality
 from stasis_offload.view import BadAnswerError, CallView, calls_as_json, parse_calls
 
 # What systemd's RestartPreventExitStatus= can tell apart (sysexits.h): 75 and 78 are not worth a restart.
@@ -127,8 +128,13 @@ def offload(call: _Call = None, *, everything: _All = False, config: _ConfigFile
 
 
 @commands.command()
-def reasons() -> None:
+def reasons(
+    *, markdown: Annotated[bool, typer.Option("--markdown", help="As docs/reasons.md.")] = False
+) -> None:
     """Explain every reason for which a call is relayed."""
+    if markdown:
+        typer.echo(reasons_as_markdown(), nl=False)
+        return
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("REASON")
     table.add_column("MEANS", overflow="fold")
@@ -197,13 +203,20 @@ def _table(views: Sequence[CallView]) -> Table:
     table.add_column("CALL", no_wrap=True)  # to be copied
     for name in ("CALLER", "CALLEE", "STATE", "REASON"):
         table.add_column(name, overflow="fold")
-    for name in ("FROM CALLER", "FROM CALLEE", "AGE"):
+    for name in ("FROM CALLER", "FROM CALLEE", "MOS", "AGE"):
         table.add_column(name, justify="right")
     for view in views:
         cells = (view.call, view.caller, view.callee or "-", view.state, view.reason or "-")
-        counts = (str(view.from_caller.packets), str(view.from_callee.packets), _age(view.age))
-        table.add_row(*map(Text, cells + counts))  # Text, because a channel's name may look like markup
+        counts = (str(view.from_caller.packets), str(view.from_callee.packets))
+        heard = "/".join(_mos(quality) for quality in (view.caller_quality, view.callee_quality))
+        table.add_row(
+            *map(Text, (*cells, *counts, heard, _age(view.age)))
+        )  # Text, because a channel's name may look like markup
     return table
+
+
+def _mos(quality: LegQuality) -> str:
+    return "-" if quality.mos is None else f"{quality.mos:.1f}"
 
 
 def _age(seconds: float) -> str:

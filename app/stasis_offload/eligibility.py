@@ -10,6 +10,8 @@ from enum import StrEnum
 
 from stasis_offload.media import Glue, Leg, LegReport, Rtcp, Sighting
 
+# An offloaded call is looked at three times within an endpoint's rtp_timeout (s), the first time after 5 s (placement.py).
+LEAST_RTP_TIMEOUT = 10
 UP = "Up"
 NATIVE_RTP = "native_rtp"
 PARTIES = 2
@@ -27,9 +29,11 @@ class Kind(StrEnum):
     PARTIES = "not-two-parties"
     NOT_NATIVE = "not-native"
     NOT_RTP = "not-rtp"
+    T38 = "t38"
+    ENCRYPTED = "encrypted"
+    ICE = "ice"
     GLUE_FORBIDS = "glue-forbids"
     DIRECT_MEDIA = "direct-media"
-    ENCRYPTED = "encrypted"
     VIDEO = "video"
     RTCP_MUX = "rtcp-mux"
     RTCP_OFF = "rtcp-off"
@@ -49,6 +53,8 @@ class Kind(StrEnum):
     FOREIGN_SSRC = "foreign-ssrc"
     FOREIGN_SOURCE = "foreign-source"
     LOW_TTL = "low-ttl"
+    ASTERISK_SPEAKS = "asterisk-speaks"
+    FLAPPING = "flapping"
     MEDIA_IDLE = "media-idle"
     NOT_COUNTING = "not-counting"
     CALL_CHANGED = "call-changed"
@@ -68,13 +74,15 @@ SENTENCES: dict[Kind, str] = {
     Kind.PARTIES: "The bridge does not have exactly two channels.",
     Kind.NOT_NATIVE: "Asterisk itself does not bridge the call natively (native_rtp with a local RTP bridge).",
     Kind.NOT_RTP: "The leg's channel technology carries no RTP that Asterisk could bridge natively.",
-    Kind.GLUE_FORBIDS: "The channel driver forbids native bridging: no audio stream, T.38, or encryption.",
-    Kind.DIRECT_MEDIA: "The leg uses direct media, so its RTP does not pass this host.",
+    Kind.T38: "A fax is being negotiated or sent (T.38): its packets are not RTP.",
     Kind.ENCRYPTED: "The leg's media is encrypted (SRTP or DTLS): only Asterisk has the keys.",
+    Kind.ICE: "The endpoint uses ICE (ice_support): its checks are answered by Asterisk and arrive on the RTP port.",
+    Kind.GLUE_FORBIDS: "The channel driver forbids native bridging: no audio stream, T.38 refused or over, or encryption.",
+    Kind.DIRECT_MEDIA: "The leg uses direct media, so its RTP does not pass this host.",
     Kind.VIDEO: "The leg has video.",
     Kind.RTCP_MUX: "The leg's RTCP shares the RTP port.",
     Kind.RTCP_OFF: "The leg has no RTCP, so Asterisk does not say which SSRC it receives.",
-    Kind.RTP_TIMEOUT: "The endpoint has rtp_timeout: Asterisk would hang up a call whose packets it does not see.",
+    Kind.RTP_TIMEOUT: "The endpoint's rtp_timeout is so short that Asterisk could not be told in time that media flows.",
     Kind.RTP_KEEPALIVE: "The endpoint has rtp_keepalive: Asterisk would send packets of its own into the stream.",
     Kind.AUDIO_HOOK: "A recording, a snoop, a mute or talk detection needs the leg's audio in Asterisk.",
     Kind.HOLD: "The leg is on hold.",
@@ -90,6 +98,8 @@ SENTENCES: dict[Kind, str] = {
     Kind.FOREIGN_SSRC: "The SSRC on the wire is not the one that Asterisk receives.",
     Kind.FOREIGN_SOURCE: "The addresses on the wire are not the ones that Asterisk uses.",
     Kind.LOW_TTL: "The leg's packets have few hops left to live; Asterisk sends them on with a new TTL.",
+    Kind.ASTERISK_SPEAKS: "Asterisk sent the leg RTP of its own: music, a tone, a digit, an announcement.",
+    Kind.FLAPPING: "The call went back to Asterisk too often within a minute (media.returns_per_minute).",
     Kind.MEDIA_IDLE: "The leg fell silent while the switch carried it.",
     Kind.NOT_COUNTING: "The leg's flow counted no packet after the take-over.",
     Kind.CALL_CHANGED: "Asterisk changed the bridge or the session, so what was learned may no longer hold.",
@@ -127,13 +137,15 @@ _ONE_LEG: tuple[tuple[Kind, Callable[[LegReport], bool]], ...] = (
     (Kind.NOT_UP, lambda leg: leg.state != UP),
     (Kind.PARTIES, lambda leg: leg.bridge_channels != PARTIES),
     (Kind.NOT_RTP, lambda leg: leg.glue is Glue.NONE),
+    (Kind.T38, lambda leg: leg.t38),
     (Kind.ENCRYPTED, lambda leg: leg.srtp or leg.dtls),
+    (Kind.ICE, lambda leg: leg.ice),
     (Kind.GLUE_FORBIDS, lambda leg: leg.glue is Glue.FORBID),
     (Kind.DIRECT_MEDIA, lambda leg: leg.glue is Glue.REMOTE),
     (Kind.VIDEO, lambda leg: leg.video_glue is not Glue.NONE),
     (Kind.RTCP_MUX, lambda leg: leg.rtcp is Rtcp.MUX),
     (Kind.RTCP_OFF, lambda leg: leg.rtcp is Rtcp.OFF),
-    (Kind.RTP_TIMEOUT, lambda leg: leg.rtp_timeout > 0),
+    (Kind.RTP_TIMEOUT, lambda leg: 0 < leg.rtp_timeout < LEAST_RTP_TIMEOUT),
     (Kind.RTP_KEEPALIVE, lambda leg: leg.rtp_keepalive > 0),
     (Kind.HOLD, lambda leg: leg.hold),
     (Kind.AUDIO_HOOK, lambda leg: leg.audio_hook),
@@ -160,7 +172,7 @@ def why_not(caller: LegReport | None, callee: LegReport | None) -> Reason | None
     """Say why Asterisk must relay this call, from what Asterisk reports; None when the switch may learn it.
 
     A leg that is missing from the report is None. The first reason found is the answer: reasons that explain
-    others come first (encryption before the glue that forbids because of it; a codec mismatch before the
+    others come first (T.38 and encryption before the glue that forbids because of them; a codec mismatch before the
     bridge that is not native because of it).
     """
     if caller is None or callee is None:
@@ -195,3 +207,19 @@ def has_heard(report: LegReport) -> bool:
     (res/res_rtp_asterisk.c, strict RTP learning).
     """
     return report.ssrc_rx is not None and report.packets_rx > 0
+
+
+def reasons_as_markdown() -> str:
+    """Write the page of the documentation that explains every reason."""
+    lines = [
+        "# Why a call is relayed",
+        "",
+        "Written by `stasis-offload reasons --markdown`. A reason that is one leg's own is followed by `:caller` or",
+        "`:callee`. The same name is in `stasis-offload calls`, in `GET /calls`, in the log (`reason`), and in the",
+        "channel variable `OFFLOAD_REASON`.",
+        "",
+        "| reason | means |",
+        "|---|---|",
+        *(f"| `{kind}` | {sentence} |" for kind, sentence in SENTENCES.items()),
+    ]
+    return "\n".join(lines) + "\n"

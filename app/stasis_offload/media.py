@@ -110,9 +110,11 @@ class LegReport:
     rtcp: Rtcp
     srtp: bool
     dtls: bool
+    ice: bool
     symmetric: bool
     hold: bool
     audio_hook: bool
+    t38: bool
     local_bridge: bool
     ssrc_tx: int | None
     ssrc_rx: int | None
@@ -139,6 +141,7 @@ class Sighting:
     destination: Address
     ttl: int
     payload_type: int
+    sequence: int
     ssrc: int
 
 

@@ -9,10 +9,13 @@ from structlog.typing import FilteringBoundLogger
 
 from stasis_offload.eligibility import Kind, Reason
 from stasis_offload.errors import BadPacketError, ModuleError, OpenFlowError, SwitchUnavailableError
-from stasis_offload.flows import Count, Role
+from stasis_offload.flows import Count, Duty, Role
+from stasis_offload.listener import Listener
 from stasis_offload.machine import Machine
 from stasis_offload.media import Leg
+from stasis_offload.mediastate import Placement
 from stasis_offload.moves import (
+    Alarm,
     Blocked,
     Command,
     Counted,
@@ -20,17 +23,19 @@ from stasis_offload.moves import (
     Event,
     Failed,
     Idle,
+    Inject,
+    Policy,
     Reported,
     Request,
     Seen,
     SetFlows,
     Signal,
     State,
-    Timing,
 )
 from stasis_offload.openflow.events import FlowRemoved, Removal
 from stasis_offload.openflow.switch import Switch
-from stasis_offload.placement import Placement, Step, step
+from stasis_offload.placement import Step, step
+from stasis_offload.quality import Quality
 from stasis_offload.rtp import parse_sighting
 from stasis_offload.rtpstreams import RtpStreams
 
@@ -46,7 +51,7 @@ class Mover:
         call: str,
         *,
         bridge: str,
-        timing: Timing,
+        policy: Policy,
         blocks: frozenset[Kind],
         module: RtpStreams,
         switch: Switch,
@@ -60,9 +65,11 @@ class Mover:
         self._on_change = on_change
         self._log = log
         self._channels: dict[str, Leg] = {}
+        self._installed = False
+        self._listener = Listener(log=log)
         self._asking: asyncio.Timeout | None = None
         self._machine = Machine[Placement, Event, Command](
-            Placement(call=call, timing=timing, blocks=blocks),
+            Placement(call=call, policy=policy, blocks=blocks),
             step=self._step,
             execute=self._execute,
             expired=Signal.EXPIRED,
@@ -72,6 +79,11 @@ class Mover:
     def placement(self) -> Placement:
         """The state of this moment."""
         return self._machine.state
+
+    @property
+    def quality(self) -> Quality:
+        """How the call sounds, as far as the switch has carried it."""
+        return self._listener.quality
 
     def connect(self, *, caller: str, callee: str) -> None:
         """Say that both legs are up in the bridge, by their channel ids; again when another channel is a leg."""
@@ -84,24 +96,29 @@ class Mover:
         self._machine.post(event)
 
     def packet_in(self, role: Role, *, in_port: int, frame: bytes) -> None:
-        """Take a packet that a learning flow of this call copied to us."""
-        try:
-            self.post(Seen(role.leg, parse_sighting(in_port, frame)))
-        except BadPacketError as error:
-            self._log.info("media.not_rtp", leg=role.leg, error=str(error))
-            self.post(Seen(role.leg, None))
+        """Take a packet that a flow of this call showed us."""
+        match role.duty:
+            case Duty.LEARN | Duty.FORWARD:
+                self._see(role, in_port, frame)
+            case Duty.STRAY:
+                self.post(Alarm(Kind.FOREIGN_SOURCE, role.leg))
+            case Duty.SPEAKS:
+                self.post(Alarm(Kind.ASTERISK_SPEAKS, role.leg))
+            case Duty.RTCP:
+                self._hear(role.leg, frame)
+            case Duty.HUSH:
+                pass  # what is dropped is not shown
+            case _:
+                assert_never(role.duty)
 
     def flow_removed(self, role: Role, event: FlowRemoved) -> None:
-        """Take the switch's word that a flow of this call is gone: timed out, taken out by us, or by another.
-
-        What we take out ourselves is gone before we go on, so in `offloaded` it was another.
-        """
-        if not role.forwards:
+        """Take the switch's word that a flow of this call timed out, or was taken out by somebody else."""
+        if role.duty is Duty.LEARN:
             return
         if event.reason is Removal.IDLE:
             self.post(Idle(role.leg, event.count))
         elif self.placement.state is State.OFFLOADED:
-            self._log.warning("flows.taken_out", leg=role.leg, reason=event.reason)
+            self._log.warning("flows.taken_out", role=role.name.lower(), reason=event.reason)
             self.post(Signal.DISTURBED)
 
     async def block(self, kind: Kind) -> None:
@@ -134,8 +151,26 @@ class Mover:
         self.withdraw()
         await self._machine.ended()
 
+    def _see(self, role: Role, in_port: int, frame: bytes) -> None:
+        sighting = None
+        try:
+            sighting = parse_sighting(in_port, frame)
+        except BadPacketError as error:
+            self._log.info("media.not_rtp", leg=role.leg, error=str(error))
+        self.post(Seen(role.leg, sighting, by_switch=role.forwards))
+
+    def _hear(self, leg: Leg, frame: bytes) -> None:
+        now = asyncio.get_running_loop().time()
+        event = self._listener.hear(leg, frame, placement=self.placement, now=now)
+        if event:
+            self.post(event)
+
     def _step(self, placement: Placement, event: Event, now: float) -> Step:
         after, commands = step(placement, event, now)
+        if isinstance(event, Seen):
+            self._listener.see(event, placement=placement)
+        if placement.state is State.OFFLOADED and after.state is not State.OFFLOADED:
+            self._listener.note_return()
         if (after.state, after.reason) != (placement.state, placement.reason):
             self._log.info(
                 f"media.{after.state}",
@@ -156,6 +191,9 @@ class Mover:
         match command:
             case SetFlows():
                 return await self._set_flows(command)
+            case Inject():
+                await self._inject(command)
+                return None
             case Request.ASK:
                 return await self._ask()
             case Request.COUNT:
@@ -169,17 +207,25 @@ class Mover:
         loop = asyncio.get_running_loop()
         before = loop.time()
         try:
-            await self._switch.set_flows(self._call, command.flows)
+            await self._switch.set_flows(self._call, command.flows, renew=command.renew)
         except SwitchUnavailableError as error:
             self._log.warning("flows.switch_away", error=str(error))
             return Failed(Kind.SWITCH_AWAY)
         except OpenFlowError as error:
             self._log.warning("flows.refused", error=str(error))
             return Failed(Kind.SWITCH_REFUSED)
-        if self.placement.state is not State.LEARNING:
+        if self.placement.state is not State.LEARNING and bool(command.flows) is not self._installed:
+            self._installed = bool(command.flows)
             event = "flows.installed" if command.flows else "flows.removed"
             self._log.info(event, flows=len(command.flows), ms=round((loop.time() - before) * 1000, 1))
         return None
+
+    async def _inject(self, command: Inject) -> None:
+        """Send Asterisk a sign of a leg's life; one that is lost is made up for by the next."""
+        try:
+            await self._switch.inject(command.in_port, command.frame)
+        except OpenFlowError as error:
+            self._log.warning("media.keepalive_failed", error=str(error))
 
     async def _ask(self) -> Event | None:
         try:

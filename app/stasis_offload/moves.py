@@ -10,12 +10,19 @@ from stasis_offload.media import Leg, LegReport, Sighting
 
 
 @dataclass(frozen=True, slots=True)
-class Timing:
-    """The operator's settings, all in seconds (config.py, section [media])."""
+class Policy:
+    """The operator's settings (config.py, section [media]): times in seconds, `limit` in packets per second and leg.
+
+    `forward_rtcp` lets RTCP pass from end to end while the switch carries a call; without it RTCP stays with Asterisk.
+    """
 
     verify_within: float = 1.0
     recheck: float = 30.0
     idle_timeout: int = 10
+    returns_per_minute: int = 6
+    flap_hold: float = 60.0
+    forward_rtcp: bool = True
+    limit: int = 0
 
 
 class State(StrEnum):
@@ -28,10 +35,14 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """The switch showed us a packet of a leg; `sighting` None is a packet that is not RTP at all."""
+    """The switch showed us a packet of a leg; `sighting` None is one that is not RTP at all.
+
+    `by_switch` tells a packet that it forwarded from one that it copied on its way to Asterisk.
+    """
 
     leg: Leg
     sighting: Sighting | None
+    by_switch: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +65,22 @@ class CountedLast:
     """The counters just before the flows went; None when the switch could not say."""
 
     counts: Mapping[Role, Count] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """A guarding flow saw what should not happen while the switch carries the call (flows.py)."""
+
+    kind: Kind
+    leg: Leg
+
+
+@dataclass(frozen=True, slots=True)
+class RtcpFrom:
+    """A leg's RTCP came from this port of its host: its reports go there, too."""
+
+    leg: Leg
+    port: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +121,9 @@ class Signal(StrEnum):
     ENDED = "the call is ending"
 
 
-Event = Seen | Reported | Counted | CountedLast | Idle | Blocked | Unblocked | Failed | Signal
+Event = (
+    Seen | Reported | Counted | CountedLast | Alarm | RtcpFrom | Idle | Blocked | Unblocked | Failed | Signal
+)
 
 
 class Request(StrEnum):
@@ -107,9 +136,18 @@ class Request(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SetFlows:
-    """Make the switch hold exactly these flows for the call."""
+    """Make the switch hold exactly these flows for the call; `renew` lets their leases begin anew."""
 
     flows: tuple[Flow, ...]
+    renew: bool = False
 
 
-Command = Request | SetFlows
+@dataclass(frozen=True, slots=True)
+class Inject:
+    """Send Asterisk a frame as if it had come in by a port of the switch."""
+
+    in_port: int
+    frame: bytes
+
+
+Command = Request | SetFlows | Inject

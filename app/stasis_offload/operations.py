@@ -8,7 +8,7 @@ from stasis_offload.calls import Calls
 from stasis_offload.dialing import Phase
 from stasis_offload.eligibility import Kind
 from stasis_offload.errors import OpenFlowError
-from stasis_offload.flows import FORWARD, Count, call_cookie
+from stasis_offload.flows import Count, Duty, Role, call_cookie
 from stasis_offload.media import Leg
 from stasis_offload.moves import State, Unblocked
 from stasis_offload.view import CallView, Health, UnknownCallError
@@ -60,7 +60,7 @@ class Operator:
     async def _block(self, chosen: Sequence[Call], kind: Kind) -> int:
         async with asyncio.TaskGroup() as tasks:
             for call in chosen:
-                tasks.create_task(call.mover.block(kind))
+                tasks.create_task(self._calls.block(call, kind))
         return len(chosen)
 
     def _chosen(self, call: str | None) -> Sequence[Call]:
@@ -77,7 +77,7 @@ def _view(call: Call, counts: Mapping[int, Count], now: float) -> CallView:
     dialing = call.dialing.phase in (Phase.NEW, Phase.DIALING)
 
     def forwarded(leg: Leg) -> Count:
-        live = counts.get(call_cookie(call.id) | FORWARD[leg])
+        live = counts.get(call_cookie(call.id) | Role.of(Duty.FORWARD, leg))
         if live is None or placement.state is not State.OFFLOADED:
             return placement.forwarded(leg)
         return placement.totals.get(leg, Count()) + live
@@ -92,4 +92,6 @@ def _view(call: Call, counts: Mapping[int, Count], now: float) -> CallView:
         state_age=now - max(placement.since, call.began),
         from_caller=forwarded(Leg.CALLER),
         from_callee=forwarded(Leg.CALLEE),
+        caller_quality=call.mover.quality.of(Leg.CALLER),
+        callee_quality=call.mover.quality.of(Leg.CALLEE),
     )

@@ -6,21 +6,26 @@ The table (an event that is not named leaves the state as it is):
 |---|---|---|---|
 | relayed | Connected, Disturbed, Unblocked, deadline | relayed | Ask |
 | relayed | Reported, eligible | learning | SetFlows(learning) |
+| relayed | Reported, eligible, but it was here too often | relayed(flapping), for a while | |
 | relayed | Reported, not eligible | relayed(reason), asks again later | |
 | learning | Seen, first leg | learning | SetFlows(learning, other leg) |
 | learning | Seen, both legs now | learning | Ask |
 | learning | Seen, not what Asterisk says | relayed(foreign-...) | SetFlows() |
-| learning | Reported, agrees with both sightings | offloaded | SetFlows(forwarding) |
+| learning | Reported, agrees with both sightings | offloaded | SetFlows(forwarding, shown to us) |
 | learning | Reported, Asterisk has not heard a leg yet | learning, asks again later | SetFlows() |
 | learning | Reported, not eligible | relayed(reason) | SetFlows() |
 | learning | Reported, addresses changed | learning | SetFlows(learning) |
-| learning | deadline | learning(no-media:leg) | Ask |
+| learning | deadline | learning(no-media:leg) | Ask, SetFlows(learning) renewed |
 | learning | Connected, Disturbed, Unblocked | learning | Ask |
-| offloaded | deadline, not verified | offloaded | Count |
-| offloaded | Counted, both legs | offloaded, verified | |
-| offloaded | Counted, a leg silent for too long, or a flow gone | relayed(not-counting) | CountLast, SetFlows() |
-| offloaded | deadline, verified | offloaded | Ask, Count |
+| offloaded | Seen, of both legs now | offloaded, verified | SetFlows(forwarding, RTCP, guards once guarded) |
+| offloaded | Seen, not what Asterisk says | relayed(foreign-...) | CountLast, SetFlows() |
+| offloaded | deadline, not verified | relayed(not-counting) | CountLast, SetFlows() |
+| offloaded | deadline, verified | offloaded, guarded | Ask, Count, SetFlows(all, shown to us) renewed |
+| offloaded | Counted, a leg goes on and has an rtp_timeout | offloaded | Inject(a sign of life) |
+| offloaded | Counted, a flow is gone | relayed(not-counting) | CountLast, SetFlows() |
 | offloaded | Reported, not eligible or changed | relayed(reason) | CountLast, SetFlows() |
+| offloaded | RtcpFrom, a new port | offloaded | SetFlows(...) |
+| offloaded | Alarm | relayed(foreign-source, asterisk-speaks) | CountLast, SetFlows() |
 | offloaded | Idle | relayed(media-idle) | CountLast, SetFlows() |
 | offloaded | Disturbed | relayed(call-changed) | CountLast, SetFlows(), Ask |
 | any | Blocked, Failed, Ended | relayed(that) | CountLast, SetFlows() |
@@ -29,13 +34,15 @@ Whatever leaves `offloaded` reads the counters, takes the flows out and only the
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import assert_never
 
 from stasis_offload.eligibility import Kind, Reason, has_heard, why_not, why_not_sighting
-from stasis_offload.flows import Count, Flow, Role, forwarding_flows, learning_flow
-from stasis_offload.media import Leg, LegReport, Path, Side, Sighting
+from stasis_offload.flows import Count, Role
+from stasis_offload.media import Leg, LegReport, Path, Side
+from stasis_offload.mediastate import Placement
 from stasis_offload.moves import (
+    Alarm,
     Blocked,
     Command,
     Counted,
@@ -45,81 +52,51 @@ from stasis_offload.moves import (
     Idle,
     Reported,
     Request,
+    RtcpFrom,
     Seen,
     SetFlows,
     Signal,
     State,
-    Timing,
     Unblocked,
 )
 
 # Two sightings make a path only when both are this fresh (s): next hops and NAT bindings move.
 FRESH = 1.0
-# The first question after a change comes again this soon (s); each fruitless one doubles the wait.
-FIRST_WAIT = 0.02
-MAX_DOUBLINGS = 16
-# How often the counters of new flows are read until both have counted (s); the datapath's own statistics
-# lag by up to half a second (ofproto/ofproto-dpif-upcall.c, revalidators).
-VERIFY_EVERY = 0.25
-# The first look at an offloaded call after its flows were verified (s).
-FIRST_LOOK = 5.0
+# What Asterisk had read before a take-over it has sent on by then (s); what it sends later is its own.
+SETTLED_AFTER = 1.0
+# Asterisk that speaks to a leg is not disturbed again before it may have ended (s): the length of a long digit.
+SPEAKS_FOR = 1.0
 
 # What may block a call, and which of several is named.
 BLOCKS = (Kind.DRAIN, Kind.OPERATOR, Kind.ASTERISK_AWAY, Kind.SWITCH_AWAY)
-
-NOT_CONNECTED = Reason(Kind.NOT_CONNECTED)
-
-
-@dataclass(frozen=True, slots=True)
-class Placement:
-    """Where one call's media is, why, and what is known. Times are seconds of one monotonic clock.
-
-    `totals` are the packets and octets forwarded from each leg in all earlier stays in the switch,
-    `current` those of the stay that lasts; `since` is when the state was entered.
-    """
-
-    call: str
-    timing: Timing
-    state: State = State.RELAYED
-    reason: Reason | None = NOT_CONNECTED
-    since: float = 0.0
-    deadline: float | None = None
-    connected: bool = False
-    over: bool = False
-    blocks: frozenset[Kind] = frozenset()
-    fruitless: int = 0
-    reports: Mapping[Leg, LegReport] = field(default_factory=dict)
-    sightings: Mapping[Leg, tuple[Sighting, float]] = field(default_factory=dict)
-    verified: bool = False
-    current: Mapping[Leg, Count] = field(default_factory=dict)
-    totals: Mapping[Leg, Count] = field(default_factory=dict)
-
-    def forwarded(self, leg: Leg) -> Count:
-        """Count what the switch has carried from this leg, as far as we have read it."""
-        return self.totals.get(leg, Count()) + self.current.get(leg, Count())
-
+# These returns to Asterisk are not the call's doing: they do not make it a flapping one.
+_NOT_FLAPPING = frozenset({*BLOCKS, Kind.SWITCH_REFUSED, Kind.MODULE_AWAY, Kind.ENDED})
 
 Step = tuple[Placement, tuple[Command, ...]]
 
 
-def step(placement: Placement, event: Event, now: float) -> Step:
+def step(placement: Placement, event: Event, now: float) -> Step:  # noqa: PLR0912 - one row an event
     """Take one event; return the new placement and the commands to carry out in their order."""
     if isinstance(event, CountedLast):
         return _keep_counts(placement, event), ()
     if placement.over:
         return placement, ()
+    offloaded = placement.state is State.OFFLOADED
     match event:
         case Seen():
-            return _seen(placement, event, now) if placement.state is State.LEARNING else (placement, ())
+            return _seen(placement, event, now)
         case Reported():
             return _reported(placement, event, now)
         case Counted():
-            return _counted(placement, event, now) if placement.state is State.OFFLOADED else (placement, ())
-        case Idle():
-            if placement.state is not State.OFFLOADED:
-                return placement, ()
-            counted = replace(placement, current={**placement.current, event.leg: event.count})
-            return _relay(counted, Reason(Kind.MEDIA_IDLE, event.leg), now)
+            return _counted(placement, event, now) if offloaded else (placement, ())
+        case Alarm(kind, leg):
+            return _relay(placement, Reason(kind, leg), now) if offloaded else (placement, ())
+        case RtcpFrom(leg, port):
+            known = replace(placement, rtcp_ports={**placement.rtcp_ports, leg: port})
+            return known, (SetFlows(known.flows()),) if offloaded else ()
+        case Idle(leg, count):
+            counted = replace(placement, current={**placement.current, leg: count})
+            return _relay(counted, Reason(Kind.MEDIA_IDLE, leg), now) if offloaded else (placement, ())
         case Blocked(kind):
             blocked = replace(placement, blocks=placement.blocks | {kind})
             return _relay(blocked, _block(blocked), now)
@@ -158,26 +135,37 @@ def _ask_anew(placement: Placement, now: float) -> Step:
         return placement, ()
     if placement.blocks:
         return _relay(placement, _block(placement), now)
-    return replace(placement, fruitless=0), (Request.ASK,)
+    return replace(placement, damping=placement.damping.fresh()), (Request.ASK,)
 
 
 def _relay(placement: Placement, reason: Reason, now: float) -> Step:
     """Give the media back to Asterisk, or leave it there, and say why."""
+    policy, damping = placement.policy, placement.damping.came_to_nothing()
     commands: tuple[Command, ...] = {
         State.RELAYED: (),
         State.LEARNING: (SetFlows(()),),
         State.OFFLOADED: (Request.COUNT_LAST, SetFlows(())),
     }[placement.state]
+    if placement.state is State.OFFLOADED and reason.kind not in _NOT_FLAPPING:
+        damping = damping.returned(now, most=policy.returns_per_minute, hold=policy.flap_hold)
+    wait = now + placement.damping.wait(policy.recheck)
+    if reason.kind is Kind.ASTERISK_SPEAKS:
+        wait = now + SPEAKS_FOR
+    elif reason.kind is Kind.FLAPPING:
+        wait = damping.held_until
     relayed = replace(
         placement,
         state=State.RELAYED,
         reason=reason,
         since=placement.since if placement.state is State.RELAYED else now,
-        deadline=None if placement.blocks else now + _patience(placement),
-        fruitless=placement.fruitless + 1,
+        deadline=None if placement.blocks else wait,
+        damping=damping,
         reports={},
         sightings={},
+        path=None,
+        shown=frozenset(),
         verified=False,
+        guarded=False,
     )
     return relayed, commands
 
@@ -186,23 +174,23 @@ def _block(placement: Placement) -> Reason:
     return Reason(next(kind for kind in BLOCKS if kind in placement.blocks))
 
 
-def _patience(placement: Placement) -> float:
-    return min(FIRST_WAIT * 2.0 ** min(placement.fruitless, MAX_DOUBLINGS), placement.timing.recheck)
-
-
 def _expired(placement: Placement, now: float) -> Step:
-    wait = placement.timing.recheck
+    wait = placement.policy.recheck
     match placement.state:
         case State.RELAYED:
             return replace(placement, deadline=None), (Request.ASK,)
         case State.LEARNING:
             silent = next((leg for leg in Leg if leg not in placement.sightings), None)
             reason = Reason(Kind.NO_MEDIA, silent) if silent else placement.reason
-            return replace(placement, reason=reason, deadline=now + wait), (Request.ASK,)
+            waiting = replace(placement, reason=reason, deadline=now + wait)
+            renewed = (SetFlows(waiting.flows(), renew=True),) if silent else ()
+            return waiting, (Request.ASK, *renewed)
         case State.OFFLOADED if not placement.verified:
-            return replace(placement, deadline=now + VERIFY_EVERY), (Request.COUNT,)
+            silent = next(leg for leg in Leg if leg in placement.shown)
+            return _relay(placement, Reason(Kind.NOT_COUNTING, silent), now)
         case State.OFFLOADED:
-            return replace(placement, deadline=_next_look(placement, now)), (Request.ASK, Request.COUNT)
+            looked = replace(placement, guarded=True, shown=frozenset(Leg), deadline=placement.next_look(now))
+            return looked, (Request.ASK, Request.COUNT, SetFlows(looked.flows(), renew=True))
         case _:
             assert_never(placement.state)
 
@@ -211,6 +199,8 @@ def _reported(placement: Placement, event: Reported, now: float) -> Step:
     if not placement.connected or placement.blocks:
         return placement, ()
     reason = why_not(event.caller, event.callee)
+    if reason is None and placement.damping.is_holding(now):
+        reason = Reason(Kind.FLAPPING)
     if reason:
         return _relay(placement, reason, now)
     assert event.caller  # noqa: S101 - why_not has just refused a missing leg
@@ -245,35 +235,43 @@ def _learn(placement: Placement, reports: Mapping[Leg, LegReport], now: float) -
         state=State.LEARNING,
         reason=Reason(Kind.NO_MEDIA),
         since=now,
-        deadline=now + placement.timing.verify_within,
+        deadline=now + placement.policy.verify_within,
         reports=reports,
         sightings={},
+        rtcp_ports={},
     )
-    return learning, (SetFlows(_learning_flows(learning)),)
-
-
-def _learning_flows(placement: Placement) -> tuple[Flow, ...]:
-    flows = []
-    for leg in Leg:
-        report = placement.reports[leg]
-        if leg not in placement.sightings and report.remote and report.local:
-            flows.append(learning_flow(placement.call, leg, source=report.remote, destination=report.local))
-    return tuple(flows)
+    return learning, (SetFlows(learning.flows()),)
 
 
 def _seen(placement: Placement, event: Seen, now: float) -> Step:
+    """Take a packet that was shown: by a learning flow while learning, by a forwarding one while offloaded."""
+    expected = State.OFFLOADED if event.by_switch else State.LEARNING
+    if placement.state is not expected or (event.by_switch and event.leg not in placement.shown):
+        return placement, ()
     if event.sighting is None:
         return _relay(placement, Reason(Kind.FOREIGN_MEDIA, event.leg), now)
     reason = why_not_sighting(event.leg, placement.reports[event.leg], event.sighting)
     if reason:
         return _relay(placement, reason, now)
+    if event.by_switch:
+        return _shown(replace(placement, shown=placement.shown - {event.leg}), now)
     fresh = {leg: seen for leg, seen in placement.sightings.items() if now - seen[1] <= FRESH}
     asked = len(fresh) == len(Leg)
     fresh[event.leg] = (event.sighting, now)
     learning = replace(placement, sightings=fresh)
     if len(fresh) == len(Leg):
         return learning, () if asked else (Request.ASK,)
-    return learning, (SetFlows(_learning_flows(learning)),)
+    return learning, (SetFlows(learning.flows()),)
+
+
+def _shown(placement: Placement, now: float) -> Step:
+    if placement.shown:
+        return placement, ()
+    if not placement.verified:
+        placement = replace(
+            placement, verified=True, damping=placement.damping.fresh(), deadline=now + SETTLED_AFTER
+        )
+    return placement, (SetFlows(placement.flows()),)
 
 
 def _agree(placement: Placement, now: float) -> Step:
@@ -289,22 +287,23 @@ def _agree(placement: Placement, now: float) -> Step:
         if reason:
             return _relay(placement, reason, now)
         if not has_heard(report):  # it is about to read the packet that we were shown, or never gets it
-            wait = _patience(placement)
-            return replace(placement, deadline=now + wait, fruitless=placement.fruitless + 1), (SetFlows(()),)
-    path = Path(
-        caller=Side.of(placement.sightings[Leg.CALLER][0]),
-        callee=Side.of(placement.sightings[Leg.CALLEE][0]),
-    )
+            wait = placement.damping.wait(placement.policy.recheck)
+            damping = placement.damping.came_to_nothing()
+            return replace(placement, deadline=now + wait, damping=damping), (SetFlows(()),)
     offloaded = replace(
         placement,
         state=State.OFFLOADED,
         reason=None,
         since=now,
-        deadline=now + VERIFY_EVERY,
+        deadline=now + placement.policy.verify_within,
+        path=Path(
+            caller=Side.of(placement.sightings[Leg.CALLER][0]),
+            callee=Side.of(placement.sightings[Leg.CALLEE][0]),
+        ),
+        shown=frozenset(Leg),
         sightings={},
     )
-    flows = forwarding_flows(placement.call, path, idle_timeout=placement.timing.idle_timeout)
-    return offloaded, (SetFlows(flows),)
+    return offloaded, (SetFlows(offloaded.flows()),)
 
 
 def _counted(placement: Placement, event: Counted, now: float) -> Step:
@@ -312,23 +311,19 @@ def _counted(placement: Placement, event: Counted, now: float) -> Step:
         return placement, ()
     read = _by_leg(event.counts)
     counted = replace(placement, current={**placement.current, **read})
-    if placement.verified:  # somebody else may have taken a flow out
-        wrong = next((leg for leg in Leg if leg not in read), None)
-    else:
-        wrong = next((leg for leg in Leg if leg not in read or not read[leg].packets), None)
-        if wrong is None:
-            return replace(counted, verified=True, fruitless=0, deadline=_next_look(placement, now)), ()
-        if now - placement.since < placement.timing.verify_within:
-            return counted, ()
-    return _relay(counted, Reason(Kind.NOT_COUNTING, wrong), now) if wrong else (counted, ())
+    gone = next((leg for leg in Leg if leg not in read), None)  # somebody else may have taken it out
+    if gone:
+        return _relay(counted, Reason(Kind.NOT_COUNTING, gone), now)
+    signs = (
+        counted.keepalive(leg)
+        for leg in Leg
+        if placement.reports[leg].rtp_timeout and read[leg].packets > _packets(placement, leg)
+    )
+    return counted, tuple(sign for sign in signs if sign)
 
 
-def _next_look(placement: Placement, now: float) -> float:
-    """When an offloaded call is looked at again: soon at first, then when it is twice as old, up to `recheck`.
-
-    So a counter that was last read then is at most half of a short call behind.
-    """
-    return now + min(max(FIRST_LOOK, now - placement.since), placement.timing.recheck)
+def _packets(placement: Placement, leg: Leg) -> int:
+    return placement.current.get(leg, Count()).packets
 
 
 def _keep_counts(placement: Placement, event: CountedLast) -> Placement:

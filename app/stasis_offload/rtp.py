@@ -6,12 +6,11 @@ from struct import Struct
 from stasis_offload.errors import BadPacketError
 from stasis_offload.frame import check_size, parse_udp
 from stasis_offload.media import Sighting
+from stasis_offload.rtcp import RTCP_TYPES
 
 _RTP = Struct("!BBHII")
 
 _VERSION = 2
-# The second byte of every RTCP packet, and of no RTP packet that might share its port (RFC 5761 4).
-_RTCP_TYPES = range(192, 224)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +40,7 @@ def parse_rtp(data: bytes) -> RtpHeader:
     first, second, sequence, timestamp, ssrc = _RTP.unpack_from(data)
     if first >> 6 != _VERSION:
         raise BadPacketError(f"RTP version {first >> 6}, expected {_VERSION}")
-    if second in _RTCP_TYPES:
+    if second in RTCP_TYPES:
         raise BadPacketError(f"RTCP packet type {second} where RTP was expected")
     size = _RTP.size + 4 * (first & 0x0F)
     if first & 0x10:
@@ -75,5 +74,6 @@ def parse_sighting(in_port: int, frame: bytes) -> Sighting:
         destination=datagram.destination,
         ttl=datagram.ttl,
         payload_type=header.payload_type,
+        sequence=header.sequence,
         ssrc=header.ssrc,
     )

@@ -14,7 +14,7 @@ from stasis_offload.errors import OpenFlowError
 from stasis_offload.events import AriUp
 from stasis_offload.events import Event as AriEvent
 from stasis_offload.http import serve
-from stasis_offload.moves import Timing
+from stasis_offload.moves import Policy
 from stasis_offload.openflow.events import Event as SwitchEvent
 from stasis_offload.openflow.switch import Switch
 from stasis_offload.operations import Operator
@@ -59,13 +59,19 @@ async def run(config: Config) -> None:
             on_event=on_ari,
         )
         media = config.media
-        timing = Timing(
-            verify_within=media.verify_within, recheck=media.recheck, idle_timeout=media.idle_timeout
+        policy = Policy(
+            verify_within=media.verify_within,
+            recheck=media.recheck,
+            idle_timeout=media.idle_timeout,
+            returns_per_minute=media.returns_per_minute,
+            flap_hold=media.flap_hold,
+            forward_rtcp=media.rtcp == "forward",
+            limit=media.packets_per_second,
         )
         module = RtpStreams(config.asterisk.control_socket)
         try:
             async with asyncio.TaskGroup() as tasks:
-                calls = Calls(ari=ari, switch=switch, module=module, timing=timing, tasks=tasks)
+                calls = Calls(ari=ari, switch=switch, module=module, policy=policy, tasks=tasks)
                 recovery = Recovery(calls, app=config.app, tasks=tasks)
                 operator = Operator(calls)
                 switching = outer.create_task(switch.run())

@@ -1,4 +1,4 @@
-"""Keeps OFFLOAD_STATUS, OFFLOAD_REASON and OFFLOAD_PACKETS true on the caller's channel, for dialplan and CDRs."""
+"""Keeps the OFFLOAD_ variables true on the caller's channel, for dialplan and CDRs."""
 
 import asyncio
 from collections.abc import Mapping
@@ -9,20 +9,30 @@ from stasis_offload.ari import Ari
 from stasis_offload.eligibility import Kind, Reason
 from stasis_offload.errors import AriError
 from stasis_offload.media import Leg
+from stasis_offload.mediastate import Placement
 from stasis_offload.moves import State
-from stasis_offload.placement import Placement
+from stasis_offload.quality import Quality
 
 
-def variables_of(placement: Placement, before: Mapping[str, str]) -> dict[str, str]:
-    """Return the three variables; the first moments of learning and the end of the call are not told.
+def variables_of(
+    placement: Placement, quality: Quality, before: Mapping[str, str], *, leaving: bool = False
+) -> dict[str, str]:
+    """Return the variables; the first moments of learning and the end of the call are not told.
+
+    Nor is, to a caller who is `leaving`, what a newcomer in its place does to the media: its part is over.
 
     OFFLOAD_STATUS is `offloaded` or `relayed`: what carries the media. OFFLOAD_REASON says why it is relayed,
     empty otherwise. OFFLOAD_PACKETS counts what the switch carried, both directions together.
+    OFFLOAD_CALLER_QUALITY and OFFLOAD_CALLEE_QUALITY are there once there is something to tell (quality.py).
     """
     packets = sum(placement.forwarded(leg).packets for leg in Leg)
     variables = {**before, "OFFLOAD_PACKETS": str(packets)}
+    for leg in Leg:
+        told = quality.of(leg).variable()
+        if told:
+            variables[f"OFFLOAD_{leg.upper()}_QUALITY"] = told
     passing = placement.state is State.LEARNING and placement.reason == Reason(Kind.NO_MEDIA)
-    if not passing and placement.reason != Reason(Kind.ENDED):
+    if not (passing or leaving) and placement.reason != Reason(Kind.ENDED):
         offloaded = placement.state is State.OFFLOADED
         variables["OFFLOAD_STATUS"] = "offloaded" if offloaded else "relayed"
         variables["OFFLOAD_REASON"] = "" if offloaded else str(placement.reason)
@@ -30,7 +40,7 @@ def variables_of(placement: Placement, before: Mapping[str, str]) -> dict[str, s
 
 
 class Variables:
-    """The three variables of one caller, whose id is `channel`, written when they change."""
+    """The variables of one caller, whose id is `channel`, written when they change."""
 
     def __init__(self, channel: str, *, ari: Ari, log: FilteringBoundLogger) -> None:
         self.channel = channel
@@ -41,14 +51,9 @@ class Variables:
         self._changed = asyncio.Event()
         self._turn = asyncio.Lock()
 
-    def note(self, placement: Placement, *, leaving: bool = False) -> None:
-        """Take the placement of this moment; a reason that lasts for milliseconds only may never be written.
-
-        `leaving` is whether a newcomer is taking the caller's place: of what that does to the media the caller,
-        whose part is over, is told no more than the packets.
-        """
-        now = variables_of(placement, self._wanted)
-        self._wanted = {**now, **self._wanted, "OFFLOAD_PACKETS": now["OFFLOAD_PACKETS"]} if leaving else now
+    def note(self, placement: Placement, quality: Quality, *, leaving: bool = False) -> None:
+        """Take the placement of this moment; a reason that lasts for milliseconds only may never be written."""
+        self._wanted = variables_of(placement, quality, self._wanted, leaving=leaving)
         self._changed.set()
 
     def follow(self, channel: str) -> None:

@@ -1,11 +1,14 @@
 """What an operator sees of the application and may ask of it; its JSON is read back as strictly as written."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Protocol
 
 from stasis_offload.errors import OffloadError
 from stasis_offload.flows import Count
+from stasis_offload.quality import LegQuality
+
+_QUALITY = tuple(field.name for field in fields(LegQuality))
 
 
 class UnknownCallError(OffloadError):
@@ -24,7 +27,7 @@ class CallView:
     or what its media placement is (`relayed`, `learning`, `offloaded`); `reason` says why it is not offloaded.
     `age` is the seconds since the call entered the application, `state_age` since it entered its state.
     `from_caller` and `from_callee` are what the switch forwarded of each leg's packets over the whole call, as
-    far as its counters could be read.
+    far as its counters could be read; `caller_quality` and `callee_quality` are how each leg heard it.
     """
 
     call: str
@@ -36,6 +39,8 @@ class CallView:
     state_age: float
     from_caller: Count
     from_callee: Count
+    caller_quality: LegQuality
+    callee_quality: LegQuality
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +104,18 @@ def call_as_json(view: CallView) -> dict[str, object]:
         "state_age": round(view.state_age, 3),
         "packets": {"caller": view.from_caller.packets, "callee": view.from_callee.packets},
         "octets": {"caller": view.from_caller.octets, "callee": view.from_callee.octets},
+        "quality": {
+            "caller": _quality_as_json(view.caller_quality),
+            "callee": _quality_as_json(view.callee_quality),
+        },
+    }
+
+
+def _quality_as_json(quality: LegQuality) -> dict[str, float | None]:
+    return {
+        name: None if value is None else round(value, 4)
+        for name in _QUALITY
+        for value in (getattr(quality, name),)
     }
 
 
@@ -138,6 +155,7 @@ def _parse_call(document: object) -> CallView:
             "state_age": int() | float() as state_age,
             "packets": {"caller": int(caller_packets), "callee": int(callee_packets)},
             "octets": {"caller": int(caller_octets), "callee": int(callee_octets)},
+            "quality": {"caller": dict(caller_quality), "callee": dict(callee_quality)},
         }:
             return CallView(
                 call=call,
@@ -149,6 +167,19 @@ def _parse_call(document: object) -> CallView:
                 state_age=state_age,
                 from_caller=Count(packets=caller_packets, octets=caller_octets),
                 from_callee=Count(packets=callee_packets, octets=callee_octets),
+                caller_quality=_parse_quality(caller_quality),
+                callee_quality=_parse_quality(callee_quality),
             )
         case _:
             raise BadAnswerError(f"not a call as stasis-offload writes it: {str(document)[:60]}")
+
+
+def _parse_quality(document: dict[object, object]) -> LegQuality:
+    values = {}
+    for name in _QUALITY:
+        match document.get(name, ...):
+            case None | int() | float() as value:
+                values[name] = value
+            case _:
+                raise BadAnswerError(f"not the quality of a call as stasis-offload writes it: no {name!r}")
+    return LegQuality(**values)

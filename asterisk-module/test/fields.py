@@ -3,8 +3,9 @@
 Usage: fields.py SOCKET
 
 Over SOCKET (asterisk.ctl) one call is bridged over IPv4 and one over IPv6, the first with digits in it. Their
-rows must agree with the packets seen on loopback meanwhile: addresses, SSRCs, payload types, counts. Then the
-hangup cause that func_offload_cause set must reach the far end of a call. Needs CAP_NET_RAW. Exit status 1
+rows must agree with the packets seen on loopback meanwhile: addresses, SSRCs, payload types, counts. ICE and
+T.38 must be told of the calls that have them. Then the hangup cause that func_offload_cause set must reach the
+far end of a call. Needs CAP_NET_RAW. Exit status 1
 and a sentence when something does not agree.
 """
 # ruff: noqa: INP001, T201, S101 - a script that prints, and whose whole purpose is to assert
@@ -14,6 +15,7 @@ import socket
 import sys
 import time
 from collections import Counter, defaultdict
+from collections.abc import Callable
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
@@ -138,8 +140,47 @@ async def rows_agree(path: Path) -> None:
         payload_types |= compare(before[channel_id], row, heard, sent=True)
         payload_types |= compare(before[channel_id], row, heard, sent=False)
     assert payload_types == {0, 101}, f"audio and digits were to be heard, not {payload_types}"
-    await ask(path, "channel request hangup all")
+    await no_call(path)
     print(f"fields: {len(after)} rows agree with {sum(map(Counter.total, heard.values()))} packets")
+
+
+async def rows_when(path: Path, so: Callable[[list[Row]], bool]) -> list[Row]:
+    """Wait for the two rows of the one call there is to be as wanted."""
+    legs: list[Row] = []
+    async with asyncio.timeout(DEADLINE_S):
+        while len(legs) != 2 or not so(legs):  # noqa: PLR2004 - a call's legs
+            legs = list((await rows(path)).values())
+    return legs
+
+
+async def no_call(path: Path) -> None:
+    """End all calls."""
+    await ask(path, "channel request hangup all")
+    async with asyncio.timeout(DEADLINE_S):
+        while await rows(path):
+            pass
+
+
+async def ice_is_told(path: Path) -> None:
+    """Have a call whose second leg's endpoint uses ICE, and whose first leg's does not."""
+    await ask(path, "channel originate PJSIP/ice@self4 application Milliwatt")
+    legs = await rows_when(path, lambda legs: all(leg["state"] == "Up" for leg in legs))
+    told = {leg["channel"].partition("-")[0]: leg["ice"] for leg in legs}
+    assert told == {"PJSIP/self4": False, "PJSIP/self4ice": True}, legs
+    await no_call(path)
+    print("fields: ICE is told of the leg that uses it, and not of the other")
+
+
+async def t38_is_told(path: Path) -> None:
+    """Have a fax machine ask for T.38 and the other end not answer it: Asterisk refuses it after 5 s."""
+    await ask(path, "channel originate PJSIP/fax@self4 application Milliwatt")
+    legs = await rows_when(path, lambda legs: all(leg["state"] == "Up" for leg in legs))
+    assert not any(leg["t38"] for leg in legs), legs
+    legs = await rows_when(path, lambda legs: all(leg["t38"] for leg in legs))
+    assert {leg["glue"] for leg in legs} == {"forbid"}, legs
+    await rows_when(path, lambda legs: not any(leg["t38"] for leg in legs))
+    await no_call(path)
+    print("fields: T.38 is told while it is negotiated")
 
 
 async def causes_arrive(path: Path) -> None:
@@ -154,8 +195,10 @@ async def causes_arrive(path: Path) -> None:
 
 
 async def main(path: Path) -> None:
-    """Run both."""
+    """Run all of it."""
     await rows_agree(path)
+    await ice_is_told(path)
+    await t38_is_told(path)
     await causes_arrive(path)
 
 

@@ -1,6 +1,7 @@
 """A real Open vSwitch in a container without any privilege; its ports are sockets that take and give frames."""
 
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -148,6 +149,12 @@ class Bridge:
     def flows(self) -> list[str]:
         """Return the flows of the bridge without counters, sorted."""
         return sorted(line.strip() for line in self.ofctl("dump-flows").splitlines() if "actions=" in line)
+
+    def cookies(self) -> set[int]:
+        """Return the cookies of its flows but 0, which are not printed."""
+        return {
+            int(found[1], 16) for line in self.flows() if (found := re.match("cookie=(0x[0-9a-f]+),", line))
+        }
 
     @property
     def sockets(self) -> list[Path]:

@@ -1,18 +1,24 @@
 """A Switch of ours, connected while a block runs, and what it tells, in order."""
 
 import asyncio
+import tempfile
+from asyncio import StreamReader, StreamWriter
+from collections import Counter
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from enum import IntEnum
+from pathlib import Path
 from typing import TypeVar
 
 from stasis_offload.openflow.channel import Patience
-from stasis_offload.openflow.endpoint import Endpoint
+from stasis_offload.openflow.decode import Framer
+from stasis_offload.openflow.endpoint import Endpoint, Unix
 from stasis_offload.openflow.events import Event, SwitchUp
 from stasis_offload.openflow.switch import Switch
 
 SECONDS = 15.0  # until an event that has to come counts as missing
 
-Kind = TypeVar("Kind")
+Told = TypeVar("Told")
 
 
 class Events:
@@ -24,7 +30,7 @@ class Events:
     def tell(self, event: Event) -> None:
         self._queue.put_nowait(event)
 
-    async def next(self, kind: type[Kind]) -> Kind:
+    async def next(self, kind: type[Told]) -> Told:
         """Return the next event of a kind, within the deadline, and forget those before it."""
         async with asyncio.timeout(SECONDS):
             while True:
@@ -35,6 +41,48 @@ class Events:
     def rest(self) -> list[Event]:
         """Return the events that nobody has waited for."""
         return [self._queue.get_nowait() for _ in range(self._queue.qsize())]
+
+
+class Kind(IntEnum):
+    """What we send that tests count (ofp_type, OpenFlow 1.3.5, 7.1.1)."""
+
+    EXPERIMENTER = 4
+    MULTIPART_REQUEST = 18
+    METER_MOD = 29
+
+
+@asynccontextmanager
+async def tapped(endpoint: Unix) -> AsyncIterator[tuple[Unix, Counter[int]]]:
+    """Stand between us and a switch, and count what we send it, by kind."""
+    sent: Counter[int] = Counter()
+
+    meetings: dict[asyncio.Task[None] | None, tuple[StreamWriter, ...]] = {}
+
+    async def relay(reader: StreamReader, writer: StreamWriter, framer: Framer | None = None) -> None:
+        while data := await reader.read(1 << 16):
+            if framer:
+                sent.update(message.kind for message in framer.feed(data))
+            writer.write(data)
+        writer.close()
+
+    async def meet(reader: StreamReader, writer: StreamWriter) -> None:
+        there, back = await asyncio.open_unix_connection(endpoint.path)
+        meetings[asyncio.current_task()] = (writer, back)
+        with suppress(ConnectionError):
+            await asyncio.gather(relay(reader, back, Framer()), relay(there, writer))
+
+    with tempfile.TemporaryDirectory(prefix="ovs-test-") as directory:
+        path = Path(directory) / "tap.sock"
+        server = await asyncio.start_unix_server(meet, path)
+        try:
+            yield Unix(str(path)), sent
+        finally:
+            server.close()
+            for meeting, writers in meetings.items():
+                for writer in writers:
+                    writer.transport.abort()
+                if meeting:
+                    await meeting
 
 
 @asynccontextmanager

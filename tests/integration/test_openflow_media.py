@@ -10,7 +10,7 @@ from packets import CALLEE, CALLER, PATH, frame, sent_by, sent_to
 from switches import SECONDS, connected
 from wires import Wire, plugged
 
-from stasis_offload.flows import LEARNING_BYTES, Role, call_cookie, forwarding_flows, learning_flow
+from stasis_offload.flows import LEARNING_BYTES, Role, Terms, call_cookie, forwarding_flows, learning_flow
 from stasis_offload.media import Address, Leg, Path, Side
 from stasis_offload.openflow.events import FlowRemoved, PacketIn, Removal
 from stasis_offload.rtp import parse_sighting
@@ -46,6 +46,7 @@ PATHS = {
 }
 
 
+TERMS = Terms(idle_timeout=10, lease=60)
 NUMBERS = count(100)
 
 
@@ -67,7 +68,7 @@ async def until_forwarded(one: Wire, two: Wire, *, forwarded: bool = True) -> No
 @pytest.mark.parametrize("path", PATHS.values(), ids=PATHS.keys())
 async def test_each_leg_gets_the_others_packets_as_if_from_asterisk(bridge: Bridge, path: Path) -> None:
     async with plugged(bridge.sockets) as wires, connected(bridge.management) as (switch, _):
-        await switch.set_flows("call", forwarding_flows("call", path, idle_timeout=10))
+        await switch.set_flows("call", forwarding_flows("call", path, TERMS))
         for leg in Leg:
             came, goes = path.side(leg), path.side(leg.other)
             packet = sent_by(came)
@@ -80,7 +81,7 @@ async def test_learning_shows_us_a_packet_that_goes_on_to_asterisk_as_ever(
     bridge: Bridge, path: Path
 ) -> None:
     side = path.caller
-    flow = learning_flow("call", Leg.CALLER, source=side.remote, destination=side.local)
+    flow = learning_flow("call", Leg.CALLER, source=side.remote, destination=side.local, lease=60)
     async with plugged(bridge.sockets) as (one, two, three), connected(bridge.management) as (switch, events):
         await switch.set_flows("call", [flow])
         packet = frame(sent_by(side, sequence=7))
@@ -107,14 +108,14 @@ async def test_learning_shows_us_a_packet_that_goes_on_to_asterisk_as_ever(
 
 async def test_media_moves_into_the_switch_and_back_without_a_packet_lost_or_doubled(bridge: Bridge) -> None:
     learning = [
-        learning_flow("call", leg, source=PATH.side(leg).remote, destination=PATH.side(leg).local)
+        learning_flow("call", leg, source=PATH.side(leg).remote, destination=PATH.side(leg).local, lease=60)
         for leg in Leg
     ]
     async with plugged(bridge.sockets) as (one, two, _), connected(bridge.management) as (switch, events):
         await switch.set_flows("call", learning)
         assert not await is_forwarded(one, two)
         await events.next(PacketIn)
-        await switch.set_flows("call", forwarding_flows("call", PATH, idle_timeout=10))
+        await switch.set_flows("call", forwarding_flows("call", PATH, TERMS))
         await until_forwarded(one, two)
         events.rest()
         assert await is_forwarded(one, two)
@@ -135,7 +136,7 @@ async def test_a_packet_that_differs_in_anything_that_is_matched_goes_the_normal
         replace(ours, vlan=None),
     ]
     async with plugged(bridge.sockets) as (one, two, three), connected(bridge.management) as (switch, _):
-        await switch.set_flows("call", forwarding_flows("call", path, idle_timeout=10))
+        await switch.set_flows("call", forwarding_flows("call", path, TERMS))
         for stranger in strangers:
             one.send(frame(stranger))
             assert [await two.receive(), await three.receive()] == [frame(stranger), frame(stranger)]
@@ -147,7 +148,7 @@ async def test_a_packet_that_differs_in_anything_that_is_matched_goes_the_normal
 
 async def test_a_packet_at_the_end_of_its_life_is_not_forwarded(bridge: Bridge) -> None:
     async with plugged(bridge.sockets) as (one, two, _), connected(bridge.management) as (switch, events):
-        await switch.set_flows("call", forwarding_flows("call", PATH, idle_timeout=10))
+        await switch.set_flows("call", forwarding_flows("call", PATH, TERMS))
         one.send(frame(replace(sent_by(CALLER), ttl=1)))
         alive = replace(sent_by(CALLER), ttl=2)
         one.send(frame(alive))
@@ -158,7 +159,7 @@ async def test_a_packet_at_the_end_of_its_life_is_not_forwarded(bridge: Bridge) 
 
 async def test_a_call_that_falls_silent_is_cleared_and_told_with_its_counts(bridge: Bridge) -> None:
     async with plugged(bridge.sockets) as (one, two, _), connected(bridge.management) as (switch, events):
-        await switch.set_flows("call", forwarding_flows("call", PATH, idle_timeout=1))
+        await switch.set_flows("call", forwarding_flows("call", PATH, replace(TERMS, idle_timeout=1)))
         octets = 0
         for sequence in range(3):
             packet = frame(sent_by(CALLER, sequence=sequence))
@@ -173,13 +174,13 @@ async def test_a_call_that_falls_silent_is_cleared_and_told_with_its_counts(brid
             (Removal.IDLE, 0),
         ]
         assert caller.count.octets == octets
-        await switch.set_flows("call", forwarding_flows("call", PATH, idle_timeout=10))
+        await switch.set_flows("call", forwarding_flows("call", PATH, TERMS))
         await until_forwarded(one, two)
 
 
 async def test_packets_are_counted_by_leg(bridge: Bridge) -> None:
     async with plugged(bridge.sockets) as (one, two, _), connected(bridge.management) as (switch, _):
-        flows = forwarding_flows("call", PATH, idle_timeout=10)
+        flows = forwarding_flows("call", PATH, TERMS)
         await switch.set_flows("call", flows)
         for sequence in range(5):
             one.send(frame(sent_by(CALLER, sequence=sequence)))

@@ -15,7 +15,7 @@ from packets import PATH
 from switches import connected, running
 
 from stasis_offload.errors import OpenFlowError
-from stasis_offload.flows import forwarding_flows
+from stasis_offload.flows import Terms, forwarding_flows
 from stasis_offload.openflow import channel
 from stasis_offload.openflow.channel import Patience
 from stasis_offload.openflow.decode import Framer, Message
@@ -121,9 +121,12 @@ async def test_a_switch_without_bundles_is_described_so_and_refuses_flows() -> N
         description = await describe_switch(endpoint)
         assert (description.datapath_id, description.manufacturer, description.ports) == (0xAB, "Example", ())
         assert not description.atomic_bundles
+        assert description.max_meters == 0
         async with connected(endpoint) as (switch, _):
             with pytest.raises(OpenFlowError, match="OFPBRC_BAD_EXPERIMENTER"):
-                await switch.set_flows("call", forwarding_flows("call", PATH, idle_timeout=10))
+                await switch.set_flows(
+                    "call", forwarding_flows("call", PATH, Terms(idle_timeout=10, lease=60))
+                )
 
 
 async def test_a_switch_that_asks_for_a_sign_of_life_gets_it() -> None:

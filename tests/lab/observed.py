@@ -6,6 +6,9 @@ from typing import Any
 from lab import control
 from lab.control import wait_until
 
+# Of a call that has been in the switch for a moment: of each leg RTP, RTCP and what guards them (docs/media.md).
+FLOWS = 10
+
 CDRS = "/var/log/asterisk/cdr-custom/calls.json"
 
 

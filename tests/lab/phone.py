@@ -6,8 +6,10 @@ a method of our own (DO-INVITE, DO-ANSWER, …): SIPp (3.8) finds the call by it
 `<recv>` takes any method. What SIPp sent and received is read from its message log, which it flushes at each message.
 """
 
+import os
 import re
 import subprocess
+import tempfile
 from collections.abc import Callable
 from datetime import datetime
 from itertools import count
@@ -30,9 +32,10 @@ ALAW = {8: "PCMA/8000"}
 
 SCENARIO = "/usr/local/lib/phone.xml"
 _LOGGED = re.compile(r"^-{47} (\S+)\nUDP message (sent|received) \[\d+\] bytes:\n\n", re.MULTILINE)
-_SEND = (
-    "import socket, sys; socket.socket(2, 2).sendto(sys.argv[3].encode(), (sys.argv[1], int(sys.argv[2])))"
-)
+# SIPp's standard output is its screen; the messages go where it would have been.
+_RUN = 'exec "$0" "$@" -trace_msg -message_file /dev/fd/3 3>&1 >/dev/null'
+# One datagram: bash itself would send one for each line.
+_SEND = 'head -c -1 <<<"$2" >"/dev/udp/$0/$1"'
 _versions = count(1)
 
 
@@ -90,19 +93,28 @@ class Phone:
         self.name = name
         self._port = port
         self._call_id = ""
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115 - open as long as SIPp writes to it
         self._seen = 0  # how many messages had passed when the test last said something
 
     def __enter__(self) -> Self:
-        # In the container, for SIPp cannot write to a pipe without waiting for its reader.
-        command = ["sipp", NODE2, "-sf", SCENARIO, "-i", EDGE, "-p", str(self._port), "-nostdin"]
-        options = ["-default_behaviors", "none", "-trace_msg", "-message_file", self._log]
-        execute("edge", "rm", "-f", self._log)
+        options = [
+            "-sf",
+            SCENARIO,
+            "-i",
+            EDGE,
+            "-p",
+            str(self._port),
+            "-default_behaviors",
+            "none",
+            "-nostdin",
+        ]
         self._sipp = subprocess.Popen(
-            ["docker", "exec", container("edge"), *command, *options], stdout=subprocess.DEVNULL
+            ["docker", "exec", container("edge"), "sh", "-c", _RUN, "sipp", NODE2, *options], stdout=self._log
         )
-        listening = f"{EDGE}:{self._port} "
         wait_until(
-            lambda: listening in execute("edge", "ss", "-Hunl"), within=10, what=f"{self.name} to be there"
+            lambda: f"{EDGE}:{self._port} " in execute("edge", "ss", "-Hunl"),
+            within=10,
+            what=f"{self.name} to be there",
         )
         return self
 
@@ -115,24 +127,16 @@ class Phone:
         finally:
             execute("edge", "pkill", "-f", f"^sipp .*-p {self._port} ", check=False)
             self._sipp.wait(timeout=10)
-
-    @property
-    def _log(self) -> str:
-        return f"/run/phone-{self._port}.log"
+            self._log.close()
 
     @property
     def messages(self) -> list[SipMessage]:
         """List what SIPp has sent and received of the call, without the test's own words."""
-        log = execute("edge", "cat", self._log, check=False)
-        # What is before the first head, then a time, a direction and a message in turn. SIP's ends of lines have
-        # become those of text on the way here.
+        log = os.pread(self._log.fileno(), 1 << 20, 0).decode()
+        # What is before the first head, then a time, a direction and a message in turn.
         _, *parts = _LOGGED.split(log)
         found = (
-            SipMessage(
-                at=datetime.fromisoformat(at).timestamp(),
-                arrived=way == "received",
-                text=text.replace("\n", "\r\n"),
-            )
+            SipMessage(at=datetime.fromisoformat(at).timestamp(), arrived=way == "received", text=text)
             for at, way, text in zip(parts[::3], parts[1::3], parts[2::3], strict=True)
         )
         mine = (m for m in found if not self._call_id or m.header("Call-ID") == self._call_id)
@@ -187,10 +191,14 @@ class Phone:
         self._do("REFUSE")
         self._sent("SIP/2.0 488")
 
+    def offer(self, offer: str) -> None:
+        """Offer other media by an INVITE within the call; waits for no response."""
+        self._do("INVITE", offer)
+
     def reinvite(self, offer: str) -> SipMessage:
         """Offer other media by an INVITE within the call."""
-        self._do("INVITE", offer)
-        return self._response("INVITE")
+        self.offer(offer)
+        return self.answered()
 
     def update(self, offer: str) -> SipMessage:
         """Offer other media by UPDATE (RFC 3311)."""
@@ -221,7 +229,7 @@ class Phone:
         ]
         words = "\r\n".join([*head, *fields, "", body])
         self._seen = len(self.messages)
-        execute("edge", "python3", "-c", _SEND, EDGE, str(self._port), words)
+        execute("edge", "bash", "-c", _SEND, EDGE, str(self._port), words)
 
     def _response(self, method: str) -> SipMessage:
         def final(message: SipMessage) -> bool:

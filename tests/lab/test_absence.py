@@ -63,7 +63,7 @@ def test_a_killed_application_leaves_flows_that_its_successor_removes() -> None:
     control.originate("555@asterisk2")
     media_moved()
     control.stop("offload", kill=True)
-    assert len(control.flows()) == 2
+    assert control.flows()
     control.hang_up_all()
     wait_until(lambda: not control.channels("asterisk1"), within=10, what="the endpoints to hang up")
     control.start("offload")

@@ -2,7 +2,7 @@
 
 import json
 
-from observed import media_moved
+from observed import FLOWS, media_moved
 
 from lab import control, selfcheck
 from lab.control import wait_until
@@ -77,7 +77,7 @@ def test_a_switch_that_dies_is_come_back_to_and_the_call_goes_on() -> None:
         what="the media to be moved into the new switch",
     )
     assert control.calls()[0]["call"] == before["call"]
-    assert len(control.flows()) == 2
+    wait_until(lambda: len(control.flows()) == FLOWS, within=10, what="all flows to be there")
 
 
 def test_flows_that_somebody_else_takes_out_are_noticed_and_put_back() -> None:
@@ -90,4 +90,4 @@ def test_flows_that_somebody_else_takes_out_are_noticed_and_put_back() -> None:
         within=10,
         what="the flows to be put back",
     )
-    assert len(control.flows()) == 2
+    wait_until(lambda: len(control.flows()) == FLOWS, within=10, what="all flows to be there")

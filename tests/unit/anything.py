@@ -4,7 +4,7 @@ from ipaddress import IPv4Address, IPv6Address
 
 from hypothesis import strategies as st
 
-from stasis_offload.flows import Copy, Flow, Forward, Match
+from stasis_offload.flows import Copy, Drop, Flow, Forward, Match
 from stasis_offload.media import Address, Path, Side
 
 UINT16 = st.integers(0, 0xFFFF)
@@ -38,25 +38,31 @@ PATHS = FAMILIES.flatmap(lambda family: st.builds(Path, caller=sides(family), ca
 
 
 def _flows(family: int) -> st.SearchStrategy[Flow]:
-    ends = {"source": addresses(family), "destination": addresses(family)}
+    hosts = addresses(family)
+    wide = hosts | st.builds(Address, host=hosts.map(lambda address: address.host), port=st.just(0))
+    matched = {"source": st.none() | wide, "destination": wide}
     forward = st.builds(
-        Forward, eth_src=MACS, eth_dst=MACS, vlan=VLANS, out_port=st.none() | OF_PORTS, **ends
+        Forward,
+        eth_src=MACS,
+        eth_dst=MACS,
+        source=hosts,
+        destination=hosts,
+        vlan=VLANS,
+        out_port=st.none() | OF_PORTS,
+        sample=UINT16,
+        relayed=st.booleans(),
     )
-    one_port = st.builds(Match, in_port=OF_PORTS, vlan=VLANS, **ends)
-    any_port = st.builds(Match, in_port=st.none(), vlan=st.none(), **ends)
-    copies = st.tuples(any_port | one_port, st.builds(Copy, max_len=UINT16))
+    one_port = st.builds(Match, in_port=OF_PORTS, vlan=VLANS, eth_src=st.none() | MACS, **matched)
+    any_port = st.builds(Match, in_port=st.none(), vlan=st.none(), **matched)
+    others = st.tuples(any_port | one_port, st.builds(Copy, max_len=UINT16) | st.just(Drop()))
     return st.builds(
-        lambda match_action, cookie, priority, idle_timeout: Flow(
-            cookie=cookie,
-            priority=priority,
-            match=match_action[0],
-            action=match_action[1],
-            idle_timeout=idle_timeout,
-        ),
-        copies | st.tuples(one_port, forward),
+        lambda match_action, **rest: Flow(match=match_action[0], action=match_action[1], **rest),
+        others | st.tuples(one_port, forward),
         cookie=UINT64,
         priority=UINT16,
         idle_timeout=UINT16,
+        hard_timeout=UINT16,
+        limit=st.integers(0, 1000),
     )
 
 

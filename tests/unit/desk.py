@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from stasis_offload.errors import OffloadError
 from stasis_offload.flows import Count
+from stasis_offload.quality import LegQuality
 from stasis_offload.view import CallView, Health, UnknownCallError
 
 OFFLOADED = CallView(
@@ -16,6 +17,8 @@ OFFLOADED = CallView(
     state_age=3.5,
     from_caller=Count(packets=1234, octets=246800),
     from_callee=Count(packets=1230, octets=246000),
+    caller_quality=LegQuality(loss=0.0125, jitter_ms=1.5, rtt_ms=42.0, mos=4.21),
+    callee_quality=LegQuality(),
 )
 DIALING = CallView(
     call="odd/id [red]",
@@ -27,6 +30,8 @@ DIALING = CallView(
     state_age=1.0,
     from_caller=Count(packets=0, octets=0),
     from_callee=Count(packets=0, octets=0),
+    caller_quality=LegQuality(),
+    callee_quality=LegQuality(),
 )
 
 

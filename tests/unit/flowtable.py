@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass, field, replace
 
-from stasis_offload.flows import Copy, Flow, Forward, Match
+from stasis_offload.flows import Copy, Drop, Flow, Forward, Match
 from stasis_offload.frame import Datagram
+from stasis_offload.media import Address
 from stasis_offload.plan import Plan
 
 NORMAL = "NORMAL"
@@ -33,19 +34,32 @@ class FlowTable:
         match max(found, key=lambda flow: flow.priority).action:
             case Copy():
                 return [(NORMAL, packet), (CONTROLLER, packet)]
-            case Forward(out_port=None) as action:
-                return [(in_port, _rewritten(packet, action))]
             case Forward(out_port=out_port) as action:
-                return [] if out_port == in_port else [(out_port, _rewritten(packet, action))]
+                before: list[tuple[int | str, Datagram]] = []
+                if action.relayed:
+                    before.append((NORMAL, packet))
+                if action.sample:
+                    before.append((CONTROLLER, packet))
+                if out_port == in_port:
+                    return before
+                return [*before, (in_port if out_port is None else out_port, _rewritten(packet, action))]
+            case Drop():
+                return []
 
 
 def _matches(match: Match, in_port: int, packet: Datagram) -> bool:
-    if (match.source, match.destination) != (packet.source, packet.destination):
+    if match.source is not None and not _is_of(match.source, packet.source):
+        return False
+    if not _is_of(match.destination, packet.destination):
         return False
     if match.in_port is None:
         return True
     here = (match.in_port, match.vlan) == (in_port, packet.vlan)
     return here and match.eth_src in (None, packet.eth_src)
+
+
+def _is_of(wanted: Address, address: Address) -> bool:
+    return wanted.host == address.host and wanted.port in (0, address.port)
 
 
 def _rewritten(packet: Datagram, action: Forward) -> Datagram:

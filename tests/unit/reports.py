@@ -29,9 +29,11 @@ CALLER = LegReport(
     rtcp=Rtcp.SEPARATE,
     srtp=False,
     dtls=False,
+    ice=False,
     symmetric=True,
     hold=False,
     audio_hook=False,
+    t38=False,
     local_bridge=True,
     ssrc_tx=1,
     ssrc_rx=0xAAAA,
@@ -68,6 +70,7 @@ def sighting(leg: Leg, **changes: Any) -> Sighting:
         destination=report.local,
         ttl=64,
         payload_type=0,
+        sequence=4711,
         ssrc=report.ssrc_rx or 0,
     )
     return replace(seen, **changes)

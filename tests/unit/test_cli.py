@@ -129,9 +129,19 @@ def test_calls_shows_a_line_for_each_call(command: Command) -> None:
     heading, *lines = [line.split("  ") for line in outcome.out.splitlines()]
     cells = [[cell.strip() for cell in line if cell.strip()] for line in (heading, *lines)]
     assert cells == [
-        ["CALL", "CALLER", "CALLEE", "STATE", "REASON", "FROM CALLER", "FROM CALLEE", "AGE"],
-        [OFFLOADED.call, OFFLOADED.caller, OFFLOADED.callee, "offloaded", "-", "1234", "1230", "1:02:05"],
-        ["odd/id [red]", DIALING.caller, "-", "dialing", "nobody answered yet", "0", "0", "0:00:01"],
+        ["CALL", "CALLER", "CALLEE", "STATE", "REASON", "FROM CALLER", "FROM CALLEE", "MOS", "AGE"],
+        [
+            OFFLOADED.call,
+            OFFLOADED.caller,
+            OFFLOADED.callee,
+            "offloaded",
+            "-",
+            "1234",
+            "1230",
+            "4.2/-",
+            "1:02:05",
+        ],
+        ["odd/id [red]", DIALING.caller, "-", "dialing", "nobody answered yet", "0", "0", "-/-", "0:00:01"],
     ]
 
 

@@ -1,17 +1,30 @@
 """Each reason not to offload is found from the report that shows it, and only then."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 from reports import CALLEE, CALLER, REPORTS, sighting
 
-from stasis_offload.eligibility import SENTENCES, Kind, Reason, has_heard, why_not, why_not_sighting
+from stasis_offload.eligibility import (
+    SENTENCES,
+    Kind,
+    Reason,
+    has_heard,
+    reasons_as_markdown,
+    why_not,
+    why_not_sighting,
+)
 from stasis_offload.media import Address, Glue, Leg, Rtcp
 
 
 def test_two_plain_legs_that_asterisk_bridges_natively_may_be_learned() -> None:
     assert why_not(CALLER, CALLEE) is None
+
+
+def test_an_rtp_timeout_that_leaves_time_for_signs_of_life_is_no_reason() -> None:
+    assert why_not(replace(CALLER, rtp_timeout=10), replace(CALLEE, rtp_timeout=3600)) is None
 
 
 @pytest.mark.parametrize("leg", Leg)
@@ -29,11 +42,13 @@ def test_a_leg_that_asterisk_does_not_list_is_named(leg: Leg) -> None:
         ({"glue": Glue.FORBID}, Kind.GLUE_FORBIDS),
         ({"glue": Glue.REMOTE}, Kind.DIRECT_MEDIA),
         ({"srtp": True, "glue": Glue.FORBID}, Kind.ENCRYPTED),
-        ({"dtls": True}, Kind.ENCRYPTED),
+        ({"dtls": True, "ice": True, "rtcp": Rtcp.MUX}, Kind.ENCRYPTED),
+        ({"ice": True}, Kind.ICE),
+        ({"t38": True, "glue": Glue.FORBID}, Kind.T38),
         ({"video_glue": Glue.LOCAL}, Kind.VIDEO),
         ({"rtcp": Rtcp.MUX}, Kind.RTCP_MUX),
         ({"rtcp": Rtcp.OFF}, Kind.RTCP_OFF),
-        ({"rtp_timeout": 30}, Kind.RTP_TIMEOUT),
+        ({"rtp_timeout": 9}, Kind.RTP_TIMEOUT),
         ({"rtp_keepalive": 15}, Kind.RTP_KEEPALIVE),
         ({"hold": True}, Kind.HOLD),
         ({"audio_hook": True, "bridge_technology": "simple_bridge"}, Kind.AUDIO_HOOK),
@@ -118,3 +133,8 @@ def test_every_reason_has_a_sentence_and_a_printed_name() -> None:
     assert str(Reason(Kind.NO_MEDIA, Leg.CALLEE)) == "no-media:callee"
     assert str(Reason(Kind.PARTIES)) == "not-two-parties"
     assert Reason(Kind.HOLD).sentence == "The leg is on hold."
+
+
+def test_the_page_of_the_documentation_is_what_the_code_says() -> None:
+    page = Path(__file__).parents[2] / "docs" / "reasons.md"
+    assert page.read_text(encoding="utf-8") == reasons_as_markdown()

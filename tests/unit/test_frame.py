@@ -1,5 +1,6 @@
-"""Frames as they come from the wire: whole, cut short, or something else."""
+"""Frames as they come from the wire, whole, cut short or something else; and as we put them there."""
 
+import struct
 from dataclasses import replace
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 from packets import frame
 
 from stasis_offload.errors import BadPacketError
-from stasis_offload.frame import Datagram, parse_udp
+from stasis_offload.frame import Datagram, build_udp, parse_udp
 from stasis_offload.media import Address
 
 
@@ -119,3 +120,63 @@ def test_ipv4_options_are_skipped() -> None:
 def test_what_is_not_one_whole_udp_header_is_refused_with_the_reason(wire: bytes, why: str) -> None:
     with pytest.raises(BadPacketError, match=why):
         parse_udp(wire)
+
+
+def ones_sum(data: bytes) -> int:
+    """Return the ones' complement sum of 16-bit words: 0xFFFF over anything whose checksum is right."""
+    total = sum(struct.unpack(f"!{(len(data) + 1) // 2}H", data + bytes(len(data) % 2)))
+    return total % 0xFFFF or 0xFFFF
+
+
+def udp_of(wire: bytes, sent: Datagram) -> bytes:
+    return wire[len(wire) - 8 - len(sent.payload) :]
+
+
+@given(DATAGRAMS)
+def test_a_frame_of_ours_is_read_back_as_what_it_was_built_from(sent: Datagram) -> None:
+    assert parse_udp(build_udp(sent)) == sent
+
+
+@given(DATAGRAMS)
+def test_a_frame_of_ours_has_right_checksums(sent: Datagram) -> None:
+    wire = build_udp(sent)
+    segment = udp_of(wire, sent)
+    hosts = sent.source.host.packed + sent.destination.host.packed
+    assert ones_sum(hosts + struct.pack("!HH", 17, len(segment)) + segment) == 0xFFFF
+    if sent.source.host.version == 4:
+        assert ones_sum(wire[-len(segment) - 20 : -len(segment)]) == 0xFFFF
+
+
+@pytest.mark.parametrize("plain", [PLAIN, SIX])
+def test_a_checksum_of_zero_is_never_sent(plain: Datagram) -> None:
+    zeros = replace(plain, payload=bytes(2), size=2)
+    checksum = udp_of(build_udp(zeros), zeros)[6:8]
+    summing_up = replace(zeros, payload=checksum)
+    assert udp_of(build_udp(summing_up), summing_up)[6:8] == b"\xff\xff"
+
+
+def test_a_frame_of_ours_is_exactly_this() -> None:
+    sent = replace(PLAIN, vlan=12, payload=bytes.fromhex("80c90001 0000cafe"), size=8)
+    assert build_udp(sent) == bytes.fromhex(
+        "020000000001 02000000000a 8100 000c 0800"
+        "4500 0024 0000 4000 40 11 ae99 c612000a c6120001"
+        "0fa0 2710 0010 f124 80c90001 0000cafe"
+    )
+
+
+@pytest.mark.parametrize(
+    ("bad", "why"),
+    [
+        (replace(PLAIN, destination=SIX.destination), "two address families"),
+        (replace(PLAIN, payload=b""), "0 bytes of payload for a datagram of 20"),
+        (replace(PLAIN, payload=bytes(65508), size=65508), "65508 bytes of payload"),
+    ],
+)
+def test_what_is_not_one_datagram_is_not_built(bad: Datagram, why: str) -> None:
+    with pytest.raises(ValueError, match=why):
+        build_udp(bad)
+
+
+def test_the_longest_datagram_is_built() -> None:
+    longest = replace(PLAIN, payload=bytes(65507), size=65507)
+    assert parse_udp(build_udp(longest)) == longest

@@ -11,38 +11,30 @@ SOURCE = Path(__file__).parents[2] / "app" / "stasis_offload"
 
 # Values and decisions: no I/O, no clock, no asyncio, no library.
 CORE = {
-    *(
-        "dialing",
-        "dialstring",
-        "eligibility",
-        "errors",
-        "events",
-        "flows",
-        "frame",
-        "hearing",
-        "legs",
-        "media",
-    ),
-    *(
-        "moves",
-        "placement",
-        "plan",
-        "rtp",
-        "signals",
-        "splice",
-        "view",
-        "openflow.endpoint",
-        "openflow.events",
-    ),
+    *("damping", "dialing", "dialstring", "eligibility", "emodel", "errors", "events", "flows", "frame"),
+    *("hearing", "legs", "media", "mediastate", "moves", "placement", "plan", "quality", "rtcp", "rtp"),
+    *("signals", "splice", "view", "openflow.endpoint", "openflow.events"),
 }
 # One outside system each.
 SHELLS = {
     *("ari", "arihttp", "config", "controlsocket", "http", "log", "rtpstreams"),
     *("openflow", "openflow.channel", "openflow.connection", "openflow.decode", "openflow.describe"),
-    *("openflow.encode", "openflow.switch", "openflow.table"),
+    *("openflow.encode", "openflow.flowmod", "openflow.meters", "openflow.switch", "openflow.table"),
 }
 # What carries out decisions on shells, and what starts it all.
-CONDUCTORS = {"call", "calls", "check", "machine", "mover", "operations", "recovery", "service", "variables"}
+CONDUCTORS = {
+    "call",
+    "calls",
+    "check",
+    "listener",
+    "machine",
+    "mover",
+    "newcomers",
+    "operations",
+    "recovery",
+    "service",
+    "variables",
+}
 TOP = {"", "cli"}
 
 PURE = {
@@ -62,7 +54,7 @@ OWNERS = {
     "aioari": {"ari"},
     "aioswagger11": {"ari"},
     "aiohttp": {"ari", "arihttp", "cli", "http"},
-    "os_ken": {"openflow.decode", "openflow.encode"},
+    "os_ken": {"openflow.decode", "openflow.encode", "openflow.flowmod"},
     "pydantic": {"config"},
     "pydantic_settings": {"config"},
     "rich": {"cli"},

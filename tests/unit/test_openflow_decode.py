@@ -98,6 +98,9 @@ PARSERS: tuple[Callable[[Message], object], ...] = (
     lambda message: decode.parse_description([message]),
     lambda message: decode.parse_ports([message]),
     lambda message: list(decode.parse_flow_stats([message])),
+    lambda message: decode.parse_meter_features([message]),
+    lambda message: list(decode.parse_meter_configs([message])),
+    lambda message: list(decode.parse_meter_users([message])),
 )
 
 
@@ -105,7 +108,7 @@ PARSERS: tuple[Callable[[Message], object], ...] = (
 @given(
     version=st.integers(1, 6),
     body=BODIES,
-    start=st.sampled_from((b"", b"\x00\x00", b"\x00\x01", b"\x00\x0d")),
+    start=st.sampled_from((b"", *(bytes((0, kind)) for kind in (0, 1, 9, 10, 11, 13)))),
 )
 def test_any_body_is_a_value_or_an_openflow_error(
     parse: Callable[[Message], object], version: int, body: bytes, start: bytes
@@ -161,7 +164,7 @@ def test_an_error_is_put_into_the_words_of_the_specification(message: Any, text:
 
 
 def test_an_error_of_the_bundle_extension_is_named_as_well() -> None:
-    body = struct.pack("!HHI", ofp.OFPET_EXPERIMENTER, 2313, 0x4F4E4600) + encode.commit_bundle(1)
+    body = struct.pack("!HHI", ofp.OFPET_EXPERIMENTER, 2313, 0x4F4E4600) + encode.commit_bundle(1, 1)
     error = decode.parse_error(Message(version=4, kind=1, xid=1, body=body))
     assert error == "the switch refused OFPT_EXPERIMENTER(4): ONFERR_ET_FAILED(2313)"
 
@@ -197,6 +200,34 @@ def test_flow_statistics_are_counts_by_cookie(rows: list[tuple[int, int, int, in
     parts = [multipart(ofp.OFPMP_FLOW, b"".join(some)) for some in (entries[:split], entries[split:])]
     expected = [(cookie, Count(packets, octets)) for cookie, packets, octets, _ in rows]
     assert list(decode.parse_flow_stats(parts)) == expected
+
+
+def test_meter_features_are_how_many_meters_there_can_be() -> None:
+    body = struct.pack(ofp.OFP_METER_FEATURES_PACK_STR, 262_144, 2, 0xF, 8, 0)
+    assert decode.parse_meter_features([multipart(ofp.OFPMP_METER_FEATURES, body)]) == 262_144
+
+
+def test_meters_are_their_flags_and_bands() -> None:
+    bands = [struct.pack(ofp.OFP_METER_BAND_DROP_PACK_STR, 1, 16, rate, 2 * rate) for rate in (7, 8)]
+    body = (
+        struct.pack(ofp.OFP_METER_CONFIG_PACK_STR, 40, 6, 1)
+        + b"".join(bands)
+        + struct.pack(ofp.OFP_METER_CONFIG_PACK_STR, 8, 1, 2)
+    )
+    assert list(decode.parse_meter_configs([multipart(ofp.OFPMP_METER_CONFIG, body)])) == [
+        decode.Meter(1, 6, ((1, 7, 14), (1, 8, 16))),
+        decode.Meter(2, 1, ()),
+    ]
+
+
+def test_meter_statistics_say_how_many_flows_use_each() -> None:
+    entries = [
+        struct.pack(ofp.OFP_METER_STATS_PACK_STR, number, 40 + 16 * bands, flows, 9, 9, 9, 9)
+        + bytes(16 * bands)
+        for number, bands, flows in ((1, 1, 3), (2, 0, 0))
+    ]
+    parts = [multipart(ofp.OFPMP_METER, entry) for entry in entries]
+    assert list(decode.parse_meter_users(parts)) == [(1, 3), (2, 0)]
 
 
 def test_an_answer_to_another_question_is_an_error() -> None:

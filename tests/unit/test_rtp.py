@@ -91,6 +91,7 @@ def test_the_first_128_bytes_of_a_frame_show_all_of_a_sighting() -> None:
         destination=PLAIN.destination,
         ttl=PLAIN.ttl,
         payload_type=8,
+        sequence=7,
         ssrc=0xCAFE,
     )
 

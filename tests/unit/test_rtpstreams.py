@@ -36,9 +36,11 @@ LINE: dict[str, Any] = {
     "rtcp": "separate",
     "srtp": False,
     "dtls": False,
+    "ice": True,
     "symmetric": True,
     "hold": False,
     "audio_hook": False,
+    "t38": True,
     "local_bridge": True,
     "ssrc_tx": 4294967295,
     "ssrc_rx": None,
@@ -73,6 +75,13 @@ def test_a_line_becomes_a_report() -> None:
     assert (report.rtp_timeout, report.rtp_keepalive) == (30, 15)
     assert (report.ssrc_tx, report.ssrc_rx) == (0xFFFFFFFF, None)
     assert (report.symmetric, report.hold, report.local_bridge) == (True, False, True)
+    assert (report.srtp, report.dtls, report.ice, report.audio_hook, report.t38) == (
+        False,
+        False,
+        True,
+        False,
+        True,
+    )
 
 
 def test_every_key_of_a_line_reaches_its_own_field() -> None:

@@ -8,6 +8,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from stasis_offload.flows import Count
+from stasis_offload.quality import LegQuality
 from stasis_offload.view import (
     BadAnswerError,
     CallView,
@@ -19,6 +20,16 @@ from stasis_offload.view import (
 )
 
 count = st.builds(Count, packets=st.integers(0, 2**64), octets=st.integers(0, 2**64))
+figure = st.none() | st.integers(0, 10**8).map(lambda fraction: fraction / 10_000)
+quality = st.builds(
+    LegQuality,
+    loss=figure,
+    recent_loss=figure,
+    jitter_ms=figure,
+    rtt_ms=figure,
+    mos=figure,
+    upstream_loss=figure,
+)
 seconds = st.integers(0, 10**9).map(lambda milliseconds: milliseconds / 1000)
 view = st.builds(
     CallView,
@@ -31,6 +42,8 @@ view = st.builds(
     state_age=seconds,
     from_caller=count,
     from_callee=count,
+    caller_quality=quality,
+    callee_quality=quality,
 )
 
 
@@ -45,6 +58,17 @@ def test_a_call_has_this_shape() -> None:
         "state_age": 3.5,
         "packets": {"caller": 1234, "callee": 1230},
         "octets": {"caller": 246800, "callee": 246000},
+        "quality": {
+            "caller": {
+                "loss": 0.0125,
+                "recent_loss": None,
+                "jitter_ms": 1.5,
+                "rtt_ms": 42.0,
+                "mos": 4.21,
+                "upstream_loss": None,
+            },
+            "callee": dict.fromkeys(["loss", "recent_loss", "jitter_ms", "rtt_ms", "mos", "upstream_loss"]),
+        },
     }
 
 
@@ -64,6 +88,13 @@ def test_calls_are_read_back_as_they_were_written(views: list[CallView]) -> None
 def test_a_call_that_lacks_a_key_is_refused(key: str) -> None:
     document = {name: value for name, value in call_as_json(DIALING).items() if name != key}
     with pytest.raises(BadAnswerError, match="not a call"):
+        parse_calls({"calls": [document]})
+
+
+def test_a_quality_that_is_not_a_number_is_refused() -> None:
+    document = call_as_json(OFFLOADED)
+    document["quality"] = {"caller": {"mos": "good"}, "callee": {}}
+    with pytest.raises(BadAnswerError, match="not the quality"):
         parse_calls({"calls": [document]})
 
 

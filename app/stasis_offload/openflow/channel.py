@@ -1,7 +1,7 @@
 """One OpenFlow 1.3 connection: every request ends in its answer, the switch's error, or a missed deadline."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import NoReturn
@@ -32,7 +32,7 @@ class _Waiting:
     """Someone who waits for an answer: one message of a kind, or several when it is a multipart reply."""
 
     kind: Kind
-    answer: asyncio.Future[list[Message]]
+    answer: asyncio.Future[list[Message] | OpenFlowError]
     parts: list[Message] = field(default_factory=list)
     size: int = 0
 
@@ -76,6 +76,7 @@ class Channel:
         self._reader, self._writer = streams
         self._on_message = on_message
         self._patience = patience
+        self._later: list[bytes] | None = None
         self._xid = 0
         self._waiting: dict[int, _Waiting] = {}
         self._greeted = asyncio.Event()
@@ -99,7 +100,18 @@ class Channel:
         if self._writer.transport.get_write_buffer_size() > MAX_UNSENT:
             self.close(f"the switch has not read the last {MAX_UNSENT >> 20} MiB sent to it")
             raise SwitchUnavailableError(self._ended)
-        self._writer.write(data)
+        if self._later is None:
+            self._writer.write(data)
+            self._later = []
+            asyncio.get_running_loop().call_soon(self._write_later)
+        else:
+            self._later.append(data)
+
+    def _write_later(self) -> None:
+        """Write what was sent after the first in one turn of the loop: of many calls, in one system call."""
+        if self._later and not self._closed.is_set():
+            self._writer.write(b"".join(self._later))
+        self._later = None
 
     async def confirm(self, xid: int, data: bytes) -> None:
         """Send messages of one transaction; return when the switch has carried out all of them.
@@ -111,6 +123,23 @@ class Channel:
         """
         await self.ask(xid, data + encode.barrier(xid), Kind.BARRIER_REPLY)
 
+    async def confirm_each(self, *transactions: tuple[int, bytes]) -> list[OpenFlowError | None]:
+        """Send transactions in one go; when all are carried out, return what was refused of each, if anything.
+
+        Raises:
+            SwitchUnavailableError: as `confirm`.
+
+        """
+        barriers = b"".join(encode.barrier(xid) for xid, _ in transactions)
+        data = b"".join(data for _, data in transactions) + barriers
+        answers = await self._exchange(
+            data, dict.fromkeys((xid for xid, _ in transactions), Kind.BARRIER_REPLY)
+        )
+        for answer in answers:
+            if isinstance(answer, SwitchUnavailableError):
+                raise answer
+        return [answer if isinstance(answer, OpenFlowError) else None for answer in answers]
+
     async def ask(self, xid: int, data: bytes, kind: Kind) -> list[Message]:
         """Send messages of one transaction, and return the answer of that kind, in all its parts.
 
@@ -119,19 +148,29 @@ class Channel:
             SwitchUnavailableError: the connection ended, or ends now because there was no answer in time.
 
         """
-        waiting = _Waiting(kind, asyncio.get_running_loop().create_future())
+        (answer,) = await self._exchange(data, {xid: kind})
+        if isinstance(answer, OpenFlowError):
+            raise answer
+        return answer
+
+    async def _exchange(self, data: bytes, kinds: Mapping[int, Kind]) -> list[list[Message] | OpenFlowError]:
+        """Send messages, and return the answer to each transaction: what came of its kind, or an error."""
+        create = asyncio.get_running_loop().create_future
+        waiting = {xid: _Waiting(kind, create()) for xid, kind in kinds.items()}
+        answers = [each.answer for each in waiting.values()]
         self.send(data)
-        self._waiting[xid] = waiting
+        self._waiting.update(waiting)
         try:
-            async with asyncio.timeout(self._patience.answer):
-                return await waiting.answer
-        except TimeoutError:
-            # What it holds of ours is no longer known. A new connection begins by removing all of that.
-            late = f"no answer from the switch within {self._patience.answer:g} s"
-            self.close(late)
-            raise SwitchUnavailableError(late) from None
+            _, late = await asyncio.wait(answers, timeout=self._patience.answer)
         finally:
-            del self._waiting[xid]
+            for xid in waiting:
+                del self._waiting[xid]
+        if late:
+            # What it holds of ours is no longer known. A new connection begins by removing all of that.
+            reason = f"no answer from the switch within {self._patience.answer:g} s"
+            self.close(reason)
+            raise SwitchUnavailableError(reason)
+        return [answer.result() for answer in answers]
 
     async def greet(self) -> None:
         """Agree with the switch on OpenFlow 1.3.
@@ -195,7 +234,7 @@ class Channel:
         for waiting in self._waiting.values():
             if not waiting.answer.done():
                 error = SwitchUnavailableError("the connection to the switch ended before its answer came")
-                waiting.answer.set_exception(error)
+                waiting.answer.set_result(error)
 
     def _handle(self, message: Message) -> None:
         if not self._greeted.is_set():
@@ -211,7 +250,7 @@ class Channel:
             case Kind.PACKET_IN | Kind.FLOW_REMOVED:
                 self._on_message(message)
             case Kind.ERROR if waiting is not None and not waiting.answer.done():
-                waiting.answer.set_exception(OpenFlowError(decode.parse_error(message)))
+                waiting.answer.set_result(OpenFlowError(decode.parse_error(message)))
             case kind if waiting is not None and kind == waiting.kind and not waiting.answer.done():
                 self._answer(waiting, message)
 

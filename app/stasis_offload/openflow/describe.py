@@ -41,12 +41,13 @@ async def describe(channel: Channel) -> SwitchDescription:
         datapath=words.datapath,
         ports=decode.parse_ports(ports),
         atomic_bundles=await _takes_bundles(channel),
+        max_meters=await _max_meters(channel),
     )
 
 
 async def _takes_bundles(channel: Channel) -> bool:
     xid = channel.new_xid()
-    bundle = encode.stage_bundle(xid, remove=(), add=()) + encode.discard_bundle(xid)
+    bundle = encode.stage_bundle(xid) + encode.discard_bundle(xid, xid)
     try:
         await channel.confirm(xid, bundle)
     except SwitchUnavailableError:
@@ -54,3 +55,15 @@ async def _takes_bundles(channel: Channel) -> bool:
     except OpenFlowError:
         return False
     return True
+
+
+async def _max_meters(channel: Channel) -> int:
+    xid = channel.new_xid()
+    try:
+        return decode.parse_meter_features(
+            await channel.ask(xid, encode.meter_features_request(xid), Kind.MULTIPART_REPLY)
+        )
+    except SwitchUnavailableError:
+        raise
+    except OpenFlowError:
+        return 0  # to some switches the question itself means nothing

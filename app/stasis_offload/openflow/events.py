@@ -19,7 +19,8 @@ class SwitchDescription:
     """Who the switch says it is (OpenFlow 1.3.5, 7.3.1 and 7.3.5.1), and what it can do for us.
 
     `version` is the OpenFlow version in use (`1.3`); `datapath` the switch's own description of the bridge,
-    which OVS leaves as `None` in words; `atomic_bundles` whether it accepts atomic bundles (ONF EXT-230).
+    which OVS leaves as `None` in words; `atomic_bundles` whether it accepts atomic bundles (ONF EXT-230);
+    `max_meters` how many meters it can have (7.3.5.14), 0 for none.
     """
 
     datapath_id: int
@@ -30,6 +31,7 @@ class SwitchDescription:
     datapath: str
     ports: tuple[Port, ...]
     atomic_bundles: bool
+    max_meters: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +68,7 @@ class Removal(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class FlowRemoved:
-    """A flow of ours that had an idle timeout is gone; `delete` also where we deleted it ourselves.
+    """A flow of ours that had a timeout is gone; `delete` is by somebody else, not by us.
 
     A hint: a switch does not keep it for us while we are not connected.
     """

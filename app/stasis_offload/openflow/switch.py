@@ -63,17 +63,21 @@ class Switch:
                 self._table = None
             await asyncio.sleep(began + delay - loop.time())
 
-    async def set_flows(self, call: str, flows: Sequence[Flow]) -> None:
+    async def set_flows(self, call: str, flows: Sequence[Flow], *, renew: bool = False) -> None:
         """Make `flows` the flows of a call, all at once, and return when they are; see `FlowTable.set_flows`."""
-        await self._connected.set_flows(call, flows)
+        await self._connected.set_flows(call, flows, renew=renew)
 
     async def counts(self, call: str) -> dict[Role, Count]:
-        """Return the counters of a call's flows; see `FlowTable.counts`."""
+        """Return the counters of the flows that forward a call; see `FlowTable.counts`."""
         return await self._connected.counts(call)
 
     async def all_counts(self) -> dict[int, Count]:
-        """Return the counters of all our flows by cookie; see `FlowTable.all_counts`."""
+        """Return the counters of all flows that forward, by cookie; see `FlowTable.all_counts`."""
         return await self._connected.all_counts()
+
+    async def inject(self, in_port: int, frame: bytes) -> None:
+        """Let a packet go the bridge's normal way as if it had come in by a port; see `FlowTable.inject`."""
+        await self._connected.inject(in_port, frame)
 
     async def sweep(self) -> None:
         """Remove every flow of ours, for one who is about to leave; see `FlowTable.sweep`."""
@@ -91,11 +95,11 @@ class Switch:
 
     async def _serve(self) -> NoReturn:
         async with open_channel(self._endpoint, on_message=self._receive, patience=self._patience) as channel:
-            table = FlowTable(channel)
+            description = await describe(channel)
+            table = FlowTable(channel, max_meters=description.max_meters)
             await table.sweep()
             xid = channel.new_xid()
             await channel.confirm(xid, encode.subscribe(xid))
-            description = await describe(channel)
             self._table = table
             self._on_event(SwitchUp(description))
             await channel.closed()
@@ -114,6 +118,5 @@ class Switch:
             event = decode.parse_flow_removed(message)
         if self._table is None or not is_ours(event.cookie):
             return
-        if isinstance(event, FlowRemoved):
-            self._table.note_removed(event)
-        self._on_event(event)
+        if isinstance(event, PacketIn) or self._table.note_removed(event):
+            self._on_event(event)

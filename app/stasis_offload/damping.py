@@ -1,0 +1,45 @@
+"""A call that cannot settle is asked about less and less often, and one that flaps stays with Asterisk for a while."""
+
+from dataclasses import dataclass, replace
+
+# The first question after a change comes again this soon (s); each fruitless one doubles the wait.
+FIRST_WAIT = 0.02
+MAX_DOUBLINGS = 16
+# What is counted in returns_per_minute (s).
+MINUTE = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Damping:
+    """How patient we are with one call. Times are seconds of one monotonic clock.
+
+    `fruitless` counts the questions since the last change that came to nothing, `returns` is when the call went back
+    to Asterisk within the last minute, `held_until` is when it may be offloaded again.
+    """
+
+    fruitless: int = 0
+    returns: tuple[float, ...] = ()
+    held_until: float = 0.0
+
+    def wait(self, most: float) -> float:
+        """Return how long to wait before the next question (s), at most `most`."""
+        return min(FIRST_WAIT * 2.0 ** min(self.fruitless, MAX_DOUBLINGS), most)
+
+    def came_to_nothing(self) -> "Damping":
+        """Take note of a question that did not get the call into the switch."""
+        return replace(self, fruitless=self.fruitless + 1)
+
+    def fresh(self) -> "Damping":
+        """Begin anew with the questions: something has changed."""
+        return replace(self, fruitless=0)
+
+    def returned(self, now: float, *, most: int, hold: float) -> "Damping":
+        """Take note that the call went back to Asterisk: after more than `most` times a minute it stays for `hold` (s)."""
+        returns = (*(at for at in self.returns if now - at < MINUTE), now)
+        if len(returns) <= most:
+            return replace(self, returns=returns)
+        return replace(self, returns=(), held_until=now + hold)
+
+    def is_holding(self, now: float) -> bool:
+        """Whether the call has to stay with Asterisk."""
+        return now < self.held_until

@@ -1,0 +1,76 @@
+"""The meters of one connection: a number is ours only between an ADD that the switch took and our DELETE.
+
+A meter carries no cookie. We use the last numbers of the switch's range, where people's own are not, and never
+one that we have not added ourselves (an ADD of one that exists is refused).
+"""
+
+from stasis_offload.errors import OpenFlowError
+from stasis_offload.openflow import decode, encode
+from stasis_offload.openflow.channel import Channel
+from stasis_offload.openflow.decode import Kind, Meter
+
+SHARE = 1 << 16  # how many of the last numbers are for us, where there are that many
+
+
+class Meters:
+    """Gives numbers out, the last first; `most` is how many meters the switch can have, 0 for none."""
+
+    def __init__(self, channel: Channel, *, most: int) -> None:
+        self._channel = channel
+        self._numbers = range(most, max(most - SHARE, 0), -1)
+        self._foreign: frozenset[int] = frozenset()
+        self._untried = (number for number in self._numbers if number not in self._foreign)
+        self._freed: list[int] = []
+
+    async def sweep(self) -> None:
+        """Remove what a dead predecessor left, once its flows are gone; raises as `Channel.ask`.
+
+        That is a meter among our numbers that is set up exactly as ours are and that no flow uses: without a
+        cookie there is no better proof. To remove a meter removes the flows that use it (6.5), so that even
+        a mistake here would touch nobody's flow.
+        """
+        if not self._numbers:
+            return
+        xid = self._channel.new_xid()
+        configs = await self._channel.ask(xid, encode.meter_configs_request(xid), Kind.MULTIPART_REPLY)
+        meters = tuple(decode.parse_meter_configs(configs))
+        swept: frozenset[int] = frozenset()
+        if any(self._is_like_ours(meter) for meter in meters):
+            xid = self._channel.new_xid()
+            stats = await self._channel.ask(xid, encode.meter_stats_request(xid), Kind.MULTIPART_REPLY)
+            unused = {meter for meter, flows in decode.parse_meter_users(stats) if flows == 0}
+            swept = frozenset(
+                meter.number for meter in meters if self._is_like_ours(meter) and meter.number in unused
+            )
+            xid = self._channel.new_xid()
+            await self._channel.confirm(xid, b"".join(encode.remove_meter(xid, meter) for meter in swept))
+        self._foreign = frozenset(meter.number for meter in meters) - swept
+
+    async def add(self, rate: int) -> int:
+        """Add a meter that lets `rate` packets per second pass, and return its number.
+
+        Raises:
+            OpenFlowError: there are no meters, or none is left, or the switch refused.
+            SwitchUnavailableError: as `Channel.confirm`.
+
+        """
+        if not self._numbers:
+            raise OpenFlowError("the switch has no meters, which media.packets_per_second needs")
+        meter = self._freed.pop() if self._freed else next(self._untried, None)
+        if meter is None:
+            raise OpenFlowError(f"all {len(self._numbers)} meters that we may use are in use")
+        xid = self._channel.new_xid()
+        # Where this fails the number is not given out again: it may be somebody else's, or half ours.
+        await self._channel.confirm(xid, encode.add_meter(xid, meter, rate=rate))
+        return meter
+
+    def remove(self, meter: int) -> None:
+        """Remove a meter that `add` returned, after the flow that used it; raises as `Channel.send`."""
+        self._channel.send(encode.remove_meter(self._channel.new_xid(), meter))
+        self._freed.append(meter)
+
+    def _is_like_ours(self, meter: Meter) -> bool:
+        match meter:
+            case Meter(number, encode.METER_FLAGS, ((encode.METER_BAND, rate, burst),)):
+                return number in self._numbers and rate == burst
+        return False

@@ -1,0 +1,109 @@
+"""Measure everything, one after the other, on a lab that is up: `make bench` sees to that.
+
+Every relay gets the same load of the same generator: 50 calls whose phones, 100 in one container, speak real SIP (to
+rtpengine its ng protocol, in place of the proxy that would) and send a packet each 20 ms, each on its own beat. SIPp
+or asterisk1 could make the calls, but neither can play phones to rtpengine, and asterisk1 would take more of the
+machine than what is measured. What it costs is latency, and the same for all: every figure is one of this machine, and
+only their ratios mean something elsewhere.
+"""
+
+import sys
+from collections.abc import Mapping
+
+from rich.console import Console
+
+from lab import control
+from lab.control import LabError, pid_of
+from tests.bench import moves, programming, relaying, relays, report, setups
+from tests.bench.load import bring_generator, calls_up
+from tests.bench.moves import Moved
+from tests.bench.relaying import MEASURED_S, Relayed
+from tests.bench.setups import SetUp
+
+CALLS = 50
+STREAMS = 2 * CALLS
+TIMES = 20
+
+console = Console(highlight=False, soft_wrap=True)
+
+
+def main() -> int:
+    """Run the benchmark; 0 when all of it could be measured, whatever came out."""
+    try:
+        _say("build the images of the generator and of rtpengine")
+        relays.build_images()
+        with relays.generator():
+            bring_generator()
+            try:
+                results = _run()
+            finally:
+                control.offload("offload", "--all")
+    except LabError as error:
+        print(f"bench: {error}", file=sys.stderr)
+        return 1
+    report.write(results)
+    report.show(results, console)
+    missed = [goal for goal in report.GOALS if not goal.met(results.figures[goal.key])]
+    print(f"bench: {len(report.GOALS) - len(missed)} of {len(report.GOALS)} goals met, see {report.REPORT}")
+    return 0
+
+
+def _run() -> report.Results:
+    _say(f"program {2 * programming.CALLS} flows by our OpenFlow, {programming.SEED_FLOWS} by ovs-ofctl")
+    programmed = programming.measure()
+    _quiet()
+    set_up = _set_up()
+    moved, relayed = _move_and_relay()
+    _say(f"{CALLS} calls through an Asterisk without a switch, {MEASURED_S:g} s")
+    with relays.asterisk_alone() as server, calls_up(server, CALLS):
+        pids = {"asterisk": pid_of("asterisk-alone", "asterisk")}
+        relayed = {"asterisk": relaying.measure(pids, streams=STREAMS), **relayed}
+    _say(f"{CALLS} calls through rtpengine, {MEASURED_S:g} s")
+    with relays.rtpengine() as server, calls_up(server, CALLS):
+        pids = {"rtpengine": pid_of("rtpengine", "rtpengine")}
+        relayed["rtpengine"] = relaying.measure(pids, streams=STREAMS)
+    return report.Results(moved=moved, set_up=set_up, programmed=programmed, relayed=relayed)
+
+
+def _quiet() -> None:
+    """Begin without a call, and with none held by the operator."""
+    control.offload("offload", "--all")
+    control.hang_up_all()
+    control.wait_until(lambda: not control.calls(), within=20, what="every call to end")
+
+
+def _set_up() -> Mapping[int, SetUp]:
+    set_up = {}
+    for rate, (calls, _) in setups.RATES.items():
+        _say(f"set up {calls} calls, {rate} a second")
+        set_up[rate] = setups.measure(relays.BEHIND_OVS, rate)
+    return set_up
+
+
+def _move_and_relay() -> tuple[Moved, dict[str, Relayed]]:
+    """Measure the same calls relayed, offloaded, and moving."""
+    pids = {
+        "asterisk": pid_of("asterisk2", "asterisk"),
+        "ovs-vswitchd": pid_of("ovs", "ovs-vswitchd"),
+        "stasis-offload": pid_of("offload", "stasis-offload"),
+    }
+    _say(f"{CALLS} calls through Asterisk behind the switch, {MEASURED_S:g} s: stasis-offload relay --all")
+    control.offload("relay", "--all")
+    with calls_up(relays.BEHIND_OVS, CALLS):
+        moves.all_are("relayed", CALLS)
+        relayed = {"asterisk_ovs": relaying.measure(pids, streams=STREAMS)}
+        _say(f"the same calls through the flows, {MEASURED_S:g} s: stasis-offload offload --all")
+        control.offload("offload", "--all")
+        moves.all_are("offloaded", CALLS)
+        relayed["offloaded"] = relaying.measure(pids, streams=STREAMS)
+        _say(f"move them out and in again, {TIMES} moves each")
+        moved = moves.move(CALLS, times=TIMES)
+    return moved, relayed
+
+
+def _say(text: str) -> None:
+    console.print(f"[bold cyan]==>[/bold cyan] {text}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,112 @@
+"""Calls, through an Asterisk (`sip`) or by rtpengine (`ng`), both legs here, a packet each 20 ms on each.
+
+Prints one JSON line when all calls are up: {"up": COUNT}. With --hold, a call ends so many seconds after its answer;
+else all end together, when standard input does.
+"""
+
+import argparse
+import asyncio
+import json
+import socket
+import sys
+from asyncio import TaskGroup
+
+from tests.bench.generator import sip
+from tests.bench.generator.ng import NgClient, NgError
+from tests.bench.generator.phones import CALLEE, CALLER, SIP_PORT, CallError, Phones, ssrc_of
+from tests.bench.generator.talker import Endpoint, Stream, Talker
+
+
+def main() -> int:
+    """Run what the command line says; 1 and a sentence when a call does not come about."""
+    parser = argparse.ArgumentParser(prog="generator")
+    parser.add_argument("way", choices=("sip", "ng"))
+    parser.add_argument("host", help="of Asterisk or of rtpengine")
+    parser.add_argument("port", type=int)
+    parser.add_argument("--count", type=int, default=50)
+    parser.add_argument("--rate", type=float, default=10.0, help="calls a second")
+    parser.add_argument("--first", type=int, default=1000, help="the number of the first call")
+    parser.add_argument("--hold", type=float, help="seconds")
+    options = parser.parse_args()
+    # The talker must not wait long for the other thread, which handles SIP.
+    sys.setswitchinterval(0.0005)
+    talker = Talker()
+    talker.start()
+    run = _through_asterisk if options.way == "sip" else _through_rtpengine
+    status = 0
+    try:
+        asyncio.run(run(options, talker))
+    except* (CallError, NgError, OSError) as errors:
+        print(f"generator: {errors.exceptions[0]}", file=sys.stderr)
+        status = 1
+    return status
+
+
+async def _through_asterisk(options: argparse.Namespace, talker: Talker) -> None:
+    server = (options.host, options.port)
+    here = (_address_towards(server), SIP_PORT)
+    loop = asyncio.get_running_loop()
+    _, phones = await loop.create_datagram_endpoint(lambda: Phones(here, talker), local_addr=here)
+    began = loop.time()
+    up: list[int] = []
+    hang_up = asyncio.Event()
+
+    async def one(number: int) -> None:
+        await asyncio.sleep(began + number / options.rate - loop.time())
+        placed = await phones.call(options.first + number, server)
+        up.append(number)
+        if len(up) == options.count:
+            _tell_up(options.count)
+        if options.hold is None:
+            await hang_up.wait()
+        else:
+            await asyncio.sleep(options.hold)
+        await phones.hang_up(placed, server)
+
+    async with TaskGroup() as tasks:
+        for number in range(options.count):
+            tasks.create_task(one(number))
+        if options.hold is None:
+            await asyncio.to_thread(sys.stdin.read)
+            hang_up.set()
+
+
+async def _through_rtpengine(options: argparse.Namespace, talker: Talker) -> None:
+    server = (options.host, options.port)
+    here = _address_towards(server)
+    loop = asyncio.get_running_loop()
+    _, rtpengine = await loop.create_datagram_endpoint(NgClient, remote_addr=server)
+    streams = []
+    for number in range(options.count):
+        call = f"bench-{options.first + number}"
+        caller, callee = (Stream(here, ssrc_of(options.first + number, leg)) for leg in (CALLER, CALLEE))
+        offer = await rtpengine.ask("offer", call_id=call, from_tag="a", sdp=sip.sdp(caller.local))
+        callee.remote = sip.media_of(str(offer["sdp"]))
+        answer = await rtpengine.ask(
+            "answer", call_id=call, from_tag="a", to_tag="b", sdp=sip.sdp(callee.local)
+        )
+        caller.remote = sip.media_of(str(answer["sdp"]))
+        streams += [caller, callee]
+    for stream in streams:
+        talker.add(stream)
+    _tell_up(options.count)
+    await asyncio.to_thread(sys.stdin.read)
+    for stream in streams:
+        stream.end()
+    for number in range(options.count):
+        await rtpengine.ask("delete", call_id=f"bench-{options.first + number}", from_tag="a")
+
+
+def _tell_up(count: int) -> None:
+    print(json.dumps({"up": count}), flush=True)
+
+
+def _address_towards(server: Endpoint) -> str:
+    """Return our own address on the way to a server; nothing is sent for that."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asked:
+        asked.connect(server)
+        return str(asked.getsockname()[0])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

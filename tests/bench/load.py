@@ -1,0 +1,84 @@
+"""The calls of the benchmark: the generator's, in a container of its own, up while a block runs."""
+
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab import control
+from lab.control import LabError, container, execute
+from tests.bench.generator.phones import ssrc_of
+
+GENERATOR = "generator"
+PACKETS_PER_SECOND = 50
+# All calls of one run end, or the run fails, within its length and this (s).
+ENDED_WITHIN = 40.0
+
+_PROGRAM = Path(__file__).parent / "generator"
+_FOLDER = "/opt/tests/bench"
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """Where the generator calls: an Asterisk by SIP, or rtpengine by its ng protocol."""
+
+    way: str
+    host: str
+    port: int
+
+
+def bring_generator() -> None:
+    """Put the generator where it runs."""
+    execute(GENERATOR, "mkdir", "-p", _FOLDER)
+    control.docker("cp", str(_PROGRAM), f"{container(GENERATOR)}:{_FOLDER}")
+
+
+@contextmanager
+def calls_up(server: Server, count: int) -> Iterator[None]:
+    """Keep so many calls up while the block runs, which begins when all are.
+
+    Raises:
+        LabError: with what the generator said of a call that did not come about.
+
+    """
+    with _generator(server, "--count", str(count)) as process:
+        assert process.stdout
+        if process.stdout.readline():
+            yield
+
+
+def set_up(server: Server, *, count: int, rate: float, first: int, hold: float) -> None:
+    """Make calls at so many a second, each `hold` seconds long and with a number from `first` on; wait for the end.
+
+    Raises:
+        LabError: as `calls_up`.
+
+    """
+    options = {"count": count, "rate": rate, "first": first, "hold": hold}
+    with _generator(server, *(f"--{name}={value}" for name, value in options.items())) as process:
+        assert process.stdout
+        process.stdout.read()
+
+
+def ssrcs_of(number: int) -> tuple[int, int]:
+    """Return the SSRCs of caller and callee of the generator's call of that number."""
+    return ssrc_of(number, 0), ssrc_of(number, 1)
+
+
+@contextmanager
+def _generator(server: Server, *options: str) -> Iterator["subprocess.Popen[str]"]:
+    """Run the generator beside the block, at whose end its calls end too."""
+    program = ["python3", "-m", "tests.bench.generator", server.way, server.host, str(server.port), *options]
+    command = ["docker", "exec", "--interactive", "--workdir", "/opt", container(GENERATOR), *program]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            yield process
+            _, said = process.communicate(timeout=ENDED_WITHIN)
+        except BaseException:
+            process.kill()
+            raise
+    if process.returncode:
+        raise LabError(said.strip() or f"the generator ended with status {process.returncode}")

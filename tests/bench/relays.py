@@ -1,0 +1,69 @@
+"""The relays that the lab does not have: an Asterisk on the plain network, and rtpengine."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from lab import control
+from lab.control import container, docker, wait_until
+from tests.bench.load import GENERATOR, Server
+
+SIP, NG = 5060, 2223
+BEHIND_OVS = Server("sip", "198.18.50.12", SIP)
+
+_ALONE = "198.18.50.16"
+_RTPENGINE = "198.18.50.17"
+_GENERATOR = "198.18.50.18"
+_READY_WITHIN = 60.0
+_REGISTRY = "stasis-offload-lab/"
+
+
+def build_images() -> None:
+    """Build what the lab itself has no image for."""
+    for name in ("generator", "rtpengine"):
+        dockerfile = f"lab/{name}.Dockerfile"
+        docker("build", "--quiet", "--network=host", f"--file={dockerfile}", f"--tag={_REGISTRY}{name}", ".")
+
+
+@contextmanager
+def generator() -> Iterator[None]:
+    """Run the container of the phones."""
+    with _run(GENERATOR, image=f"{_REGISTRY}generator", address=_GENERATOR):
+        yield
+
+
+@contextmanager
+def asterisk_alone() -> Iterator[Server]:
+    """Run node 2's Asterisk without a switch and without the application: Dial() makes its calls."""
+    with _run("asterisk-alone", image=f"{_REGISTRY}asterisk2", address=_ALONE) as name:
+        wait_until(
+            lambda: (
+                "fully booted"
+                in control.execute(name, "asterisk", "-rx", "core waitfullybooted", check=False)
+            ),
+            within=_READY_WITHIN,
+            what="the Asterisk without a switch to be up",
+        )
+        yield Server("sip", _ALONE, SIP)
+
+
+@contextmanager
+def rtpengine() -> Iterator[Server]:
+    """Run rtpengine, relaying in user space."""
+    image = f"{_REGISTRY}rtpengine"
+    with _run("rtpengine", image=image, address=_RTPENGINE, environment=f"ADDRESS={_RTPENGINE}"):
+        yield Server("ng", _RTPENGINE, NG)
+
+
+@contextmanager
+def _run(service: str, *, image: str, address: str, environment: str = "NOTHING=") -> Iterator[str]:
+    """Run a container in the lab's network; one that an interrupted run left behind goes first."""
+    name = container(service)
+    where = "{{range $name, $_ := .NetworkSettings.Networks}}{{$name}}{{end}}"
+    network = docker("inspect", "--format", where, container("asterisk1")).strip()
+    options = ["--cap-add=NET_ADMIN", f"--network={network}", f"--ip={address}", f"--env={environment}"]
+    docker("rm", "--force", name, check=False)
+    docker("run", "--detach", "--init", f"--name={name}", f"--hostname={service}", *options, image)
+    try:
+        yield service
+    finally:
+        docker("rm", "--force", name, check=False)

@@ -1,0 +1,143 @@
+"""What was measured, as bench-report.json and as tables, and which goals it meets. A goal missed is no failure."""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from tests.bench.moves import Moved
+from tests.bench.programming import Programmed
+from tests.bench.relaying import Relayed
+from tests.bench.setups import SetUp
+
+REPORT = Path("bench-report.json")
+# The rate of calls a second whose set-up the goals are about.
+RATE = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """What a figure of the report is to be: at most, or at least, so much."""
+
+    key: str
+    limit: float
+    at_least: bool = False
+
+    def met(self, value: float) -> bool:
+        """Whether a value is good enough."""
+        return value >= self.limit if self.at_least else value <= self.limit
+
+    def __str__(self) -> str:
+        return f"{'at least' if self.at_least else 'at most'} {self.limit:g}"
+
+
+GOALS = (
+    Goal("moves", 1000, at_least=True),
+    Goal("lost", 0),
+    Goal("duplicated", 0),
+    Goal("reordered", 0),
+    Goal("ssrc_changes", 0),
+    Goal("setup_ms_p50", 5),
+    Goal("setup_ms_p99", 25),
+    Goal("flows_per_s", 4000, at_least=True),
+    Goal("flows_ratio", 80, at_least=True),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    """Everything that one run measured; `relayed` by relay, `set_up` by calls a second."""
+
+    moved: Moved
+    set_up: Mapping[int, SetUp]
+    programmed: Programmed
+    relayed: Mapping[str, Relayed]
+
+    @property
+    def figures(self) -> dict[str, float]:
+        """The figures that stand alone, by their keys in the report."""
+        moved, at_rate, programmed = self.moved, self.set_up[RATE], self.programmed
+        return {
+            "moves": moved.moves,
+            "lost": moved.lost,
+            "duplicated": moved.duplicated,
+            "reordered": moved.reordered,
+            "reordered_at_take_over": moved.reordered_at_take_over,
+            "ssrc_changes": moved.ssrc_changes,
+            "largest_gap_ms": _rounded(moved.largest_gap_ms),
+            "largest_gap_sent_ms": _rounded(moved.largest_gap_sent_ms),
+            "setup_ms_p50": _rounded(at_rate.p50),
+            "setup_ms_p99": _rounded(at_rate.p99),
+            "flows_per_s": round(programmed.installed),
+            "flows_per_s_seed": _rounded(programmed.seed_installed),
+            "flows_removed_per_s": round(programmed.removed),
+            "flows_removed_per_s_seed": _rounded(programmed.seed_removed),
+            "flows_ratio": _rounded(programmed.ratio),
+        }
+
+    @property
+    def tables(self) -> dict[str, object]:
+        """The figures that come by rate or by relay."""
+        by_relay = self.relayed.items()
+        return {
+            "setup_ms": {
+                str(rate): {
+                    "calls": it.calls,
+                    "missed": it.missed,
+                    "p50": _rounded(it.p50),
+                    "p99": _rounded(it.p99),
+                }
+                for rate, it in self.set_up.items()
+            },
+            "latency_us": {relay: _rounded(it.latency_us_p50) for relay, it in by_relay},
+            "latency_us_p99": {relay: _rounded(it.latency_us_p99) for relay, it in by_relay},
+            "jitter_us": {relay: _rounded(it.jitter_us) for relay, it in by_relay},
+            "cpu_ms_per_1000_packets": {relay: _rounded(it.cpu_total) for relay, it in by_relay},
+            "cpu_ms_per_1000_packets_of": {
+                relay: {name: _rounded(ms) for name, ms in it.cpu.items()} for relay, it in by_relay
+            },
+        }
+
+
+def write(results: Results) -> None:
+    """Write the report."""
+    figures = results.figures
+    goals = {goal.key: {"goal": str(goal), "met": goal.met(figures[goal.key])} for goal in GOALS}
+    report = figures | results.tables | {"goals": goals}
+    REPORT.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+
+
+def show(results: Results, console: Console) -> None:
+    """Print it."""
+    goals = {goal.key: goal for goal in GOALS}
+    table = Table("figure", "measured", "goal", "")
+    for key, value in results.figures.items():
+        goal = goals.get(key)
+        verdict = "" if goal is None else "[green]met[/green]" if goal.met(value) else "[red]missed[/red]"
+        table.add_row(key, f"{value:g}", str(goal or ""), verdict)
+    _print(console, table, numbers=(1,))
+    table = Table("set-up, calls/s", "calls", "missed", "median ms", "p99 ms")
+    for rate, it in results.set_up.items():
+        table.add_row(str(rate), str(it.calls), str(it.missed), f"{it.p50:.1f}", f"{it.p99:.1f}")
+    _print(console, table, numbers=range(5))
+    table = Table(
+        "relay", "packets", "median us", "p99 us", "jitter us", "CPU ms / 1,000 packets", "of which (ms)"
+    )
+    for relay, got in results.relayed.items():
+        parts = ", ".join(f"{name} {ms:.1f}" for name, ms in got.cpu.items())
+        latency = (f"{us:.0f}" for us in (got.latency_us_p50, got.latency_us_p99, got.jitter_us))
+        table.add_row(relay, str(got.packets), *latency, f"{got.cpu_total:.1f}", parts)
+    _print(console, table, numbers=range(1, 6))
+
+
+def _print(console: Console, table: Table, *, numbers: Iterable[int]) -> None:
+    for column in numbers:
+        table.columns[column].justify = "right"
+    console.print(table)
+
+
+def _rounded(value: float) -> float:
+    return round(value, 2)

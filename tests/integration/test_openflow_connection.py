@@ -1,0 +1,118 @@
+"""A real Open vSwitch and our connection to it: however it ends, it is told, and begins anew without our flows."""
+
+import socket
+
+import pytest
+from manycalls import flows_of
+from ovs_container import Bridge, Ovs
+from switches import connected, running
+
+from stasis_offload.errors import SwitchUnavailableError
+from stasis_offload.flows import Role
+from stasis_offload.openflow.channel import Patience
+from stasis_offload.openflow.endpoint import LOOPBACK, Ptcp, Tcp
+from stasis_offload.openflow.events import SwitchDown, SwitchUp
+
+NORMAL = "priority=0 actions=NORMAL"
+
+
+async def test_a_restart_of_the_switch_is_told_and_it_begins_anew(ovs: Ovs, bridge: Bridge) -> None:
+    async with connected(bridge.management) as (switch, events):
+        await switch.set_flows("call", flows_of("call"))
+        ovs.stop()
+        assert (await events.next(SwitchDown)).reason == "the switch closed the connection"
+        assert not switch.is_up
+        with pytest.raises(SwitchUnavailableError, match="no connection to the switch: "):
+            await switch.set_flows("call", ())
+        assert (await events.next(SwitchDown)).reason.startswith(f"cannot connect to {bridge.management}: ")
+        ovs.start()
+        await events.next(SwitchUp)
+        assert bridge.flows() == [NORMAL]
+        await switch.set_flows("call", flows_of("call"))
+        assert bridge.cookies() == {flow.cookie for flow in flows_of("call")}
+
+
+async def test_a_switch_that_hangs_is_found_out_and_come_back_to(ovs: Ovs, bridge: Bridge) -> None:
+    patience = Patience(connect=1.0, answer=1.0, silence=1.0)
+    async with connected(bridge.management, patience=patience) as (switch, events):
+        with ovs.frozen():
+            with pytest.raises(SwitchUnavailableError, match="no answer from the switch within 1 s"):
+                await switch.set_flows("call", flows_of("call"))
+            assert (await events.next(SwitchDown)).reason == "no answer from the switch within 1 s"
+            assert (await events.next(SwitchDown)).reason == "no OpenFlow hello from the switch within 1 s"
+        await events.next(SwitchUp)
+        await switch.set_flows("call", flows_of("call"))
+        assert bridge.cookies() == {flow.cookie for flow in flows_of("call")}
+
+
+async def test_a_switch_that_falls_silent_is_found_out_without_a_request(ovs: Ovs, bridge: Bridge) -> None:
+    patience = Patience(connect=1.0, answer=1.0, silence=1.0)
+    async with connected(bridge.management, patience=patience) as (_, events):
+        with ovs.frozen():
+            assert (await events.next(SwitchDown)).reason == "no sign of life from the switch for 2 s"
+        await events.next(SwitchUp)
+
+
+async def test_requests_under_way_when_the_connection_ends_are_told_so(ovs: Ovs, bridge: Bridge) -> None:
+    patience = Patience(connect=1.0, answer=30.0, silence=0.5)
+    async with connected(bridge.management, patience=patience) as (switch, _):
+        with ovs.frozen(), pytest.raises(SwitchUnavailableError, match="ended before its answer came"):
+            await switch.all_counts()
+
+
+async def test_a_bridge_without_openflow_1_3_is_named_with_what_it_offers(ovs: Ovs, bridge: Bridge) -> None:
+    ovs.vsctl("set", "bridge", bridge.name, "protocols=OpenFlow10,OpenFlow15")
+    async with running(bridge.management) as (switch, events):
+        down = await events.next(SwitchDown)
+        assert down.reason.startswith("the switch offers OpenFlow 1.0, 1.5, but not 1.3")
+        ovs.vsctl("set", "bridge", bridge.name, "protocols=OpenFlow13")
+        await events.next(SwitchUp)
+        await switch.set_flows("call", flows_of("call"))
+
+
+async def test_a_switch_may_dial_us(ovs: Ovs, bridge: Bridge) -> None:
+    endpoint = Ptcp(free_port())
+    ovs.vsctl(
+        *("set-fail-mode", bridge.name, "secure"),
+        *("--", "set-controller", bridge.name, f"tcp:{LOOPBACK}:{endpoint.port}"),
+        *("--", "set", "controller", bridge.name, "max_backoff=1000"),
+    )
+    for _ in range(2):
+        async with connected(endpoint) as (switch, _):
+            await switch.set_flows("call", flows_of("call"))
+            assert bridge.cookies() == {flow.cookie for flow in flows_of("call")}
+            assert set(await switch.counts("call")) == {Role.FORWARD_CALLER, Role.FORWARD_CALLEE}
+
+
+async def test_a_switch_that_does_not_dial_is_waited_for_and_missed() -> None:
+    endpoint = Ptcp(free_port())
+    patience = Patience(connect=0.2)
+    async with running(endpoint, patience=patience) as (_, events):
+        assert (await events.next(SwitchDown)).reason == f"no switch has connected to {endpoint} within 0.2 s"
+
+
+async def test_a_port_that_somebody_else_listens_on_is_named() -> None:
+    with socket.socket() as listener:
+        listener.bind((LOOPBACK, 0))
+        listener.listen()
+        endpoint = Ptcp(listener.getsockname()[1])
+        async with running(endpoint) as (_, events):
+            assert (
+                await events.next(SwitchDown)
+            ).reason == f"cannot listen on {endpoint}: Address already in use"
+
+
+async def test_a_switch_may_listen_on_tcp(ovs: Ovs, bridge: Bridge) -> None:
+    endpoint = Tcp(LOOPBACK, free_port())
+    async with running(endpoint) as (switch, events):
+        assert (await events.next(SwitchDown)).reason == f"cannot connect to {endpoint}: Connection refused"
+        ovs.vsctl("set-controller", bridge.name, f"ptcp:{endpoint.port}:{LOOPBACK}")
+        await events.next(SwitchUp)
+        await switch.set_flows("call", flows_of("call"))
+        assert bridge.cookies() == {flow.cookie for flow in flows_of("call")}
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind((LOOPBACK, 0))
+        return int(listener.getsockname()[1])

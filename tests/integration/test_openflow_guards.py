@@ -1,0 +1,144 @@
+"""RTCP and the unexpected, through a real Open vSwitch that holds all flows of a forwarded call."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from ovs_container import Bridge
+from packets import CALLEE, CALLER, PATH, frame, sent_by, sent_to
+from switches import SECONDS, Events, connected
+from wires import Wire, plugged
+
+from stasis_offload.errors import OpenFlowError
+from stasis_offload.flows import Role, Terms, forwarding_flows, guarding_flows, role_of, rtcp_flows
+from stasis_offload.frame import Datagram
+from stasis_offload.media import Address, Leg, Path, Side
+from stasis_offload.openflow.events import PacketIn
+from stasis_offload.openflow.switch import Switch
+
+TERMS = Terms(idle_timeout=60, lease=60)
+TAGGED = Path(caller=replace(CALLER, vlan=7), callee=CALLEE)
+SIX = Path(
+    caller=replace(
+        CALLER, remote=Address.parse("[2001:db8::a]:4000"), local=Address.parse("[2001:db8::1]:10000")
+    ),
+    callee=replace(
+        CALLEE, remote=Address.parse("[2001:db8:1::b]:5000"), local=Address.parse("[2001:db8:1::1]:10002")
+    ),
+)
+
+
+def above(packet: Datagram) -> Datagram:
+    """Return a packet between the ports above: RTCP instead of RTP."""
+    return replace(
+        packet,
+        source=replace(packet.source, port=packet.source.port + 1),
+        destination=replace(packet.destination, port=packet.destination.port + 1),
+    )
+
+
+@asynccontextmanager
+async def forwarding(
+    bridge: Bridge, path: Path, *, sampled: tuple[Leg, ...] = ()
+) -> AsyncIterator[tuple[Switch, Events, tuple[Wire, ...]]]:
+    """Hold a forwarded call; Asterisk is at port 3."""
+    async with plugged(bridge.sockets) as wires, connected(bridge.management) as (switch, events):
+        flows = (
+            *forwarding_flows("call", path, TERMS, sampled=sampled),
+            *rtcp_flows("call", path, {}, lease=60),
+            *guarding_flows("call", path, lease=60),
+        )
+        await switch.set_flows("call", flows)
+        yield switch, events, wires
+
+
+async def shown(events: Events, role: Role) -> bytes:
+    """Return the next packet that we are shown; it is of that role."""
+    event = await events.next(PacketIn)
+    assert role_of(event.cookie) is role
+    return event.frame
+
+
+@pytest.mark.parametrize("path", [PATH, SIX, TAGGED], ids=["ipv4", "ipv6", "vlan"])
+async def test_rtcp_reaches_asterisk_as_it_came_and_us_and_the_other_leg(bridge: Bridge, path: Path) -> None:
+    async with forwarding(bridge, path) as (_, events, (one, two, three)):
+        packet = replace(above(sent_by(path.caller)), payload=bytes(range(250)) * 2)
+        packet = replace(packet, source=replace(packet.source, port=777))
+        one.send(frame(packet))
+        assert await three.receive() == frame(packet)
+        to_callee = replace(above(sent_to(path.callee, sent_by(path.caller))), payload=packet.payload)
+        # As the bridge floods what it has not learned, the callee's wire has both here; a host takes the one to it.
+        assert [await two.receive(), await two.receive()] == [frame(packet), frame(to_callee)]
+        assert await shown(events, Role.RTCP_CALLER) == frame(packet)
+
+
+async def test_what_asterisk_reports_by_itself_ends_in_the_switch(bridge: Bridge) -> None:
+    async with forwarding(bridge, PATH) as (_, events, (one, two, three)):
+        hushed = above(sent_to(CALLER, sent_by(CALLER)))
+        three.send(frame(hushed))
+        other = replace(hushed, source=Address(hushed.source.host, 19_999))
+        three.send(frame(other))
+        assert [await one.receive(), await two.receive()] == [frame(other), frame(other)]
+        assert events.rest() == []
+
+
+async def test_media_of_asterisks_own_goes_on_and_is_shown_to_us(bridge: Bridge) -> None:
+    async with forwarding(bridge, PATH) as (_, events, (one, _, three)):
+        packet = frame(sent_to(CALLER, sent_by(CALLER)))
+        three.send(packet)
+        assert await one.receive() == packet
+        assert packet.startswith(await shown(events, Role.SPEAKS_CALLER))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"source": Address(CALLER.remote.host, 4001)}, {"eth_src": "02:00:00:00:00:99"}, {"vlan": 9}],
+    ids=["source", "next hop", "vlan"],
+)
+async def test_a_packet_that_is_not_the_stream_goes_on_and_is_shown_to_us(
+    bridge: Bridge, change: dict[str, Any]
+) -> None:
+    async with forwarding(bridge, PATH) as (_, events, (one, _, three)):
+        packet = frame(replace(sent_by(CALLER), **change))
+        one.send(packet)
+        assert await three.receive() == packet
+        assert packet.startswith(await shown(events, Role.STRAY_CALLER))
+
+
+async def test_a_sampled_leg_is_forwarded_and_shown_to_us(bridge: Bridge) -> None:
+    async with forwarding(bridge, PATH, sampled=(Leg.CALLER,)) as (_, events, (one, two, _)):
+        packet = sent_by(CALLER)
+        one.send(frame(packet))
+        assert await two.receive() == frame(sent_to(CALLEE, packet))
+        assert frame(packet).startswith(await shown(events, Role.FORWARD_CALLER))
+
+
+def report(side: Side) -> Datagram:
+    """Return an empty receiver report as a leg sends it to Asterisk (RFC 3550, 6.4.2)."""
+    return replace(above(sent_by(side)), payload=b"\x80\xc9\x00\x01\x00\x00\x12\x34")
+
+
+@pytest.mark.parametrize("make", [report, sent_by], ids=["rtcp", "rtp"])
+async def test_a_packet_in_the_name_of_a_leg_comes_out_as_if_no_flow_were_ours(
+    bridge: Bridge, make: Callable[[Side], Datagram]
+) -> None:
+    async with forwarding(bridge, PATH, sampled=tuple(Leg)) as (switch, events, (one, two, three)):
+        packet = frame(make(CALLER))
+        await switch.inject(1, packet)
+        assert [await two.receive(), await three.receive()] == [packet, packet]
+        one.send(frame(sent_by(CALLER)))
+        assert await two.receive() == frame(sent_to(CALLEE, sent_by(CALLER)))
+        assert frame(sent_by(CALLER)).startswith(await shown(events, Role.FORWARD_CALLER))
+        async with asyncio.timeout(SECONDS):
+            while not (counted := (await switch.counts("call"))[Role.FORWARD_CALLER].packets):
+                pass
+        assert counted == 1
+
+
+async def test_a_packet_into_a_port_that_cannot_be_is_refused(bridge: Bridge) -> None:
+    async with connected(bridge.management) as (switch, _):
+        with pytest.raises(OpenFlowError, match="OFPT_PACKET_OUT"):
+            await switch.inject(0xFFFF_FF80, frame(sent_by(CALLER)))

@@ -1,0 +1,50 @@
+"""Placements at every stage of a call's life, for tests of what happens next."""
+
+from collections.abc import Iterable
+
+from reports import CALLEE, CALLER, sighting
+
+from stasis_offload.flows import Count, Flow, Forward, Role
+from stasis_offload.media import Leg
+from stasis_offload.mediastate import Placement
+from stasis_offload.moves import Command, Event, Policy, Reported, Seen, SetFlows, Signal
+from stasis_offload.placement import step
+
+POLICY = Policy(verify_within=1.0, recheck=15.0, idle_timeout=10, returns_per_minute=3, flap_hold=60.0)
+ELIGIBLE = Reported(CALLER, CALLEE)
+BOTH_COUNT = {Role.FORWARD_CALLER: Count(5, 1070), Role.FORWARD_CALLEE: Count(4, 856)}
+
+
+def after(*events: Event, start: Placement | None = None, now: float = 0.0) -> Placement:
+    placement = start or Placement(call="c", policy=POLICY)
+    for event in events:
+        placement, _ = step(placement, event, now)
+    return placement
+
+
+def seen(leg: Leg) -> Seen:
+    return Seen(leg, sighting(leg))
+
+
+def shown(leg: Leg) -> Seen:
+    return Seen(leg, sighting(leg), by_switch=True)
+
+
+LEARNING = after(Signal.CONNECTED, ELIGIBLE)
+HEARD = after(seen(Leg.CALLER), seen(Leg.CALLEE), start=LEARNING)
+OFFLOADED = after(ELIGIBLE, start=HEARD)
+VERIFIED = after(shown(Leg.CALLER), shown(Leg.CALLEE), start=OFFLOADED)
+GUARDED = after(Signal.EXPIRED, shown(Leg.CALLER), shown(Leg.CALLEE), start=VERIFIED, now=1.0)
+
+
+FORWARDING = [Role.FORWARD_CALLER, Role.FORWARD_CALLEE]
+RTCP = [Role.RTCP_CALLER, Role.HUSH_CALLER, Role.RTCP_CALLEE, Role.HUSH_CALLEE]
+GUARDS = [Role.STRAY_CALLER, Role.SPEAKS_CALLER, Role.STRAY_CALLEE, Role.SPEAKS_CALLEE]
+
+
+def sampled(flow: Flow) -> bool:
+    return isinstance(flow.action, Forward) and flow.action.sample > 0
+
+
+def roles(commands: Iterable[Command]) -> list[list[Role]]:
+    return [[Role(flow.cookie & 0xFF) for flow in c.flows] for c in commands if isinstance(c, SetFlows)]

@@ -1,0 +1,143 @@
+"""A call that the switch carries: how a take-over is verified, watched and given back."""
+
+from dataclasses import replace
+
+import pytest
+from placements import (
+    BOTH_COUNT,
+    ELIGIBLE,
+    FORWARDING,
+    GUARDED,
+    GUARDS,
+    OFFLOADED,
+    POLICY,
+    RTCP,
+    VERIFIED,
+    after,
+    roles,
+    sampled,
+    seen,
+    shown,
+)
+from reports import CALLEE, CALLER, sighting
+
+from stasis_offload.eligibility import Kind, Reason
+from stasis_offload.flows import Forward, Role, role_of
+from stasis_offload.frame import parse_udp
+from stasis_offload.media import Address, Leg, Sighting
+from stasis_offload.mediastate import Placement
+from stasis_offload.moves import (
+    Blocked,
+    Counted,
+    Inject,
+    Request,
+    RtcpFrom,
+    Seen,
+    SetFlows,
+    Signal,
+    State,
+    Unblocked,
+)
+from stasis_offload.placement import step
+
+
+def test_a_forwarded_packet_of_each_leg_verifies_a_take_over_and_only_then_rtcp_is_forwarded() -> None:
+    assert all(sampled(flow) for flow in OFFLOADED.flows())
+    one, commands = step(OFFLOADED, shown(Leg.CALLER), 0.02)
+    assert (one.verified, commands) == (False, ())
+    both, commands = step(one, shown(Leg.CALLEE), 0.02)
+    assert both.verified
+    assert roles(commands) == [FORWARDING + RTCP]
+    assert not any(sampled(flow) for flow in both.flows() if role_of(flow.cookie) in FORWARDING)
+
+
+def test_a_packet_that_asterisk_was_still_shown_verifies_nothing() -> None:
+    assert after(seen(Leg.CALLER), seen(Leg.CALLEE), start=OFFLOADED) == OFFLOADED
+
+
+@pytest.mark.parametrize("leg", Leg)
+def test_a_flow_that_carries_nothing_within_a_second_is_taken_out_and_named(leg: Leg) -> None:
+    early = after(shown(leg.other), start=OFFLOADED, now=0.5)
+    placement, commands = step(early, Signal.EXPIRED, 1.0)
+    assert placement.reason == Reason(Kind.NOT_COUNTING, leg)
+    assert commands == (Request.COUNT_LAST, SetFlows(()))
+
+
+def test_each_look_asks_counts_and_has_one_packet_of_each_leg_shown_again() -> None:
+    placement, commands = step(VERIFIED, Signal.EXPIRED, 1.0)
+    assert commands == (Request.ASK, Request.COUNT, SetFlows(placement.flows(), renew=True))
+    assert roles(commands) == [FORWARDING + RTCP + GUARDS]
+    audited = after(shown(Leg.CALLEE), start=placement, now=1.1)
+    done, commands = step(audited, shown(Leg.CALLER), 1.1)
+    assert roles(commands) == [FORWARDING + RTCP + GUARDS]
+    assert step(done, shown(Leg.CALLER), 1.2) == (done, ())
+    assert done.deadline
+    assert step(done, Signal.EXPIRED, done.deadline)[1][2] == commands_of_a_look(done)
+
+
+def commands_of_a_look(placement: Placement) -> SetFlows:
+    return SetFlows(replace(placement, shown=frozenset(Leg)).flows(), renew=True)
+
+
+@pytest.mark.parametrize(
+    ("found", "kind"),
+    [
+        (None, Kind.FOREIGN_MEDIA),
+        (sighting(Leg.CALLER, payload_type=3), Kind.FOREIGN_MEDIA),
+        (sighting(Leg.CALLER, ssrc=5), Kind.FOREIGN_SSRC),
+    ],
+)
+def test_what_an_audit_finds_wrong_sends_the_call_back(found: Sighting | None, kind: Kind) -> None:
+    audited = after(Signal.EXPIRED, start=GUARDED, now=9.0)
+    placement, commands = step(audited, Seen(Leg.CALLER, found, by_switch=True), 9.1)
+    assert placement.reason == Reason(kind, Leg.CALLER)
+    assert commands == (Request.COUNT_LAST, SetFlows(()))
+
+
+def test_rtcp_stays_with_asterisk_where_the_operator_wants_it() -> None:
+    placement = replace(GUARDED, policy=replace(POLICY, forward_rtcp=False))
+    assert [role_of(flow.cookie) for flow in placement.flows()] == FORWARDING + GUARDS
+
+
+def test_reports_go_to_the_port_that_a_legs_own_rtcp_comes_from() -> None:
+    placement, commands = step(GUARDED, RtcpFrom(Leg.CALLEE, 61_111), 3.0)
+    assert roles(commands) == [FORWARDING + RTCP + GUARDS]
+    [to_callee] = [flow.action for flow in placement.flows() if role_of(flow.cookie) is Role.RTCP_CALLER]
+    assert isinstance(to_callee, Forward)
+    assert to_callee.destination.port == 61_111
+
+
+def test_asterisk_gets_a_sign_of_life_of_a_leg_with_an_rtp_timeout_while_its_flow_counts_on() -> None:
+    reports = {Leg.CALLER: replace(CALLER, rtp_timeout=12), Leg.CALLEE: CALLEE}
+    placement, commands = step(replace(GUARDED, reports=reports), Counted(BOTH_COUNT), 9.0)
+    [sign] = commands
+    assert isinstance(sign, Inject)
+    datagram = parse_udp(sign.frame)
+    assert (datagram.source, datagram.destination) == (
+        Address.parse("198.18.50.2:20001"),
+        Address.parse("198.18.50.3:10001"),
+    )
+    assert step(placement, Counted(BOTH_COUNT), 10.0)[1] == ()
+    looked, _ = step(placement, Signal.EXPIRED, 10.0)
+    assert looked.deadline == 14.0
+
+
+def test_a_call_that_comes_back_too_often_stays_with_asterisk_for_a_while_and_says_so() -> None:
+    placement, now = VERIFIED, 0.0
+    back = (Signal.DISTURBED, ELIGIBLE, seen(Leg.CALLER), seen(Leg.CALLEE), ELIGIBLE)
+    for _ in range(POLICY.returns_per_minute):
+        now += 5.0
+        placement = after(*back, start=placement, now=now)
+        assert placement.state is State.OFFLOADED
+    held = after(*back, start=placement, now=now)
+    assert (held.state, held.reason) == (State.RELAYED, Reason(Kind.FLAPPING))
+    assert held.deadline == now + POLICY.flap_hold
+    assert after(Signal.EXPIRED, *back[1:], start=held, now=held.deadline).state is State.OFFLOADED
+
+
+def test_what_an_operator_does_makes_no_call_flap() -> None:
+    placement = VERIFIED
+    back = (Unblocked(Kind.OPERATOR), ELIGIBLE, seen(Leg.CALLER), seen(Leg.CALLEE), ELIGIBLE)
+    for _ in range(3 * POLICY.returns_per_minute):
+        placement = after(Blocked(Kind.OPERATOR), *back, start=placement)
+    assert placement.state is State.OFFLOADED
