@@ -93,6 +93,10 @@ def forwarded_more(packets: int = 100) -> None:
     )
 
 
+def relayed_because(reason: str) -> None:
+    wait_until(lambda: [call["reason"] for call in control.calls()] == [reason], within=10, what=reason)
+
+
 def relayed_more(packets: int = 100) -> None:
     """Wait until Asterisk has received so many packets more of every leg there is."""
 
@@ -207,8 +211,7 @@ def test_a_transfer_to_a_call_of_dial_stays_with_asterisk_and_says_why(*, attend
             alice.refer(f"<sip:dial-target@{NODE2}>")
             all_.answer(carol, CAROL)
         alice.hang_up()
-        reason = "not-rtp:callee"
-        wait_until(lambda: [c["reason"] for c in control.calls()] == [reason], within=10, what=reason)
+        relayed_because("not-rtp:callee")
         assert control.flows() == []
         relayed_more()
         bob.hang_up()
@@ -237,3 +240,37 @@ def test_a_transfer_to_a_busy_phone_ends_the_call_as_dial_does(cdrs: Cdrs) -> No
         bob.ended()
         over()
     assert cdrs.last()["dialstatus"] == "ANSWER"
+
+
+@pytest.mark.parametrize("by", ["callee", "caller"])
+def test_a_restarted_application_takes_a_transferred_call_over(by: str) -> None:
+    with talking() as (all_, bob, alice, carol):
+        who, other, other_port = (alice, bob, BOB) if by == "callee" else (bob, alice, ALICE)
+        who.refer(f"<sip:target@{NODE2}>")
+        who.hang_up()
+        all_.answer(carol, CAROL)
+        media_moved()
+        control.stop("offload", kill=True)
+        control.start("offload")
+        media_moved()
+        forwarded_more()
+        carol.hang_up()
+        other.ended()
+        over()
+    assert_talk(all_.capture, other_port, CAROL)
+
+
+def test_a_restarted_application_takes_a_call_over_whose_leg_is_a_local_channel() -> None:
+    with talking() as (all_, bob, alice, carol):
+        alice.refer(f"<sip:dial-target@{NODE2}>")
+        alice.hang_up()
+        all_.answer(carol, CAROL)
+        relayed_because("not-rtp:callee")
+        control.stop("offload")
+        control.start("offload")
+        relayed_because("not-rtp:callee")
+        relayed_more()
+        bob.hang_up()
+        carol.ended()
+        over()
+    assert_talk(all_.capture, BOB, CAROL, by_switch=False)
