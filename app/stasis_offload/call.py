@@ -98,6 +98,7 @@ class Call:
             log=log,
         )
         self._connected = connected
+        self._joined = False
         self._withdrawn = False
         self._ari = ari
         self._bridge = bridge_id(caller.id)
@@ -129,7 +130,7 @@ class Call:
     def parties(self) -> dict[int, str]:
         """The names of the channels that talk to each other, by their legs; none while the call is not answered."""
         winner = self.dialing.winner
-        if self.dialing.phase is not Phase.TALKING or not winner or not self.mover.placement.connected:
+        if self.dialing.phase is not Phase.TALKING or not winner or not self._joined:
             return {}
         return {leg: self.legs.name(leg) or "" for leg in (CALLER, winner)}
 
@@ -249,6 +250,7 @@ class Call:
                 await ari.answer(channel(CALLER))
             case Connected(n):
                 self.mover.connect(caller=channel(CALLER), callee=channel(n))
+                self._joined = True
                 self._connected(self)
             case HangUp(n, cause):
                 if n == self.dialing.winner:
@@ -291,9 +293,11 @@ class Call:
         if self._variables.channel == old:
             await self._variables.write()
             self._variables.follow(self.legs.channel(CALLER))
+            self._note_media()
 
     def _note_media(self) -> None:
-        self._variables.note(self.mover.placement, self.mover.quality)
+        leaving = self.legs.awaits(CALLER) or self._variables.channel != self.legs.channel(CALLER)
+        self._variables.note(self.mover.placement, self.mover.quality, leaving=leaving)
 
 
 async def leave(ari: Ari, channel: str, *, status: DialStatus, cause: int) -> None:

@@ -42,6 +42,7 @@ from stasis_offload.events import (
 from stasis_offload.flows import COOKIE_CALL_MASK, call_cookie, role_of
 from stasis_offload.legs import OfLeg
 from stasis_offload.moves import Blocked, Policy, Signal, Unblocked
+from stasis_offload.newcomers import Newcomers
 from stasis_offload.openflow.events import Event as SwitchEvent
 from stasis_offload.openflow.events import FlowRemoved, PacketIn, SwitchDown, SwitchUp
 from stasis_offload.openflow.switch import Switch
@@ -79,8 +80,7 @@ class Calls:
         self._tasks = tasks
         self._calls: dict[str, Call] = {}
         self._by_cookie: dict[int, Call] = {}
-        self._newcomers: dict[str, Call] = {}  # by the id of a channel that stands for a leg of the call
-        self._coming: dict[str, Call] = {}  # the same, announced but not in the bridge yet
+        self._newcomers = Newcomers()
         self._back: dict[str, StasisStart] = {}
         self._held: dict[Kind, deque[Call]] = {}
         self._log = structlog.get_logger(__name__)
@@ -194,9 +194,7 @@ class Calls:
         finally:
             del self._calls[call.id]
             self._by_cookie.pop(call_cookie(call.id), None)
-            for of in (self._newcomers, self._coming):
-                for channel in [channel for channel, owner in of.items() if owner is call]:
-                    del of[channel]
+            self._newcomers.drop(call)
         again = self._back.pop(call.id, None)
         if again:
             self._begin(again.channel, again.args)
@@ -229,44 +227,35 @@ class Calls:
     def _hear(self, channel: str, event: OfLeg) -> None:
         if isinstance(event, StasisEnd | ChannelDestroyed):
             self._back.pop(channel, None)
-            if awaiting := self._coming.pop(channel, None):
-                awaiting.legs.forget(channel)
+            self._newcomers.forget(channel)
         call = self._of_channel(channel)
         newcomer = call.hear(event) if call else None
         if call and newcomer:
-            self._stand(call, newcomer)
+            self._newcomers.stand(call, newcomer, was=self._of_channel(newcomer))
 
     def _on_newcomer(self, newcomer: Channel, replaces: str) -> None:
         """Asterisk is about to swap a newcomer in for a channel: a transfer, an INVITE with Replaces, a pickup."""
         call = self._of_channel(replaces)
-        if call and call.expect(newcomer.id, newcomer.name, replaces=replaces):
-            self._coming[newcomer.id] = call
-        else:
+        if not call or not self._newcomers.expect(call, newcomer.id, newcomer.name, replaces=replaces):
             self.hang_up_orphan(newcomer.id)
 
     def _on_entered(self, call: Call | None, channel: str) -> None:
         newcomer = call.entered(channel) if call else None
         if call and newcomer:
-            self._stand(call, newcomer)
+            self._newcomers.stand(call, newcomer, was=self._of_channel(newcomer))
         self._disturb(call)
 
     def replace(self, call: Call, leg: int, newcomer: Channel) -> None:
         """Take it that a newcomer that nobody announced to us is in a call's bridge, in the place of a leg."""
-        call.legs.forget(newcomer.id)
-        if call.expect(newcomer.id, newcomer.name, replaces=call.legs.channel(leg)):
+        self._newcomers.forget(newcomer.id)
+        if self._newcomers.expect(call, newcomer.id, newcomer.name, replaces=call.legs.channel(leg)):
             self._on_entered(call, newcomer.id)
 
-    def _stand(self, call: Call, newcomer: str) -> None:
-        """Hand what happens to a channel to the call of which it is a leg from now on, whatever its id says."""
-        giver = self._of_channel(newcomer)
-        self._coming.pop(newcomer, None)
-        self._newcomers[newcomer] = call
-        if giver and giver is not call:
-            giver.give(newcomer)
+    def _joint(self, call: Call) -> Joint | None:
+        return find_joint(call.id, call.parties, ((o.id, o.parties) for o in self if o is not call))
 
     def _splice(self, call: Call) -> None:
-        others = ((other.id, other.parties) for other in self if other is not call)
-        joint = find_joint(call.id, call.parties, others)
+        joint = self._joint(call)
         if joint:
             self._tasks.create_task(self._guard(self._splice_at(joint), call=joint.near))
 
@@ -274,18 +263,17 @@ class Calls:
         """Put the far leg into the near bridge; both calls hear of it when it is there (`_on_entered`)."""
         bridges = [await self._module.report(bridge_id(call)) for call in (joint.near, joint.far)]
         near, far = self._calls.get(joint.near), self._calls.get(joint.far)
-        if not (near and far and may_splice(*bridges)):
+        if not (near and far and self._joint(near) == joint and may_splice(*bridges)):
             return
         leg = next(leg for leg in far.parties if leg != joint.far_leg)
         moving = far.legs.channel(leg)
-        if not near.expect(moving, far.parties[leg], replaces=near.legs.channel(joint.near_leg)):
+        replaces = near.legs.channel(joint.near_leg)
+        if not self._newcomers.expect(near, moving, far.parties[leg], replaces=replaces):
             return
-        self._coming[moving] = near
         try:
             await self.ari.join(bridge=bridge_id(near.id), channel=moving)
         except AriError:
-            near.legs.forget(moving)
-            self._coming.pop(moving, None)
+            self._newcomers.forget(moving)
             raise
 
     def _begin(self, channel: Channel, args: tuple[str, ...]) -> None:
@@ -305,7 +293,7 @@ class Calls:
 
     def _of_channel(self, channel: str) -> Call | None:
         dialled = call_of_callee(channel)
-        return self._newcomers.get(channel) or self._calls.get(dialled[0] if dialled else channel)
+        return self._newcomers.call_of(channel) or self._calls.get(dialled[0] if dialled else channel)
 
     def _disturb(self, call: Call | None) -> None:
         if call:

@@ -65,11 +65,15 @@ class Legs:
     def expect(self, newcomer: str, name: str, *, replaces: str) -> bool:
         """Take it that a newcomer will stand for the leg that `replaces` is; False when there is no such leg."""
         leg = self.leg(replaces)
-        if leg is None or leg in self._coming:
+        if leg is None or leg in self._coming or self.leg(newcomer) is not None:
             return False
         self._coming[leg] = newcomer
         self._names[newcomer] = name
         return True
+
+    def awaits(self, n: int) -> bool:
+        """Whether a newcomer was announced for leg n and is not there yet."""
+        return n in self._coming
 
     def forget(self, newcomer: str) -> None:
         """Take it that a newcomer will not come."""

@@ -14,8 +14,12 @@ from stasis_offload.moves import State
 from stasis_offload.quality import Quality
 
 
-def variables_of(placement: Placement, quality: Quality, before: Mapping[str, str]) -> dict[str, str]:
+def variables_of(
+    placement: Placement, quality: Quality, before: Mapping[str, str], *, leaving: bool = False
+) -> dict[str, str]:
     """Return the variables; the first moments of learning and the end of the call are not told.
+
+    Nor is, to a caller who is `leaving`, what a newcomer in its place does to the media: its part is over.
 
     OFFLOAD_STATUS is `offloaded` or `relayed`: what carries the media. OFFLOAD_REASON says why it is relayed,
     empty otherwise. OFFLOAD_PACKETS counts what the switch carried, both directions together.
@@ -28,7 +32,7 @@ def variables_of(placement: Placement, quality: Quality, before: Mapping[str, st
         if told:
             variables[f"OFFLOAD_{leg.upper()}_QUALITY"] = told
     passing = placement.state is State.LEARNING and placement.reason == Reason(Kind.NO_MEDIA)
-    if not passing and placement.reason != Reason(Kind.ENDED):
+    if not (passing or leaving) and placement.reason != Reason(Kind.ENDED):
         offloaded = placement.state is State.OFFLOADED
         variables["OFFLOAD_STATUS"] = "offloaded" if offloaded else "relayed"
         variables["OFFLOAD_REASON"] = "" if offloaded else str(placement.reason)
@@ -47,9 +51,9 @@ class Variables:
         self._changed = asyncio.Event()
         self._turn = asyncio.Lock()
 
-    def note(self, placement: Placement, quality: Quality) -> None:
+    def note(self, placement: Placement, quality: Quality, *, leaving: bool = False) -> None:
         """Take the placement of this moment; a reason that lasts for milliseconds only may never be written."""
-        self._wanted = variables_of(placement, quality, self._wanted)
+        self._wanted = variables_of(placement, quality, self._wanted, leaving=leaving)
         self._changed.set()
 
     def follow(self, channel: str) -> None:

@@ -11,6 +11,7 @@ from stasis_offload.signals import (
     BridgeFailed,
     CallerDying,
     CallerGone,
+    CallerReplaced,
     Command,
     Connected,
     Continue,
@@ -30,6 +31,7 @@ from stasis_offload.signals import (
     MakeBridge,
     Progress,
     Refused,
+    Replaced,
     Ringing,
     Started,
     TimedOut,
@@ -47,6 +49,8 @@ events = st.one_of(
     st.builds(CallerGone, causes),
     *(st.builds(kind, numbers) for kind in (Entered, Joined, Ringing, Progress, Answered, Dying, Left)),
     *(st.builds(kind, numbers, causes) for kind in (Failed, Refused, Gone)),
+    st.builds(Replaced, numbers, st.just("old"), st.booleans()),
+    st.builds(CallerReplaced, st.just("old"), st.booleans()),
 )
 requests = st.builds(
     DialRequest,
@@ -65,8 +69,10 @@ def test_no_sequence_of_events_breaks_the_call(request: DialRequest, sequence: l
     for event in [Started(), *sequence, *ends]:
         was = dialing.caller_here
         dialing, more = step(dialing, event, NOW)
-        commands += more
         winners |= {dialing.winner} if dialing.winner else set()
+        if isinstance(event, CallerReplaced):
+            continue  # whoever comes late is told to go once more
+        commands += more
         assert not any(isinstance(c, Continue | HangUpCaller) for c in more) or was
         if dialing.phase in (Phase.ENDING, Phase.OVER):
             assert not {Callee.ASKED, Callee.CALLED} & set(dialing.callees)
@@ -75,6 +81,7 @@ def test_no_sequence_of_events_breaks_the_call(request: DialRequest, sequence: l
     assert len(winners) <= 1
     assert sum(isinstance(c, Continue | HangUpCaller) for c in commands) <= 1
     assert commands.count(DestroyBridge()) == 1
+    assert not any(isinstance(c, Continue) for c in commands) or not dialing.caller_replaced
 
 
 class Asterisk:

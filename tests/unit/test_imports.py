@@ -22,7 +22,19 @@ SHELLS = {
     *("openflow.encode", "openflow.flowmod", "openflow.meters", "openflow.switch", "openflow.table"),
 }
 # What carries out decisions on shells, and what starts it all.
-CONDUCTORS = {"call", "calls", "check", "listener", "machine", "mover", "operations", "recovery", "service", "variables"}
+CONDUCTORS = {
+    "call",
+    "calls",
+    "check",
+    "listener",
+    "machine",
+    "mover",
+    "newcomers",
+    "operations",
+    "recovery",
+    "service",
+    "variables",
+}
 TOP = {"", "cli"}
 
 PURE = {

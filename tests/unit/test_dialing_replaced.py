@@ -1,0 +1,89 @@
+"""The signalling machine when a newcomer takes a leg's place: a transfer, an INVITE with Replaces, a pickup."""
+
+import pytest
+
+from stasis_offload.dialing import Dialing, Phase, step
+from stasis_offload.dialstring import DialRequest
+from stasis_offload.signals import (
+    Answered,
+    BridgeFailed,
+    CallerGone,
+    CallerReplaced,
+    Command,
+    Connected,
+    Dismiss,
+    Dying,
+    Entered,
+    Event,
+    Gone,
+    HangUp,
+    HangUpCaller,
+    Join,
+    Joined,
+    Left,
+    Refused,
+    Replaced,
+    Started,
+)
+
+ONE = DialRequest(("PJSIP/555@peer",))
+GOES_ON = DialRequest(("PJSIP/555@peer",), go_on=True)
+TALKING = (Started(), Entered(1), Joined(1), Answered(1))
+NEW_CALLEE = Replaced(1, "old", joined=True)
+NEW_CALLER = CallerReplaced("old", joined=True)
+
+
+def after(request: DialRequest, *events: Event) -> tuple[Dialing, list[Command]]:
+    """Run events from the start of a call; return the call, and what the last event commanded."""
+    dialing, commands = Dialing(request), ()
+    for event in events:
+        dialing, commands = step(dialing, event, 100.0)
+    return dialing, list(commands)
+
+
+@pytest.mark.parametrize("newcomer", [NEW_CALLEE, NEW_CALLER])
+def test_who_transfers_is_hung_up_and_the_others_talk_on(newcomer: Event) -> None:
+    dialing, commands = after(ONE, *TALKING, newcomer)
+    assert dialing.phase is Phase.TALKING
+    assert commands == [Dismiss("old"), Connected(1)]
+
+
+@pytest.mark.parametrize("newcomer", [Replaced(1, "old", joined=False), CallerReplaced("old", joined=False)])
+def test_a_newcomer_that_asterisk_did_not_get_into_the_bridge_is_put_there(newcomer: Event) -> None:
+    assert after(ONE, *TALKING, newcomer)[1] == [Dismiss("old"), Join(1)]
+
+
+def test_a_newcomer_stands_for_a_callee_that_was_hanging_up_already() -> None:
+    dialing, commands = after(ONE, *TALKING, Dying(1), NEW_CALLEE)
+    assert dialing.phase is Phase.TALKING
+    assert commands == [Dismiss("old"), Connected(1)]
+
+
+def test_the_end_of_a_newcomer_is_the_end_of_the_call() -> None:
+    assert after(ONE, *TALKING, NEW_CALLEE, Gone(1, 17))[1] == [HangUpCaller(17)]
+    assert after(ONE, *TALKING, NEW_CALLER, CallerGone(16))[1] == [HangUp(1, 16)]
+
+
+@pytest.mark.parametrize("end", [Gone(1, 16), Left(1), BridgeFailed()])
+def test_a_newcomer_has_no_dialplan_to_go_on_with(end: Event) -> None:
+    _, commands = after(GOES_ON, *TALKING, NEW_CALLER, end)
+    assert isinstance(commands[-1], HangUpCaller)
+
+
+def test_what_becomes_of_a_transfer_while_it_rings_changes_nothing() -> None:
+    for event in (Refused(1, 17), Answered(1)):
+        dialing, commands = after(ONE, *TALKING, NEW_CALLEE, event)
+        assert (dialing.phase, commands) == (Phase.TALKING, [])
+
+
+def test_a_callee_picked_up_while_it_rings_may_answer() -> None:
+    dialing, commands = after(ONE, *TALKING[:3], NEW_CALLEE)
+    assert (dialing.phase, commands) == (Phase.DIALING, [Dismiss("old")])
+    assert step(dialing, Answered(1), 100.0)[0].phase is Phase.TALKING
+
+
+def test_a_newcomer_to_a_call_that_is_ending_must_go_as_well() -> None:
+    ending = (*TALKING, CallerGone(16))
+    assert after(ONE, *ending, NEW_CALLEE)[1] == [HangUp(1, 16)]
+    dialing, commands = after(ONE, *ending, NEW_CALLER)
+    assert (dialing.caller_here, commands) == (True, [HangUpCaller(16)])
