@@ -9,6 +9,7 @@ only their ratios mean something elsewhere.
 
 import sys
 from collections.abc import Mapping
+from typing import TypeVar
 
 from rich.console import Console
 
@@ -23,6 +24,8 @@ from tests.bench.setups import SetUp
 CALLS = 50
 STREAMS = 2 * CALLS
 TIMES = 20
+
+Result = TypeVar("Result")
 
 console = Console(highlight=False, soft_wrap=True)
 
@@ -50,18 +53,18 @@ def main() -> int:
 
 def _run() -> report.Results:
     _say(f"program {2 * programming.CALLS} flows by our OpenFlow, {programming.SEED_FLOWS} by ovs-ofctl")
-    programmed = programming.measure()
+    programmed = _found(programming.measure())
     _quiet()
     set_up = _set_up()
     moved, relayed = _move_and_relay()
     _say(f"{CALLS} calls through an Asterisk without a switch, {MEASURED_S:g} s")
     with relays.asterisk_alone() as server, calls_up(server, CALLS):
         pids = {"asterisk": pid_of("asterisk-alone", "asterisk")}
-        relayed = {"asterisk": relaying.measure(pids, streams=STREAMS), **relayed}
+        relayed = {"asterisk": _found(relaying.measure(pids, streams=STREAMS)), **relayed}
     _say(f"{CALLS} calls through rtpengine, {MEASURED_S:g} s")
     with relays.rtpengine() as server, calls_up(server, CALLS):
         pids = {"rtpengine": pid_of("rtpengine", "rtpengine")}
-        relayed["rtpengine"] = relaying.measure(pids, streams=STREAMS)
+        relayed["rtpengine"] = _found(relaying.measure(pids, streams=STREAMS))
     return report.Results(moved=moved, set_up=set_up, programmed=programmed, relayed=relayed)
 
 
@@ -76,7 +79,7 @@ def _set_up() -> Mapping[int, SetUp]:
     set_up = {}
     for rate, (calls, _) in setups.RATES.items():
         _say(f"set up {calls} calls, {rate} a second")
-        set_up[rate] = setups.measure(relays.BEHIND_OVS, rate)
+        set_up[rate] = _found(setups.measure(relays.BEHIND_OVS, rate))
     return set_up
 
 
@@ -91,18 +94,24 @@ def _move_and_relay() -> tuple[Moved, dict[str, Relayed]]:
     control.offload("relay", "--all")
     with calls_up(relays.BEHIND_OVS, CALLS):
         moves.all_are("relayed", CALLS)
-        relayed = {"asterisk_ovs": relaying.measure(pids, streams=STREAMS)}
+        relayed = {"asterisk_ovs": _found(relaying.measure(pids, streams=STREAMS))}
         _say(f"the same calls through the flows, {MEASURED_S:g} s: stasis-offload offload --all")
         control.offload("offload", "--all")
         moves.all_are("offloaded", CALLS)
-        relayed["offloaded"] = relaying.measure(pids, streams=STREAMS)
+        relayed["offloaded"] = _found(relaying.measure(pids, streams=STREAMS))
         _say(f"move them out and in again, {TIMES} moves each")
-        moved = moves.move(CALLS, times=TIMES)
+        moved = _found(moves.move(CALLS, times=TIMES))
     return moved, relayed
 
 
 def _say(text: str) -> None:
     console.print(f"[bold cyan]==>[/bold cyan] {text}")
+
+
+def _found(result: Result) -> Result:
+    """Print what came out of a part, and return it."""
+    console.print(f"    {result}")
+    return result
 
 
 if __name__ == "__main__":

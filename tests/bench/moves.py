@@ -30,6 +30,12 @@ class Moved:
     largest_gap_ms: float
     largest_gap_sent_ms: float
 
+    def __str__(self) -> str:
+        return (
+            f"{self.moves} moves: {self.lost} packets lost, {self.duplicated} duplicated, "
+            f"{self.reordered} reordered, {self.ssrc_changes} changes of SSRC"
+        )
+
 
 def move(calls: int, *, times: int) -> Moved:
     """Move calls that the switch carries out of it and in again, `times` in all; it carries them at the end if even.

@@ -31,6 +31,12 @@ class Programmed:
         """How many times as fast as the seed we install."""
         return self.installed / self.seed_installed
 
+    def __str__(self) -> str:
+        return (
+            f"{self.installed:.0f} flows/s installed, {self.removed:.0f} removed; "
+            f"by ovs-ofctl {self.seed_installed:.1f} and {self.seed_removed:.1f}"
+        )
+
 
 def measure() -> Programmed:
     """Program one Open vSwitch, of its own and without traffic, both ways.

@@ -40,6 +40,12 @@ class Relayed:
         """All processor time per 1,000 packets (ms)."""
         return sum(self.cpu.values())
 
+    def __str__(self) -> str:
+        return (
+            f"median {self.latency_us_p50:.0f} us, p99 {self.latency_us_p99:.0f} us, "
+            f"{self.cpu_total:.1f} ms of processor time per 1,000 packets"
+        )
+
 
 def measure(processes: Mapping[str, int], *, streams: int) -> Relayed:
     """Watch a load that is up for MEASURED_S; `processes` are the host's process ids of the relay, by name.

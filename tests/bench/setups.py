@@ -30,6 +30,9 @@ class SetUp:
     p50: float
     p99: float
 
+    def __str__(self) -> str:
+        return f"median {self.p50:.1f} ms, p99 {self.p99:.1f} ms, {self.missed} of {self.calls} not carried"
+
 
 def measure(server: Server, rate: int) -> SetUp:
     """Make calls at a rate, and compare their packets with the application's log: both are in the host's time.
