@@ -11,7 +11,7 @@ from itertools import count
 from lab import control
 from lab.capture import HEADERS, captured
 from lab.control import LabError, container, wait_until
-from tests.bench.load import GENERATOR, Server, set_up, ssrcs_of
+from tests.bench.load import EDGE, Server, set_up, ssrcs_of
 from tests.bench.relaying import percentile
 
 # So many calls at so many a second, each so long that it is up for some seconds and never more than 100 are at once.
@@ -44,7 +44,7 @@ def measure(server: Server, rate: int) -> SetUp:
     calls, hold = RATES[rate]
     first = next(_first_numbers)
     start = time.time()
-    with captured(GENERATOR, snaplen=HEADERS) as capture:
+    with captured(EDGE, snaplen=HEADERS) as capture:
         set_up(server, count=calls, rate=rate, first=first, hold=hold)
         wait_until(lambda: not control.calls(), within=GONE_WITHIN, what="every call to end")
     began = {stream.ssrc: stream.first for stream in capture.sent}

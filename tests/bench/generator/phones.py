@@ -9,7 +9,9 @@ from tests.bench.generator import sip
 from tests.bench.generator.sip import Message
 from tests.bench.generator.talker import Endpoint, Stream, Talker
 
-SIP_PORT = 5060
+# As node 2 knows them (lab/asterisk2/pjsip_phone.conf and extensions.conf).
+SIP_PORT = 5070
+PREFIX = "bench-"
 ANSWERED_WITHIN = 20.0
 # A request is sent again after so long, and then after twice as long each time (RFC 3261, 17.1.1.2: T1). A busy Asterisk
 # ignores new calls and counts on it (distributor() in res/res_pjsip/pjsip_distributor.c).
@@ -63,9 +65,8 @@ class Phones(asyncio.DatagramProtocol):
         """
         call_id = f"{number}-{uuid4().hex}"
         stream = Stream(self._here[0], ssrc_of(number, CALLER))
-        invited = sip.invite(
-            call_id=call_id, number=str(number), here=self._here, server=server, media=stream.local
-        )
+        uri = sip.uri_of(f"{PREFIX}{number}", server)
+        invited = sip.invite(uri, call_id=call_id, caller=str(number), here=self._here, media=stream.local)
         placed = Placed(invited, stream, asyncio.get_running_loop().create_future())
         self._placed[call_id] = placed
         try:
@@ -138,7 +139,7 @@ class Phones(asyncio.DatagramProtocol):
         answer = sip.answer(
             request,
             status,
-            contact=sip.contact_of("bench", self._here),
+            contact=sip.uri_of("bench", self._here),
             tag="bench",
             media=stream.local if stream else None,
         )
