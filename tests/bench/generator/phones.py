@@ -11,7 +11,7 @@ from tests.bench.generator.talker import Endpoint, Stream, Talker
 
 # As node 2 knows them (lab/asterisk2/pjsip_phone.conf and extensions.conf).
 SIP_PORT = 5070
-PREFIX = "bench-"
+PREFIX = "load-"
 ANSWERED_WITHIN = 20.0
 # A request is sent again after so long, and then after twice as long each time (RFC 3261, 17.1.1.2: T1). A busy Asterisk
 # ignores new calls and counts on it (distributor() in res/res_pjsip/pjsip_distributor.c).
