@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -102,12 +103,16 @@ class Results:
         }
 
 
-def write(results: Results) -> None:
-    """Write the report."""
+def as_json(results: Results) -> dict[str, Any]:
+    """Return the report as it is written."""
     figures = results.figures
     goals = {goal.key: {"goal": str(goal), "met": goal.met(figures[goal.key])} for goal in GOALS}
-    report = figures | results.tables | {"goals": goals}
-    REPORT.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    return {**figures, **results.tables, "goals": goals}
+
+
+def write(results: Results) -> None:
+    """Write the report."""
+    REPORT.write_text(json.dumps(as_json(results), indent=2) + "\n", encoding="utf-8")
 
 
 def show(results: Results, console: Console) -> None:

@@ -48,7 +48,9 @@ def measure(server: Server, rate: int) -> SetUp:
         set_up(server, count=calls, rate=rate, first=first, hold=hold)
         wait_until(lambda: not control.calls(), within=GONE_WITHIN, what="every call to end")
     began = {stream.ssrc: stream.first for stream in capture.sent}
-    installed = _installed(control.docker("logs", f"--since={start:.6f}", container("offload"), stderr=True))
+    installed = installed_at(
+        control.docker("logs", f"--since={start:.6f}", container("offload"), stderr=True)
+    )
     took = []
     for number in range(first, first + calls):
         if number in installed:
@@ -59,7 +61,7 @@ def measure(server: Server, rate: int) -> SetUp:
     return SetUp(calls=calls, missed=calls - len(took), p50=statistics.median(took), p99=percentile(took, 99))
 
 
-def _installed(log: str) -> Mapping[int, float]:
+def installed_at(log: str) -> Mapping[int, float]:
     """Read when the first flows of each call were confirmed (Unix time, s), by the call's number."""
     numbers: dict[str, int] = {}
     installed: dict[int, float] = {}
