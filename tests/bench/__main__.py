@@ -7,6 +7,7 @@ machine than what is measured. What it costs is latency, and the same for all: e
 only their ratios mean something elsewhere.
 """
 
+import os
 import sys
 from collections.abc import Mapping
 from typing import TypeVar
@@ -28,7 +29,8 @@ TIMES = 20
 
 Result = TypeVar("Result")
 
-console = Console(highlight=False, soft_wrap=True)
+# The tables of a log are as wide as those of a wide terminal.
+console = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 140)
 
 
 def main() -> int:
@@ -52,6 +54,9 @@ def main() -> int:
 
 
 def _run() -> report.Results:
+    load_average, *_ = os.getloadavg()
+    if load_average > 1:
+        _say(f"something else is running here (load average {load_average:.1f}): the figures will show it")
     _say(f"program {2 * programming.CALLS} flows by our OpenFlow, {programming.SEED_FLOWS} by ovs-ofctl")
     programmed = _found(programming.measure())
     _quiet()
@@ -65,7 +70,9 @@ def _run() -> report.Results:
     with relays.rtpengine() as server:
         pids = {"rtpengine": pid_of("rtpengine", "rtpengine")}
         relayed["rtpengine"] = _relay(server, pids)
-    return report.Results(moved=moved, set_up=set_up, programmed=programmed, relayed=relayed)
+    return report.Results(
+        moved=moved, set_up=set_up, programmed=programmed, relayed=relayed, load_average=load_average
+    )
 
 
 def _quiet() -> None:

@@ -1,6 +1,7 @@
 """What was measured, as bench-report.json and as tables, and which goals it meets. A goal missed is no failure."""
 
 import json
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,12 +51,16 @@ GOALS = (
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """Everything that one run measured; `relayed` by relay, `set_up` by calls a second."""
+    """Everything that one run measured; `relayed` by relay, `set_up` by calls a second.
+
+    `load_average` is the machine's when it began: what else ran is in every figure.
+    """
 
     moved: Moved
     set_up: Mapping[int, SetUp]
     programmed: Programmed
     relayed: Mapping[str, Relayed]
+    load_average: float
 
     @property
     def figures(self) -> dict[str, float]:
@@ -84,12 +89,14 @@ class Results:
         """The figures that come by rate or by relay."""
         by_relay = self.relayed.items()
         return {
+            "machine": {"processors": os.cpu_count(), "load_average": _rounded(self.load_average)},
             "setup_ms": {
                 str(rate): {
                     "calls": it.calls,
                     "missed": it.missed,
                     "p50": _rounded(it.p50),
                     "p99": _rounded(it.p99),
+                    "learning_p50": _rounded(it.learning_p50),
                 }
                 for rate, it in self.set_up.items()
             },
@@ -124,10 +131,17 @@ def show(results: Results, console: Console) -> None:
         verdict = "" if goal is None else "[green]met[/green]" if goal.met(value) else "[red]missed[/red]"
         table.add_row(key, f"{value:g}", str(goal or ""), verdict)
     _print(console, table, numbers=(1,))
-    table = Table("set-up, calls/s", "calls", "missed", "median ms", "p99 ms")
+    table = Table("set-up, calls/s", "calls", "missed", "median ms", "p99 ms", "median ms until learning")
     for rate, it in results.set_up.items():
-        table.add_row(str(rate), str(it.calls), str(it.missed), f"{it.p50:.1f}", f"{it.p99:.1f}")
-    _print(console, table, numbers=range(5))
+        table.add_row(
+            str(rate),
+            str(it.calls),
+            str(it.missed),
+            f"{it.p50:.1f}",
+            f"{it.p99:.1f}",
+            f"{it.learning_p50:.1f}",
+        )
+    _print(console, table, numbers=range(6))
     table = Table(
         "relay", "packets", "median us", "p99 us", "jitter us", "CPU ms / 1,000 packets", "of which (ms)"
     )

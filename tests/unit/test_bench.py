@@ -83,12 +83,14 @@ def test_a_load_that_was_not_relayed_says_nothing_about_the_relay() -> None:
 def test_the_log_tells_when_the_flows_of_each_call_were_first_confirmed() -> None:
     lines = [
         {"event": "call.new", "call": "1.0", "number": "1007"},
+        {"event": "media.learning", "call": "1.0", "timestamp": "1970-01-01T00:00:01.250000Z"},
         {"event": "flows.installed", "call": "1.0", "timestamp": "1970-01-01T00:00:01.500000Z"},
         {"event": "flows.installed", "call": "1.0", "timestamp": "1970-01-01T00:00:09.000000Z"},
         {"event": "flows.installed", "call": "of another", "timestamp": "1970-01-01T00:00:01.000000Z"},
     ]
     log = "not JSON\n" + "".join(json.dumps(line) + "\n" for line in lines)
-    assert setups.installed_at(log) == {1007: 1.5}
+    assert setups.first_times(log, "flows.installed") == {1007: 1.5}
+    assert setups.first_times(log, "media.learning") == {1007: 1.25}
 
 
 def test_the_report_has_every_figure_and_says_which_goals_are_met() -> None:
@@ -98,9 +100,10 @@ def test_the_report_has_every_figure_and_says_which_goals_are_met() -> None:
     )
     results = report.Results(
         moved=Moved(1000, 0, 0, 1, 1, 0, 25.0, 21.0),
-        set_up={10: SetUp(calls=120, missed=0, p50=4.0, p99=26.0)},
+        set_up={10: SetUp(calls=120, missed=0, p50=4.0, p99=26.0, learning_p50=1.0)},
         programmed=programmed,
         relayed={"asterisk": relayed},
+        load_average=0.5,
     )
     written = report.as_json(results)
     assert written["flows_ratio"] == 100
