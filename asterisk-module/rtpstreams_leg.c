@@ -62,6 +62,7 @@ int rtpstreams_leg_read(struct leg *leg, const struct ast_bridge *bridge)
 	leg->state = ast_state2str(ast_channel_state(chan));
 	leg->hold = ast_channel_hold_state(chan) == AST_CONTROL_HOLD;
 	leg->audio_hook = ast_channel_has_hook_requiring_audio(chan);
+	leg->generator = ast_channel_generator(chan) != NULL;
 	leg->format_tx = ao2_bump(ast_channel_rawwriteformat(chan));
 	leg->format_rx = ao2_bump(ast_channel_rawreadformat(chan));
 	leg->formats = ao2_bump(ast_channel_nativeformats(chan));

@@ -32,6 +32,7 @@ struct leg {
 	const char *video_glue;
 	int hold;
 	int audio_hook;
+	int generator;
 	int t38;
 	char name[AST_CHANNEL_NAME];
 	char id[AST_MAX_UNIQUEID];

@@ -235,7 +235,7 @@ void rtpstreams_row_json(struct ast_str **answer, const struct bridge_view *view
 	RAII_VAR(struct ast_json *, media, leg->rtp ? json_media(leg) : json_no_media(), ast_json_unref);
 	RAII_VAR(struct ast_json *, row, NULL, ast_json_unref);
 
-	row = ast_json_pack("{s:s, s:s, s:s, s:s?, s:s, s:s, s:i, s:s, s:s, s:s, s:s, s:o, s:b, s:b, s:b}",
+	row = ast_json_pack("{s:s, s:s, s:s, s:s?, s:s, s:s, s:i, s:s, s:s, s:s, s:s, s:o, s:b, s:b, s:b, s:b}",
 		"channel", AST_JSON_UTF8_VALIDATE(leg->name),
 		"channel_id", leg->id,
 		"state", leg->state,
@@ -250,6 +250,7 @@ void rtpstreams_row_json(struct ast_str **answer, const struct bridge_view *view
 		"formats", json_audio_formats(leg->formats),
 		"hold", leg->hold,
 		"audio_hook", leg->audio_hook,
+		"generator", leg->generator,
 		"t38", leg->t38);
 	if (!row || !media || ast_json_object_update(row, media)) {
 		ast_log(LOG_ERROR, "No row for channel %s: no memory, or an id that is not UTF-8\n", leg->name);

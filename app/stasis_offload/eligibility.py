@@ -98,7 +98,7 @@ SENTENCES: dict[Kind, str] = {
     Kind.FOREIGN_SSRC: "The SSRC on the wire is not the one that Asterisk receives.",
     Kind.FOREIGN_SOURCE: "The addresses on the wire are not the ones that Asterisk uses.",
     Kind.LOW_TTL: "The leg's packets have few hops left to live; Asterisk sends them on with a new TTL.",
-    Kind.ASTERISK_SPEAKS: "Asterisk sent the leg RTP of its own: music, a tone, a digit, an announcement.",
+    Kind.ASTERISK_SPEAKS: "Asterisk sends the leg sound of its own: music, a tone, a digit, an announcement.",
     Kind.FLAPPING: "The call went back to Asterisk too often within a minute (media.returns_per_minute).",
     Kind.MEDIA_IDLE: "The leg fell silent while the switch carried it.",
     Kind.NOT_COUNTING: "The leg's flow counted no packet after the take-over.",
@@ -149,6 +149,7 @@ _ONE_LEG: tuple[tuple[Kind, Callable[[LegReport], bool]], ...] = (
     (Kind.RTP_KEEPALIVE, lambda leg: leg.rtp_keepalive > 0),
     (Kind.HOLD, lambda leg: leg.hold),
     (Kind.AUDIO_HOOK, lambda leg: leg.audio_hook),
+    (Kind.ASTERISK_SPEAKS, lambda leg: leg.generator),
     (Kind.NULL_ADDRESS, _is_null),
 )
 

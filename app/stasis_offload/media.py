@@ -114,6 +114,7 @@ class LegReport:
     symmetric: bool
     hold: bool
     audio_hook: bool
+    generator: bool
     t38: bool
     local_bridge: bool
     ssrc_tx: int | None

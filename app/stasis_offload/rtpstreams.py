@@ -125,6 +125,7 @@ def _parse_report(fields: "_Fields") -> LegReport:
         symmetric=fields.flag("symmetric"),
         hold=fields.flag("hold"),
         audio_hook=fields.flag("audio_hook"),
+        generator=fields.flag("generator"),
         t38=fields.flag("t38"),
         local_bridge=fields.flag("local_bridge"),
         ssrc_tx=fields.number_or_none("ssrc_tx", most=_MAX_SSRC),

@@ -33,6 +33,7 @@ CALLER = LegReport(
     symmetric=True,
     hold=False,
     audio_hook=False,
+    generator=False,
     t38=False,
     local_bridge=True,
     ssrc_tx=1,

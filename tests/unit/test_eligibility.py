@@ -52,6 +52,7 @@ def test_a_leg_that_asterisk_does_not_list_is_named(leg: Leg) -> None:
         ({"rtp_keepalive": 15}, Kind.RTP_KEEPALIVE),
         ({"hold": True}, Kind.HOLD),
         ({"audio_hook": True, "bridge_technology": "simple_bridge"}, Kind.AUDIO_HOOK),
+        ({"generator": True}, Kind.ASTERISK_SPEAKS),
         ({"remote": None}, Kind.NULL_ADDRESS),
         ({"remote": Address.parse("0.0.0.0:4000")}, Kind.NULL_ADDRESS),
         ({"local": Address.parse("[::]:4000")}, Kind.NULL_ADDRESS),

@@ -40,6 +40,7 @@ LINE: dict[str, Any] = {
     "symmetric": True,
     "hold": False,
     "audio_hook": False,
+    "generator": True,
     "t38": True,
     "local_bridge": True,
     "ssrc_tx": 4294967295,
@@ -75,6 +76,7 @@ def test_a_line_becomes_a_report() -> None:
     assert (report.rtp_timeout, report.rtp_keepalive) == (30, 15)
     assert (report.ssrc_tx, report.ssrc_rx) == (0xFFFFFFFF, None)
     assert (report.symmetric, report.hold, report.local_bridge) == (True, False, True)
+    assert report.generator
     assert (report.srtp, report.dtls, report.ice, report.audio_hook, report.t38) == (
         False,
         False,
