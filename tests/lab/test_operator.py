@@ -24,7 +24,7 @@ def test_calls_prints_a_table_of_what_carries_each_call() -> None:
         "CALLEE",
         "STATE",
         "REASON",
-        *["FROM", "CALLER", "FROM", "CALLEE", "AGE"],
+        *["FROM", "CALLER", "FROM", "CALLEE", "MOS", "AGE"],
     ]
     assert row.split()[3:5] == ["offloaded", "-"]
     [call] = json.loads(control.offload("calls", "--json"))["calls"]

@@ -24,7 +24,7 @@ def test_two_phones_call_each_other_and_the_switch_carries_every_packet() -> Non
         voices.set("bob", from_=f"{EDGE}:40000", to=bob.media, ssrc=1)
         voices.set("alice", from_=f"{EDGE}:42000", to=alice.media, ssrc=2)
         media_moved()
-        wait_until(lambda: min(control.calls()[0]["packets"].values()) > 50, within=10, what="media")
+        wait_until(lambda: min(control.calls()[0]["packets"].values()) > 120, within=10, what="media")
         voices.set("bob", silent=1)
         voices.set("alice", silent=1)
     for stream in capture.end_to_end:
