@@ -17,6 +17,7 @@ from stasis_offload.hearing import outcome
 from stasis_offload.legs import Legs, OfLeg
 from stasis_offload.machine import Machine
 from stasis_offload.media import Leg
+from stasis_offload.mediastate import Placement
 from stasis_offload.mover import Mover
 from stasis_offload.moves import Policy, Signal
 from stasis_offload.openflow.switch import Switch
@@ -181,7 +182,7 @@ class Call:
 
     async def run(self) -> None:
         """Own the call until none of its channels is left; at the end no flow of it is left either."""
-        self._note_media()
+        self._note_media(self.mover.placement)
         async with asyncio.TaskGroup() as tasks:
             media = tasks.create_task(self.mover.run())
             variables = tasks.create_task(self._variables.run())
@@ -282,7 +283,7 @@ class Call:
         except TimeoutError:
             self._log.error("flows.not_confirmed", within=WITHDRAW_WITHIN)
         if self.dialing.phase is not Phase.OVER:
-            self._note_media()
+            self._note_media(self.mover.placement)
             await self._variables.write()
 
     async def _part_with(self, old: str) -> None:
@@ -293,11 +294,11 @@ class Call:
         if self._variables.channel == old:
             await self._variables.write()
             self._variables.follow(self.legs.channel(CALLER))
-            self._note_media()
+            self._note_media(self.mover.placement)
 
-    def _note_media(self) -> None:
+    def _note_media(self, placement: Placement) -> None:
         leaving = self.legs.awaits(CALLER) or self._variables.channel != self.legs.channel(CALLER)
-        self._variables.note(self.mover.placement, self.mover.quality, leaving=leaving)
+        self._variables.note(placement, self.mover.quality, leaving=leaving)
 
 
 async def leave(ari: Ari, channel: str, *, status: DialStatus, cause: int) -> None:

@@ -52,7 +52,7 @@ class Mover:
         blocks: frozenset[Kind],
         module: RtpStreams,
         switch: Switch,
-        on_change: Callable[[], None],
+        on_change: Callable[[Placement], None],
         log: FilteringBoundLogger,
     ) -> None:
         self._call = call
@@ -173,7 +173,7 @@ class Mover:
                 was=placement.state,
             )
         if after != placement:
-            self._on_change()
+            self._on_change(after)  # `placement` is still the one before
         if after.verified and not placement.verified:
             self._log.info("media.verified", ms=round((now - after.since) * 1000))
         return after, commands
