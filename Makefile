@@ -3,7 +3,7 @@
 CALLS ?= 50
 PY := .venv/bin/python
 
-.PHONY: help demo test test-module lab lab-down check
+.PHONY: help demo test test-module bench lab lab-down check
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -21,6 +21,9 @@ test-module: ## the Asterisk module alone: 10,000 CLI calls under valgrind durin
 	@lab/bootstrap.sh
 	@docker build --quiet --network host --file asterisk-module/test/Dockerfile --tag rtpstreams-test asterisk-module
 	@docker run --rm --init --sysctl net.ipv6.conf.lo.disable_ipv6=0 rtpstreams-test
+
+bench: .venv/.ready lab ## the benchmark: moves, set-up, latency, CPU, flow programming; bench-report.json (8 minutes)
+	@$(PY) -m tests.bench
 
 lab: ## the lab, left running (a Docker engine and the base image are made if there are none)
 	@echo "lab: asterisk1, ovs, asterisk2, offload and edge in containers"

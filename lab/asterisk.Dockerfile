@@ -4,7 +4,7 @@ FROM debian:forky-slim AS base
 LABEL stasis-offload.lab=true
 # 8086 is the group that may reach asterisk.ctl and breth0.mgmt; app.Dockerfile and ovs/configure.sh know it too.
 RUN apt-get update \
- && apt-get install -y --no-install-recommends asterisk ethtool procps tcpdump \
+ && apt-get install -y --no-install-recommends asterisk ethtool iproute2 procps tcpdump \
  && rm -rf /var/lib/apt/lists/* /etc/asterisk/users.conf \
  && groupadd --gid 8086 offload && usermod --append --groups offload asterisk \
  && install -d -o asterisk -g offload -m 2750 /run/asterisk

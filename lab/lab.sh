@@ -66,7 +66,7 @@ down() {
     say "removing the lab's containers, networks, volumes and images"
     docker version >/dev/null 2>&1 || fail "no Docker engine answers, so nothing can be removed."
     compose down --volumes --remove-orphans --rmi all >"$log" 2>&1 || fail "the lab is not down: $(tail -n 1 "$log")"
-    docker image prune --force --filter label=stasis-offload.lab >/dev/null
+    docker image prune --all --force --filter label=stasis-offload.lab >/dev/null
 }
 
 case ${1-} in

@@ -1,7 +1,7 @@
 """Carries out what placement.py decides for one call: asks the module, sets flows, reads counters."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import assert_never
 
@@ -39,9 +39,6 @@ from stasis_offload.quality import Quality
 from stasis_offload.rtp import parse_sighting
 from stasis_offload.rtpstreams import RtpStreams
 
-# A switch that is slow to count must not keep its flows for that (s).
-COUNT_WITHIN = 0.2
-
 
 class Mover:
     """Where one call's media is, kept true."""
@@ -65,7 +62,6 @@ class Mover:
         self._on_change = on_change
         self._log = log
         self._channels: dict[str, Leg] = {}
-        self._installed = False
         self._listener = Listener(log=log)
         self._asking: asyncio.Timeout | None = None
         self._machine = Machine[Placement, Event, Command](
@@ -160,8 +156,7 @@ class Mover:
         self.post(Seen(role.leg, sighting, by_switch=role.forwards))
 
     def _hear(self, leg: Leg, frame: bytes) -> None:
-        now = asyncio.get_running_loop().time()
-        event = self._listener.hear(leg, frame, placement=self.placement, now=now)
+        event = self._listener.hear(leg, frame, placement=self.placement, now=_now())
         if event:
             self.post(event)
 
@@ -184,63 +179,69 @@ class Mover:
         return after, commands
 
     async def _execute(self, commands: tuple[Command, ...]) -> list[Event]:
-        answers = [await self._carry_out(command) for command in commands]
-        return [answer for answer in answers if answer is not None]
+        return [answer for command in commands for answer in await self._carry_out(command)]
 
-    async def _carry_out(self, command: Command) -> Event | None:
+    async def _carry_out(self, command: Command) -> Sequence[Event]:
         match command:
             case SetFlows():
                 return await self._set_flows(command)
             case Inject():
-                await self._inject(command)
-                return None
+                return await self._inject(command)
             case Request.ASK:
                 return await self._ask()
             case Request.COUNT:
-                return Counted(await self._counts(None))
-            case Request.COUNT_LAST:
-                return CountedLast(await self._counts(COUNT_WITHIN))
+                return (Counted(await self._counts()),)
+            case Request.TAKE_OUT:
+                return await self._take_out()
             case _:
                 assert_never(command)
 
-    async def _set_flows(self, command: SetFlows) -> Event | None:
-        loop = asyncio.get_running_loop()
-        before = loop.time()
+    async def _set_flows(self, command: SetFlows) -> Sequence[Event]:
+        before = _now()
         try:
             await self._switch.set_flows(self._call, command.flows, renew=command.renew)
-        except SwitchUnavailableError as error:
-            self._log.warning("flows.switch_away", error=str(error))
-            return Failed(Kind.SWITCH_AWAY)
         except OpenFlowError as error:
-            self._log.warning("flows.refused", error=str(error))
-            return Failed(Kind.SWITCH_REFUSED)
-        if self.placement.state is not State.LEARNING and bool(command.flows) is not self._installed:
-            self._installed = bool(command.flows)
-            event = "flows.installed" if command.flows else "flows.removed"
-            self._log.info(event, flows=len(command.flows), ms=round((loop.time() - before) * 1000, 1))
-        return None
+            return (self._failed(error),)
+        if self.placement.state is State.OFFLOADED and not self.placement.verified:
+            self._log.info("flows.installed", flows=len(command.flows), ms=_milliseconds(_now() - before))
+        return ()
 
-    async def _inject(self, command: Inject) -> None:
+    async def _take_out(self) -> Sequence[Event]:
+        before = _now()
+        try:
+            counts = await self._switch.take_out(self._call)
+        except OpenFlowError as error:
+            return (CountedLast(None), self._failed(error))
+        self._log.info("flows.removed", ms=_milliseconds(_now() - before))
+        return (CountedLast(counts),)
+
+    def _failed(self, error: OpenFlowError) -> Failed:
+        away = isinstance(error, SwitchUnavailableError)
+        self._log.warning("flows.switch_away" if away else "flows.refused", error=str(error))
+        return Failed(Kind.SWITCH_AWAY if away else Kind.SWITCH_REFUSED)
+
+    async def _inject(self, command: Inject) -> Sequence[Event]:
         """Send Asterisk a sign of a leg's life; one that is lost is made up for by the next."""
         try:
             await self._switch.inject(command.in_port, command.frame)
         except OpenFlowError as error:
             self._log.warning("media.keepalive_failed", error=str(error))
+        return ()
 
-    async def _ask(self) -> Event | None:
+    async def _ask(self) -> Sequence[Event]:
         try:
             async with asyncio.timeout(None) as self._asking:
                 reports = await self._module.report(self._bridge)
         except TimeoutError:
-            return None  # what interrupted us is taken next
+            return ()  # what interrupted us is taken next
         except ModuleError as error:
             if self.placement.reason != Reason(Kind.MODULE_AWAY):
                 self._log.warning("module.away", error=str(error))
-            return Failed(Kind.MODULE_AWAY)
+            return (Failed(Kind.MODULE_AWAY),)
         finally:
             self._asking = None
         by_leg = {self._channels.get(report.channel_id): report for report in reports}
-        return Reported(caller=by_leg.get(Leg.CALLER), callee=by_leg.get(Leg.CALLEE))
+        return (Reported(caller=by_leg.get(Leg.CALLER), callee=by_leg.get(Leg.CALLEE)),)
 
     def _stop_asking(self, event: Event) -> None:
         """No slow answer of Asterisk may keep flows in the switch, or a caller from hanging up."""
@@ -248,10 +249,17 @@ class Mover:
             self._asking.reschedule(0)
             self._asking = None
 
-    async def _counts(self, within: float | None) -> Mapping[Role, Count] | None:
+    async def _counts(self) -> Mapping[Role, Count] | None:
         try:
-            async with asyncio.timeout(within):
-                return await self._switch.counts(self._call)
-        except (TimeoutError, OpenFlowError) as error:
-            self._log.warning("flows.not_counted", error=str(error) or f"not within {within} s")
+            return await self._switch.counts(self._call)
+        except OpenFlowError as error:
+            self._log.warning("flows.not_counted", error=str(error))
             return None
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+def _milliseconds(seconds: float) -> float:
+    return round(seconds * 1000, 1)

@@ -62,7 +62,7 @@ class Counted:
 
 @dataclass(frozen=True, slots=True)
 class CountedLast:
-    """The counters just before the flows went; None when the switch could not say."""
+    """What the flows had counted when they were taken out; None when the switch could not say."""
 
     counts: Mapping[Role, Count] | None
 
@@ -131,7 +131,7 @@ class Request(StrEnum):
 
     ASK = "ask the module"
     COUNT = "read the counters"
-    COUNT_LAST = "read the counters before the flows go"
+    TAKE_OUT = "take the flows out, and read what they had counted"
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,19 +18,19 @@ The table (an event that is not named leaves the state as it is):
 | learning | deadline | learning(no-media:leg) | Ask, SetFlows(learning) renewed |
 | learning | Connected, Disturbed, Unblocked | learning | Ask |
 | offloaded | Seen, of both legs now | offloaded, verified | SetFlows(forwarding, RTCP, guards once guarded) |
-| offloaded | Seen, not what Asterisk says | relayed(foreign-...) | CountLast, SetFlows() |
-| offloaded | deadline, not verified | relayed(not-counting) | CountLast, SetFlows() |
+| offloaded | Seen, not what Asterisk says | relayed(foreign-...) | TakeOut |
+| offloaded | deadline, not verified | relayed(not-counting) | TakeOut |
 | offloaded | deadline, verified | offloaded, guarded | Ask, Count, SetFlows(all, shown to us) renewed |
 | offloaded | Counted, a leg goes on and has an rtp_timeout | offloaded | Inject(a sign of life) |
-| offloaded | Counted, a flow is gone | relayed(not-counting) | CountLast, SetFlows() |
-| offloaded | Reported, not eligible or changed | relayed(reason) | CountLast, SetFlows() |
+| offloaded | Counted, a flow is gone | relayed(not-counting) | TakeOut |
+| offloaded | Reported, not eligible or changed | relayed(reason) | TakeOut |
 | offloaded | RtcpFrom, a new port | offloaded | SetFlows(...) |
-| offloaded | Alarm | relayed(foreign-source, asterisk-speaks) | CountLast, SetFlows() |
-| offloaded | Idle | relayed(media-idle) | CountLast, SetFlows() |
-| offloaded | Disturbed | relayed(call-changed) | CountLast, SetFlows(), Ask |
-| any | Blocked, Failed, Ended | relayed(that) | CountLast, SetFlows() |
+| offloaded | Alarm | relayed(foreign-source, asterisk-speaks) | TakeOut |
+| offloaded | Idle | relayed(media-idle) | TakeOut |
+| offloaded | Disturbed | relayed(call-changed) | TakeOut, Ask |
+| any | Blocked, Failed, Ended | relayed(that) | TakeOut |
 
-Whatever leaves `offloaded` reads the counters, takes the flows out and only then asks questions.
+Whatever leaves `offloaded` takes the flows out first, with what they counted, and only then asks questions.
 """
 
 from collections.abc import Mapping
@@ -141,11 +141,11 @@ def _ask_anew(placement: Placement, now: float) -> Step:
 def _relay(placement: Placement, reason: Reason, now: float) -> Step:
     """Give the media back to Asterisk, or leave it there, and say why."""
     policy, damping = placement.policy, placement.damping.came_to_nothing()
-    commands: tuple[Command, ...] = {
+    commands: dict[State, tuple[Command, ...]] = {
         State.RELAYED: (),
         State.LEARNING: (SetFlows(()),),
-        State.OFFLOADED: (Request.COUNT_LAST, SetFlows(())),
-    }[placement.state]
+        State.OFFLOADED: (Request.TAKE_OUT,),
+    }
     if placement.state is State.OFFLOADED and reason.kind not in _NOT_FLAPPING:
         damping = damping.returned(now, most=policy.returns_per_minute, hold=policy.flap_hold)
     wait = now + placement.damping.wait(policy.recheck)
@@ -167,7 +167,7 @@ def _relay(placement: Placement, reason: Reason, now: float) -> Step:
         verified=False,
         guarded=False,
     )
-    return relayed, commands
+    return relayed, commands[placement.state]
 
 
 def _block(placement: Placement) -> Reason:

@@ -1,21 +1,24 @@
 """Measure everything, one after the other, on a lab that is up: `make bench` sees to that.
 
-Every relay gets the same load of the same generator: 50 calls whose phones, 100 in one container, speak real SIP (to
+Every relay gets the same load of the same generator: 50 calls whose phones, 100 at the edge, speak real SIP (to
 rtpengine its ng protocol, in place of the proxy that would) and send a packet each 20 ms, each on its own beat. SIPp
 or asterisk1 could make the calls, but neither can play phones to rtpengine, and asterisk1 would take more of the
 machine than what is measured. What it costs is latency, and the same for all: every figure is one of this machine, and
 only their ratios mean something elsewhere.
 """
 
+import os
 import sys
 from collections.abc import Mapping
+from typing import TypeVar
 
 from rich.console import Console
 
 from lab import control
+from lab.capture import HEADERS, captured
 from lab.control import LabError, pid_of
 from tests.bench import moves, programming, relaying, relays, report, setups
-from tests.bench.load import bring_generator, calls_up
+from tests.bench.load import EDGE, Server, bring_generator, calls_up
 from tests.bench.moves import Moved
 from tests.bench.relaying import MEASURED_S, Relayed
 from tests.bench.setups import SetUp
@@ -24,20 +27,22 @@ CALLS = 50
 STREAMS = 2 * CALLS
 TIMES = 20
 
-console = Console(highlight=False, soft_wrap=True)
+Result = TypeVar("Result")
+
+# The tables of a log are as wide as those of a wide terminal.
+console = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 140)
 
 
 def main() -> int:
     """Run the benchmark; 0 when all of it could be measured, whatever came out."""
     try:
-        _say("build the images of the generator and of rtpengine")
-        relays.build_images()
-        with relays.generator():
-            bring_generator()
-            try:
-                results = _run()
-            finally:
-                control.offload("offload", "--all")
+        _say("build the image of rtpengine, and put the generator at the edge")
+        relays.build_rtpengine()
+        bring_generator()
+        try:
+            results = _run()
+        finally:
+            control.offload("offload", "--all")
     except LabError as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1
@@ -49,20 +54,25 @@ def main() -> int:
 
 
 def _run() -> report.Results:
+    load_average, *_ = os.getloadavg()
+    if load_average > 1:
+        _say(f"something else is running here (load average {load_average:.1f}): the figures will show it")
     _say(f"program {2 * programming.CALLS} flows by our OpenFlow, {programming.SEED_FLOWS} by ovs-ofctl")
-    programmed = programming.measure()
+    programmed = _found(programming.measure())
     _quiet()
     set_up = _set_up()
     moved, relayed = _move_and_relay()
     _say(f"{CALLS} calls through an Asterisk without a switch, {MEASURED_S:g} s")
-    with relays.asterisk_alone() as server, calls_up(server, CALLS):
+    with relays.asterisk_alone() as server:
         pids = {"asterisk": pid_of("asterisk-alone", "asterisk")}
-        relayed = {"asterisk": relaying.measure(pids, streams=STREAMS), **relayed}
+        relayed = {"asterisk": _relay(server, pids), **relayed}
     _say(f"{CALLS} calls through rtpengine, {MEASURED_S:g} s")
-    with relays.rtpengine() as server, calls_up(server, CALLS):
+    with relays.rtpengine() as server:
         pids = {"rtpengine": pid_of("rtpengine", "rtpengine")}
-        relayed["rtpengine"] = relaying.measure(pids, streams=STREAMS)
-    return report.Results(moved=moved, set_up=set_up, programmed=programmed, relayed=relayed)
+        relayed["rtpengine"] = _relay(server, pids)
+    return report.Results(
+        moved=moved, set_up=set_up, programmed=programmed, relayed=relayed, load_average=load_average
+    )
 
 
 def _quiet() -> None:
@@ -76,7 +86,7 @@ def _set_up() -> Mapping[int, SetUp]:
     set_up = {}
     for rate, (calls, _) in setups.RATES.items():
         _say(f"set up {calls} calls, {rate} a second")
-        set_up[rate] = setups.measure(relays.BEHIND_OVS, rate)
+        set_up[rate] = _found(setups.measure(relays.BEHIND_OVS, rate))
     return set_up
 
 
@@ -89,20 +99,39 @@ def _move_and_relay() -> tuple[Moved, dict[str, Relayed]]:
     }
     _say(f"{CALLS} calls through Asterisk behind the switch, {MEASURED_S:g} s: stasis-offload relay --all")
     control.offload("relay", "--all")
-    with calls_up(relays.BEHIND_OVS, CALLS):
+    with captured(EDGE, snaplen=HEADERS) as capture, calls_up(relays.BEHIND_OVS, CALLS):
         moves.all_are("relayed", CALLS)
-        relayed = {"asterisk_ovs": relaying.measure(pids, streams=STREAMS)}
+        behind = relaying.watch(pids)
         _say(f"the same calls through the flows, {MEASURED_S:g} s: stasis-offload offload --all")
         control.offload("offload", "--all")
         moves.all_are("offloaded", CALLS)
-        relayed["offloaded"] = relaying.measure(pids, streams=STREAMS)
+        through = relaying.watch(pids)
         _say(f"move them out and in again, {TIMES} moves each")
-        moved = moves.move(CALLS, times=TIMES)
+        moving = moves.move(CALLS, times=TIMES)
+    _say("judge every packet of them")
+    moved = _found(moves.judge(capture, moving))
+    relayed = {
+        "asterisk_ovs": _found(relaying.judge(capture, behind, streams=STREAMS)),
+        "offloaded": _found(relaying.judge(capture, through, streams=STREAMS)),
+    }
     return moved, relayed
+
+
+def _relay(server: Server, pids: Mapping[str, int]) -> Relayed:
+    """Measure one relay that is up."""
+    with captured(EDGE, snaplen=HEADERS) as capture, calls_up(server, CALLS):
+        watched = relaying.watch(pids)
+    return _found(relaying.judge(capture, watched, streams=STREAMS))
 
 
 def _say(text: str) -> None:
     console.print(f"[bold cyan]==>[/bold cyan] {text}")
+
+
+def _found(result: Result) -> Result:
+    """Print what came out of a part, and return it."""
+    console.print(f"    {result}")
+    return result
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The calls of the benchmark: the generator's, in a container of its own, up while a block runs."""
+"""The calls of the benchmark: the generator's, at the edge, up while a block runs."""
 
 import subprocess
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from lab import control
 from lab.control import LabError, container, execute
 from tests.bench.generator.phones import ssrc_of
 
-GENERATOR = "generator"
+EDGE = "edge"
 PACKETS_PER_SECOND = 50
 # All calls of one run end, or the run fails, within its length and this (s).
 ENDED_WITHIN = 40.0
@@ -30,8 +30,8 @@ class Server:
 
 def bring_generator() -> None:
     """Put the generator where it runs."""
-    execute(GENERATOR, "mkdir", "-p", _FOLDER)
-    control.docker("cp", str(_PROGRAM), f"{container(GENERATOR)}:{_FOLDER}")
+    execute(EDGE, "mkdir", "-p", _FOLDER)
+    control.docker("cp", str(_PROGRAM), f"{container(EDGE)}:{_FOLDER}")
 
 
 @contextmanager
@@ -70,7 +70,7 @@ def ssrcs_of(number: int) -> tuple[int, int]:
 def _generator(server: Server, *options: str) -> Iterator["subprocess.Popen[str]"]:
     """Run the generator beside the block, at whose end its calls end too."""
     program = ["python3", "-m", "tests.bench.generator", server.way, server.host, str(server.port), *options]
-    command = ["docker", "exec", "--interactive", "--workdir", "/opt", container(GENERATOR), *program]
+    command = ["docker", "exec", "--interactive", "--workdir", "/opt", container(EDGE), *program]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:

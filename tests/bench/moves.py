@@ -1,15 +1,16 @@
 """What a call's endpoints notice when its media moves between Asterisk and the switch: ideally nothing."""
 
+import time
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from lab import control
-from lab.capture import FROM_ASTERISK, HEADERS, Capture, Packet, Stream, captured
+from lab.capture import FROM_ASTERISK, Capture, Packet, Stream
 from lab.control import wait_until
-from tests.bench.load import GENERATOR
 
 MOVED_WITHIN = 30.0
+SETTLED_AFTER = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,20 +31,37 @@ class Moved:
     largest_gap_ms: float
     largest_gap_sent_ms: float
 
+    def __str__(self) -> str:
+        return (
+            f"{self.moves} moves: {self.lost} packets lost, {self.duplicated} duplicated, "
+            f"{self.reordered} reordered, {self.ssrc_changes} changes of SSRC"
+        )
 
-def move(calls: int, *, times: int) -> Moved:
-    """Move calls that the switch carries out of it and in again, `times` in all; it carries them at the end if even.
+
+@dataclass(frozen=True, slots=True)
+class Moving:
+    """The time in which calls moved (Unix time, s), and how many moves that were."""
+
+    start: float
+    end: float
+    moves: int
+
+
+def move(calls: int, *, times: int) -> Moving:
+    """Move calls that the switch carries out of it and in again, `times` in all.
 
     Raises:
         LabError: they did not all move in time.
 
     """
-    with captured(GENERATOR, snaplen=HEADERS) as capture:
-        for number in range(times):
-            command, state = ("offload", "offloaded") if number % 2 else ("relay", "relayed")
-            control.offload(command, "--all")
-            all_are(state, calls)
-    return _judge(capture, moves=calls * times)
+    start = time.time()
+    for number in range(times):
+        command, state = ("offload", "offloaded") if number % 2 else ("relay", "relayed")
+        control.offload(command, "--all")
+        all_are(state, calls)
+    # The effects of the last move are seen a moment after it.
+    time.sleep(SETTLED_AFTER)
+    return Moving(start=start, end=time.time(), moves=calls * times)
 
 
 def all_are(state: str, calls: int) -> None:
@@ -61,21 +79,30 @@ def all_are(state: str, calls: int) -> None:
     wait_until(reached, within=MOVED_WITHIN, what=f"{calls} calls to be {state}")
 
 
-def _judge(capture: Capture, *, moves: int) -> Moved:
-    streams = capture.end_to_end
+def judge(capture: Capture, moving: Moving) -> Moved:
+    """Say what became of the packets of all streams while their calls moved."""
+    streams, sent, all_arriving = (
+        [_within(stream, moving) for stream in some]
+        for some in (capture.end_to_end, capture.sent, capture.arriving)
+    )
     ssrcs: dict[object, set[int]] = {}
-    for stream in capture.arriving:
-        ssrcs.setdefault(stream.destination, set()).add(stream.ssrc)
+    for stream in all_arriving:
+        if stream.packets:
+            ssrcs.setdefault(stream.destination, set()).add(stream.ssrc)
     return Moved(
-        moves=moves,
+        moves=moving.moves,
         lost=sum(stream.lost for stream in streams),
         duplicated=sum(stream.duplicated for stream in streams),
         reordered=sum(stream.reordered for stream in streams),
         reordered_at_take_over=sum(packet.ttl == FROM_ASTERISK for s in streams for packet in _late(s)),
         ssrc_changes=sum(len(seen) - 1 for seen in ssrcs.values()),
         largest_gap_ms=_largest_gap_ms(streams),
-        largest_gap_sent_ms=_largest_gap_ms(capture.sent),
+        largest_gap_sent_ms=_largest_gap_ms(sent),
     )
+
+
+def _within(stream: Stream, moving: Moving) -> Stream:
+    return replace(stream, packets=[p for p in stream.packets if moving.start <= p.at < moving.end])
 
 
 def _late(stream: Stream) -> Iterable[Packet]:

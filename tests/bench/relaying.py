@@ -8,9 +8,9 @@ from itertools import pairwise
 from os import sysconf
 from pathlib import Path
 
-from lab.capture import HEADERS, captured
+from lab.capture import Capture
 from lab.control import Cpu, LabError
-from tests.bench.load import GENERATOR, PACKETS_PER_SECOND
+from tests.bench.load import PACKETS_PER_SECOND
 
 MEASURED_S = 10.0
 # The generator shares the machine with what it measures: this part of its packets must have been relayed.
@@ -18,6 +18,15 @@ ENOUGH = 0.9
 SOFTIRQ = "softirq"
 
 _JITTER_GAIN = 1 / 16
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """A stretch of time (Unix time, s), and the processor time that was used in it, by who used it."""
+
+    start: float
+    end: float
+    cpu_ms: Mapping[str, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,34 +49,48 @@ class Relayed:
         """All processor time per 1,000 packets (ms)."""
         return sum(self.cpu.values())
 
+    def __str__(self) -> str:
+        return (
+            f"median {self.latency_us_p50:.0f} us, p99 {self.latency_us_p99:.0f} us, "
+            f"{self.cpu_total:.1f} ms of processor time per 1,000 packets"
+        )
 
-def measure(processes: Mapping[str, int], *, streams: int) -> Relayed:
-    """Watch a load that is up for MEASURED_S; `processes` are the host's process ids of the relay, by name.
+
+def watch(processes: Mapping[str, int]) -> Watched:
+    """Watch a load that is up for MEASURED_S; `processes` are the host's process ids of the relay, by name."""
+    softirq, start = _softirq_ms(), time.time()
+    used = Cpu(dict(processes)).measure(MEASURED_S)
+    softirq, end = _softirq_ms() - softirq, time.time()
+    of_process = {name: percent / 100 * (end - start) * 1000 for name, percent in used.items()}
+    return Watched(start=start, end=end, cpu_ms=of_process | {SOFTIRQ: softirq})
+
+
+def judge(capture: Capture, watched: Watched, *, streams: int) -> Relayed:
+    """Say what became of the packets that arrived while the load was watched.
 
     Raises:
         LabError: too little of the load was relayed to say anything about it.
 
     """
-    with captured(GENERATOR, snaplen=HEADERS) as capture:
-        softirq, start = _softirq_ms(), time.time()
-        used = Cpu(dict(processes)).measure(MEASURED_S)
-        softirq, end = _softirq_ms() - softirq, time.time()
     sent = {stream.ssrc: {p.sequence: p.at for p in stream.packets} for stream in capture.sent}
     arrived = {
-        stream.ssrc: [(sent[stream.ssrc][p.sequence], p.at) for p in stream.packets if start <= p.at < end]
+        stream.ssrc: [
+            (sent[stream.ssrc][p.sequence], p.at)
+            for p in stream.packets
+            if watched.start <= p.at < watched.end
+        ]
         for stream in capture.end_to_end
     }
     latencies = [1e6 * (there - here) for packets in arrived.values() for here, there in packets]
-    expected = streams * PACKETS_PER_SECOND * (end - start)
+    expected = streams * PACKETS_PER_SECOND * (watched.end - watched.start)
     if len(latencies) < ENOUGH * expected:
         raise LabError(f"only {len(latencies)} of {expected:.0f} packets were relayed")
-    cpu = {name: percent / 100 * (end - start) * 1000 for name, percent in used.items()} | {SOFTIRQ: softirq}
     return Relayed(
         packets=len(latencies),
         latency_us_p50=statistics.median(latencies),
         latency_us_p99=percentile(latencies, 99),
         jitter_us=statistics.mean(_jitter_us(packets) for packets in arrived.values()),
-        cpu={name: ms * 1000 / len(latencies) for name, ms in cpu.items()},
+        cpu={name: ms * 1000 / len(latencies) for name, ms in watched.cpu_ms.items()},
     )
 
 

@@ -5,30 +5,21 @@ from contextlib import contextmanager
 
 from lab import control
 from lab.control import container, docker, wait_until
-from tests.bench.load import GENERATOR, Server
+from tests.bench.load import Server
 
 SIP, NG = 5060, 2223
 BEHIND_OVS = Server("sip", "198.18.50.12", SIP)
 
 _ALONE = "198.18.50.16"
 _RTPENGINE = "198.18.50.17"
-_GENERATOR = "198.18.50.18"
 _READY_WITHIN = 60.0
 _REGISTRY = "stasis-offload-lab/"
 
 
-def build_images() -> None:
-    """Build what the lab itself has no image for."""
-    for name in ("generator", "rtpengine"):
-        dockerfile = f"lab/{name}.Dockerfile"
-        docker("build", "--quiet", "--network=host", f"--file={dockerfile}", f"--tag={_REGISTRY}{name}", ".")
-
-
-@contextmanager
-def generator() -> Iterator[None]:
-    """Run the container of the phones."""
-    with _run(GENERATOR, image=f"{_REGISTRY}generator", address=_GENERATOR):
-        yield
+def build_rtpengine() -> None:
+    """Build the image of rtpengine, which the lab itself does not need."""
+    file, tag = "--file=lab/rtpengine.Dockerfile", f"--tag={_REGISTRY}rtpengine"
+    docker("build", "--quiet", "--network=host", file, tag, ".")
 
 
 @contextmanager

@@ -1,9 +1,11 @@
 """What was measured, as bench-report.json and as tables, and which goals it meets. A goal missed is no failure."""
 
 import json
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -49,12 +51,16 @@ GOALS = (
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """Everything that one run measured; `relayed` by relay, `set_up` by calls a second."""
+    """Everything that one run measured; `relayed` by relay, `set_up` by calls a second.
+
+    `load_average` is the machine's when it began: what else ran is in every figure.
+    """
 
     moved: Moved
     set_up: Mapping[int, SetUp]
     programmed: Programmed
     relayed: Mapping[str, Relayed]
+    load_average: float
 
     @property
     def figures(self) -> dict[str, float]:
@@ -83,12 +89,14 @@ class Results:
         """The figures that come by rate or by relay."""
         by_relay = self.relayed.items()
         return {
+            "machine": {"processors": os.cpu_count(), "load_average": _rounded(self.load_average)},
             "setup_ms": {
                 str(rate): {
                     "calls": it.calls,
                     "missed": it.missed,
                     "p50": _rounded(it.p50),
                     "p99": _rounded(it.p99),
+                    "learning_p50": _rounded(it.learning_p50),
                 }
                 for rate, it in self.set_up.items()
             },
@@ -102,12 +110,16 @@ class Results:
         }
 
 
-def write(results: Results) -> None:
-    """Write the report."""
+def as_json(results: Results) -> dict[str, Any]:
+    """Return the report as it is written."""
     figures = results.figures
     goals = {goal.key: {"goal": str(goal), "met": goal.met(figures[goal.key])} for goal in GOALS}
-    report = figures | results.tables | {"goals": goals}
-    REPORT.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    return {**figures, **results.tables, "goals": goals}
+
+
+def write(results: Results) -> None:
+    """Write the report."""
+    REPORT.write_text(json.dumps(as_json(results), indent=2) + "\n", encoding="utf-8")
 
 
 def show(results: Results, console: Console) -> None:
@@ -119,10 +131,17 @@ def show(results: Results, console: Console) -> None:
         verdict = "" if goal is None else "[green]met[/green]" if goal.met(value) else "[red]missed[/red]"
         table.add_row(key, f"{value:g}", str(goal or ""), verdict)
     _print(console, table, numbers=(1,))
-    table = Table("set-up, calls/s", "calls", "missed", "median ms", "p99 ms")
+    table = Table("set-up, calls/s", "calls", "missed", "median ms", "p99 ms", "median ms until learning")
     for rate, it in results.set_up.items():
-        table.add_row(str(rate), str(it.calls), str(it.missed), f"{it.p50:.1f}", f"{it.p99:.1f}")
-    _print(console, table, numbers=range(5))
+        table.add_row(
+            str(rate),
+            str(it.calls),
+            str(it.missed),
+            f"{it.p50:.1f}",
+            f"{it.p99:.1f}",
+            f"{it.learning_p50:.1f}",
+        )
+    _print(console, table, numbers=range(6))
     table = Table(
         "relay", "packets", "median us", "p99 us", "jitter us", "CPU ms / 1,000 packets", "of which (ms)"
     )

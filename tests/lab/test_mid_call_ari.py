@@ -12,6 +12,8 @@ from lab import control
 from lab.control import wait_until
 
 BOTH = ("caller", "callee")
+# A conference bridge mixes by its own timer, which a busy machine slows: packets that it may make fewer of.
+MIXED = {"caller": 10, "callee": 10}
 
 
 @pytest.fixture
@@ -135,7 +137,8 @@ def test_a_change_by_another_program_moves_the_call_to_asterisk_and_its_end_move
         call.undo(change.end)
         for channel in set(control.channels("asterisk2")) - {call.caller_channel, call.callee_channel}:
             control.asterisk("asterisk2", f"channel request hangup {channel}")
-    assert_handed_over(call, hears=change.hears)
+    mixed = MIXED if change.reason == "not-two-parties" else None
+    assert_handed_over(call, hears=change.hears, swallowed=mixed)
 
 
 def test_a_call_whose_bridge_another_program_destroyed_comes_back_with_a_new_one(other: Program) -> None:

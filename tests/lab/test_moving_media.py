@@ -3,7 +3,7 @@
 import statistics
 
 import pytest
-from observed import FLOWS, Cdrs
+from observed import FLOWS
 
 from lab import control
 from lab.capture import Capture, captured
@@ -137,26 +137,3 @@ def test_a_leg_that_falls_silent_gives_the_media_back_to_asterisk_and_is_named()
     assert all("dec_ttl" not in flow for flow in control.flows())
     log = control.docker("logs", "--since", "30s", control.container("offload"), stderr=True)
     assert '"media-idle:callee"' in log
-
-
-@pytest.mark.parametrize(
-    ("callee", "trunk", "reason"),
-    [
-        ("711@asterisk1", "asterisk2-ulaw", "codec-mismatch"),
-        ("555@asterisk1-timers", "asterisk2", "rtp-timeout:callee"),
-        ("555@asterisk1-v6", "asterisk2", "address-family"),
-    ],
-)
-def test_a_call_that_the_switch_must_not_carry_stays_with_asterisk_and_says_why(
-    cdrs: Cdrs, callee: str, trunk: str, reason: str
-) -> None:
-    control.asterisk("asterisk2", f"dialplan set global LAB_ARGS PJSIP/{callee}")
-    with captured() as capture:
-        control.originate(f"custom@{trunk}")
-        wait_until(lambda: [c["reason"] for c in control.calls()] == [reason], within=10, what=reason)
-        control.hang_up_all()
-        wait_until(lambda: not control.calls(), within=10, what="the call to end")
-    assert capture.arriving
-    assert all(not stream.by_switch() for stream in capture.arriving)
-    cdr = cdrs.last()
-    assert (cdr["offload_status"], cdr["offload_reason"], cdr["offload_packets"]) == ("relayed", reason, "0")

@@ -60,7 +60,7 @@ def test_a_flow_that_carries_nothing_within_a_second_is_taken_out_and_named(leg:
     early = after(shown(leg.other), start=OFFLOADED, now=0.5)
     placement, commands = step(early, Signal.EXPIRED, 1.0)
     assert placement.reason == Reason(Kind.NOT_COUNTING, leg)
-    assert commands == (Request.COUNT_LAST, SetFlows(()))
+    assert commands == (Request.TAKE_OUT,)
 
 
 def test_each_look_asks_counts_and_has_one_packet_of_each_leg_shown_again() -> None:
@@ -91,7 +91,7 @@ def test_what_an_audit_finds_wrong_sends_the_call_back(found: Sighting | None, k
     audited = after(Signal.EXPIRED, start=GUARDED, now=9.0)
     placement, commands = step(audited, Seen(Leg.CALLER, found, by_switch=True), 9.1)
     assert placement.reason == Reason(kind, Leg.CALLER)
-    assert commands == (Request.COUNT_LAST, SetFlows(()))
+    assert commands == (Request.TAKE_OUT,)
 
 
 def test_rtcp_stays_with_asterisk_where_the_operator_wants_it() -> None:

@@ -27,6 +27,10 @@ class Patience:
     silence: float = 5.0
 
 
+Answer = list[Message] | OpenFlowError
+"""What came back of one transaction: the messages of the kind that was asked for, or why not."""
+
+
 @dataclass(slots=True)
 class _Waiting:
     """Someone who waits for an answer: one message of a kind, or several when it is a multipart reply."""
@@ -153,13 +157,24 @@ class Channel:
             raise answer
         return answer
 
-    async def _exchange(self, data: bytes, kinds: Mapping[int, Kind]) -> list[list[Message] | OpenFlowError]:
+    def ask_now(self, questions: Mapping[int, bytes], kind: Kind) -> asyncio.Task[list[Answer]]:
+        """Send questions before whatever is sent later; the task ends with what came of that kind, or an error."""
+        waiting = self._send(b"".join(questions.values()), dict.fromkeys(questions, kind))
+        return asyncio.ensure_future(self._answers(waiting))
+
+    async def _exchange(self, data: bytes, kinds: Mapping[int, Kind]) -> list[Answer]:
         """Send messages, and return the answer to each transaction: what came of its kind, or an error."""
+        return await self._answers(self._send(data, kinds))
+
+    def _send(self, data: bytes, kinds: Mapping[int, Kind]) -> dict[int, _Waiting]:
         create = asyncio.get_running_loop().create_future
         waiting = {xid: _Waiting(kind, create()) for xid, kind in kinds.items()}
-        answers = [each.answer for each in waiting.values()]
         self.send(data)
         self._waiting.update(waiting)
+        return waiting
+
+    async def _answers(self, waiting: Mapping[int, _Waiting]) -> list[Answer]:
+        answers = [each.answer for each in waiting.values()]
         try:
             _, late = await asyncio.wait(answers, timeout=self._patience.answer)
         finally:

@@ -67,6 +67,10 @@ class Switch:
         """Make `flows` the flows of a call, all at once, and return when they are; see `FlowTable.set_flows`."""
         await self._connected.set_flows(call, flows, renew=renew)
 
+    async def take_out(self, call: str) -> dict[Role, Count]:
+        """Remove the flows of a call and return what they had counted; see `FlowTable.take_out`."""
+        return await self._connected.take_out(call)
+
     async def counts(self, call: str) -> dict[Role, Count]:
         """Return the counters of the flows that forward a call; see `FlowTable.counts`."""
         return await self._connected.counts(call)

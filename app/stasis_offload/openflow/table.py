@@ -112,16 +112,20 @@ class FlowTable:
 
         Raises as `Channel.ask`.
         """
-        cookie = call_cookie(call)
-        held = self._calls.get(cookie)
-        if held is None:
-            return {}
-        cookies = {cookie | role for role in _FORWARDS}
-        if not held.is_doubtful:
-            cookies &= {flow.cookie for flow in held.flows}
-        counts = await self._counts(Cookies(cookie) for cookie in sorted(cookies))
-        by_role = ((role_of(cookie), count) for cookie, count in counts.items())
-        return {role: count for role, count in by_role if role is not None}
+        async with self._places:
+            return _by_role(await self._ask_counts(self._forwarding(call)))
+
+    async def take_out(self, call: str) -> dict[Role, Count]:
+        """Remove the flows of a call, and return what those that forward had counted just before.
+
+        Raises as `set_flows`.
+        """
+        asked = self._ask_counts(self._forwarding(call))
+        try:
+            await self.set_flows(call, ())
+            return _by_role(await asked)
+        finally:
+            asked.cancel()
 
     async def all_counts(self) -> dict[int, Count]:
         """Return the counters of the flows that forward, of all calls, by cookie.
@@ -129,7 +133,8 @@ class FlowTable:
         Raises as `Channel.ask`.
         """
         mask = COOKIE_PREFIX_MASK | COOKIE_ROLE_MASK
-        return await self._counts(Cookies(COOKIE_PREFIX | role, mask) for role in _FORWARDS)
+        async with self._places:
+            return await self._ask_counts([Cookies(COOKIE_PREFIX | role, mask) for role in _FORWARDS])
 
     async def inject(self, in_port: int, frame: bytes) -> None:
         """Let a packet go the bridge's normal way as if it had come in by a port, and meet no flow of ours.
@@ -280,15 +285,38 @@ class FlowTable:
         self.channel.close(reason)
         raise SwitchUnavailableError(reason)
 
-    async def _counts(self, cookies: Iterable[Cookies]) -> dict[int, Count]:
-        counts: dict[int, Count] = {}
-        async with self._places:
-            for some in cookies:
-                xid = self.channel.new_xid()
-                request = encode.flow_stats_request(xid, some)
-                parts = await self.channel.ask(xid, request, Kind.MULTIPART_REPLY)
-                counts.update(decode.parse_flow_stats(parts))
-        return counts
+    def _forwarding(self, call: str) -> list[Cookies]:
+        """List the cookies of the flows of a call that forward, as far as the switch may have them."""
+        held = self._calls.get(call_cookie(call))
+        if held is None:
+            return []
+        cookies = {call_cookie(call) | role for role in _FORWARDS}
+        if not held.is_doubtful:
+            cookies &= {flow.cookie for flow in held.flows}
+        return [Cookies(cookie) for cookie in sorted(cookies)]
+
+    def _ask_counts(self, cookies: Sequence[Cookies]) -> asyncio.Task[dict[int, Count]]:
+        """Ask for counters now, before whatever is sent later."""
+        xids = [self.channel.new_xid() for _ in cookies]
+        questions = {
+            xid: encode.flow_stats_request(xid, some) for xid, some in zip(xids, cookies, strict=True)
+        }
+        asked = self.channel.ask_now(questions, Kind.MULTIPART_REPLY) if questions else None
+
+        async def counts() -> dict[int, Count]:
+            found: dict[int, Count] = {}
+            for answer in await asked if asked else ():
+                if isinstance(answer, OpenFlowError):
+                    raise answer
+                found.update(decode.parse_flow_stats(answer))
+            return found
+
+        return asyncio.ensure_future(counts())
+
+
+def _by_role(counts: Mapping[int, Count]) -> dict[Role, Count]:
+    by_role = ((role_of(cookie), count) for cookie, count in counts.items())
+    return {role: count for role, count in by_role if role is not None}
 
 
 def _is_renewal(todo: Plan, flows: Sequence[Flow]) -> bool:

@@ -1,6 +1,7 @@
 """Both ends of every call through an Asterisk: the callers and the callees, on one SIP port."""
 
 import asyncio
+from contextlib import suppress
 from dataclasses import dataclass, field
 from uuid import uuid4
 
@@ -8,8 +9,13 @@ from tests.bench.generator import sip
 from tests.bench.generator.sip import Message
 from tests.bench.generator.talker import Endpoint, Stream, Talker
 
-SIP_PORT = 5060
+# As node 2 knows them (lab/asterisk2/pjsip_phone.conf and extensions.conf).
+SIP_PORT = 5070
+PREFIX = "load-"
 ANSWERED_WITHIN = 20.0
+# A request is sent again after so long, and then after twice as long each time (RFC 3261, 17.1.1.2: T1). A busy Asterisk
+# ignores new calls and counts on it (distributor() in res/res_pjsip/pjsip_distributor.c).
+AGAIN_AFTER = 0.5
 # The SSRC tells whose stream it is: a call's number, and the leg in the lowest bit.
 CALLER, CALLEE = 0, 1
 
@@ -25,11 +31,12 @@ def ssrc_of(number: int, leg: int) -> int:
 
 @dataclass(slots=True)
 class Placed:
-    """A call of ours: its INVITE, our stream, the answer when it came, and whether its BYE was answered."""
+    """A call of ours: its INVITE, our stream, what came of the INVITE, and whether the BYE was answered."""
 
     invited: Message
     stream: Stream
     answer: asyncio.Future[Message]
+    under_way: asyncio.Event = field(default_factory=asyncio.Event)
     over: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -58,14 +65,13 @@ class Phones(asyncio.DatagramProtocol):
         """
         call_id = f"{number}-{uuid4().hex}"
         stream = Stream(self._here[0], ssrc_of(number, CALLER))
-        invited = sip.invite(
-            call_id=call_id, number=str(number), here=self._here, server=server, media=stream.local
-        )
+        uri = sip.uri_of(f"{PREFIX}{number}", server)
+        invited = sip.invite(uri, call_id=call_id, caller=str(number), here=self._here, media=stream.local)
         placed = Placed(invited, stream, asyncio.get_running_loop().create_future())
         self._placed[call_id] = placed
-        self._send(invited, server)
         try:
             async with asyncio.timeout(ANSWERED_WITHIN):
+                await self._send_until(placed.under_way, invited, server)
                 await placed.answer
         except TimeoutError:
             raise CallError(f"call {number} was not answered within {ANSWERED_WITHIN:g} s") from None
@@ -79,10 +85,10 @@ class Phones(asyncio.DatagramProtocol):
 
         """
         placed.stream.end()
-        self._send(sip.within(placed.invited, placed.answer.result(), "BYE", here=self._here), server)
+        bye = sip.within(placed.invited, placed.answer.result(), "BYE", here=self._here)
         try:
             async with asyncio.timeout(ANSWERED_WITHIN):
-                await placed.over.wait()
+                await self._send_until(placed.over, bye, server)
         except TimeoutError:
             call_id = placed.invited.headers["call-id"]
             raise CallError(f"the end of {call_id} was not confirmed within {ANSWERED_WITHIN:g} s") from None
@@ -101,7 +107,10 @@ class Phones(asyncio.DatagramProtocol):
 
     def _heard(self, message: Message, status: int, sender: Endpoint) -> None:
         placed = self._placed.get(message.headers["call-id"])
-        if placed is None or status < 200:
+        if placed is None:
+            return
+        placed.under_way.set()
+        if status < 200:
             return
         if message.method == "BYE":
             placed.over.set()
@@ -130,12 +139,22 @@ class Phones(asyncio.DatagramProtocol):
         answer = sip.answer(
             request,
             status,
-            contact=sip.contact_of("bench", self._here),
+            contact=sip.uri_of("bench", self._here),
             tag="bench",
             media=stream.local if stream else None,
         )
         self._send(answer, to)
         return answer
+
+    async def _send_until(self, heard: asyncio.Event, request: Message, to: Endpoint) -> None:
+        """Send a request again and again, ever less often, until something is heard of it."""
+        wait = AGAIN_AFTER
+        while not heard.is_set():
+            self._send(request, to)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(wait):
+                    await heard.wait()
+            wait *= 2
 
     def _send(self, message: Message, to: Endpoint) -> None:
         if self._transport is None:

@@ -74,17 +74,16 @@ def answer(
     return _with_sdp(Message(f"{VERSION} {status}", headers | {"contact": f"<{contact}>"}), media)
 
 
-def invite(*, call_id: str, number: str, here: Endpoint, server: Endpoint, media: Endpoint) -> Message:
-    """Begin a call. Caller and callee are both called `number`, by which the legs find each other."""
-    uri = f"sip:{number}@{server[0]}:{server[1]}"
+def invite(uri: str, *, call_id: str, caller: str, here: Endpoint, media: Endpoint) -> Message:
+    """Begin a call to a URI, by a caller of that name or number."""
     headers = {
         "via": _via(call_id, "INVITE", here),
         "max-forwards": "70",
-        "from": f"<sip:{number}@{here[0]}>;tag={call_id}",
+        "from": f"<sip:{caller}@{here[0]}>;tag={call_id}",
         "to": f"<{uri}>",
         "call-id": call_id,
         "cseq": "1 INVITE",
-        "contact": f"<{contact_of(number, here)}>",
+        "contact": f"<{uri_of(caller, here)}>",
     }
     return _with_sdp(Message(f"INVITE {uri} {VERSION}", headers), media)
 
@@ -100,9 +99,9 @@ def within(invited: Message, answered: Message, method: str, *, here: Endpoint) 
     return Message(f"{method} {answered.contact} {VERSION}", headers)
 
 
-def contact_of(user: str, here: Endpoint) -> str:
-    """Write our URI."""
-    return f"sip:{user}@{here[0]}:{here[1]}"
+def uri_of(user: str, host: Endpoint) -> str:
+    """Write the URI of somebody at a host."""
+    return f"sip:{user}@{host[0]}:{host[1]}"
 
 
 def sdp(media: Endpoint) -> str:
