@@ -47,7 +47,8 @@ class Dialing:
     `callees` has one entry for each target once Started, `causes` those of the targets that failed, in the order in which
     they did. `deadline` is when TimedOut is due, in seconds of the clock that `step` is given. `ringing` is
     whether the caller hears that it rings, `caller_here` whether the caller is still in our application,
-    `caller_replaced` whether a newcomer stands for the caller: it has no dialplan that could go on.
+    `caller_replaced` whether a newcomer stands for the caller: it has no dialplan that could go on. `caller_cause`
+    is why the caller is being hung up, 0 when it is not, or when that is not known.
     """
 
     request: DialRequest
@@ -59,6 +60,7 @@ class Dialing:
     ringing: bool = False
     caller_here: bool = True
     caller_replaced: bool = False
+    caller_cause: int = 0
 
     @property
     def over(self) -> bool:
@@ -98,10 +100,13 @@ def step(dialing: Dialing, event: Event, now: float) -> Step:  # noqa: PLR0912, 
             return dialing, ()
         case Phase.NEW, _, sig.Started():
             after = _start(dialing, now)
-        case Phase.DIALING | Phase.TALKING, _, sig.CallerDying(cause):
+        case Phase.DIALING, _, sig.CallerDying(cause):
             after = _lose_caller(dialing, cause)
+        case Phase.TALKING, _, sig.CallerDying(cause):
+            # If it has just asked for a transfer, a newcomer is announced before it is gone.
+            after = replace(dialing, caller_cause=cause), ()
         case _, _, sig.CallerGone(cause):
-            after = _lose_caller(replace(dialing, caller_here=False), cause)
+            after = _lose_caller(replace(dialing, caller_here=False), cause or dialing.caller_cause)
         case Phase.DIALING, _, sig.TimedOut():
             after = _give_up(dialing, DialStatus.NOANSWER, dismissed=Cause.NO_ANSWER)
         case Phase.DIALING, _, sig.BridgeFailed():
@@ -126,7 +131,9 @@ def step(dialing: Dialing, event: Event, now: float) -> Step:  # noqa: PLR0912, 
         case Phase.TALKING, Callee.CALLED, sig.Joined(n) if n == dialing.winner:
             after = dialing, (sig.SetStatus(DialStatus.ANSWER), sig.Connected(n))
         case Phase.TALKING, _, sig.CallerReplaced(old, joined) if dialing.winner:
-            after = _swapped(replace(dialing, caller_replaced=True), dialing.winner, old, joined=joined)
+            after = _swapped(
+                replace(dialing, caller_replaced=True, caller_cause=0), dialing.winner, old, joined=joined
+            )
         case Phase.TALKING, Callee.CALLED | Callee.DYING, sig.Replaced(n, old, joined) if n == dialing.winner:
             after = _swapped(dialing.marked(n, Callee.CALLED), n, old, joined=joined)
         case Phase.DIALING, _, sig.CallerReplaced(old):

@@ -112,14 +112,18 @@ def relayed_more(packets: int = 100) -> None:
     )
 
 
+def assert_hears(capture: Capture, listener: int, speaker: int, *, by_switch: bool = True) -> None:
+    """The last second of what the listener heard of the speaker is whole, and came all the same way."""
+    packets = heard(capture, listener, speaker)
+    assert len(packets) >= 50, (listener, speaker, len(packets))
+    numbers = [packet.talk[1] for packet in packets[-50:] if packet.talk]
+    assert numbers == list(range(numbers[0], numbers[0] + 50)), numbers
+    assert all(packet.by_switch == by_switch for packet in packets[-50:])
+
+
 def assert_talk(capture: Capture, one: int, other: int, *, by_switch: bool = True) -> None:
-    """The two heard each other to the end of the call, and in its last second every packet of it."""
-    for listener, speaker in ((one, other), (other, one)):
-        packets = heard(capture, listener, speaker)
-        assert len(packets) >= 50, (listener, speaker, len(packets))
-        numbers = [packet.talk[1] for packet in packets[-50:] if packet.talk]
-        assert numbers == list(range(numbers[0], numbers[0] + 50)), numbers
-        assert all(packet.by_switch == by_switch for packet in packets[-50:])
+    assert_hears(capture, one, other, by_switch=by_switch)
+    assert_hears(capture, other, one, by_switch=by_switch)
 
 
 def assert_left(capture: Capture, listener: int) -> None:
@@ -145,6 +149,16 @@ def replaces(consulting: Phone) -> str:
     call, theirs, mine = (ok.header(name) or "" for name in ("Call-ID", "To", "From"))
     dialog = f"{call};to-tag={theirs.partition('tag=')[2]};from-tag={mine.partition('tag=')[2]}"
     return f"<sip:target@{NODE2}?Replaces={quote(dialog, safe='')}>"
+
+
+@contextmanager
+def replacing(dialog: str) -> Iterator[None]:
+    """Have asterisk1 send INVITEs with Replaces (res_pjsip_refer.c makes a header of the variable)."""
+    control.asterisk("asterisk1", f"dialplan set global SIPREPLACESHDR {dialog}")
+    try:
+        yield
+    finally:
+        control.asterisk("asterisk1", 'dialplan set global SIPREPLACESHDR ""')
 
 
 def over() -> None:
@@ -240,6 +254,20 @@ def test_a_transfer_to_a_busy_phone_ends_the_call_as_dial_does(cdrs: Cdrs) -> No
         bob.ended()
         over()
     assert cdrs.last()["dialstatus"] == "ANSWER"
+
+
+def test_who_comes_by_an_invite_with_replaces_is_in_the_switch_at_once() -> None:
+    with talking() as (all_, bob, alice, _):
+        [invite] = [m for m in alice.messages if m.start.startswith("INVITE ")]
+        call, asterisks = invite.header("Call-ID"), (invite.header("From") or "").partition("tag=")[2]
+        with replacing(f"{call};to-tag={asterisks};from-tag={call}"):  # the phone's tag is its Call-ID
+            control.originate("556@asterisk2", application="Echo")
+            alice.ended()
+        media_moved()
+        forwarded_more()
+        bob.hang_up()
+        over()
+    assert_hears(all_.capture, BOB, BOB)
 
 
 @pytest.mark.parametrize("by", ["callee", "caller"])

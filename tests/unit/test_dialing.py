@@ -173,9 +173,9 @@ def test_at_the_timeout_everybody_is_hung_up_and_the_dialplan_goes_on() -> None:
 
 def test_a_caller_who_hangs_up_takes_the_callees_along() -> None:
     assert last(TWO, *BOTH_CALLED, CallerDying(127)) == [HangUp(1, 127), HangUp(2, 127)]
-    assert last(ONE, *TALKING, CallerDying(0)) == [HangUp(1, 16)]
+    assert last(TWO, *BOTH_CALLED, CallerDying(127), CallerGone(0)) == []
     assert last(ONE, *TALKING, CallerGone(0)) == [HangUp(1, 16)]
-    assert last(ONE, *TALKING, CallerDying(16), CallerGone(0)) == []
+    assert last(ONE, *TALKING, CallerDying(44), CallerGone(0)) == [HangUp(1, 44)]
 
 
 def test_a_callee_who_hangs_up_takes_the_caller_along_with_its_cause() -> None:
@@ -194,6 +194,7 @@ def test_a_callee_that_a_transfer_took_is_not_hung_up() -> None:
 
 def test_a_dying_callee_keeps_its_own_cause() -> None:
     assert last(ONE, *TALKING, Dying(1), CallerDying(16)) == []
+    assert last(ONE, *TALKING, Dying(1), CallerGone(16)) == []
 
 
 @pytest.mark.parametrize("events", [(), (Entered(1),)])

@@ -7,6 +7,7 @@ from stasis_offload.dialstring import DialRequest
 from stasis_offload.signals import (
     Answered,
     BridgeFailed,
+    CallerDying,
     CallerGone,
     CallerReplaced,
     Command,
@@ -53,8 +54,11 @@ def test_a_newcomer_that_asterisk_did_not_get_into_the_bridge_is_put_there(newco
     assert after(ONE, *TALKING, newcomer)[1] == [Dismiss("old"), Join(1)]
 
 
-def test_a_newcomer_stands_for_a_callee_that_was_hanging_up_already() -> None:
-    dialing, commands = after(ONE, *TALKING, Dying(1), NEW_CALLEE)
+@pytest.mark.parametrize(("dying", "newcomer"), [(Dying(1), NEW_CALLEE), (CallerDying(16), NEW_CALLER)])
+def test_a_newcomer_stands_for_a_leg_that_was_hanging_up_already(dying: Event, newcomer: Event) -> None:
+    dialing, commands = after(ONE, *TALKING, dying)
+    assert (dialing.phase, commands) == (Phase.TALKING, [])
+    dialing, commands = after(ONE, *TALKING, dying, newcomer)
     assert dialing.phase is Phase.TALKING
     assert commands == [Dismiss("old"), Connected(1)]
 
