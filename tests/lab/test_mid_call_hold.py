@@ -1,6 +1,7 @@
 """Hold and unhold, by every way a phone can say it and from either side."""
 
 import time
+from functools import partial
 
 import pytest
 from conversation import (
@@ -12,7 +13,11 @@ from conversation import (
 )
 from phone import sdp
 
-WAYS = ({"direction": "sendonly"}, {"direction": "inactive"}, {"host": "0.0.0.0"})
+WAYS = (
+    partial(sdp, direction="sendonly"),
+    partial(sdp, direction="inactive"),
+    partial(sdp, host="0.0.0.0"),
+)
 
 
 @pytest.mark.parametrize(("holder", "held"), [("caller", "callee"), ("callee", "caller")])
@@ -25,7 +30,7 @@ def test_a_held_call_is_asterisks_and_comes_back_to_the_switch_when_it_is_taken_
         phone, port = (call.bob, BOB_PORT) if holder == "caller" else (call.alice, ALICE_PORT)
         for way in WAYS:
             talks.append((call.carried(), time.time()))
-            assert " 200 " in phone.reinvite(sdp(port, **way)).start
+            assert " 200 " in phone.reinvite(way(port)).start
             call.relayed(f"hold:{held}")
             holds.append((talks[-1][1], call.passed(0.5)))
             assert " 200 " in phone.reinvite(sdp(port)).start
