@@ -30,7 +30,10 @@ class Node:
     ipv6: str
 
 
-ASTERISK1 = Node("asterisk1", "eth0", "198.18.50.11", "fd00:198:18:50::11")
+ENDPOINTS = (
+    Node("asterisk1", "eth0", "198.18.50.11", "fd00:198:18:50::11"),
+    Node("edge", "eth0", "198.18.50.14", "fd00:198:18:50::14"),
+)
 NODE2 = Node("ovs", "breth0", "198.18.50.12", "fd00:198:18:50::12")
 
 
@@ -48,18 +51,14 @@ class Counted:
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """One way for frames to go: who sends them where, and whose kernel is to count them."""
+    """One way for frames to go: who sends them where, whose kernel is to count them, and whose must not see them."""
 
     name: str
     source: Node
     address: str
     port: int
     lands: Node
-
-    @property
-    def other(self) -> Node:
-        """The node that must not see the frames."""
-        return NODE2 if self.lands is ASTERISK1 else ASTERISK1
+    other: Node
 
 
 def problems() -> list[str]:
@@ -70,14 +69,16 @@ def problems() -> list[str]:
 
     """
     found = []
-    for family, here, there in (("IPv4", ASTERISK1.ipv4, NODE2.ipv4), ("IPv6", ASTERISK1.ipv6, NODE2.ipv6)):
-        found += _send(Way(f"{family} to node 2", ASTERISK1, there, DISCARD, NODE2))
-        found += _send(Way(f"{family} from node 2", NODE2, here, DISCARD, ASTERISK1))
-        _ofctl("add-flow", _turn_back(here, there))
-        try:
-            found += _send(Way(f"{family} switched", ASTERISK1, there, SWITCHED, ASTERISK1))
-        finally:
-            _ofctl("del-flows", f"cookie={COOKIE}/-1")
+    for end in ENDPOINTS:
+        for family, here, there in (("IPv4", end.ipv4, NODE2.ipv4), ("IPv6", end.ipv6, NODE2.ipv6)):
+            name = f"{family} of {end.service}"
+            found += _send(Way(f"{name} to node 2", end, there, DISCARD, lands=NODE2, other=end))
+            found += _send(Way(f"{name} from node 2", NODE2, here, DISCARD, lands=end, other=NODE2))
+            _ofctl("add-flow", _turn_back(end, here, there))
+            try:
+                found += _send(Way(f"{name} switched", end, there, SWITCHED, lands=end, other=NODE2))
+            finally:
+                _ofctl("del-flows", f"cookie={COOKIE}/-1")
     return found
 
 
@@ -120,12 +121,12 @@ def _count(node: Node) -> Counted:
     )
 
 
-def _turn_back(here: str, there: str) -> str:
-    """Write the flow that sends asterisk1's frames back to it, rewritten as the application's flows rewrite RTP."""
+def _turn_back(end: Node, here: str, there: str) -> str:
+    """Write the flow that sends an endpoint's frames back to it, rewritten as the application's flows rewrite RTP."""
     protocol, ip = ("udp6", "ipv6") if ":" in here else ("udp", "ip")
     fields = {
         "eth_src": _mac(NODE2),
-        "eth_dst": _mac(ASTERISK1),
+        "eth_dst": _mac(end),
         f"{ip}_src": there,
         f"{ip}_dst": here,
         "udp_dst": str(DISCARD),
@@ -151,7 +152,9 @@ def main() -> None:
         sys.exit(f"selfcheck: {error}")
     if found:
         sys.exit("selfcheck: " + "; ".join(found))
-    print("selfcheck: frames pass node 2 once and whole: to it, from it, switched; IPv4 and IPv6")
+    print(
+        "selfcheck: frames pass node 2 once and whole: to it, from it, switched; IPv4 and IPv6; asterisk1 and edge"
+    )
 
 
 if __name__ == "__main__":

