@@ -62,6 +62,7 @@ class Mover:
         self._on_change = on_change
         self._log = log
         self._channels: dict[str, Leg] = {}
+        self._ending = False
         self._listener = Listener(log=log)
         self._asking: asyncio.Timeout | None = None
         self._machine = Machine[Placement, Event, Command](
@@ -229,6 +230,8 @@ class Mover:
         return ()
 
     async def _ask(self) -> Sequence[Event]:
+        if self._ending:
+            return ()  # of a call that is being hung up, Asterisk says what is no reason any more
         try:
             async with asyncio.timeout(None) as self._asking:
                 reports = await self._module.report(self._bridge)
@@ -245,7 +248,8 @@ class Mover:
 
     def _stop_asking(self, event: Event) -> None:
         """No slow answer of Asterisk may keep flows in the switch, or a caller from hanging up."""
-        if self._asking and (isinstance(event, Blocked) or event in (Signal.DISTURBED, Signal.ENDED)):
+        self._ending = self._ending or event is Signal.ENDED
+        if self._asking and (isinstance(event, Alarm | Blocked) or event in (Signal.DISTURBED, Signal.ENDED)):
             self._asking.reschedule(0)
             self._asking = None
 
