@@ -16,9 +16,9 @@ from lab.control import wait_until
 
 # The switch may go on forwarding for so long (s) once Asterisk has sent a packet of its own: milliseconds on a quiet
 # machine, but these share theirs ...
-FORWARDED_ON_WITHIN = 0.15
+FORWARDED_ON_WITHIN = 0.5
 # ... and once the other program has its answer, should Asterisk send nothing.
-FLOWS_OUT_WITHIN = 0.25
+FLOWS_OUT_WITHIN = 0.5
 # Frames that Asterisk may have in its hands, and drop, at either change of the bridge.
 DROPPED_BY_ASTERISK = 2
 PACKETS_PER_SECOND = 50
