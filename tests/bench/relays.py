@@ -53,8 +53,8 @@ def _run(service: str, *, image: str, address: str, environment: str = "NOTHING=
     network = docker("inspect", "--format", where, container("asterisk1")).strip()
     options = ["--cap-add=NET_ADMIN", f"--network={network}", f"--ip={address}", f"--env={environment}"]
     docker("rm", "--force", name, check=False)
-    docker("run", "--detach", "--init", f"--name={name}", f"--hostname={service}", *options, image)
     try:
+        docker("run", "--detach", "--init", f"--name={name}", f"--hostname={service}", *options, image)
         yield service
     finally:
         docker("rm", "--force", name, check=False)
