@@ -64,12 +64,10 @@ def _run() -> report.Results:
     moved, relayed = _move_and_relay()
     _say(f"{CALLS} calls through an Asterisk without a switch, {MEASURED_S:g} s")
     with relays.asterisk_alone() as server:
-        pids = {"asterisk": pid_of("asterisk-alone", "asterisk")}
-        relayed = {"asterisk": _relay(server, pids), **relayed}
+        relayed = {"asterisk": _relay(server, "asterisk-alone", "asterisk"), **relayed}
     _say(f"{CALLS} calls through rtpengine, {MEASURED_S:g} s")
     with relays.rtpengine() as server:
-        pids = {"rtpengine": pid_of("rtpengine", "rtpengine")}
-        relayed["rtpengine"] = _relay(server, pids)
+        relayed["rtpengine"] = _relay(server, "rtpengine", "rtpengine")
     return report.Results(
         moved=moved, set_up=set_up, programmed=programmed, relayed=relayed, load_average=load_average
     )
@@ -117,10 +115,10 @@ def _move_and_relay() -> tuple[Moved, dict[str, Relayed]]:
     return moved, relayed
 
 
-def _relay(server: Server, pids: Mapping[str, int]) -> Relayed:
-    """Measure one relay that is up."""
+def _relay(server: Server, service: str, process: str) -> Relayed:
+    """Measure a relay that is one process."""
     with captured(EDGE, snaplen=HEADERS) as capture, calls_up(server, CALLS):
-        watched = relaying.watch(pids)
+        watched = relaying.watch({process: pid_of(service, process)})
     return _found(relaying.judge(capture, watched, streams=STREAMS))
 
 
