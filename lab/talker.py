@@ -165,7 +165,7 @@ class Talker:
     def __init__(self) -> None:
         self._streams: dict[str, Stream] = {}
         self._slots: list[list[Stream]] = [[] for _ in range(SLOTS)]
-        self._begun = 0
+        self._places: dict[str, int] = {}
         # Of the selectors this one alone waits for less than a millisecond.
         self._selector = selectors.SelectSelector()
         self._selector.register(sys.stdin.fileno(), selectors.EVENT_READ)
@@ -224,12 +224,14 @@ class Talker:
                 raise BadWordError(f"not understood: {' '.join(words)}")
 
     def _begin(self, name: str, pairs: dict[str, str]) -> Stream:
-        media, control = _sockets(_address(pairs.pop("from")))
+        here = pairs.pop("from")
+        media, control = _sockets(_address(here))
         ssrc = int(pairs["ssrc"], 0)
         stream = Stream(media, control, to=_address(pairs["to"]), ssrc=ssrc, speaker=ssrc)
         self._streams[name] = stream
-        self._slots[self._begun % SLOTS].append(stream)
-        self._begun += 1
+        # Two streams of one port speak one right after the other.
+        place = self._places.setdefault(here, len(self._places))
+        self._slots[place % SLOTS].append(stream)
         return stream
 
     def _change(self, stream: Stream, pairs: dict[str, str]) -> None:
