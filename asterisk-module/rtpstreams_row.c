@@ -183,7 +183,8 @@ static struct ast_json *json_media(const struct leg *leg)
 	int audio_tx = leg->format_tx ? payload_type_tx(codecs, leg->format_tx, 0) : -1;
 	int audio_rx = leg->format_rx ? payload_type_rx(codecs, leg->format_rx, 0, audio_tx) : -1;
 	int event_tx = payload_type_tx(codecs, NULL, rate);
-	int event_rx = payload_type_rx(codecs, NULL, rate, event_tx);
+	/* Negotiated both ways or not at all; Asterisk's static table would accept 101 in any case. */
+	int event_rx = event_tx < 0 ? -1 : payload_type_rx(codecs, NULL, rate, event_tx);
 	time_t idle = time(NULL) - ast_rtp_instance_get_last_rx(rtp);
 	/* Stays zero, thus unknown, while RTCP is off: ast_rtp_get_stat() answers only together with RTCP. */
 	struct ast_rtp_instance_stats stats = { 0, };

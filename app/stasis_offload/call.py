@@ -185,13 +185,13 @@ class Call:
         self._note_media(self.mover.placement)
         async with asyncio.TaskGroup() as tasks:
             media = tasks.create_task(self.mover.run())
-            variables = tasks.create_task(self._variables.run())
+            tasks.create_task(self._variables.run())
             try:
                 await self._machine.run()
             except Exception:  # noqa: BLE001 - a defect of ours ends our part in the call, not the call
                 self._log.exception("call.defect")
             await self._withdraw()
-            variables.cancel()
+            self._variables.stop()
             media.cancel()
         forwarded = {f"from_{leg}": self.mover.placement.forwarded(leg).packets for leg in Leg}
         self._log.info("call.forwarded", **forwarded)

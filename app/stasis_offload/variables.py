@@ -50,6 +50,7 @@ class Variables:
         self._wanted: dict[str, str] = {}
         self._changed = asyncio.Event()
         self._turn = asyncio.Lock()
+        self._stopped = False
 
     def note(self, placement: Placement, quality: Quality, *, leaving: bool = False) -> None:
         """Take the placement of this moment; a reason that lasts for milliseconds only may never be written."""
@@ -63,11 +64,19 @@ class Variables:
         self._changed.set()
 
     async def run(self) -> None:
-        """Write what changed, until cancelled."""
-        while True:
+        """Write what changed, until `stop`."""
+        while not self._stopped:
             await self._changed.wait()
             self._changed.clear()
             await self.write()
+
+    def stop(self) -> None:
+        """Let `run` end, when what it is writing is written.
+
+        Not by cancelling it: a cancellation that meets the end of a request's own timeout can be lost.
+        """
+        self._stopped = True
+        self._changed.set()
 
     async def write(self) -> None:
         """Write what is not written yet; a caller that is gone already is no error."""

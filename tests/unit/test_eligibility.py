@@ -133,7 +133,7 @@ def test_every_reason_has_a_sentence_and_a_printed_name() -> None:
     assert set(SENTENCES) == set(Kind)
     assert str(Reason(Kind.NO_MEDIA, Leg.CALLEE)) == "no-media:callee"
     assert str(Reason(Kind.PARTIES)) == "not-two-parties"
-    assert Reason(Kind.HOLD).sentence == "The leg is on hold."
+    assert Reason(Kind.HOLD).sentence == "The leg has been put on hold by the other."
 
 
 def test_the_page_of_the_documentation_is_what_the_code_says() -> None:
