@@ -3,8 +3,8 @@
 from dataclasses import dataclass, replace
 
 # The first question after a change comes again this soon (s); each fruitless one doubles the wait.
-FIRST_WAIT = 0.02
-MAX_DOUBLINGS = 16
+FIRST_WAIT = 0.005
+MAX_DOUBLINGS = 18
 # What is counted in returns_per_minute (s).
 MINUTE = 60.0
 
