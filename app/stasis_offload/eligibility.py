@@ -55,6 +55,7 @@ class Kind(StrEnum):
     LOW_TTL = "low-ttl"
     ASTERISK_SPEAKS = "asterisk-speaks"
     FLAPPING = "flapping"
+    NOT_PASSED_ON = "not-passed-on"
     MEDIA_IDLE = "media-idle"
     NOT_COUNTING = "not-counting"
     CALL_CHANGED = "call-changed"
@@ -100,6 +101,7 @@ SENTENCES: dict[Kind, str] = {
     Kind.LOW_TTL: "The leg's packets have few hops left to live; Asterisk sends them on with a new TTL.",
     Kind.ASTERISK_SPEAKS: "Asterisk sends the leg sound of its own: music, a tone, a digit, an announcement.",
     Kind.FLAPPING: "The call went back to Asterisk too often within a minute (media.returns_per_minute).",
+    Kind.NOT_PASSED_ON: "Asterisk does not send the leg's packets on to the other as they came.",
     Kind.MEDIA_IDLE: "The leg fell silent while the switch carried it.",
     Kind.NOT_COUNTING: "The leg's flow counted no packet after the take-over.",
     Kind.CALL_CHANGED: "Asterisk changed the bridge or the session, so what was learned may no longer hold.",

@@ -3,13 +3,14 @@
 | duty | matches | does | priority |
 |---|---|---|---|
 | learn | a leg's RTP to Asterisk | as without us, and shows it to us | 40000 |
+| pass | RTP that Asterisk sends to the leg | as without us, and shows it to us | 40000 |
 | stray | anything to the leg's RTP port that is not its forwarded stream | as without us, and shows it to us | 40050 |
 | forward | a leg's RTP to Asterisk, by the port and next hop it was learned on | to the other leg | 40100 |
 | speaks | RTP that Asterisk sends to the leg | as without us, and shows it to us | 40100 |
 | rtcp | a leg's RTCP to Asterisk | to Asterisk, to us, and to the other leg | 40100 |
 | hush | RTCP that Asterisk sends to the leg | nothing: the packet ends here | 40100 |
 
-Learning flows come and go before forwarding; the others guard a call that is forwarded.
+Learning and passing flows come and go before forwarding; the others guard a call that is forwarded.
 """
 
 from collections.abc import Collection, Mapping
@@ -46,6 +47,7 @@ class Duty(IntEnum):
     HUSH = 3
     STRAY = 4
     SPEAKS = 5
+    PASS = 6
 
 
 class Role(IntEnum):
@@ -63,6 +65,8 @@ class Role(IntEnum):
     STRAY_CALLEE = 10
     SPEAKS_CALLER = 11
     SPEAKS_CALLEE = 12
+    PASS_CALLER = 13
+    PASS_CALLEE = 14
 
     @classmethod
     def of(cls, duty: Duty, leg: Leg) -> "Role":
@@ -195,6 +199,17 @@ def learning_flow(call: str, leg: Leg, *, source: Address, destination: Address,
     """Build the flow that shows us a leg's next packets while Asterisk goes on relaying them."""
     return Flow(
         cookie=call_cookie(call) | Role.of(Duty.LEARN, leg),
+        priority=LEARNING_PRIORITY,
+        match=Match(source=source, destination=destination),
+        action=Copy(),
+        hard_timeout=lease,
+    )
+
+
+def passing_flow(call: str, leg: Leg, *, source: Address, destination: Address, lease: int) -> Flow:
+    """Build the flow that shows us what Asterisk sends to a leg: of what the other leg sent, what it has passed on."""
+    return Flow(
+        cookie=call_cookie(call) | Role.of(Duty.PASS, leg),
         priority=LEARNING_PRIORITY,
         match=Match(source=source, destination=destination),
         action=Copy(),

@@ -13,6 +13,7 @@ from stasis_offload.flows import (
     forwarding_flows,
     guarding_flows,
     learning_flow,
+    passing_flow,
     rtcp_flows,
 )
 from stasis_offload.frame import Datagram, build_udp
@@ -32,7 +33,9 @@ NOT_CONNECTED = Reason(Kind.NOT_CONNECTED)
 class Placement:
     """Where one call's media is, why, and what is known. Times are seconds of one monotonic clock.
 
-    `since` is when the state was entered. `path`, `shown` and what follows them belong to a stay in the switch: `shown`
+    `since` is when the state was entered. `sightings` are the last packets of the legs that were shown while learning,
+    and when; `settling` says that all there is to learn is known, and `passed` is then the sequence number of each leg's
+    last packet that Asterisk sent on. `path`, `shown` and what follows them belong to a stay in the switch: `shown`
     are the legs of which a packet has yet to be shown to us, `verified` says that once one of each was, and `guarded`
     that Asterisk has no packet of the time before any more. `rtcp_ports` are the ports that RTCP was seen to come from.
     `totals` are the packets and octets forwarded from each leg in all earlier stays in the switch, `current` those of
@@ -51,6 +54,8 @@ class Placement:
     damping: Damping = field(default_factory=Damping)
     reports: Mapping[Leg, LegReport] = field(default_factory=dict)
     sightings: Mapping[Leg, tuple[Sighting, float]] = field(default_factory=dict)
+    settling: bool = False
+    passed: Mapping[Leg, int] = field(default_factory=dict)
     path: Path | None = None
     shown: frozenset[Leg] = frozenset()
     verified: bool = False
@@ -84,15 +89,15 @@ class Placement:
         return flows
 
     def _learning_flows(self) -> tuple[Flow, ...]:
-        flows = []
+        flows, lease = [], self.lease
         for leg in Leg:
-            report = self.reports[leg]
-            if leg not in self.sightings and report.remote and report.local:
-                flows.append(
-                    learning_flow(
-                        self.call, leg, source=report.remote, destination=report.local, lease=self.lease
-                    )
-                )
+            here, there = self.reports[leg].local, self.reports[leg].remote
+            if here is None or there is None:
+                continue
+            if self.settling or leg not in self.sightings:
+                flows.append(learning_flow(self.call, leg, source=there, destination=here, lease=lease))
+            if self.settling:
+                flows.append(passing_flow(self.call, leg, source=here, destination=there, lease=lease))
         return tuple(flows)
 
     def next_look(self, now: float) -> float:

@@ -10,6 +10,7 @@ from structlog.typing import FilteringBoundLogger
 from stasis_offload.eligibility import Kind, Reason
 from stasis_offload.errors import BadPacketError, ModuleError, OpenFlowError, SwitchUnavailableError
 from stasis_offload.flows import Count, Duty, Role
+from stasis_offload.giveback import Step
 from stasis_offload.listener import Listener
 from stasis_offload.machine import Machine
 from stasis_offload.media import Leg
@@ -24,6 +25,7 @@ from stasis_offload.moves import (
     Failed,
     Idle,
     Inject,
+    Passed,
     Policy,
     Reported,
     Request,
@@ -34,7 +36,7 @@ from stasis_offload.moves import (
 )
 from stasis_offload.openflow.events import FlowRemoved, Removal
 from stasis_offload.openflow.switch import Switch
-from stasis_offload.placement import Step, step
+from stasis_offload.placement import step
 from stasis_offload.quality import Quality
 from stasis_offload.rtp import parse_sighting
 from stasis_offload.rtpstreams import RtpStreams
@@ -97,6 +99,8 @@ class Mover:
         match role.duty:
             case Duty.LEARN | Duty.FORWARD:
                 self._see(role, in_port, frame)
+            case Duty.PASS:
+                self._see_passed(role, in_port, frame)
             case Duty.STRAY:
                 self.post(Alarm(Kind.FOREIGN_SOURCE, role.leg))
             case Duty.SPEAKS:
@@ -110,7 +114,7 @@ class Mover:
 
     def flow_removed(self, role: Role, event: FlowRemoved) -> None:
         """Take the switch's word that a flow of this call timed out, or was taken out by somebody else."""
-        if role.duty is Duty.LEARN:
+        if role.duty in (Duty.LEARN, Duty.PASS):
             return
         if event.reason is Removal.IDLE:
             self.post(Idle(role.leg, event.count))
@@ -155,6 +159,11 @@ class Mover:
         except BadPacketError as error:
             self._log.info("media.not_rtp", leg=role.leg, error=str(error))
         self.post(Seen(role.leg, sighting, by_switch=role.forwards))
+
+    def _see_passed(self, role: Role, in_port: int, frame: bytes) -> None:
+        with suppress(BadPacketError):  # of what Asterisk sends, only what it sends on is of interest
+            sent = parse_sighting(in_port, frame)
+            self.post(Passed(role.leg.other, ssrc=sent.ssrc, sequence=sent.sequence))
 
     def _hear(self, leg: Leg, frame: bytes) -> None:
         event = self._listener.hear(leg, frame, placement=self.placement, now=_now())

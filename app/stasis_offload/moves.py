@@ -46,6 +46,15 @@ class Seen:
 
 
 @dataclass(frozen=True, slots=True)
+class Passed:
+    """Asterisk sent on, to the other leg, a packet of this one: by SSRC and sequence number it is the one that came."""
+
+    leg: Leg
+    ssrc: int
+    sequence: int
+
+
+@dataclass(frozen=True, slots=True)
 class Reported:
     """Asterisk's module answered: a report of each leg it lists in the call's bridge."""
 
@@ -122,7 +131,18 @@ class Signal(StrEnum):
 
 
 Event = (
-    Seen | Reported | Counted | CountedLast | Alarm | RtcpFrom | Idle | Blocked | Unblocked | Failed | Signal
+    Seen
+    | Passed
+    | Reported
+    | Counted
+    | CountedLast
+    | Alarm
+    | RtcpFrom
+    | Idle
+    | Blocked
+    | Unblocked
+    | Failed
+    | Signal
 )
 
 

@@ -11,7 +11,10 @@ The table (an event that is not named leaves the state as it is):
 | learning | Seen, first leg | learning | SetFlows(learning, other leg) |
 | learning | Seen, both legs now | learning | Ask |
 | learning | Seen, not what Asterisk says | relayed(foreign-...) | SetFlows() |
-| learning | Reported, agrees with both sightings | offloaded | SetFlows(forwarding, shown to us) |
+| learning | Reported, agrees with both sightings | learning, settling | SetFlows(learning, both legs in and out) |
+| settling | Seen, Passed: Asterisk has sent on all it got, and nothing more is due | offloaded | SetFlows(forwarding, shown to us) |
+| settling | deadline, Asterisk sends on but late | offloaded | SetFlows(forwarding, shown to us) |
+| settling | deadline, Asterisk does not send a leg on | relayed(not-passed-on:leg) | SetFlows() |
 | learning | Reported, Asterisk has not heard a leg yet | learning, asks again later | SetFlows() |
 | learning | Reported, not eligible | relayed(reason) | SetFlows() |
 | learning | Reported, addresses changed | learning | SetFlows(learning) |
@@ -37,19 +40,21 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import assert_never
 
-from stasis_offload.eligibility import Kind, Reason, has_heard, why_not, why_not_sighting
+from stasis_offload.eligibility import Kind, Reason, why_not, why_not_sighting
 from stasis_offload.flows import Count, Role
-from stasis_offload.media import Leg, LegReport, Path, Side
+from stasis_offload.giveback import BLOCKS, Step, relay
+from stasis_offload.learning import agree, learn, passed_on, patience_ended, saw
+from stasis_offload.media import Leg, LegReport
 from stasis_offload.mediastate import Placement
 from stasis_offload.moves import (
     Alarm,
     Blocked,
-    Command,
     Counted,
     CountedLast,
     Event,
     Failed,
     Idle,
+    Passed,
     Reported,
     Request,
     RtcpFrom,
@@ -60,19 +65,8 @@ from stasis_offload.moves import (
     Unblocked,
 )
 
-# Two sightings make a path only when both are this fresh (s): next hops and NAT bindings move.
-FRESH = 1.0
 # What Asterisk had read before a take-over it has sent on by then (s); what it sends later is its own.
 SETTLED_AFTER = 1.0
-# Asterisk that speaks to a leg is not disturbed again before it may have ended (s): the length of a long digit.
-SPEAKS_FOR = 1.0
-
-# What may block a call, and which of several is named.
-BLOCKS = (Kind.DRAIN, Kind.OPERATOR, Kind.ASTERISK_AWAY, Kind.SWITCH_AWAY)
-# These returns to Asterisk are not the call's doing: they do not make it a flapping one.
-_NOT_FLAPPING = frozenset({*BLOCKS, Kind.SWITCH_REFUSED, Kind.MODULE_AWAY, Kind.ENDED})
-
-Step = tuple[Placement, tuple[Command, ...]]
 
 
 def step(placement: Placement, event: Event, now: float) -> Step:  # noqa: PLR0912 - one row an event
@@ -87,23 +81,25 @@ def step(placement: Placement, event: Event, now: float) -> Step:  # noqa: PLR09
             return _seen(placement, event, now)
         case Reported():
             return _reported(placement, event, now)
+        case Passed():
+            return passed_on(placement, event, now) if placement.settling else (placement, ())
         case Counted():
             return _counted(placement, event, now) if offloaded else (placement, ())
         case Alarm(kind, leg):
-            return _relay(placement, Reason(kind, leg), now) if offloaded else (placement, ())
+            return relay(placement, Reason(kind, leg), now) if offloaded else (placement, ())
         case RtcpFrom(leg, port):
             known = replace(placement, rtcp_ports={**placement.rtcp_ports, leg: port})
             return known, (SetFlows(known.flows()),) if offloaded else ()
         case Idle(leg, count):
             counted = replace(placement, current={**placement.current, leg: count})
-            return _relay(counted, Reason(Kind.MEDIA_IDLE, leg), now) if offloaded else (placement, ())
+            return relay(counted, Reason(Kind.MEDIA_IDLE, leg), now) if offloaded else (placement, ())
         case Blocked(kind):
             blocked = replace(placement, blocks=placement.blocks | {kind})
-            return _relay(blocked, _block(blocked), now)
+            return relay(blocked, _block(blocked), now)
         case Unblocked(kind):
             return _ask_anew(replace(placement, blocks=placement.blocks - {kind}), now)
         case Failed(kind):
-            return _relay(placement, Reason(kind), now)
+            return relay(placement, Reason(kind), now)
         case Signal():
             return _signal(placement, event, now)
         case _:
@@ -115,7 +111,7 @@ def _signal(placement: Placement, signal: Signal, now: float) -> Step:
         case Signal.CONNECTED:
             return _ask_anew(replace(placement, connected=True), now)
         case Signal.DISTURBED if placement.state is State.OFFLOADED:
-            relayed, commands = _relay(placement, Reason(Kind.CALL_CHANGED), now)
+            relayed, commands = relay(placement, Reason(Kind.CALL_CHANGED), now)
             asking, question = _ask_anew(relayed, now)
             return asking, commands + question
         case Signal.DISTURBED:
@@ -123,7 +119,7 @@ def _signal(placement: Placement, signal: Signal, now: float) -> Step:
         case Signal.EXPIRED:
             return _expired(placement, now)
         case Signal.ENDED:
-            relayed, commands = _relay(placement, Reason(Kind.ENDED), now)
+            relayed, commands = relay(placement, Reason(Kind.ENDED), now)
             return replace(relayed, over=True, deadline=None), commands
         case _:
             assert_never(signal)
@@ -134,40 +130,8 @@ def _ask_anew(placement: Placement, now: float) -> Step:
     if not placement.connected:
         return placement, ()
     if placement.blocks:
-        return _relay(placement, _block(placement), now)
+        return relay(placement, _block(placement), now)
     return replace(placement, damping=placement.damping.fresh()), (Request.ASK,)
-
-
-def _relay(placement: Placement, reason: Reason, now: float) -> Step:
-    """Give the media back to Asterisk, or leave it there, and say why."""
-    policy, damping = placement.policy, placement.damping.came_to_nothing()
-    commands: dict[State, tuple[Command, ...]] = {
-        State.RELAYED: (),
-        State.LEARNING: (SetFlows(()),),
-        State.OFFLOADED: (Request.TAKE_OUT,),
-    }
-    if placement.state is State.OFFLOADED and reason.kind not in _NOT_FLAPPING:
-        damping = damping.returned(now, most=policy.returns_per_minute, hold=policy.flap_hold)
-    wait = now + placement.damping.wait(policy.recheck)
-    if reason.kind is Kind.ASTERISK_SPEAKS:
-        wait = now + SPEAKS_FOR
-    elif reason.kind is Kind.FLAPPING:
-        wait = damping.held_until
-    relayed = replace(
-        placement,
-        state=State.RELAYED,
-        reason=reason,
-        since=placement.since if placement.state is State.RELAYED else now,
-        deadline=None if placement.blocks else wait,
-        damping=damping,
-        reports={},
-        sightings={},
-        path=None,
-        shown=frozenset(),
-        verified=False,
-        guarded=False,
-    )
-    return relayed, commands[placement.state]
 
 
 def _block(placement: Placement) -> Reason:
@@ -175,19 +139,14 @@ def _block(placement: Placement) -> Reason:
 
 
 def _expired(placement: Placement, now: float) -> Step:
-    wait = placement.policy.recheck
     match placement.state:
         case State.RELAYED:
             return replace(placement, deadline=None), (Request.ASK,)
         case State.LEARNING:
-            silent = next((leg for leg in Leg if leg not in placement.sightings), None)
-            reason = Reason(Kind.NO_MEDIA, silent) if silent else placement.reason
-            waiting = replace(placement, reason=reason, deadline=now + wait)
-            renewed = (SetFlows(waiting.flows(), renew=True),) if silent else ()
-            return waiting, (Request.ASK, *renewed)
+            return patience_ended(placement, now)
         case State.OFFLOADED if not placement.verified:
             silent = next(leg for leg in Leg if leg in placement.shown)
-            return _relay(placement, Reason(Kind.NOT_COUNTING, silent), now)
+            return relay(placement, Reason(Kind.NOT_COUNTING, silent), now)
         case State.OFFLOADED:
             looked = replace(placement, guarded=True, shown=frozenset(Leg), deadline=placement.next_look(now))
             return looked, (Request.ASK, Request.COUNT, SetFlows(looked.flows(), renew=True))
@@ -202,20 +161,20 @@ def _reported(placement: Placement, event: Reported, now: float) -> Step:
     if reason is None and placement.damping.is_holding(now):
         reason = Reason(Kind.FLAPPING)
     if reason:
-        return _relay(placement, reason, now)
+        return relay(placement, reason, now)
     assert event.caller  # noqa: S101 - why_not has just refused a missing leg
     assert event.callee  # noqa: S101
     reports = {Leg.CALLER: event.caller, Leg.CALLEE: event.callee}
     changed = any(_media(reports[leg]) != _media(placement.reports.get(leg)) for leg in Leg)
     match placement.state:
         case State.RELAYED:
-            return _learn(placement, reports, now)
+            return learn(placement, reports, now)
         case State.LEARNING if changed:
-            return _learn(placement, reports, now)
+            return learn(placement, reports, now)
         case State.LEARNING:
-            return _agree(replace(placement, reports=reports), now)
+            return agree(replace(placement, reports=reports), now)
         case State.OFFLOADED if changed:
-            return _relay(placement, Reason(Kind.CALL_CHANGED), now)
+            return relay(placement, Reason(Kind.CALL_CHANGED), now)
         case State.OFFLOADED:
             return replace(placement, reports=reports), ()
         case _:
@@ -229,39 +188,19 @@ def _media(report: LegReport | None) -> tuple[object, ...] | None:
     return (report.channel_id, report.local, report.remote, report.audio_pt_rx, report.event_pt_rx)
 
 
-def _learn(placement: Placement, reports: Mapping[Leg, LegReport], now: float) -> Step:
-    learning = replace(
-        placement,
-        state=State.LEARNING,
-        reason=Reason(Kind.NO_MEDIA),
-        since=now,
-        deadline=now + placement.policy.verify_within,
-        reports=reports,
-        sightings={},
-        rtcp_ports={},
-    )
-    return learning, (SetFlows(learning.flows()),)
-
-
 def _seen(placement: Placement, event: Seen, now: float) -> Step:
     """Take a packet that was shown: by a learning flow while learning, by a forwarding one while offloaded."""
     expected = State.OFFLOADED if event.by_switch else State.LEARNING
     if placement.state is not expected or (event.by_switch and event.leg not in placement.shown):
         return placement, ()
     if event.sighting is None:
-        return _relay(placement, Reason(Kind.FOREIGN_MEDIA, event.leg), now)
+        return relay(placement, Reason(Kind.FOREIGN_MEDIA, event.leg), now)
     reason = why_not_sighting(event.leg, placement.reports[event.leg], event.sighting)
     if reason:
-        return _relay(placement, reason, now)
+        return relay(placement, reason, now)
     if event.by_switch:
         return _shown(replace(placement, shown=placement.shown - {event.leg}), now)
-    fresh = {leg: seen for leg, seen in placement.sightings.items() if now - seen[1] <= FRESH}
-    asked = len(fresh) == len(Leg)
-    fresh[event.leg] = (event.sighting, now)
-    learning = replace(placement, sightings=fresh)
-    if len(fresh) == len(Leg):
-        return learning, () if asked else (Request.ASK,)
-    return learning, (SetFlows(learning.flows()),)
+    return saw(placement, event.leg, event.sighting, now)
 
 
 def _shown(placement: Placement, now: float) -> Step:
@@ -274,38 +213,6 @@ def _shown(placement: Placement, now: float) -> Step:
     return placement, (SetFlows(placement.flows()),)
 
 
-def _agree(placement: Placement, now: float) -> Step:
-    """Put the flows in when Asterisk, asked after the wire was heard, still says the same."""
-    if len(placement.sightings) < len(Leg):
-        return placement, ()
-    if any(now - at > FRESH for _, at in placement.sightings.values()):
-        return _learn(placement, placement.reports, now)
-    for leg in Leg:
-        sighting, _ = placement.sightings[leg]
-        report = placement.reports[leg]
-        reason = why_not_sighting(leg, report, sighting)
-        if reason:
-            return _relay(placement, reason, now)
-        if not has_heard(report):  # it is about to read the packet that we were shown, or never gets it
-            wait = placement.damping.wait(placement.policy.recheck)
-            damping = placement.damping.came_to_nothing()
-            return replace(placement, deadline=now + wait, damping=damping), (SetFlows(()),)
-    offloaded = replace(
-        placement,
-        state=State.OFFLOADED,
-        reason=None,
-        since=now,
-        deadline=now + placement.policy.verify_within,
-        path=Path(
-            caller=Side.of(placement.sightings[Leg.CALLER][0]),
-            callee=Side.of(placement.sightings[Leg.CALLEE][0]),
-        ),
-        shown=frozenset(Leg),
-        sightings={},
-    )
-    return offloaded, (SetFlows(offloaded.flows()),)
-
-
 def _counted(placement: Placement, event: Counted, now: float) -> Step:
     if event.counts is None:
         return placement, ()
@@ -313,7 +220,7 @@ def _counted(placement: Placement, event: Counted, now: float) -> Step:
     counted = replace(placement, current={**placement.current, **read})
     gone = next((leg for leg in Leg if leg not in read), None)  # somebody else may have taken it out
     if gone:
-        return _relay(counted, Reason(Kind.NOT_COUNTING, gone), now)
+        return relay(counted, Reason(Kind.NOT_COUNTING, gone), now)
     signs = (
         counted.keepalive(leg)
         for leg in Leg

@@ -7,7 +7,7 @@ from reports import CALLEE, CALLER, sighting
 from stasis_offload.flows import Count, Flow, Forward, Role
 from stasis_offload.media import Leg
 from stasis_offload.mediastate import Placement
-from stasis_offload.moves import Command, Event, Policy, Reported, Seen, SetFlows, Signal
+from stasis_offload.moves import Command, Event, Passed, Policy, Reported, Seen, SetFlows, Signal
 from stasis_offload.placement import step
 
 POLICY = Policy(verify_within=1.0, recheck=15.0, idle_timeout=10, returns_per_minute=3, flap_hold=60.0)
@@ -30,9 +30,25 @@ def shown(leg: Leg) -> Seen:
     return Seen(leg, sighting(leg), by_switch=True)
 
 
+def passed(leg: Leg, *, behind: int = 0) -> Passed:
+    packet = sighting(leg)
+    return Passed(leg, ssrc=packet.ssrc, sequence=packet.sequence - behind)
+
+
+# From Asterisk into the switch.
+IN = (
+    ELIGIBLE,
+    seen(Leg.CALLER),
+    seen(Leg.CALLEE),
+    ELIGIBLE,
+    passed(Leg.CALLER),
+    passed(Leg.CALLEE),
+)
+
 LEARNING = after(Signal.CONNECTED, ELIGIBLE)
 HEARD = after(seen(Leg.CALLER), seen(Leg.CALLEE), start=LEARNING)
-OFFLOADED = after(ELIGIBLE, start=HEARD)
+SETTLING = after(ELIGIBLE, start=HEARD)
+OFFLOADED = after(passed(Leg.CALLER), passed(Leg.CALLEE), start=SETTLING)
 VERIFIED = after(shown(Leg.CALLER), shown(Leg.CALLEE), start=OFFLOADED)
 GUARDED = after(Signal.EXPIRED, shown(Leg.CALLER), shown(Leg.CALLEE), start=VERIFIED, now=1.0)
 

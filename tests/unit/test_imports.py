@@ -12,6 +12,7 @@ SOURCE = Path(__file__).parents[2] / "app" / "stasis_offload"
 # Values and decisions: no I/O, no clock, no asyncio, no library.
 CORE = {
     *("damping", "dialing", "dialstring", "eligibility", "emodel", "errors", "events", "flows", "frame"),
+    *("giveback", "learning"),
     *("hearing", "legs", "media", "mediastate", "moves", "placement", "plan", "quality", "rtcp", "rtp"),
     *("signals", "splice", "view", "openflow.endpoint", "openflow.events"),
 }

@@ -12,11 +12,14 @@ from placements import (
     FORWARDING,
     GUARDED,
     HEARD,
+    IN,
     LEARNING,
     OFFLOADED,
     POLICY,
+    SETTLING,
     VERIFIED,
     after,
+    passed,
     roles,
     seen,
     shown,
@@ -25,6 +28,7 @@ from reports import CALLEE, CALLER
 
 from stasis_offload.eligibility import Kind, Reason
 from stasis_offload.flows import Count, Flow, Role, role_of
+from stasis_offload.learning import FRESH, ROOM
 from stasis_offload.media import Address, Leg
 from stasis_offload.mediastate import Placement
 from stasis_offload.moves import (
@@ -44,7 +48,7 @@ from stasis_offload.moves import (
     State,
     Unblocked,
 )
-from stasis_offload.placement import FRESH, step
+from stasis_offload.placement import step
 
 
 def test_nothing_is_asked_before_both_legs_are_connected() -> None:
@@ -64,7 +68,12 @@ def test_a_connected_call_is_asked_about_learned_and_offloaded() -> None:
     assert roles(commands) == [[Role.LEARN_CALLEE]]
     both, commands = step(one, seen(Leg.CALLEE), 0.0)
     assert commands == (Request.ASK,)
-    offloaded, commands = step(both, ELIGIBLE, 0.0)
+    settling, commands = step(both, ELIGIBLE, 0.0)
+    both_ways = [Role.LEARN_CALLER, Role.PASS_CALLER, Role.LEARN_CALLEE, Role.PASS_CALLEE]
+    assert (settling.state, roles(commands)) == (State.LEARNING, [both_ways])
+    one_way, commands = step(settling, passed(Leg.CALLER), 0.0)
+    assert commands == ()
+    offloaded, commands = step(one_way, passed(Leg.CALLEE), 0.0)
     assert roles(commands) == [FORWARDING]
     assert (offloaded.state, offloaded.reason) == (State.OFFLOADED, None)
 
@@ -93,7 +102,7 @@ def test_no_flow_goes_in_before_asterisk_has_heard_both_legs() -> None:
     assert waiting.deadline < 0.1
     asking, commands = step(waiting, Signal.EXPIRED, 0.02)
     assert commands == (Request.ASK,)
-    assert after(ELIGIBLE, start=asking).state is State.OFFLOADED
+    assert after(ELIGIBLE, start=asking).settling
 
 
 def test_a_sighting_that_went_stale_is_learned_again() -> None:
@@ -101,6 +110,40 @@ def test_a_sighting_that_went_stale_is_learned_again() -> None:
     late, commands = step(one, seen(Leg.CALLEE), FRESH + 0.1)
     assert roles(commands) == [[Role.LEARN_CALLER]]
     assert late.state is State.LEARNING
+
+
+@pytest.mark.parametrize("leg", Leg)
+def test_a_packet_that_asterisk_still_has_in_its_hands_is_waited_for(leg: Leg) -> None:
+    late = after(passed(leg, behind=1), passed(leg.other), start=SETTLING)
+    assert late.state is State.LEARNING
+    assert after(passed(leg), start=late).state is State.OFFLOADED
+
+
+@pytest.mark.parametrize("leg", Leg)
+def test_no_flow_goes_in_shortly_before_the_next_packet_is_due(leg: Leg) -> None:
+    early = after(passed(leg.other), start=SETTLING)
+    late = after(passed(leg), start=early, now=ROOM + 0.003)
+    assert late.state is State.LEARNING
+    later = after(seen(leg.other), passed(leg.other), start=late, now=ROOM + 0.004)
+    assert later.state is State.LEARNING
+    assert after(seen(leg), passed(leg), start=later, now=ROOM + 0.006).state is State.OFFLOADED
+
+
+def test_packets_of_asterisks_own_are_not_taken_for_a_legs() -> None:
+    own = replace(passed(Leg.CALLER), ssrc=0x5E1F)
+    assert after(passed(Leg.CALLEE), own, start=SETTLING).state is State.LEARNING
+
+
+@pytest.mark.parametrize("leg", Leg)
+def test_a_leg_whose_packets_asterisk_does_not_send_on_is_named(leg: Leg) -> None:
+    placement, commands = step(after(passed(leg.other), start=SETTLING), Signal.EXPIRED, 1.0)
+    assert placement.reason == Reason(Kind.NOT_PASSED_ON, leg)
+    assert commands == (SetFlows(()),)
+
+
+def test_an_asterisk_that_is_always_late_is_not_waited_for_for_ever() -> None:
+    late = after(passed(Leg.CALLER, behind=1), passed(Leg.CALLEE, behind=1), start=SETTLING)
+    assert after(Signal.EXPIRED, start=late, now=1.0).state is State.OFFLOADED
 
 
 @pytest.mark.parametrize("leg", Leg)
@@ -157,9 +200,7 @@ def test_any_disturbance_reads_the_counters_takes_the_flows_out_first_and_says_w
 
 
 def test_a_disturbed_call_comes_back_when_it_is_eligible_again() -> None:
-    placement = after(
-        Signal.DISTURBED, ELIGIBLE, seen(Leg.CALLEE), seen(Leg.CALLER), ELIGIBLE, start=VERIFIED
-    )
+    placement = after(Signal.DISTURBED, *IN, start=VERIFIED)
     assert placement.state is State.OFFLOADED
 
 
@@ -177,7 +218,7 @@ def test_a_blocked_call_stays_relayed_until_nothing_blocks_it() -> None:
 
 def test_a_command_that_failed_is_tried_again_with_growing_patience() -> None:
     once = after(Failed(Kind.SWITCH_REFUSED), start=OFFLOADED)
-    again = after(ELIGIBLE, seen(Leg.CALLER), seen(Leg.CALLEE), ELIGIBLE, start=once)
+    again = after(*IN, start=once)
     twice = after(Failed(Kind.SWITCH_REFUSED), start=again)
     assert once.deadline is not None
     assert twice.deadline is not None
@@ -188,7 +229,7 @@ def test_packets_of_every_stay_in_the_switch_are_added_up() -> None:
     last = CountedLast({Role.FORWARD_CALLER: Count(50, 500), Role.FORWARD_CALLEE: Count(40, 400)})
     once = after(Blocked(Kind.OPERATOR), last, start=VERIFIED)
     assert once.forwarded(Leg.CALLER) == Count(50, 500)
-    back = (Unblocked(Kind.OPERATOR), ELIGIBLE, seen(Leg.CALLER), seen(Leg.CALLEE), ELIGIBLE)
+    back = (Unblocked(Kind.OPERATOR), *IN)
     twice = after(*back, Counted(BOTH_COUNT), Signal.ENDED, CountedLast(None), start=once)
     assert twice.over
     assert twice.forwarded(Leg.CALLER) == Count(55, 1570)
@@ -221,6 +262,7 @@ ANY_EVENT = st.one_of(
     ANY_REPORT,
     LEGS.map(seen),
     LEGS.map(shown),
+    LEGS.map(passed),
     LEGS.map(lambda leg: Alarm(Kind.ASTERISK_SPEAKS, leg)),
     LEGS.map(lambda leg: RtcpFrom(leg, 4001)),
     LEGS.map(lambda leg: Seen(leg, None)),

@@ -5,10 +5,10 @@ from dataclasses import replace
 import pytest
 from placements import (
     BOTH_COUNT,
-    ELIGIBLE,
     FORWARDING,
     GUARDED,
     GUARDS,
+    IN,
     OFFLOADED,
     POLICY,
     RTCP,
@@ -124,7 +124,7 @@ def test_asterisk_gets_a_sign_of_life_of_a_leg_with_an_rtp_timeout_while_its_flo
 
 def test_a_call_that_comes_back_too_often_stays_with_asterisk_for_a_while_and_says_so() -> None:
     placement, now = VERIFIED, 0.0
-    back = (Signal.DISTURBED, ELIGIBLE, seen(Leg.CALLER), seen(Leg.CALLEE), ELIGIBLE)
+    back = (Signal.DISTURBED, *IN)
     for _ in range(POLICY.returns_per_minute):
         now += 5.0
         placement = after(*back, start=placement, now=now)
@@ -137,7 +137,7 @@ def test_a_call_that_comes_back_too_often_stays_with_asterisk_for_a_while_and_sa
 
 def test_what_an_operator_does_makes_no_call_flap() -> None:
     placement = VERIFIED
-    back = (Unblocked(Kind.OPERATOR), ELIGIBLE, seen(Leg.CALLER), seen(Leg.CALLEE), ELIGIBLE)
+    back = (Unblocked(Kind.OPERATOR), *IN)
     for _ in range(3 * POLICY.returns_per_minute):
         placement = after(Blocked(Kind.OPERATOR), *back, start=placement)
     assert placement.state is State.OFFLOADED

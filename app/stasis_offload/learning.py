@@ -1,0 +1,118 @@
+"""From Asterisk into the switch: each leg is heard on the wire, and taken over between two of its packets.
+
+The switch is faster than Asterisk. A packet that it forwards would overtake one that Asterisk has still in its hands, so
+a call is taken over when Asterisk has sent on the last packet of each leg, and none is due for a while: `settling`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from stasis_offload.eligibility import Kind, Reason, has_heard, why_not_sighting
+from stasis_offload.giveback import Step, relay
+from stasis_offload.media import Leg, LegReport, Path, Side, Sighting
+from stasis_offload.mediastate import Placement
+from stasis_offload.moves import Passed, Request, SetFlows, State
+
+# Two sightings make a path only when both are this fresh (s): next hops and NAT bindings move.
+FRESH = 1.0
+# Flows go in at most so long (s) after the last packet of each leg: of the usual 20 ms between two packets, the rest is
+# for the switch to put them in.
+ROOM = 0.012
+
+
+def learn(placement: Placement, reports: Mapping[Leg, LegReport], now: float) -> Step:
+    """Begin to learn, or begin anew, what Asterisk has just reported."""
+    learning = replace(
+        placement,
+        state=State.LEARNING,
+        reason=Reason(Kind.NO_MEDIA),
+        since=now,
+        deadline=now + placement.policy.verify_within,
+        reports=reports,
+        sightings={},
+        settling=False,
+        rtcp_ports={},
+    )
+    return learning, (SetFlows(learning.flows()),)
+
+
+def saw(placement: Placement, leg: Leg, sighting: Sighting, now: float) -> Step:
+    """Take a packet of a leg that is what Asterisk says; when both are heard, Asterisk is asked once more."""
+    if placement.settling:
+        sightings = {**placement.sightings, leg: (sighting, now)}
+        return _settle(replace(placement, sightings=sightings), now)
+    fresh = {leg: seen for leg, seen in placement.sightings.items() if now - seen[1] <= FRESH}
+    asked = len(fresh) == len(Leg)
+    fresh[leg] = (sighting, now)
+    learning = replace(placement, sightings=fresh)
+    if len(fresh) == len(Leg):
+        return learning, () if asked else (Request.ASK,)
+    return learning, (SetFlows(learning.flows()),)
+
+
+def agree(placement: Placement, now: float) -> Step:
+    """Settle when Asterisk, asked after the wire was heard, still says the same."""
+    if len(placement.sightings) < len(Leg) or placement.settling:
+        return placement, ()
+    if any(now - at > FRESH for _, at in placement.sightings.values()):
+        return learn(placement, placement.reports, now)
+    for leg in Leg:
+        sighting, _ = placement.sightings[leg]
+        report = placement.reports[leg]
+        reason = why_not_sighting(leg, report, sighting)
+        if reason:
+            return relay(placement, reason, now)
+        if not has_heard(report):  # it is about to read the packet that we were shown, or never gets it
+            wait = placement.damping.wait(placement.policy.recheck)
+            damping = placement.damping.came_to_nothing()
+            return replace(placement, deadline=now + wait, damping=damping), (SetFlows(()),)
+    settling = replace(placement, settling=True, passed={}, deadline=now + placement.policy.verify_within)
+    return settling, (SetFlows(settling.flows()),)
+
+
+def passed_on(placement: Placement, event: Passed, now: float) -> Step:
+    """Take a packet of a leg that Asterisk has sent on to the other; one of Asterisk's own has another SSRC."""
+    sighting, _ = placement.sightings[event.leg]
+    if event.ssrc != sighting.ssrc:
+        return placement, ()
+    return _settle(replace(placement, passed={**placement.passed, event.leg: event.sequence}), now)
+
+
+def patience_ended(placement: Placement, now: float) -> Step:
+    """Say which leg is silent and go on waiting for it; stop waiting for Asterisk to be quick."""
+    if placement.settling:
+        stuck = next((leg for leg in Leg if leg not in placement.passed), None)
+        return (
+            relay(placement, Reason(Kind.NOT_PASSED_ON, stuck), now) if stuck else _take_over(placement, now)
+        )
+    silent = next((leg for leg in Leg if leg not in placement.sightings), None)
+    reason = Reason(Kind.NO_MEDIA, silent) if silent else placement.reason
+    waiting = replace(placement, reason=reason, deadline=now + placement.policy.recheck)
+    renewed = (SetFlows(waiting.flows(), renew=True),) if silent else ()
+    return waiting, (Request.ASK, *renewed)
+
+
+def _settle(placement: Placement, now: float) -> Step:
+    for leg in Leg:
+        sighting, at = placement.sightings[leg]
+        if placement.passed.get(leg) != sighting.sequence or now - at > ROOM:
+            return placement, ()
+    return _take_over(placement, now)
+
+
+def _take_over(placement: Placement, now: float) -> Step:
+    offloaded = replace(
+        placement,
+        state=State.OFFLOADED,
+        reason=None,
+        since=now,
+        deadline=now + placement.policy.verify_within,
+        path=Path(
+            caller=Side.of(placement.sightings[Leg.CALLER][0]),
+            callee=Side.of(placement.sightings[Leg.CALLEE][0]),
+        ),
+        shown=frozenset(Leg),
+        sightings={},
+        settling=False,
+    )
+    return offloaded, (SetFlows(offloaded.flows()),)
