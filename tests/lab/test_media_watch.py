@@ -90,6 +90,17 @@ def log() -> str:
     return control.docker("logs", "--since", "20s", control.container("offload"), stderr=True)
 
 
+def test_what_the_host_keeps_from_a_party_the_switch_does_not_bring_it_either() -> None:
+    rule = ["OUTPUT", "-p", "udp", "-d", EDGE, "--dport", str(ALICE_PORT), "-j", "DROP"]
+    control.execute("ovs", "iptables", "-t", "raw", "-A", *rule)
+    try:
+        with conversation() as call:
+            call.relayed("not-passed-on:caller")
+    finally:
+        control.execute("ovs", "iptables", "-t", "raw", "-D", *rule)
+    assert not any(stream.by_switch() for stream in call.capture.arriving)
+
+
 def test_an_rtp_timeout_does_not_end_a_call_that_has_media_and_ends_one_that_has_none() -> None:
     with phones(callee="phone-timeout") as call:
         call.connect(sdp(BOB_PORT), sdp(ALICE_PORT))

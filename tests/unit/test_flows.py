@@ -21,6 +21,7 @@ from stasis_offload.flows import (
     guarding_flows,
     is_ours,
     learning_flow,
+    passing_flow,
     role_of,
     rtcp_flows,
 )
@@ -140,8 +141,9 @@ def test_each_flow_of_a_call_has_a_cookie_and_a_role_of_its_own() -> None:
     flows = [
         *whole().flows,
         *(
-            learning_flow("call", leg, source=CALLER.remote, destination=CALLER.local, lease=60)
+            flow("call", leg, source=CALLER.remote, destination=CALLER.local, lease=60)
             for leg in Leg
+            for flow in (learning_flow, passing_flow)
         ),
     ]
     assert {role_of(flow.cookie) for flow in flows} == {*Role}
