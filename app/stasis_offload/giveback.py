@@ -6,7 +6,7 @@ from stasis_offload.eligibility import Kind, Reason
 from stasis_offload.mediastate import Placement
 from stasis_offload.moves import Command, Request, SetFlows, State
 
-# Asterisk that speaks to a leg is not disturbed again before it may have ended (s): the length of a long digit.
+# Asterisk that speaks to a leg is not asked again before it may have ended (s): the length of a long digit.
 SPEAKS_FOR = 1.0
 
 # What may block a call, and which of several is named.
@@ -29,7 +29,7 @@ def relay(placement: Placement, reason: Reason, now: float) -> Step:
         damping = damping.returned(now, most=policy.returns_per_minute, hold=policy.flap_hold)
     wait = now + placement.damping.wait(policy.recheck)
     if reason.kind is Kind.ASTERISK_SPEAKS:
-        wait = now + SPEAKS_FOR
+        wait = max(wait, now + SPEAKS_FOR)
     elif reason.kind is Kind.FLAPPING:
         wait = damping.held_until
     relayed = replace(
