@@ -81,15 +81,24 @@ def passed_on(placement: Placement, event: Passed, now: float) -> Step:
 def patience_ended(placement: Placement, now: float) -> Step:
     """Say which leg is silent and go on waiting for it; stop waiting for Asterisk to be quick."""
     if placement.settling:
-        stuck = next((leg for leg in Leg if leg not in placement.passed), None)
-        return (
-            relay(placement, Reason(Kind.NOT_PASSED_ON, stuck), now) if stuck else _take_over(placement, now)
-        )
+        return _settled_or_not(placement, now)
     silent = next((leg for leg in Leg if leg not in placement.sightings), None)
     reason = Reason(Kind.NO_MEDIA, silent) if silent else placement.reason
     waiting = replace(placement, reason=reason, deadline=now + placement.policy.recheck)
     renewed = (SetFlows(waiting.flows(), renew=True),) if silent else ()
     return waiting, (Request.ASK, *renewed)
+
+
+def _settled_or_not(placement: Placement, now: float) -> Step:
+    """Take the call over though Asterisk is late, unless a leg fell silent, or Asterisk does not send it on."""
+    began = now - placement.policy.verify_within
+    for leg in Leg:
+        if leg not in placement.passed:
+            _, at = placement.sightings[leg]
+            if at < began:
+                return learn(placement, placement.reports, now)
+            return relay(placement, Reason(Kind.NOT_PASSED_ON, leg), now)
+    return _take_over(placement, now)
 
 
 def _settle(placement: Placement, now: float) -> Step:

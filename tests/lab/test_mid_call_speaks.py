@@ -46,9 +46,8 @@ def test_a_digit_sent_to_a_channel_is_heard_and_the_switch_steps_aside_for_it() 
 
 def test_music_on_a_channel_is_heard_and_the_switch_steps_aside_for_it() -> None:
     with guarded_call() as call:
-        call.interrupt(lambda call: ari.post("channels", call.caller, "moh"), reason=SPEAKS)
-        ari.delete("channels", call.caller, "moh")
-        call.wait_until_back()
+        call.change(lambda call: ari.post("channels", call.caller, "moh"), reason=SPEAKS)
+        call.undo(lambda call: ari.delete("channels", call.caller, "moh"))
     assert_handed_over(call)
     music = [packet for packet in call.ears["caller"].by_asterisk if call.begun < packet.at < call.undone]
     assert len(music) >= (call.undone - call.answered) * PACKETS_PER_SECOND / 2
@@ -58,9 +57,8 @@ def test_playback_to_a_channel_is_heard_and_the_call_stays_with_asterisk_as_long
     with guarded_call() as call:
         call.change(
             lambda call: ari.post("channels", call.caller, "play", media="tone:1004/1000", playbackId="tone"),
-            reason="not-native",
+            reason=SPEAKS,
         )
-        assert call.was_relayed_for(SPEAKS)
         call.undo(lambda _: ari.delete("playbacks", "tone"))
     assert_handed_over(call, hears=("caller",))
 

@@ -136,9 +136,17 @@ def test_packets_of_asterisks_own_are_not_taken_for_a_legs() -> None:
 
 @pytest.mark.parametrize("leg", Leg)
 def test_a_leg_whose_packets_asterisk_does_not_send_on_is_named(leg: Leg) -> None:
-    placement, commands = step(after(passed(leg.other), start=SETTLING), Signal.EXPIRED, 1.0)
+    spoke = after(seen(leg), start=after(passed(leg.other), start=SETTLING), now=0.5)
+    placement, commands = step(spoke, Signal.EXPIRED, 1.0)
     assert placement.reason == Reason(Kind.NOT_PASSED_ON, leg)
     assert commands == (SetFlows(()),)
+
+
+@pytest.mark.parametrize("leg", Leg)
+def test_a_leg_that_fell_silent_meanwhile_is_waited_for_anew(leg: Leg) -> None:
+    placement, commands = step(after(passed(leg.other), start=SETTLING), Signal.EXPIRED, 1.1)
+    assert (placement.state, placement.settling, placement.sightings) == (State.LEARNING, False, {})
+    assert roles(commands) == [[Role.LEARN_CALLER, Role.LEARN_CALLEE]]
 
 
 def test_an_asterisk_that_is_always_late_is_not_waited_for_for_ever() -> None:
