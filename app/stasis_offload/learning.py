@@ -17,7 +17,7 @@ from stasis_offload.moves import Passed, Request, SetFlows, State
 FRESH = 1.0
 # Flows go in at most so long (s) after the last packet of each leg: of the usual 20 ms between two packets, the rest is
 # for the switch to put them in.
-ROOM = 0.012
+ROOM = 0.015
 
 
 def learn(placement: Placement, reports: Mapping[Leg, LegReport], now: float) -> Step:
@@ -30,7 +30,9 @@ def learn(placement: Placement, reports: Mapping[Leg, LegReport], now: float) ->
         deadline=now + placement.policy.verify_within,
         reports=reports,
         sightings={},
+        passed={},
         settling=False,
+        quiet=False,
         rtcp_ports={},
     )
     return learning, (SetFlows(learning.flows()),)
@@ -38,20 +40,25 @@ def learn(placement: Placement, reports: Mapping[Leg, LegReport], now: float) ->
 
 def saw(placement: Placement, leg: Leg, sighting: Sighting, now: float) -> Step:
     """Take a packet of a leg that is what Asterisk says; when both are heard, Asterisk is asked once more."""
-    if placement.settling:
-        sightings = {**placement.sightings, leg: (sighting, now)}
-        return _settle(replace(placement, sightings=sightings), now)
     fresh = {leg: seen for leg, seen in placement.sightings.items() if now - seen[1] <= FRESH}
-    asked = len(fresh) == len(Leg)
+    known = len(fresh) == len(Leg)
     fresh[leg] = (sighting, now)
-    learning = replace(placement, sightings=fresh)
-    if len(fresh) == len(Leg):
-        return learning, () if asked else (Request.ASK,)
-    return learning, (SetFlows(learning.flows()),)
+    learning = replace(placement, sightings=fresh, quiet=False)
+    if placement.quiet:
+        return replace(learning, deadline=now + placement.policy.verify_within), (SetFlows(learning.flows()),)
+    if len(fresh) == len(Leg) and not known:
+        return learning, (Request.ASK,)
+    return _settle(learning, now)
+
+
+def passed_on(placement: Placement, event: Passed, now: float) -> Step:
+    """Take a packet that Asterisk sent to a leg's other side; one of its own has another SSRC than the leg's."""
+    passed = {**placement.passed, event.leg: (event.ssrc, event.sequence)}
+    return _settle(replace(placement, passed=passed), now)
 
 
 def agree(placement: Placement, now: float) -> Step:
-    """Settle when Asterisk, asked after the wire was heard, still says the same."""
+    """Take over as soon as that is safe when Asterisk, asked after the wire was heard, still says the same."""
     if len(placement.sightings) < len(Leg) or placement.settling:
         return placement, ()
     if any(now - at > FRESH for _, at in placement.sightings.values()):
@@ -64,47 +71,43 @@ def agree(placement: Placement, now: float) -> Step:
             return relay(placement, reason, now)
         if not has_heard(report):  # it is about to read the packet that we were shown, or never gets it
             wait = placement.damping.wait(placement.policy.recheck)
-            damping = placement.damping.came_to_nothing()
-            return replace(placement, deadline=now + wait, damping=damping), (SetFlows(()),)
-    settling = replace(placement, settling=True, passed={}, deadline=now + placement.policy.verify_within)
-    return settling, (SetFlows(settling.flows()),)
-
-
-def passed_on(placement: Placement, event: Passed, now: float) -> Step:
-    """Take a packet of a leg that Asterisk has sent on to the other; one of Asterisk's own has another SSRC."""
-    sighting, _ = placement.sightings[event.leg]
-    if event.ssrc != sighting.ssrc:
-        return placement, ()
-    return _settle(replace(placement, passed={**placement.passed, event.leg: event.sequence}), now)
+            return replace(placement, deadline=now + wait, damping=placement.damping.came_to_nothing()), ()
+    return _settle(replace(placement, settling=True, deadline=now + placement.policy.verify_within), now)
 
 
 def patience_ended(placement: Placement, now: float) -> Step:
-    """Say which leg is silent and go on waiting for it; stop waiting for Asterisk to be quick."""
+    """Say which leg is silent and wait for it with one flow; stop waiting for Asterisk to be quick."""
     if placement.settling:
         return _settled_or_not(placement, now)
     silent = next((leg for leg in Leg if leg not in placement.sightings), None)
-    reason = Reason(Kind.NO_MEDIA, silent) if silent else placement.reason
-    waiting = replace(placement, reason=reason, deadline=now + placement.policy.recheck)
-    renewed = (SetFlows(waiting.flows(), renew=True),) if silent else ()
-    return waiting, (Request.ASK, *renewed)
+    if silent is None:
+        return replace(placement, deadline=now + placement.policy.verify_within), (Request.ASK,)
+    waiting = replace(
+        placement, reason=Reason(Kind.NO_MEDIA, silent), quiet=True, deadline=now + placement.policy.recheck
+    )
+    return waiting, (Request.ASK, SetFlows(waiting.flows(), renew=True))
 
 
 def _settled_or_not(placement: Placement, now: float) -> Step:
     """Take the call over though Asterisk is late, unless a leg fell silent, or Asterisk does not send it on."""
     began = now - placement.policy.verify_within
     for leg in Leg:
-        if leg not in placement.passed:
-            _, at = placement.sightings[leg]
-            if at < began:
-                return learn(placement, placement.reports, now)
+        sighting, at = placement.sightings[leg]
+        ssrc, _ = placement.passed.get(leg, (None, 0))
+        if at < began:
+            return learn(placement, placement.reports, now)
+        if ssrc != sighting.ssrc:
             return relay(placement, Reason(Kind.NOT_PASSED_ON, leg), now)
     return _take_over(placement, now)
 
 
 def _settle(placement: Placement, now: float) -> Step:
+    """Take the call over if all is known, Asterisk has nothing of it in its hands, and no packet is about to come."""
+    if not placement.settling:
+        return placement, ()
     for leg in Leg:
         sighting, at = placement.sightings[leg]
-        if placement.passed.get(leg) != sighting.sequence or now - at > ROOM:
+        if placement.passed.get(leg) != (sighting.ssrc, sighting.sequence) or now - at > ROOM:
             return placement, ()
     return _take_over(placement, now)
 

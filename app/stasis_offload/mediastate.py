@@ -33,9 +33,10 @@ NOT_CONNECTED = Reason(Kind.NOT_CONNECTED)
 class Placement:
     """Where one call's media is, why, and what is known. Times are seconds of one monotonic clock.
 
-    `since` is when the state was entered. `sightings` are the last packets of the legs that were shown while learning,
-    and when; `settling` says that all there is to learn is known, and `passed` is then the sequence number of each leg's
-    last packet that Asterisk sent on. `path`, `shown` and what follows them belong to a stay in the switch: `shown`
+    `since` is when the state was entered. While learning, `sightings` are the last packets of the legs that were shown,
+    and when; `passed` are SSRC and sequence number of the last packet that Asterisk sent on of each leg; `settling` says
+    that all else is known, and `quiet` that a leg has been silent for so long that only its first packet is waited for.
+    `path`, `shown` and what follows them belong to a stay in the switch: `shown`
     are the legs of which a packet has yet to be shown to us, `verified` says that once one of each was, and `guarded`
     that Asterisk has no packet of the time before any more. `rtcp_ports` are the ports that RTCP was seen to come from.
     `totals` are the packets and octets forwarded from each leg in all earlier stays in the switch, `current` those of
@@ -54,8 +55,9 @@ class Placement:
     damping: Damping = field(default_factory=Damping)
     reports: Mapping[Leg, LegReport] = field(default_factory=dict)
     sightings: Mapping[Leg, tuple[Sighting, float]] = field(default_factory=dict)
+    passed: Mapping[Leg, tuple[int, int]] = field(default_factory=dict)
     settling: bool = False
-    passed: Mapping[Leg, int] = field(default_factory=dict)
+    quiet: bool = False
     path: Path | None = None
     shown: frozenset[Leg] = frozenset()
     verified: bool = False
@@ -94,9 +96,9 @@ class Placement:
             here, there = self.reports[leg].local, self.reports[leg].remote
             if here is None or there is None:
                 continue
-            if self.settling or leg not in self.sightings:
+            if not self.quiet or leg not in self.sightings:
                 flows.append(learning_flow(self.call, leg, source=there, destination=here, lease=lease))
-            if self.settling:
+            if not self.quiet:
                 flows.append(passing_flow(self.call, leg, source=here, destination=there, lease=lease))
         return tuple(flows)
 

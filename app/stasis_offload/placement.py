@@ -8,18 +8,19 @@ The table (an event that is not named leaves the state as it is):
 | relayed | Reported, eligible | learning | SetFlows(learning) |
 | relayed | Reported, eligible, but it was here too often | relayed(flapping), for a while | |
 | relayed | Reported, not eligible | relayed(reason), asks again later | |
-| learning | Seen, first leg | learning | SetFlows(learning, other leg) |
 | learning | Seen, both legs now | learning | Ask |
 | learning | Seen, not what Asterisk says | relayed(foreign-...) | SetFlows() |
-| learning | Reported, agrees with both sightings | learning, settling | SetFlows(learning, both legs in and out) |
+| learning | Reported, agrees with both sightings | learning, settling | |
+| learning | Reported, Asterisk has not heard a leg yet | learning, asks again later | |
+| learning | Reported, not eligible | relayed(reason) | SetFlows() |
+| learning | Reported, addresses changed | learning | SetFlows(learning) |
+| learning | deadline, a leg is silent | learning(no-media:leg), quiet | Ask, SetFlows(learning, that leg) renewed |
+| learning | Seen, quiet | learning | SetFlows(learning) |
+| learning | Connected, Disturbed, Unblocked | learning | Ask |
 | settling | Seen, Passed: Asterisk has sent on all it got, and nothing more is due | offloaded | SetFlows(forwarding, shown to us) |
 | settling | deadline, Asterisk sends on but late | offloaded | SetFlows(forwarding, shown to us) |
 | settling | deadline, Asterisk does not send a leg on | relayed(not-passed-on:leg) | SetFlows() |
-| learning | Reported, Asterisk has not heard a leg yet | learning, asks again later | SetFlows() |
-| learning | Reported, not eligible | relayed(reason) | SetFlows() |
-| learning | Reported, addresses changed | learning | SetFlows(learning) |
-| learning | deadline | learning(no-media:leg) | Ask, SetFlows(learning) renewed |
-| learning | Connected, Disturbed, Unblocked | learning | Ask |
+| settling | deadline, a leg fell silent | learning | SetFlows(learning) |
 | offloaded | Seen, of both legs now | offloaded, verified | SetFlows(forwarding, RTCP, guards once guarded) |
 | offloaded | Seen, not what Asterisk says | relayed(foreign-...) | TakeOut |
 | offloaded | deadline, not verified | relayed(not-counting) | TakeOut |
@@ -82,7 +83,8 @@ def step(placement: Placement, event: Event, now: float) -> Step:  # noqa: PLR09
         case Reported():
             return _reported(placement, event, now)
         case Passed():
-            return passed_on(placement, event, now) if placement.settling else (placement, ())
+            learning = placement.state is State.LEARNING
+            return passed_on(placement, event, now) if learning else (placement, ())
         case Counted():
             return _counted(placement, event, now) if offloaded else (placement, ())
         case Alarm(kind, leg):

@@ -18,6 +18,7 @@ from placements import (
     POLICY,
     SETTLING,
     VERIFIED,
+    WATCHING,
     after,
     passed,
     roles,
@@ -27,7 +28,7 @@ from placements import (
 from reports import CALLEE, CALLER
 
 from stasis_offload.eligibility import Kind, Reason
-from stasis_offload.flows import Count, Flow, Role, role_of
+from stasis_offload.flows import Count, Duty, Flow, Role, role_of
 from stasis_offload.learning import FRESH, ROOM
 from stasis_offload.media import Address, Leg
 from stasis_offload.mediastate import Placement
@@ -63,14 +64,13 @@ def test_a_connected_call_is_asked_about_learned_and_offloaded() -> None:
     asked, commands = step(start, Signal.CONNECTED, 0.0)
     assert commands == (Request.ASK,)
     learning, commands = step(asked, ELIGIBLE, 0.0)
-    assert roles(commands) == [[Role.LEARN_CALLER, Role.LEARN_CALLEE]]
+    assert roles(commands) == [WATCHING]
     one, commands = step(learning, seen(Leg.CALLER), 0.0)
-    assert roles(commands) == [[Role.LEARN_CALLEE]]
+    assert commands == ()
     both, commands = step(one, seen(Leg.CALLEE), 0.0)
     assert commands == (Request.ASK,)
     settling, commands = step(both, ELIGIBLE, 0.0)
-    both_ways = [Role.LEARN_CALLER, Role.PASS_CALLER, Role.LEARN_CALLEE, Role.PASS_CALLEE]
-    assert (settling.state, roles(commands)) == (State.LEARNING, [both_ways])
+    assert (settling.state, commands) == (State.LEARNING, ())
     one_way, commands = step(settling, passed(Leg.CALLER), 0.0)
     assert commands == ()
     offloaded, commands = step(one_way, passed(Leg.CALLEE), 0.0)
@@ -96,7 +96,7 @@ def test_a_call_that_is_not_eligible_is_asked_about_again_with_growing_patience(
 def test_no_flow_goes_in_before_asterisk_has_heard_both_legs() -> None:
     deaf = replace(CALLER, packets_rx=0, ssrc_rx=None)
     waiting, commands = step(HEARD, Reported(deaf, CALLEE), 0.0)
-    assert commands == (SetFlows(()),)
+    assert commands == ()
     assert waiting.state is State.LEARNING
     assert waiting.deadline is not None
     assert waiting.deadline < 0.1
@@ -108,8 +108,8 @@ def test_no_flow_goes_in_before_asterisk_has_heard_both_legs() -> None:
 def test_a_sighting_that_went_stale_is_learned_again() -> None:
     one = after(seen(Leg.CALLER), start=LEARNING)
     late, commands = step(one, seen(Leg.CALLEE), FRESH + 0.1)
-    assert roles(commands) == [[Role.LEARN_CALLER]]
-    assert late.state is State.LEARNING
+    assert (late.state, commands) == (State.LEARNING, ())
+    assert step(late, seen(Leg.CALLER), FRESH + 0.1)[1] == (Request.ASK,)
 
 
 @pytest.mark.parametrize("leg", Leg)
@@ -146,7 +146,7 @@ def test_a_leg_whose_packets_asterisk_does_not_send_on_is_named(leg: Leg) -> Non
 def test_a_leg_that_fell_silent_meanwhile_is_waited_for_anew(leg: Leg) -> None:
     placement, commands = step(after(passed(leg.other), start=SETTLING), Signal.EXPIRED, 1.1)
     assert (placement.state, placement.settling, placement.sightings) == (State.LEARNING, False, {})
-    assert roles(commands) == [[Role.LEARN_CALLER, Role.LEARN_CALLEE]]
+    assert roles(commands) == [WATCHING]
 
 
 def test_an_asterisk_that_is_always_late_is_not_waited_for_for_ever() -> None:
@@ -155,12 +155,17 @@ def test_an_asterisk_that_is_always_late_is_not_waited_for_for_ever() -> None:
 
 
 @pytest.mark.parametrize("leg", Leg)
-def test_a_silent_leg_is_named_and_its_learning_flow_stays(leg: Leg) -> None:
+def test_a_silent_leg_is_named_and_waited_for_with_one_flow(leg: Leg) -> None:
     one = after(seen(leg.other), start=LEARNING)
     placement, commands = step(one, Signal.EXPIRED, 1.0)
     assert placement.reason == Reason(Kind.NO_MEDIA, leg)
-    assert commands == (Request.ASK, SetFlows(one.flows(), renew=True))
-    assert after(ELIGIBLE, start=placement).state is State.LEARNING
+    assert commands[0] is Request.ASK
+    assert roles(commands) == [[Role.of(Duty.LEARN, leg)]]
+    waiting = after(ELIGIBLE, start=placement)
+    assert waiting.state is State.LEARNING
+    speaks, commands = step(waiting, seen(leg), 9.0)
+    assert roles(commands) == [WATCHING]
+    assert step(speaks, seen(leg.other), 9.01)[1] == (Request.ASK,)
 
 
 @pytest.mark.parametrize("leg", Leg)
@@ -174,7 +179,7 @@ def test_addresses_that_changed_while_learning_are_learned_anew() -> None:
     moved = replace(CALLER, remote=Address.parse("198.18.50.9:4000"))
     placement, commands = step(HEARD, Reported(moved, CALLEE), 0.0)
     assert placement.state is State.LEARNING
-    assert roles(commands) == [[Role.LEARN_CALLER, Role.LEARN_CALLEE]]
+    assert roles(commands) == [WATCHING]
 
 
 @pytest.mark.parametrize(
