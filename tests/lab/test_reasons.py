@@ -231,16 +231,19 @@ def test_while_the_callee_rings_the_call_is_not_connected_and_asterisk_says_that
     assert cdrs.last()["offload_reason"] == "not-connected"
 
 
-def test_reasons_that_pass_within_moments_are_in_the_log() -> None:
-    dial("PJSIP/559@asterisk1")
-    call = wait_until(lambda: next(iter(control.calls()), None), within=15, what="the call")
-    wait_until(
-        lambda: "not-counting:callee" in reasons_logged(call),
-        within=15,
-        what="the callee to have fallen silent at the wrong moment",
-    )
-    end_of_calls()
-    assert reasons_logged(call)[-1] == "ended"
+def test_a_leg_that_falls_silent_at_the_moment_of_the_take_over_is_given_back() -> None:
+    """One packet is enough for a take-over when the other leg's packets come at a good moment, as most do."""
+    for _ in range(10):
+        dial("PJSIP/559@asterisk1")
+        call = wait_until(lambda: next(iter(control.calls()), None), within=15, what="the call")
+        silent = "no-media:callee"
+        wait_until(lambda: control.calls()[0]["reason"] == silent, within=15, what=silent)
+        end_of_calls()
+        logged = reasons_logged(call)
+        assert logged[-1] == "ended"
+        if "not-counting:callee" in logged:
+            return
+    pytest.fail("no call was taken over")
 
 
 def test_without_events_from_asterisk_no_media_stays_in_the_switch() -> None:
