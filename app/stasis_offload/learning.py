@@ -13,6 +13,8 @@ from stasis_offload.media import Leg, LegReport, Path, Side, Sighting
 from stasis_offload.mediastate import Placement
 from stasis_offload.moves import Passed, Request, SetFlows, State
 
+NOT_NATIVE = Reason(Kind.NOT_NATIVE)
+
 # Two sightings make a path only when both are this fresh (s): next hops and NAT bindings move.
 FRESH = 1.0
 # Flows go in at most so long (s) after the last packet of each leg: of the usual 20 ms between two packets, the rest is
@@ -20,8 +22,8 @@ FRESH = 1.0
 ROOM = 0.015
 
 
-def learn(placement: Placement, reports: Mapping[Leg, LegReport], now: float) -> Step:
-    """Begin to learn, or begin anew, what Asterisk has just reported."""
+def learn(placement: Placement, reports: Mapping[Leg, LegReport], now: float, *, soon: bool = False) -> Step:
+    """Begin to learn, or begin anew, what Asterisk has just reported; `soon` if it is yet to bridge natively."""
     learning = replace(
         placement,
         state=State.LEARNING,
@@ -35,7 +37,13 @@ def learn(placement: Placement, reports: Mapping[Leg, LegReport], now: float) ->
         quiet=False,
         rtcp_ports={},
     )
-    return learning, (SetFlows(learning.flows()),)
+    return hope(learning, now) if soon else learning, (SetFlows(learning.flows()),)
+
+
+def hope(placement: Placement, now: float) -> Placement:
+    """Go on learning, and ask again soon whether Asterisk bridges natively now."""
+    wait = now + placement.damping.wait(placement.policy.recheck)
+    return replace(placement, reason=NOT_NATIVE, deadline=wait, damping=placement.damping.came_to_nothing())
 
 
 def saw(placement: Placement, leg: Leg, sighting: Sighting, now: float) -> Step:
@@ -59,6 +67,9 @@ def passed_on(placement: Placement, event: Passed, now: float) -> Step:
 
 def agree(placement: Placement, now: float) -> Step:
     """Take over as soon as that is safe when Asterisk, asked after the wire was heard, still says the same."""
+    if placement.reason == NOT_NATIVE:  # no longer
+        deadline = now + placement.policy.verify_within
+        placement = replace(placement, reason=Reason(Kind.NO_MEDIA), deadline=deadline)
     if len(placement.sightings) < len(Leg) or placement.settling:
         return placement, ()
     if any(now - at > FRESH for _, at in placement.sightings.values()):
@@ -79,6 +90,8 @@ def patience_ended(placement: Placement, now: float) -> Step:
     """Say which leg is silent and wait for it with one flow; stop waiting for Asterisk to be quick."""
     if placement.settling:
         return _settled_or_not(placement, now)
+    if placement.reason == NOT_NATIVE:
+        return replace(placement, deadline=None), (Request.ASK,)
     silent = next((leg for leg in Leg if leg not in placement.sightings), None)
     if silent is None:
         return replace(placement, deadline=now + placement.policy.verify_within), (Request.ASK,)

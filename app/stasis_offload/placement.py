@@ -6,6 +6,7 @@ The table (an event that is not named leaves the state as it is):
 |---|---|---|---|
 | relayed | Connected, Disturbed, Unblocked, deadline | relayed | Ask |
 | relayed | Reported, eligible | learning | SetFlows(learning) |
+| relayed | Reported, eligible but for not being native yet | learning(not-native), asks again soon | SetFlows(learning) |
 | relayed | Reported, eligible, but it was here too often | relayed(flapping), for a while | |
 | relayed | Reported, not eligible | relayed(reason), asks again later | |
 | learning | Seen, both legs now | learning | Ask |
@@ -44,7 +45,7 @@ from typing import assert_never
 from stasis_offload.eligibility import Kind, Reason, why_not, why_not_sighting
 from stasis_offload.flows import Count, Role
 from stasis_offload.giveback import BLOCKS, Step, relay
-from stasis_offload.learning import agree, learn, passed_on, patience_ended, saw
+from stasis_offload.learning import NOT_NATIVE, agree, hope, learn, passed_on, patience_ended, saw
 from stasis_offload.media import Leg, LegReport
 from stasis_offload.mediastate import Placement
 from stasis_offload.moves import (
@@ -66,6 +67,9 @@ from stasis_offload.moves import (
     Unblocked,
 )
 
+# A call that Asterisk does not bridge natively yet is learned all the same for so many questions after a change, half a
+# second in all: it takes Asterisk some milliseconds to, and then the first packets are known already.
+HOPEFUL = 7
 # What Asterisk had read before a take-over it has sent on by then (s); what it sends later is its own.
 SETTLED_AFTER = 1.0
 
@@ -160,9 +164,14 @@ def _reported(placement: Placement, event: Reported, now: float) -> Step:
     if not placement.connected or placement.blocks:
         return placement, ()
     reason = why_not(event.caller, event.callee)
-    if reason is None and placement.damping.is_holding(now):
+    if reason in (None, NOT_NATIVE) and placement.damping.is_holding(now):
         reason = Reason(Kind.FLAPPING)
-    if reason:
+    soon = (
+        reason == NOT_NATIVE
+        and placement.damping.fruitless < HOPEFUL
+        and placement.state is not State.OFFLOADED
+    )
+    if reason and not soon:
         return relay(placement, reason, now)
     assert event.caller  # noqa: S101 - why_not has just refused a missing leg
     assert event.callee  # noqa: S101
@@ -170,9 +179,11 @@ def _reported(placement: Placement, event: Reported, now: float) -> Step:
     changed = any(_media(reports[leg]) != _media(placement.reports.get(leg)) for leg in Leg)
     match placement.state:
         case State.RELAYED:
-            return learn(placement, reports, now)
+            return learn(placement, reports, now, soon=soon)
         case State.LEARNING if changed:
-            return learn(placement, reports, now)
+            return learn(placement, reports, now, soon=soon)
+        case State.LEARNING if soon:
+            return hope(replace(placement, reports=reports), now), ()
         case State.LEARNING:
             return agree(replace(placement, reports=reports), now)
         case State.OFFLOADED if changed:

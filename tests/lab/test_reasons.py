@@ -231,13 +231,15 @@ def test_while_the_callee_rings_the_call_is_not_connected_and_asterisk_says_that
     assert cdrs.last()["offload_reason"] == "not-connected"
 
 
+NO_MEDIA = "no-media:callee"
+
+
 def test_a_leg_that_falls_silent_at_the_moment_of_the_take_over_is_given_back() -> None:
     """One packet is enough for a take-over when the other leg's packets come at a good moment, as most do."""
     for _ in range(10):
         dial("PJSIP/559@asterisk1")
         call = wait_until(lambda: next(iter(control.calls()), None), within=15, what="the call")
-        silent = "no-media:callee"
-        wait_until(lambda: control.calls()[0]["reason"] == silent, within=15, what=silent)
+        wait_until(lambda: control.calls()[0]["reason"] == NO_MEDIA, within=15, what=NO_MEDIA)
         end_of_calls()
         logged = reasons_logged(call)
         assert logged[-1] == "ended"

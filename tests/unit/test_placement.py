@@ -93,6 +93,31 @@ def test_a_call_that_is_not_eligible_is_asked_about_again_with_growing_patience(
     assert waits[-1] == pytest.approx(POLICY.recheck)
 
 
+NOT_YET = Reported(replace(CALLER, bridge_technology="simple_bridge"), CALLEE)
+
+
+def test_a_call_that_is_not_bridged_natively_yet_is_learned_meanwhile() -> None:
+    hoping, commands = step(after(Signal.CONNECTED), NOT_YET, 0.0)
+    assert (hoping.state, hoping.reason) == (State.LEARNING, Reason(Kind.NOT_NATIVE))
+    assert roles(commands) == [WATCHING]
+    known = after(seen(Leg.CALLER), passed(Leg.CALLER), seen(Leg.CALLEE), passed(Leg.CALLEE), start=hoping)
+    again, commands = step(after(NOT_YET, start=known), Signal.EXPIRED, 0.01)
+    assert commands == (Request.ASK,)
+    offloaded, commands = step(again, ELIGIBLE, 0.01)
+    assert (offloaded.state, roles(commands)) == (State.OFFLOADED, [FORWARDING])
+
+
+def test_a_call_that_asterisk_does_not_bridge_natively_is_not_learned_for_long() -> None:
+    placement, now = after(Signal.CONNECTED), 0.0
+    while placement.state is not State.RELAYED or not placement.damping.fruitless:
+        placement = after(NOT_YET, start=placement, now=now)
+        assert placement.deadline is not None
+        now = placement.deadline
+        placement = after(Signal.EXPIRED, start=placement, now=now)
+    assert placement.reason == Reason(Kind.NOT_NATIVE)
+    assert 0.3 < now < 2.0
+
+
 def test_no_flow_goes_in_before_asterisk_has_heard_both_legs() -> None:
     deaf = replace(CALLER, packets_rx=0, ssrc_rx=None)
     waiting, commands = step(HEARD, Reported(deaf, CALLEE), 0.0)
