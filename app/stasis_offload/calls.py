@@ -49,8 +49,8 @@ from stasis_offload.openflow.switch import Switch
 from stasis_offload.rtpstreams import RtpStreams
 from stasis_offload.splice import Joint, find_joint, may_splice
 
-# From one call that may be offloaded again to the next (s): 200 calls a second.
-PACE = 0.005
+# From one call that may be offloaded again to the next (s): 100 calls a second.
+PACE = 0.01
 
 
 class Calls:
