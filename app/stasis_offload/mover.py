@@ -85,8 +85,12 @@ class Mover:
         return self._listener.quality
 
     def connect(self, *, caller: str, callee: str) -> None:
-        """Say that both legs are up in the bridge, by their channel ids; again when another channel is a leg."""
+        """Say that both legs are up in the bridge, by their channel ids; again when another channel is a leg.
+
+        How it sounds is told of the present two alone.
+        """
         self._channels = {caller: Leg.CALLER, callee: Leg.CALLEE}
+        self._listener = Listener(log=self._log)
         self.post(Signal.CONNECTED)
 
     def post(self, event: Event) -> None:
