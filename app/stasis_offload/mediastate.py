@@ -72,8 +72,14 @@ class Placement:
 
     @property
     def lease(self) -> int:
-        """How long flows stay in the switch when nobody renews them (s): three looks may fail."""
-        return ceil(3 * self.policy.recheck) + 5
+        """How long flows stay in the switch when nobody renews them (s): three looks may fail.
+
+        When nobody gives Asterisk signs of life any more either, the media is back before its rtp_timeout ends.
+        """
+        lease = ceil(3 * self.policy.recheck) + 5
+        if self.state is not State.OFFLOADED:
+            return lease
+        return min([lease, *(2 * timeout // 3 for timeout in self._timeouts)])
 
     def flows(self) -> tuple[Flow, ...]:
         """Return what the switch should hold."""
@@ -109,8 +115,11 @@ class Placement:
         rtp_timeout, it gets a sign of life three times within it.
         """
         wait = min(max(FIRST_LOOK, now - self.since), self.policy.recheck)
-        timeouts = [report.rtp_timeout / 3 for report in self.reports.values() if report.rtp_timeout]
-        return now + min([wait, *timeouts])
+        return now + min([wait, *(timeout / 3 for timeout in self._timeouts)])
+
+    @property
+    def _timeouts(self) -> list[int]:
+        return [report.rtp_timeout for report in self.reports.values() if report.rtp_timeout]
 
     def keepalive(self, leg: Leg) -> Inject | None:
         """Build what resets Asterisk's rtp_timeout of a leg: a receiver report of the leg's that says nothing.

@@ -120,6 +120,9 @@ def test_asterisk_gets_a_sign_of_life_of_a_leg_with_an_rtp_timeout_while_its_flo
     assert step(placement, Counted(BOTH_COUNT), 10.0)[1] == ()
     looked, _ = step(placement, Signal.EXPIRED, 10.0)
     assert looked.deadline == 14.0
+    assert {flow.hard_timeout for flow in looked.flows()} == {
+        8
+    }  # without us, Asterisk hears it again in time
 
 
 def test_a_call_that_comes_back_too_often_stays_with_asterisk_for_a_while_and_says_so() -> None:
