@@ -317,9 +317,8 @@ class Calls:
 
     async def block(self, call: Call, kind: Kind) -> None:
         """Hold one call's media in Asterisk; when this returns, what can be done is done."""
-        for held in self._held.values():
-            with suppress(ValueError):
-                held.remove(call)
+        with suppress(KeyError, ValueError):
+            self._held[kind].remove(call)
         await call.mover.block(kind)
 
     async def _let_go(self, kind: Kind, held: deque[Call]) -> None:

@@ -43,20 +43,24 @@ def learn(placement: Placement, reports: Mapping[Leg, LegReport], now: float, *,
 def hope(placement: Placement, now: float) -> Placement:
     """Go on learning, and ask again soon whether Asterisk bridges natively now."""
     wait = now + placement.damping.wait(placement.policy.recheck)
-    return replace(placement, reason=NOT_NATIVE, deadline=wait, damping=placement.damping.came_to_nothing())
+    damping = placement.damping.came_to_nothing()
+    return replace(placement, reason=NOT_NATIVE, settling=False, deadline=wait, damping=damping)
 
 
 def saw(placement: Placement, leg: Leg, sighting: Sighting, now: float) -> Step:
     """Take a packet of a leg that is what Asterisk says; when both are heard, Asterisk is asked once more."""
+    if placement.quiet:
+        deadline = now + placement.policy.verify_within
+        learning = replace(placement, sightings={leg: (sighting, now)}, quiet=False, deadline=deadline)
+        return learning, (SetFlows(learning.flows()),)
+    if placement.settling:
+        sightings = {**placement.sightings, leg: (sighting, now)}
+        return _settle(replace(placement, sightings=sightings), now)
     fresh = {leg: seen for leg, seen in placement.sightings.items() if now - seen[1] <= FRESH}
     known = len(fresh) == len(Leg)
     fresh[leg] = (sighting, now)
-    learning = replace(placement, sightings=fresh, quiet=False)
-    if placement.quiet:
-        return replace(learning, deadline=now + placement.policy.verify_within), (SetFlows(learning.flows()),)
-    if len(fresh) == len(Leg) and not known:
-        return learning, (Request.ASK,)
-    return _settle(learning, now)
+    both = len(fresh) == len(Leg)
+    return replace(placement, sightings=fresh), (Request.ASK,) if both and not known else ()
 
 
 def passed_on(placement: Placement, event: Passed, now: float) -> Step:
@@ -91,7 +95,7 @@ def patience_ended(placement: Placement, now: float) -> Step:
     if placement.settling:
         return _settled_or_not(placement, now)
     if placement.reason == NOT_NATIVE:
-        return replace(placement, deadline=None), (Request.ASK,)
+        return replace(placement, deadline=now + placement.policy.recheck), (Request.ASK,)
     silent = next((leg for leg in Leg if leg not in placement.sightings), None)
     if silent is None:
         return replace(placement, deadline=now + placement.policy.verify_within), (Request.ASK,)
@@ -104,11 +108,11 @@ def patience_ended(placement: Placement, now: float) -> Step:
 def _settled_or_not(placement: Placement, now: float) -> Step:
     """Take the call over though Asterisk is late, unless a leg fell silent, or Asterisk does not send it on."""
     began = now - placement.policy.verify_within
+    if any(at < began for _, at in placement.sightings.values()):
+        return learn(placement, placement.reports, now)
     for leg in Leg:
-        sighting, at = placement.sightings[leg]
+        sighting, _ = placement.sightings[leg]
         ssrc, _ = placement.passed.get(leg, (None, 0))
-        if at < began:
-            return learn(placement, placement.reports, now)
         if ssrc != sighting.ssrc:
             return relay(placement, Reason(Kind.NOT_PASSED_ON, leg), now)
     return _take_over(placement, now)

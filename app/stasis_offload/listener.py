@@ -5,7 +5,7 @@ from structlog.typing import FilteringBoundLogger
 from stasis_offload.errors import BadPacketError
 from stasis_offload.flows import Count
 from stasis_offload.frame import parse_udp
-from stasis_offload.media import Leg
+from stasis_offload.media import MAX_PORT, Leg
 from stasis_offload.mediastate import Placement
 from stasis_offload.moves import RtcpFrom, Seen, State
 from stasis_offload.quality import Quality, Stream
@@ -34,7 +34,7 @@ class Listener:
             stream = Stream(ssrc=other.ssrc_rx, codec=other.format_rx, ptime=other.ptime)
             self.quality = self.quality.heard(leg, packets, stream=stream, now=now)
         port = datagram.source.port
-        known = placement.rtcp_ports.get(leg, placement.path.side(leg).remote.port + 1)
+        known = placement.rtcp_ports.get(leg, min(placement.path.side(leg).remote.port + 1, MAX_PORT))
         return None if port == known else RtcpFrom(leg, port)
 
     def see(self, seen: Seen, *, placement: Placement) -> None:

@@ -17,7 +17,7 @@ from stasis_offload.flows import (
     rtcp_flows,
 )
 from stasis_offload.frame import Datagram, build_udp
-from stasis_offload.media import Leg, LegReport, Path, Sighting
+from stasis_offload.media import MAX_PORT, Leg, LegReport, Path, Sighting
 from stasis_offload.moves import Inject, Policy, State
 from stasis_offload.rtcp import empty_receiver_report
 
@@ -76,7 +76,7 @@ class Placement:
 
         When nobody gives Asterisk signs of life any more either, the media is back before its rtp_timeout ends.
         """
-        lease = ceil(3 * self.policy.recheck) + 5
+        lease = ceil(max(3 * self.policy.recheck, self.policy.verify_within)) + 5
         if self.state is not State.OFFLOADED:
             return lease
         return min([lease, *(2 * timeout // 3 for timeout in self._timeouts)])
@@ -131,7 +131,7 @@ class Placement:
         if self.path is None or report is None or report.ssrc_rx is None:
             return None
         side = self.path.side(leg)
-        port = self.rtcp_ports.get(leg, side.remote.port + 1)
+        port = self.rtcp_ports.get(leg, min(side.remote.port + 1, MAX_PORT))
         payload = empty_receiver_report(report.ssrc_rx)
         datagram = Datagram(
             eth_src=side.next_hop,

@@ -23,6 +23,7 @@ from stasis_offload.moves import (
     CountedLast,
     Event,
     Failed,
+    Gone,
     Idle,
     Inject,
     Passed,
@@ -118,13 +119,13 @@ class Mover:
 
     def flow_removed(self, role: Role, event: FlowRemoved) -> None:
         """Take the switch's word that a flow of this call timed out, or was taken out by somebody else."""
-        if role.duty in (Duty.LEARN, Duty.PASS):
-            return
+        if not role.forwards:
+            return  # what is missing is put back at the next look
         if event.reason is Removal.IDLE:
             self.post(Idle(role.leg, event.count))
         elif self.placement.state is State.OFFLOADED:
-            self._log.warning("flows.taken_out", role=role.name.lower(), reason=event.reason)
-            self.post(Signal.DISTURBED)
+            self._log.warning("flows.taken_out", leg=role.leg, reason=event.reason)
+            self.post(Gone(role.leg, event.count))
 
     async def block(self, kind: Kind) -> None:
         """Give the media back to Asterisk and keep it there; when this returns, what can be done is done."""
@@ -262,7 +263,10 @@ class Mover:
     def _stop_asking(self, event: Event) -> None:
         """No slow answer of Asterisk may keep flows in the switch, or a caller from hanging up."""
         self._ending = self._ending or event is Signal.ENDED
-        if self._asking and (isinstance(event, Alarm | Blocked) or event in (Signal.DISTURBED, Signal.ENDED)):
+        urgent = isinstance(event, Blocked) or event in (Signal.DISTURBED, Signal.ENDED)
+        if isinstance(event, Alarm | Gone):
+            urgent = self.placement.state is State.OFFLOADED
+        if self._asking and urgent:
             self._asking.reschedule(0)
             self._asking = None
 

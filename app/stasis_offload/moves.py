@@ -101,6 +101,14 @@ class Idle:
 
 
 @dataclass(frozen=True, slots=True)
+class Gone:
+    """The flow that forwards a leg was taken out by somebody else. `count` is what it had counted."""
+
+    leg: Leg
+    count: Count
+
+
+@dataclass(frozen=True, slots=True)
 class Blocked:
     """The call must be relayed from now on, until the same is Unblocked."""
 
@@ -139,6 +147,7 @@ Event = (
     | Alarm
     | RtcpFrom
     | Idle
+    | Gone
     | Blocked
     | Unblocked
     | Failed

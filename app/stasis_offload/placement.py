@@ -17,7 +17,7 @@ The table (an event that is not named leaves the state as it is):
 | learning | Reported, addresses changed | learning | SetFlows(learning) |
 | learning | deadline, a leg is silent | learning(no-media:leg), quiet | Ask, SetFlows(learning, that leg) renewed |
 | learning | Seen, quiet | learning | SetFlows(learning) |
-| learning | Connected, Disturbed, Unblocked | learning | Ask |
+| learning | Connected, Disturbed, Unblocked, deadline with both legs heard | learning | Ask |
 | settling | Seen, Passed: Asterisk has sent on all it got, and nothing more is due | offloaded | SetFlows(forwarding, shown to us) |
 | settling | deadline, Asterisk sends on but late | offloaded | SetFlows(forwarding, shown to us) |
 | settling | deadline, Asterisk does not send a leg on | relayed(not-passed-on:leg) | SetFlows() |
@@ -32,8 +32,9 @@ The table (an event that is not named leaves the state as it is):
 | offloaded | RtcpFrom, a new port | offloaded | SetFlows(...) |
 | offloaded | Alarm | relayed(foreign-source, asterisk-speaks) | TakeOut |
 | offloaded | Idle | relayed(media-idle) | TakeOut |
-| offloaded | Disturbed | relayed(call-changed) | TakeOut, Ask |
-| any | Blocked, Failed, Ended | relayed(that) | TakeOut |
+| offloaded | Disturbed, Gone | relayed(call-changed) | TakeOut, Ask |
+| offloaded | Connected, Unblocked | offloaded | Ask |
+| any | Blocked, Failed, Ended | relayed(that) | as for any other reason: TakeOut if offloaded, SetFlows() if learning |
 
 Whatever leaves `offloaded` takes the flows out first, with what they counted, and only then asks questions.
 """
@@ -47,7 +48,7 @@ from stasis_offload.flows import Count, Role
 from stasis_offload.giveback import BLOCKS, Step, relay
 from stasis_offload.learning import NOT_NATIVE, agree, hope, learn, passed_on, patience_ended, saw
 from stasis_offload.media import Leg, LegReport
-from stasis_offload.mediastate import Placement
+from stasis_offload.mediastate import NOT_CONNECTED, Placement
 from stasis_offload.moves import (
     Alarm,
     Blocked,
@@ -55,6 +56,7 @@ from stasis_offload.moves import (
     CountedLast,
     Event,
     Failed,
+    Gone,
     Idle,
     Passed,
     Reported,
@@ -95,10 +97,13 @@ def step(placement: Placement, event: Event, now: float) -> Step:  # noqa: PLR09
             return relay(placement, Reason(kind, leg), now) if offloaded else (placement, ())
         case RtcpFrom(leg, port):
             known = replace(placement, rtcp_ports={**placement.rtcp_ports, leg: port})
-            return known, (SetFlows(known.flows()),) if offloaded else ()
+            return (known, (SetFlows(known.flows()),)) if offloaded else (placement, ())
         case Idle(leg, count):
             counted = replace(placement, current={**placement.current, leg: count})
             return relay(counted, Reason(Kind.MEDIA_IDLE, leg), now) if offloaded else (placement, ())
+        case Gone(leg, count):
+            counted = replace(placement, current={**placement.current, leg: count})
+            return _signal(counted, Signal.DISTURBED, now) if offloaded else (placement, ())
         case Blocked(kind):
             blocked = replace(placement, blocks=placement.blocks | {kind})
             return relay(blocked, _block(blocked), now)
@@ -134,7 +139,7 @@ def _signal(placement: Placement, signal: Signal, now: float) -> Step:
 def _ask_anew(placement: Placement, now: float) -> Step:
     """Ask at once, and be patient only from here on; while the call is blocked, say by what."""
     if not placement.connected:
-        return placement, ()
+        return replace(placement, reason=NOT_CONNECTED) if not placement.blocks else placement, ()
     if placement.blocks:
         return relay(placement, _block(placement), now)
     return replace(placement, damping=placement.damping.fresh()), (Request.ASK,)
@@ -147,7 +152,7 @@ def _block(placement: Placement) -> Reason:
 def _expired(placement: Placement, now: float) -> Step:
     match placement.state:
         case State.RELAYED:
-            return replace(placement, deadline=None), (Request.ASK,)
+            return replace(placement, deadline=now + placement.policy.recheck), (Request.ASK,)
         case State.LEARNING:
             return patience_ended(placement, now)
         case State.OFFLOADED if not placement.verified:

@@ -79,6 +79,7 @@ class FlowTable:
         self._calls: dict[int, _Call] = {}
         self._removed: Counter[int] = Counter()
         self._places = asyncio.Semaphore(IN_FLIGHT)
+        self._leaving = asyncio.Semaphore(IN_FLIGHT)  # held with a place in hand, so not the same
 
     async def sweep(self) -> None:
         """Remove every flow that carries our cookie prefix, and our meters: what a dead predecessor left.
@@ -120,12 +121,13 @@ class FlowTable:
 
         Raises as `set_flows`.
         """
-        asked = self._ask_counts(self._forwarding(call))
-        try:
-            await self.set_flows(call, ())
-            return _by_role(await asked)
-        finally:
-            asked.cancel()
+        async with self._leaving:
+            asked = self._ask_counts(self._forwarding(call))
+            try:
+                await self.set_flows(call, ())
+                return _by_role(await asked)
+            finally:
+                asked.cancel()
 
     async def all_counts(self) -> dict[int, Count]:
         """Return the counters of the flows that forward, of all calls, by cookie.
