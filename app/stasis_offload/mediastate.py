@@ -22,7 +22,7 @@ from stasis_offload.moves import Inject, Policy, State
 from stasis_offload.rtcp import empty_receiver_report
 
 # The first look at an offloaded call that is no longer new comes after this long (s).
-FIRST_LOOK = 5.0
+FIRST_LOOK = 10.0
 # What a Linux host gives a packet of its own.
 _TTL = 64
 

@@ -25,7 +25,8 @@ The table (an event that is not named leaves the state as it is):
 | offloaded | Seen, of both legs now | offloaded, verified | SetFlows(forwarding, RTCP, guards once guarded) |
 | offloaded | Seen, not what Asterisk says | relayed(foreign-...) | TakeOut |
 | offloaded | deadline, not verified | relayed(not-counting) | TakeOut |
-| offloaded | deadline, verified | offloaded, guarded | Ask but the first time, Count, SetFlows(all, shown to us) renewed |
+| offloaded | deadline, verified | offloaded, guarded | SetFlows(all, shown to us) renewed |
+| offloaded | deadline, guarded | offloaded | Ask, Count, SetFlows(all, shown to us) renewed |
 | offloaded | Counted, a leg goes on and has an rtp_timeout | offloaded | Inject(a sign of life) |
 | offloaded | Counted, a flow is gone | relayed(not-counting) | TakeOut |
 | offloaded | Reported, not eligible or changed | relayed(reason) | TakeOut |
@@ -160,8 +161,9 @@ def _expired(placement: Placement, now: float) -> Step:
             return relay(placement, Reason(Kind.NOT_COUNTING, silent), now)
         case State.OFFLOADED:
             looked = replace(placement, guarded=True, shown=frozenset(Leg), deadline=placement.next_look(now))
-            asked = (Request.ASK,) if placement.guarded else ()  # at first, it has just been
-            return looked, (*asked, Request.COUNT, SetFlows(looked.flows(), renew=True))
+            # Right after the take-over Asterisk has just been asked, and there is little to count.
+            questions = (Request.ASK, Request.COUNT) if placement.guarded else ()
+            return looked, (*questions, SetFlows(looked.flows(), renew=True))
         case _:
             assert_never(placement.state)
 

@@ -11,8 +11,8 @@ from lab import control
 from lab.capture import FROM_SWITCH, NODE2
 from lab.control import wait_until
 
-# An audit finds within this time what was not there before: it comes 1, 6, 12, … s after a take-over (s).
-AUDITED_WITHIN = 15.0
+# An audit finds within this time what was not there before: it comes 1, 11, 22, … s after a take-over (s).
+AUDITED_WITHIN = 20.0
 # Asterisk sends a report every 5 s (rtp.conf, rtcpinterval).
 REPORTED_WITHIN = 6.0
 # The endpoint phone-timeout of lab/asterisk2/pjsip_phone.conf (s).
@@ -87,7 +87,7 @@ def test_an_audit_finds_media_that_is_not_the_calls_any_more(changes: dict[str, 
 
 
 def log() -> str:
-    return control.docker("logs", "--since", "20s", control.container("offload"), stderr=True)
+    return control.docker("logs", "--since", "30s", control.container("offload"), stderr=True)
 
 
 def test_what_the_host_keeps_from_a_party_the_switch_does_not_bring_it_either() -> None:
