@@ -15,7 +15,7 @@ demo: .venv/.ready lab ## the demonstration: CALLS calls relayed, offloaded, rel
 
 test: .venv/.ready lab ## every test but the module's own: unit, integration, and whole calls in the lab (20 minutes)
 	@echo "test: unit, integration, lab"
-	@$(PY) -m pytest tests/unit tests/integration tests/lab
+	@$(PY) -m pytest tests/unit tests/integration tests/e2e
 
 test-module: ## the Asterisk module alone: 10,000 CLI calls under valgrind during call churn (4 minutes)
 	@lab/bootstrap.sh

@@ -12,9 +12,9 @@ from uuid import uuid4
 from lab.control import LabError, container, execute, wait_until
 from lab.talker import MARK, TALK
 from stasis_offload.errors import BadPacketError
-from stasis_offload.frame import Datagram, parse_udp
-from stasis_offload.media import Address
-from stasis_offload.rtp import parse_rtp
+from stasis_offload.packets.address import Address
+from stasis_offload.packets.frame import Datagram, parse_udp
+from stasis_offload.packets.rtp import parse_rtp
 
 # Ethernet, IPv6, UDP and RTP headers fit well into this many bytes; SIP needs whole packets.
 HEADERS = 96

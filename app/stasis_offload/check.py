@@ -12,13 +12,13 @@ from typing import assert_never
 
 import structlog
 
-from stasis_offload.ari import Ari
+from stasis_offload.asterisk.ari import Ari
+from stasis_offload.asterisk.rtpstreams import RtpStreams
 from stasis_offload.config import Config
 from stasis_offload.errors import AriError, ModuleError, OpenFlowError, SwitchUnavailableError
 from stasis_offload.openflow.describe import describe_switch
 from stasis_offload.openflow.endpoint import Endpoint, Ptcp, Tcp, Unix
 from stasis_offload.openflow.events import SwitchDescription
-from stasis_offload.rtpstreams import RtpStreams
 
 log = structlog.get_logger(__name__)
 

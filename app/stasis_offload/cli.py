@@ -18,12 +18,13 @@ from rich.text import Text
 
 from stasis_offload import config as configuration
 from stasis_offload import log as logs
+from stasis_offload.api_json import BadAnswerError, calls_as_json, parse_calls
+from stasis_offload.calls.views import CallView
 from stasis_offload.config import Config
-from stasis_offload.eligibility import SENTENCES, reasons_as_markdown
 from stasis_offload.errors import AriReplacedError, ConfigError, OffloadError
-from stasis_offload.http import url_of
-from stasis_offload.quality import LegQuality
-from stasis_offload.view import BadAnswerError, CallView, calls_as_json, parse_calls
+from stasis_offload.http_api import url_of
+from stasis_offload.media.quality import LegQuality
+from stasis_offload.media.reasons import SENTENCES, reasons_as_markdown
 
 # What systemd's RestartPreventExitStatus= can tell apart (sysexits.h): 75 and 78 are not worth a restart.
 EXIT_FAILED = 1

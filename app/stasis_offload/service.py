@@ -7,19 +7,19 @@ from typing import NoReturn
 
 import structlog
 
-from stasis_offload.ari import Ari
-from stasis_offload.calls import Calls
+from stasis_offload.asterisk.ari import Ari
+from stasis_offload.asterisk.ari_events import AriUp
+from stasis_offload.asterisk.ari_events import Event as AriEvent
+from stasis_offload.asterisk.rtpstreams import RtpStreams
+from stasis_offload.calls.calls import Calls
+from stasis_offload.calls.operations import Operator
+from stasis_offload.calls.recovery import Recovery
 from stasis_offload.config import Config
 from stasis_offload.errors import OpenFlowError
-from stasis_offload.events import AriUp
-from stasis_offload.events import Event as AriEvent
-from stasis_offload.http import serve
-from stasis_offload.moves import Policy
+from stasis_offload.http_api import serve
+from stasis_offload.media.state import Policy
 from stasis_offload.openflow.events import Event as SwitchEvent
 from stasis_offload.openflow.switch import Switch
-from stasis_offload.operations import Operator
-from stasis_offload.recovery import Recovery
-from stasis_offload.rtpstreams import RtpStreams
 
 # How long a stop may take to give every call's media back (s); after that the idle timeouts of the flows do.
 DRAIN_WITHIN = 5.0

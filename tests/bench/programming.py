@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 
 from lab.control import LabError
-from stasis_offload.flows import Flow, Terms, forwarding_flows
-from stasis_offload.media import Address, Path, Side
-from tests.integration.ovs_container import Bridge, bridge_of, running_ovs
-from tests.integration.switches import connected
+from stasis_offload.media.flows import Terms, forwarding_flows
+from stasis_offload.media.path import Path, Side
+from stasis_offload.openflow.flow import Flow
+from stasis_offload.packets.address import Address
+from tests.support.ovs_container import Bridge, bridge_of, running_ovs
+from tests.support.switch_events import connected
 
 CALLS = 2000
 SEED_FLOWS = 150

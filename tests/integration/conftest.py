@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 
 import pytest
-from ovs_container import Bridge, Ovs, bridge_of, running_ovs
+
+from tests.support.ovs_container import Bridge, Ovs, bridge_of, running_ovs
 
 
 @pytest.fixture(scope="session")

@@ -13,10 +13,8 @@ from typing import TypeVar
 import aiohttp
 import pytest
 
-from stasis_offload.ari import Ari
-from stasis_offload.dialstring import bridge_id, callee_id
-from stasis_offload.errors import AriError, AriUnavailableError
-from stasis_offload.events import (
+from stasis_offload.asterisk.ari import Ari
+from stasis_offload.asterisk.ari_events import (
     EVENT_TYPES,
     AriDown,
     AriReplaced,
@@ -32,6 +30,8 @@ from stasis_offload.events import (
     StasisEnd,
     StasisStart,
 )
+from stasis_offload.errors import AriError, AriUnavailableError
+from stasis_offload.signalling.call_ids import bridge_id, callee_id
 
 E = TypeVar("E", bound=Event)
 

@@ -10,10 +10,10 @@ from time import monotonic
 
 import pytest
 
-from stasis_offload.controlsocket import ask
+from stasis_offload.asterisk.control_socket import ask
+from stasis_offload.asterisk.leg_report import Glue, LegReport, Rtcp
+from stasis_offload.asterisk.rtpstreams import RtpStreams
 from stasis_offload.errors import ModuleError
-from stasis_offload.media import Glue, LegReport, Rtcp
-from stasis_offload.rtpstreams import RtpStreams
 
 IMAGE = os.environ.get("STASIS_OFFLOAD_ASTERISK_IMAGE", "stasis-offload-lab/asterisk2")
 WITHIN = 20.0

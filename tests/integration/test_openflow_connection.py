@@ -3,15 +3,15 @@
 import socket
 
 import pytest
-from manycalls import flows_of
-from ovs_container import Bridge, Ovs
-from switches import connected, running
 
 from stasis_offload.errors import SwitchUnavailableError
-from stasis_offload.flows import Role
+from stasis_offload.media.flows import Role
 from stasis_offload.openflow.channel import Patience
 from stasis_offload.openflow.endpoint import LOOPBACK, Ptcp, Tcp
 from stasis_offload.openflow.events import SwitchDown, SwitchUp
+from tests.support.many_calls import flows_of
+from tests.support.ovs_container import Bridge, Ovs
+from tests.support.switch_events import connected, running
 
 NORMAL = "priority=0 actions=NORMAL"
 

@@ -7,17 +7,18 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from ovs_container import Bridge
-from packets import CALLEE, CALLER, PATH, frame, sent_by, sent_to
-from switches import SECONDS, Events, connected
-from wires import Wire, plugged
 
 from stasis_offload.errors import OpenFlowError
-from stasis_offload.flows import Role, Terms, forwarding_flows, guarding_flows, role_of, rtcp_flows
-from stasis_offload.frame import Datagram
-from stasis_offload.media import Address, Leg, Path, Side
+from stasis_offload.media.flows import Role, Terms, forwarding_flows, guarding_flows, role_of, rtcp_flows
+from stasis_offload.media.path import Leg, Path, Side
 from stasis_offload.openflow.events import PacketIn
 from stasis_offload.openflow.switch import Switch
+from stasis_offload.packets.address import Address
+from stasis_offload.packets.frame import Datagram
+from tests.support.dummy_ports import Wire, plugged
+from tests.support.ovs_container import Bridge
+from tests.support.packets import CALLEE, CALLER, PATH, frame, sent_by, sent_to
+from tests.support.switch_events import SECONDS, Events, connected
 
 TERMS = Terms(idle_timeout=60, lease=60)
 TAGGED = Path(caller=replace(CALLER, vlan=7), callee=CALLEE)

@@ -4,24 +4,16 @@ import asyncio
 import re
 from dataclasses import replace
 
-from manycalls import learning_flows_of
-from ovs_container import Bridge, wait_until
-from packets import CALLEE, CALLER, PATH, frame, sent_by, sent_to
-from switches import SECONDS, Events, Kind, connected, tapped
-from wires import Wire, plugged
-
-from stasis_offload.flows import (
-    Count,
-    Flow,
-    Role,
-    Terms,
-    forwarding_flows,
-    guarding_flows,
-    rtcp_flows,
-)
-from stasis_offload.media import Leg
+from stasis_offload.media.flows import Role, Terms, forwarding_flows, guarding_flows, rtcp_flows
+from stasis_offload.media.path import Leg
 from stasis_offload.openflow.events import FlowRemoved, PacketIn, Removal
+from stasis_offload.openflow.flow import Count, Flow
 from stasis_offload.openflow.switch import Switch
+from tests.support.dummy_ports import Wire, plugged
+from tests.support.many_calls import learning_flows_of
+from tests.support.ovs_container import Bridge, wait_until
+from tests.support.packets import CALLEE, CALLER, PATH, frame, sent_by, sent_to
+from tests.support.switch_events import SECONDS, Events, Kind, connected, tapped
 
 TERMS = Terms(idle_timeout=60, lease=60)
 

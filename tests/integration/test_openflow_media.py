@@ -5,15 +5,16 @@ from dataclasses import replace
 from itertools import count
 
 import pytest
-from ovs_container import Bridge
-from packets import CALLEE, CALLER, PATH, frame, sent_by, sent_to
-from switches import SECONDS, connected
-from wires import Wire, plugged
 
-from stasis_offload.flows import LEARNING_BYTES, Role, Terms, call_cookie, forwarding_flows, learning_flow
-from stasis_offload.media import Address, Leg, Path, Side
+from stasis_offload.media.flows import Role, Terms, call_cookie, forwarding_flows, learning_flow
+from stasis_offload.media.path import Leg, Path, Side, parse_sighting
 from stasis_offload.openflow.events import FlowRemoved, PacketIn, Removal
-from stasis_offload.rtp import parse_sighting
+from stasis_offload.openflow.flow import LEARNING_BYTES
+from stasis_offload.packets.address import Address
+from tests.support.dummy_ports import Wire, plugged
+from tests.support.ovs_container import Bridge
+from tests.support.packets import CALLEE, CALLER, PATH, frame, sent_by, sent_to
+from tests.support.switch_events import SECONDS, connected
 
 SIX = Path(
     caller=replace(

@@ -6,17 +6,18 @@ import time
 from dataclasses import replace
 
 import pytest
-from manycalls import flows_of
-from ovs_container import Bridge
-from packets import CALLEE, CALLER, PATH, frame, sent_by, sent_to
-from switches import Kind, connected, tapped
-from wires import Wire, plugged
 
 from stasis_offload.errors import OpenFlowError
-from stasis_offload.flows import Flow, Terms, forwarding_flows
+from stasis_offload.media.flows import Terms, forwarding_flows
 from stasis_offload.openflow.channel import Patience, open_channel
 from stasis_offload.openflow.describe import describe_switch
-from stasis_offload.openflow.table import FlowTable
+from stasis_offload.openflow.flow import Flow
+from stasis_offload.openflow.flow_table import FlowTable
+from tests.support.dummy_ports import Wire, plugged
+from tests.support.many_calls import flows_of
+from tests.support.ovs_container import Bridge
+from tests.support.packets import CALLEE, CALLER, PATH, frame, sent_by, sent_to
+from tests.support.switch_events import Kind, connected, tapped
 
 LIMIT = 50
 TERMS = Terms(idle_timeout=60, lease=60, limit=LIMIT)

@@ -11,17 +11,17 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from packets import PATH
-from switches import connected, running
 
 from stasis_offload.errors import OpenFlowError
-from stasis_offload.flows import Terms, forwarding_flows
+from stasis_offload.media.flows import Terms, forwarding_flows
 from stasis_offload.openflow import channel
 from stasis_offload.openflow.channel import Patience
 from stasis_offload.openflow.decode import Framer, Message
 from stasis_offload.openflow.describe import describe_switch
 from stasis_offload.openflow.endpoint import Unix
 from stasis_offload.openflow.events import SwitchDown
+from tests.support.packets import PATH
+from tests.support.switch_events import connected, running
 
 Peer = Callable[[StreamReader, StreamWriter], Awaitable[None]]
 

@@ -5,19 +5,15 @@ from dataclasses import replace
 from itertools import count
 
 import pytest
-from manycalls import flows_of, learning_flows_of
-from ovs_container import PORTS, Bridge
-from switches import connected, running
 
 from stasis_offload.errors import OpenFlowError
-from stasis_offload.flows import (
-    Count,
-    Forward,
-    Role,
-    call_cookie,
-)
+from stasis_offload.media.flows import Role, call_cookie
 from stasis_offload.openflow.describe import describe_switch
 from stasis_offload.openflow.events import FlowRemoved, Port, Removal, SwitchUp
+from stasis_offload.openflow.flow import Count, Forward
+from tests.support.many_calls import flows_of, learning_flows_of
+from tests.support.ovs_container import PORTS, Bridge
+from tests.support.switch_events import connected, running
 
 FOREIGN = "cookie=0x5, priority=40100,udp,in_port=1,nw_src=198.18.9.9,tp_dst=10000 actions=drop"
 NORMAL = "priority=0 actions=NORMAL"

@@ -1,1 +1,1 @@
-"""OpenFlow 1.3 over our own connection: bytes in `encode` and `decode`, the wire in `channel`, calls in `switch`."""
+"""The only room that talks to the switch. Makes it hold the flows an owner wants; knows cookies, not calls."""

@@ -8,9 +8,9 @@ from typing import NoReturn
 
 from stasis_offload.errors import OpenFlowError, SwitchUnavailableError
 from stasis_offload.openflow import decode, encode
-from stasis_offload.openflow.connection import Streams, cause_of, connect
 from stasis_offload.openflow.decode import VERSION, VERSION_NAMES, Framer, Kind, Message
 from stasis_offload.openflow.endpoint import Endpoint
+from stasis_offload.openflow.transport import Streams, cause_of, connect
 
 READ_SIZE = 1 << 16
 MAX_UNSENT = 1 << 24  # bytes that the switch has yet to read; 16 MiB is more than 50,000 flows

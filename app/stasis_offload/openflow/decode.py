@@ -14,8 +14,8 @@ from struct import error as StructError  # noqa: N812 - a class in all but its s
 from os_ken.ofproto import ofproto_v1_3 as ofp
 
 from stasis_offload.errors import OpenFlowError
-from stasis_offload.flows import Count
 from stasis_offload.openflow.events import FlowRemoved, PacketIn, Port, Removal
+from stasis_offload.openflow.flow import Count
 
 VERSION = ofp.OFP_VERSION
 VERSION_NAMES = {1: "1.0", 2: "1.1", 3: "1.2", 4: "1.3", 5: "1.4", 6: "1.5"}

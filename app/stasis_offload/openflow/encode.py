@@ -14,8 +14,8 @@ from os_ken.ofproto import ofproto_v1_3_parser as messages
 from os_ken.ofproto.ofproto_common import ONF_EXPERIMENTER_ID
 from os_ken.ofproto.ofproto_protocol import ProtocolDesc
 
-from stasis_offload.flows import LEARNING_BYTES, Flow
 from stasis_offload.openflow import flowmod
+from stasis_offload.openflow.flow import LEARNING_BYTES, Flow
 from stasis_offload.openflow.flowmod import Cookies
 
 # What os_ken's messages take for their datapath: where the constants of the version are.

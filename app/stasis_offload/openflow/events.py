@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from stasis_offload.flows import Count
+from stasis_offload.openflow.flow import Count
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,8 @@ from typing import assert_never
 from os_ken.ofproto import ofproto_v1_3 as ofp
 
 from stasis_offload.errors import OpenFlowError
-from stasis_offload.flows import Action, Copy, Drop, Flow, Forward, Match
-from stasis_offload.media import Address
+from stasis_offload.openflow.flow import Action, Copy, Drop, Flow, Forward, Match
+from stasis_offload.packets.address import Address
 
 _HEADER = Struct(ofp.OFP_HEADER_PACK_STR)
 _FLOW_MOD = Struct(ofp.OFP_FLOW_MOD_PACK_STR0 + "HH")  # and the type and length of the match

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 from stasis_offload.errors import OpenFlowError, SwitchUnavailableError
-from stasis_offload.flows import Count, Flow, Role, is_ours
+from stasis_offload.media.flows import Role
 from stasis_offload.openflow import decode, encode
 from stasis_offload.openflow.channel import Patience, open_channel
 from stasis_offload.openflow.decode import Kind, Message
@@ -19,7 +19,8 @@ from stasis_offload.openflow.events import (
     SwitchDown,
     SwitchUp,
 )
-from stasis_offload.openflow.table import FlowTable
+from stasis_offload.openflow.flow import Count, Flow, is_ours
+from stasis_offload.openflow.flow_table import FlowTable
 
 FIRST_DELAY = 0.1  # seconds from the start of one attempt to connect to the start of the next
 MAX_DELAY = 5.0

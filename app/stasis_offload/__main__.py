@@ -1,0 +1,5 @@
+"""`python -m stasis_offload` is the command line."""
+
+from stasis_offload.cli import main
+
+main()

@@ -1,0 +1,108 @@
+"""Calls and health as the JSON of the HTTP interface, written and read back."""
+
+from collections.abc import Iterable
+from dataclasses import fields
+
+from stasis_offload.calls.views import CallView, Health
+from stasis_offload.errors import OffloadError
+from stasis_offload.media.quality import LegQuality
+from stasis_offload.openflow.flow import Count
+
+_QUALITY = tuple(field.name for field in fields(LegQuality))
+
+
+class BadAnswerError(OffloadError):
+    """What answered is not this application, or is another version of it."""
+
+
+def call_as_json(view: CallView) -> dict[str, object]:
+    """Write a call as the object that `GET /calls` lists."""
+    return {
+        "call": view.call,
+        "caller": view.caller,
+        "callee": view.callee,
+        "state": view.state,
+        "reason": view.reason,
+        "age": round(view.age, 3),
+        "state_age": round(view.state_age, 3),
+        "packets": {"caller": view.from_caller.packets, "callee": view.from_callee.packets},
+        "octets": {"caller": view.from_caller.octets, "callee": view.from_callee.octets},
+        "quality": {
+            "caller": _quality_as_json(view.caller_quality),
+            "callee": _quality_as_json(view.callee_quality),
+        },
+    }
+
+
+def _quality_as_json(quality: LegQuality) -> dict[str, float | None]:
+    return {
+        name: None if value is None else round(value, 4)
+        for name in _QUALITY
+        for value in (getattr(quality, name),)
+    }
+
+
+def health_as_json(health: Health) -> dict[str, object]:
+    """Write the health as the object that `GET /healthz` answers."""
+    return {"ok": health.ok, "calls": health.calls, "held": health.held, "problems": list(health.problems)}
+
+
+def calls_as_json(views: Iterable[CallView]) -> dict[str, object]:
+    """Write calls as the object that `GET /calls` answers."""
+    return {"calls": [call_as_json(view) for view in views]}
+
+
+def parse_calls(document: object) -> tuple[CallView, ...]:
+    """Read back what `calls_as_json` wrote.
+
+    Raises:
+        BadAnswerError: it is something else.
+
+    """
+    match document:
+        case {"calls": list(calls)}:
+            return tuple(_parse_call(call) for call in calls)
+        case _:
+            raise BadAnswerError("not a list of calls as stasis-offload writes it")
+
+
+def _parse_call(document: object) -> CallView:
+    match document:
+        case {
+            "call": str(call),
+            "caller": str(caller),
+            "callee": str() | None as callee,
+            "state": str(state),
+            "reason": str() | None as reason,
+            "age": int() | float() as age,
+            "state_age": int() | float() as state_age,
+            "packets": {"caller": int(caller_packets), "callee": int(callee_packets)},
+            "octets": {"caller": int(caller_octets), "callee": int(callee_octets)},
+            "quality": {"caller": dict(caller_quality), "callee": dict(callee_quality)},
+        }:
+            return CallView(
+                call=call,
+                caller=caller,
+                callee=callee,
+                state=state,
+                reason=reason,
+                age=age,
+                state_age=state_age,
+                from_caller=Count(packets=caller_packets, octets=caller_octets),
+                from_callee=Count(packets=callee_packets, octets=callee_octets),
+                caller_quality=_parse_quality(caller_quality),
+                callee_quality=_parse_quality(callee_quality),
+            )
+        case _:
+            raise BadAnswerError(f"not a call as stasis-offload writes it: {str(document)[:60]}")
+
+
+def _parse_quality(document: dict[object, object]) -> LegQuality:
+    values = {}
+    for name in _QUALITY:
+        match document.get(name, ...):
+            case None | int() | float() as value:
+                values[name] = value
+            case _:
+                raise BadAnswerError(f"not the quality of a call as stasis-offload writes it: no {name!r}")
+    return LegQuality(**values)

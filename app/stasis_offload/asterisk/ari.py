@@ -1,0 +1,276 @@
+"""The only import of aioari: events come in, requests go out, nothing is decided."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from typing import NoReturn
+from urllib.parse import quote
+
+import aiohttp
+import structlog
+from aioari.client import Client
+from aioswagger11.swagger_model import SwaggerError
+
+from stasis_offload.asterisk.ari_events import (
+    EVENT_TYPES,
+    AriDown,
+    AriReplaced,
+    AriUp,
+    BadEventError,
+    Bridge,
+    Channel,
+    Event,
+    parse_bridge,
+    parse_channel,
+    parse_event,
+)
+from stasis_offload.asterisk.ari_http import Http, RefusedError
+from stasis_offload.errors import AriError, AriReplacedError, AriUnavailableError
+
+FIRST_RETRY = 0.1
+LAST_RETRY = 5.0
+
+NOT_FOUND = 404
+CONFLICT = 409
+
+log = structlog.get_logger(__name__)
+
+
+class Ari:
+    """Asterisk's REST interface for one Stasis application.
+
+    Every request raises AriError when Asterisk refuses it, and AriUnavailableError when there is no connection
+    or no answer in time; both name the request and the reason, never the key.
+    """
+
+    def __init__(
+        self, *, url: str, username: str, password: str, app: str, on_event: Callable[[Event], None]
+    ) -> None:
+        self._url = url.rstrip("/") + "/"
+        self._username = username
+        self._password = password
+        self._app = app
+        self._on_event = on_event
+        self._client: Client | None = None
+
+    async def run(self) -> NoReturn:
+        """Keep the application registered for ever; hand every event to `on_event`, in order.
+
+        Emits AriUp after each connection and AriDown after each loss (while it lasts, only for another
+        reason), and connects again, at intervals that grow to 5 s.
+
+        Raises:
+            AriReplacedError: another program took the application's name, after AriReplaced was emitted.
+                Taking it back would have the two take it from each other for ever.
+
+        """
+        retry, known = FIRST_RETRY, ""
+        while True:
+            try:
+                async with self.requests(), self._websocket() as websocket:
+                    retry, known = FIRST_RETRY, ""
+                    self._on_event(AriUp(await self.info()))
+                    reason = await self._receive(websocket)
+            except AriError as error:
+                reason = str(error)
+            if reason is None:
+                self._on_event(AriReplaced())
+                raise AriReplacedError(f"another program registered the Stasis application {self._app!r}")
+            if reason != known:
+                self._on_event(AriDown(reason))
+            known = reason
+            await asyncio.sleep(retry)
+            retry = min(2 * retry, LAST_RETRY)
+
+    @asynccontextmanager
+    async def requests(self) -> AsyncIterator[None]:
+        """Allow requests without registering the application, for one who only looks.
+
+        Raises:
+            AriError: nobody answers, the password is wrong, or what answers is not Asterisk.
+
+        """
+        http = Http(self._username, self._password)
+        try:
+            self._client = await _describe(self._url, http)
+            yield
+        finally:
+            self._client = None
+            await http.close()
+
+    @asynccontextmanager
+    async def _websocket(self) -> AsyncIterator[aiohttp.ClientWebSocketResponse]:
+        # Not aioari's run(): it does not say when it is connected, nor whether it still is.
+        client = self._connected()
+        websocket = await client.swagger.events.eventWebsocket(app=self._app)
+        async with websocket:
+            await self._narrow(client)
+            yield websocket
+
+    async def _narrow(self, client: Client) -> None:
+        """Have Asterisk send only what we understand: without it there are dozens of events for each call."""
+        uri = client.swagger.applications.filter.uri.replace("{applicationName}", quote(self._app, safe=""))
+        # The filter is the body itself; aioari would wrap it, as it does every parameter in a body.
+        body = json.dumps({"allowed": [{"type": kind} for kind in EVENT_TYPES]})
+        await client.swagger.http_client.request(
+            "PUT", uri, data=body, headers={"Content-Type": "application/json"}
+        )
+
+    async def _receive(self, websocket: aiohttp.ClientWebSocketResponse) -> str | None:
+        """Hand on events until the connection ends; return why it did, None when we were replaced."""
+        async for message in websocket:
+            if message.type is aiohttp.WSMsgType.ERROR:
+                return f"the connection failed: {message.data}"
+            try:
+                event = parse_event(json.loads(message.data))
+            except (BadEventError, ValueError, TypeError) as error:
+                log.warning("ari.bad_event", error=str(error))
+                continue
+            if isinstance(event, AriReplaced):
+                return None
+            if event is not None:
+                self._on_event(event)
+        return f"the connection ended (websocket code {websocket.close_code})"
+
+    def _connected(self) -> Client:
+        if self._client is None:
+            raise AriUnavailableError("there is no connection to Asterisk's REST interface")
+        return self._client
+
+    async def _call(self, resource: str, operation: str, **params: str) -> object:
+        """Run one operation by its nickname in Asterisk's own description; return the answer's JSON."""
+        call = getattr(getattr(self._connected().swagger, resource), operation)
+        body = await (await call(**params)).text()
+        return json.loads(body) if body else None
+
+    async def info(self) -> str:
+        """Return the version of Asterisk."""
+        match await self._call("asterisk", "getInfo", only="system"):
+            case {"system": {"version": str(version)}}:
+                return version
+            case _:
+                raise AriError("Asterisk does not tell its version")
+
+    async def application(self) -> bool:
+        """Return whether the application is registered, by whomever."""
+        try:
+            await self._call("applications", "get", applicationName=self._app)
+        except RefusedError as error:
+            if error.status != NOT_FOUND:
+                raise
+            return False
+        return True
+
+    async def module_running(self, module: str) -> bool:
+        """Return whether a module of Asterisk (`res_x.so`) is loaded and running."""
+        try:
+            answer = await self._call("asterisk", "getModule", moduleName=module)
+        except RefusedError as error:
+            if error.status != NOT_FOUND:
+                raise
+            return False
+        return isinstance(answer, dict) and answer.get("status") == "Running"
+
+    async def channels(self) -> tuple[Channel, ...]:
+        """Return every channel of Asterisk, ours and others'."""
+        return tuple(map(parse_channel, await self._list("channels")))
+
+    async def bridges(self) -> tuple[Bridge, ...]:
+        """Return every bridge of Asterisk, ours and others'."""
+        return tuple(map(parse_bridge, await self._list("bridges")))
+
+    async def make_bridge(self, bridge: str) -> None:
+        """Make a mixing bridge of this id; success when an earlier process of ours made it."""
+        # `mixing` alone: with proxy_media or dtmf_events Asterisk would never bridge natively.
+        with _fine_if(CONFLICT):
+            await self._call("bridges", "createWithId", bridgeId=bridge, type="mixing")
+
+    async def destroy_bridge(self, bridge: str) -> None:
+        """Destroy a bridge; success when there is none."""
+        with _fine_if(NOT_FOUND, CONFLICT):
+            await self._call("bridges", "destroy", bridgeId=bridge)
+
+    async def join(self, *, bridge: str, channel: str) -> None:
+        """Put a channel of the application into a bridge."""
+        await self._call("bridges", "addChannel", bridgeId=bridge, channel=channel)
+
+    async def create(self, channel: str, *, endpoint: str, originator: str) -> None:
+        """Make a channel of this id for an endpoint (`TECH/resource`); StasisStart follows.
+
+        The originator's formats are offered first (resource_channels.c, ast_ari_channels_create).
+        """
+        await self._call(
+            "channels", "create", channelId=channel, endpoint=endpoint, originator=originator, app=self._app
+        )
+
+    async def dial(self, channel: str, *, caller: str) -> None:
+        """Dial a created channel with the caller's identity, language and inherited variables."""
+        await self._call("channels", "dial", channelId=channel, caller=caller)
+
+    async def ring(self, channel: str) -> None:
+        """Indicate ringing to a channel."""
+        await self._call("channels", "ring", channelId=channel)
+
+    async def stop_ring(self, channel: str) -> None:
+        """Stop indicating ringing."""
+        await self._call("channels", "ringStop", channelId=channel)
+
+    async def answer(self, channel: str) -> None:
+        """Answer a channel."""
+        await self._call("channels", "answer", channelId=channel)
+
+    async def hang_up(self, channel: str, *, cause: int) -> None:
+        """Hang a channel up, in our application or not; success when there is none."""
+        with _fine_if(NOT_FOUND):
+            await self._call("channels", "hangup", channelId=channel, reason_code=str(cause))
+
+    async def set_variable(self, channel: str, *, name: str, value: str) -> None:
+        """Set a variable of a channel in our application, or write a dialplan function.
+
+        A function that does not exist is success too: only Asterisk's log says otherwise.
+        """
+        await self._call("channels", "setChannelVar", channelId=channel, variable=name, value=value)
+
+    async def get_variable(self, channel: str, name: str) -> str | None:
+        """Read a channel variable or a dialplan function; None when it is not set or does not exist."""
+        try:
+            answer = await self._call("channels", "getChannelVar", channelId=channel, variable=name)
+        except RefusedError as error:
+            if error.status != NOT_FOUND:
+                raise
+            return None
+        match answer:
+            case {"value": str(value)}:
+                return value
+            case _:
+                return None
+
+    async def continue_in_dialplan(self, channel: str) -> None:
+        """Let a channel go on with the dialplan's next priority; success when it has left already."""
+        with _fine_if(NOT_FOUND, CONFLICT):
+            await self._call("channels", "continueInDialplan", channelId=channel)
+
+    async def _list(self, resource: str) -> Sequence[object]:
+        answer = await self._call(resource, "list")
+        return answer if isinstance(answer, list) else ()
+
+
+async def _describe(url: str, http: Http) -> Client:
+    """Read the description of the interface that Asterisk gives, and make a client of it."""
+    client = Client(url, http)
+    try:
+        await client.init()
+    except (SwaggerError, LookupError, TypeError, ValueError, AttributeError) as error:
+        raise AriError("what answers at the address of ARI does not describe ARI") from error
+    return client
+
+
+@contextmanager
+def _fine_if(*statuses: int) -> Iterator[None]:
+    """Take these refusals for success: what was to be done is done already."""
+    try:
+        yield
+    except RefusedError as error:
+        if error.status not in statuses:
+            raise

@@ -1,0 +1,75 @@
+"""What Asterisk's module reports of one leg of a bridge."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from stasis_offload.packets.address import Address
+
+UP = "Up"
+NATIVE_RTP = "native_rtp"
+PARTIES = 2
+
+
+class Glue(StrEnum):
+    """How a channel's driver lets its RTP be bridged (enum ast_rtp_glue_result, asterisk/rtp_engine.h)."""
+
+    NONE = "none"
+    FORBID = "forbid"
+    REMOTE = "remote"
+    LOCAL = "local"
+
+
+class Rtcp(StrEnum):
+    """Where a leg's RTCP travels: nowhere, on the port above its RTP (RFC 3550 11), or with it (RFC 5761)."""
+
+    OFF = "off"
+    SEPARATE = "separate"
+    MUX = "mux"
+
+
+@dataclass(frozen=True, slots=True)
+class LegReport:
+    """What Asterisk says of one leg, as `rtpstreams json` printed it (asterisk-module/README.md).
+
+    Addresses, payload types and SSRCs are None until negotiated or heard. `ptime` is in ms, 0 when Asterisk
+    does not enforce one. `idle` is the whole seconds since Asterisk last read a packet of this leg,
+    `rtp_timeout` and `rtp_keepalive` are the endpoint's settings of that name in seconds, 0 for off.
+    """
+
+    channel: str
+    channel_id: str
+    state: str
+    peer_id: str | None
+    bridge_id: str
+    bridge_technology: str
+    bridge_channels: int
+    glue: Glue
+    video_glue: Glue
+    local: Address | None
+    remote: Address | None
+    sdp: Address | None
+    format_tx: str
+    format_rx: str
+    formats: tuple[str, ...]
+    audio_pt_tx: int | None
+    audio_pt_rx: int | None
+    event_pt_tx: int | None
+    event_pt_rx: int | None
+    ptime: int
+    rtcp: Rtcp
+    srtp: bool
+    dtls: bool
+    ice: bool
+    symmetric: bool
+    hold: bool
+    audio_hook: bool
+    generator: bool
+    t38: bool
+    local_bridge: bool
+    ssrc_tx: int | None
+    ssrc_rx: int | None
+    packets_tx: int
+    packets_rx: int
+    idle: int | None
+    rtp_timeout: int
+    rtp_keepalive: int

@@ -1,0 +1,214 @@
+"""What Asterisk says of the legs of a bridge, asked of res_rtpstreams; what is not exactly that is an error."""
+
+import asyncio
+import json
+import re
+from enum import StrEnum
+from pathlib import Path
+from typing import TypeVar
+
+from stasis_offload.asterisk.control_socket import UnknownCommandError, ask
+from stasis_offload.asterisk.leg_report import Glue, LegReport, Rtcp
+from stasis_offload.errors import ModuleError
+from stasis_offload.packets.address import Address
+
+_VERSION = re.compile(r"res_rtpstreams (\d+\.\d+\.\d+)\n")
+
+_MAX_PAYLOAD_TYPE = 127
+_MAX_SSRC = 0xFFFFFFFF
+_MAX_COUNT = 2**64 - 1
+
+_Word = TypeVar("_Word", bound=StrEnum)
+
+
+class RtpStreams:
+    """The CLI command `rtpstreams` of one Asterisk; questions take turns."""
+
+    def __init__(self, socket: Path, *, deadline: float = 2.0) -> None:
+        self._socket = socket
+        self._deadline = deadline
+        self._turn = asyncio.Lock()
+
+    async def report(self, bridge_id: str) -> tuple[LegReport, ...]:
+        """Return one report per channel of the bridge; none when there is no such bridge.
+
+        Raises:
+            ModuleError: naming the socket and the cause.
+
+        """
+        answer = await self._ask(f"rtpstreams json {_quoted(bridge_id)}")
+        try:
+            return parse_reports(answer)
+        except ModuleError as error:
+            raise ModuleError(f"{self._socket}: {error}") from error
+
+    async def version(self) -> str:
+        """Return the version of the module (`X.Y.Z`).
+
+        Raises:
+            ModuleError: naming the socket and the cause.
+
+        """
+        answer = await self._ask("rtpstreams version")
+        found = _VERSION.fullmatch(answer)
+        if not found:
+            raise ModuleError(f"{self._socket}: `rtpstreams version` printed {answer[:60]!r}")
+        return found[1]
+
+    async def _ask(self, command: str) -> str:
+        """Ask, and if the command is not there yet, once more when Asterisk has booted."""
+        try:
+            return await self._ask_alone(command)
+        except UnknownCommandError:
+            missing = (
+                f"{self._socket}: res_rtpstreams is not loaded; `module load res_rtpstreams.so` says why not"
+            )
+        try:
+            await self._ask_alone("core waitfullybooted")
+            return await self._ask_alone(command)
+        except UnknownCommandError as error:
+            raise ModuleError(missing) from error
+        except ModuleError as error:
+            raise ModuleError(f"{missing}, unless Asterisk has not fully booted: {error}") from error
+
+    async def _ask_alone(self, command: str) -> str:
+        """Ask one question at a time: Asterisk lets only a few connections wait (controlsocket.py)."""
+        try:
+            async with asyncio.timeout(self._deadline), self._turn:
+                return await ask(self._socket, command, deadline=self._deadline)
+        except TimeoutError as error:
+            raise ModuleError(
+                f"{self._socket}: no turn for {command!r} within {self._deadline:g} s"
+            ) from error
+
+
+def parse_reports(text: str) -> tuple[LegReport, ...]:
+    """Read the output of `rtpstreams json`: one JSON object a line (asterisk-module/README.md).
+
+    Keys that we do not know are for newer versions of us; a key that is missing or not of its type is an error.
+
+    Raises:
+        ModuleError: naming the line and the key that are not as documented.
+
+    """
+    *lines, rest = text.split("\n")
+    if rest:
+        raise ModuleError(f"rtpstreams: the answer is cut off in line {len(lines) + 1}")
+    return tuple(_parse_report(_Fields(line, number)) for number, line in enumerate(lines, 1))
+
+
+def _parse_report(fields: "_Fields") -> LegReport:
+    return LegReport(
+        channel=fields.text("channel"),
+        channel_id=fields.text("channel_id"),
+        state=fields.text("state"),
+        peer_id=fields.text_or_none("peer_id"),
+        bridge_id=fields.text("bridge_id"),
+        bridge_technology=fields.text("bridge_technology"),
+        bridge_channels=fields.number("bridge_channels"),
+        glue=fields.word("glue", Glue),
+        video_glue=fields.word("video_glue", Glue),
+        local=fields.address("local"),
+        remote=fields.address("remote"),
+        sdp=fields.address("sdp"),
+        format_tx=fields.text("format_tx"),
+        format_rx=fields.text("format_rx"),
+        formats=fields.texts("formats"),
+        audio_pt_tx=fields.number_or_none("audio_pt_tx", most=_MAX_PAYLOAD_TYPE),
+        audio_pt_rx=fields.number_or_none("audio_pt_rx", most=_MAX_PAYLOAD_TYPE),
+        event_pt_tx=fields.number_or_none("event_pt_tx", most=_MAX_PAYLOAD_TYPE),
+        event_pt_rx=fields.number_or_none("event_pt_rx", most=_MAX_PAYLOAD_TYPE),
+        ptime=fields.number("framing_ms"),
+        rtcp=fields.word("rtcp", Rtcp),
+        srtp=fields.flag("srtp"),
+        dtls=fields.flag("dtls"),
+        ice=fields.flag("ice"),
+        symmetric=fields.flag("symmetric"),
+        hold=fields.flag("hold"),
+        audio_hook=fields.flag("audio_hook"),
+        generator=fields.flag("generator"),
+        t38=fields.flag("t38"),
+        local_bridge=fields.flag("local_bridge"),
+        ssrc_tx=fields.number_or_none("ssrc_tx", most=_MAX_SSRC),
+        ssrc_rx=fields.number_or_none("ssrc_rx", most=_MAX_SSRC),
+        packets_tx=fields.number("packets_tx"),
+        packets_rx=fields.number("packets_rx"),
+        idle=fields.number_or_none("idle_s"),
+        rtp_timeout=fields.number("rtp_timeout_s"),
+        rtp_keepalive=fields.number("rtp_keepalive_s"),
+    )
+
+
+class _Fields:
+    """The keys of one line, each read as exactly one type."""
+
+    def __init__(self, line: str, number: int) -> None:
+        self._number = number
+        try:
+            fields = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise ModuleError(f"rtpstreams: line {number} is not JSON: {line[:60]!r}") from error
+        if not isinstance(fields, dict):
+            raise ModuleError(f"rtpstreams: line {number} is not a JSON object: {line[:60]!r}")
+        self._fields: dict[str, object] = fields
+
+    def text(self, key: str) -> str:
+        return self._text(key, self._get(key))
+
+    def text_or_none(self, key: str) -> str | None:
+        return None if self._get(key) is None else self.text(key)
+
+    def texts(self, key: str) -> tuple[str, ...]:
+        values = self._get(key)
+        if not isinstance(values, list):
+            raise self._error(key, "a list of names")
+        return tuple(self._text(key, value) for value in values)
+
+    def number(self, key: str, *, most: int = _MAX_COUNT) -> int:
+        value = self._get(key)
+        if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= most:
+            raise self._error(key, f"a whole number, 0 to {most}")
+        return value
+
+    def number_or_none(self, key: str, *, most: int = _MAX_COUNT) -> int | None:
+        return None if self._get(key) is None else self.number(key, most=most)
+
+    def flag(self, key: str) -> bool:
+        value = self._get(key)
+        if not isinstance(value, bool):
+            raise self._error(key, "true or false")
+        return value
+
+    def word(self, key: str, words: type[_Word]) -> _Word:
+        value = self._get(key)
+        for word in words:
+            if word == value:
+                return word
+        raise self._error(key, "one of " + ", ".join(words))
+
+    def address(self, key: str) -> Address | None:
+        value = self.text_or_none(key)
+        if value is None:
+            return None
+        try:
+            return Address.parse(value)
+        except ValueError as error:
+            raise self._error(key, f"an address ({error})") from error
+
+    def _text(self, key: str, value: object) -> str:
+        if not isinstance(value, str) or not value.isprintable():
+            raise self._error(key, "printable text")
+        return value
+
+    def _get(self, key: str) -> object:
+        if key not in self._fields:
+            raise ModuleError(f"rtpstreams: line {self._number} has no {key!r}")
+        return self._fields[key]
+
+    def _error(self, key: str, expected: str) -> ModuleError:
+        return ModuleError(f"rtpstreams: {key!r} in line {self._number} is not {expected}")
+
+
+def _quoted(argument: str) -> str:
+    """Write an argument as one word for Asterisk's CLI (main/cli.c, parse_args())."""
+    return '"' + argument.replace("\\", "\\\\").replace('"', '\\"') + '"'

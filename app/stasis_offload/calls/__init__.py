@@ -1,0 +1,1 @@
+"""The runtime. The only room that knows both machines and both outside systems."""

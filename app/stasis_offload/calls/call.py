@@ -1,0 +1,299 @@
+"""One call, owned from Stasis() to the last channel: carries out what dialing.py decides, media withdrawn first."""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from typing import assert_never
+
+from structlog.typing import FilteringBoundLogger
+
+from stasis_offload.asterisk.ari import Ari
+from stasis_offload.asterisk.ari_events import Channel
+from stasis_offload.asterisk.rtpstreams import RtpStreams
+from stasis_offload.calls.channel_variables import Variables
+from stasis_offload.calls.media_session import Mover
+from stasis_offload.calls.runner import Machine
+from stasis_offload.errors import AriError, AriUnavailableError
+from stasis_offload.media import events as media
+from stasis_offload.media.path import Leg
+from stasis_offload.media.reasons import Kind
+from stasis_offload.media.state import Placement, Policy
+from stasis_offload.openflow.switch import Switch
+from stasis_offload.signalling import commands as cmd
+from stasis_offload.signalling import events as sig
+from stasis_offload.signalling.ari_mapping import outcome
+from stasis_offload.signalling.call_ids import CALLER, bridge_id
+from stasis_offload.signalling.causes import Cause, DialStatus
+from stasis_offload.signalling.legs import Legs, OfLeg
+from stasis_offload.signalling.machine import step
+from stasis_offload.signalling.state import Dialing, Phase
+
+# The flows of a call are taken out before its channels die, but a switch that does not answer must not keep
+# a caller waiting longer than this (s).
+WITHDRAW_WITHIN = 1.0
+# While Asterisk is away, what must reach it is tried again at this interval (s).
+TRY_AGAIN = 1.0
+
+# Safe to repeat, and repeated until Asterisk has heard it: without it a party would hang in an empty bridge, or an
+# answered call would end. A Create or a Dial that got no answer may have been carried out, and fails instead.
+_REPEATED = (
+    cmd.SetStatus,
+    cmd.MakeBridge,
+    cmd.Join,
+    cmd.Answer,
+    cmd.HangUp,
+    cmd.HangUpCaller,
+    cmd.Dismiss,
+    cmd.Continue,
+    cmd.DestroyBridge,
+)
+
+
+class Call:
+    """One call.
+
+    `id` is the unique id of the channel that entered Stasis; `left`, whether the caller has left us; `legs`, which
+    channels it consists of now.
+    """
+
+    def __init__(  # noqa: PLR0913 - a call needs all of the outside world
+        self,
+        caller: Channel,
+        dialing: Dialing,
+        *,
+        connected: Callable[["Call"], None],
+        ari: Ari,
+        switch: Switch,
+        module: RtpStreams,
+        policy: Policy,
+        blocks: frozenset[Kind],
+        log: FilteringBoundLogger,
+    ) -> None:
+        self.id = caller.id
+        self.began = asyncio.get_running_loop().time()
+        self.left = False
+        self.legs = Legs(caller)
+        self.mover = Mover(
+            caller.id,
+            bridge=bridge_id(caller.id),
+            policy=policy,
+            blocks=blocks,
+            module=module,
+            switch=switch,
+            on_change=self._note_media,
+            log=log,
+        )
+        self._connected = connected
+        self._joined = False
+        self._withdrawn = False
+        self._ari = ari
+        self._bridge = bridge_id(caller.id)
+        self._log = log
+        self._variables = Variables(caller.id, ari=ari, log=log)
+        self._machine = Machine[Dialing, sig.Event, cmd.Command](
+            dialing, step=self._step, execute=self._execute, expired=sig.TimedOut()
+        )
+
+    @property
+    def dialing(self) -> Dialing:
+        """The signalling state of this moment."""
+        return self._machine.state
+
+    @property
+    def caller(self) -> str:
+        """The name of the caller's channel."""
+        return self.legs.name(CALLER) or self.legs.channel(CALLER)
+
+    @property
+    def callee(self) -> str | None:
+        """The name of the channel that answered, or that is being dialled when there is just one."""
+        if self.dialing.winner:
+            return self.legs.name(self.dialing.winner)
+        names = [name for n, _ in enumerate(self.dialing.callees, start=1) if (name := self.legs.name(n))]
+        return names[0] if len(names) == 1 else None
+
+    @property
+    def parties(self) -> dict[int, str]:
+        """The names of the channels that talk to each other, by their legs; none while the call is not answered."""
+        winner = self.dialing.winner
+        if self.dialing.phase is not Phase.TALKING or not winner or not self._joined:
+            return {}
+        return {leg: self.legs.name(leg) or "" for leg in (CALLER, winner)}
+
+    def hear(self, event: OfLeg) -> str | None:
+        """Take what Asterisk says of a channel; return the newcomer that stands for a leg from now on, if one does."""
+        return self._take(self.legs.hear(event))
+
+    def entered(self, channel: str) -> str | None:
+        """Take it that a channel is in the bridge; return as above."""
+        return self._take(self.legs.entered(channel))
+
+    def expect(self, newcomer: str, name: str, *, replaces: str) -> bool:
+        """Take it that a newcomer is to stand for a leg as soon as it is in the bridge; False when it may not."""
+        if self.dialing.over or not self.legs.expect(newcomer, name, replaces=replaces):
+            return False
+        self._log.info("leg.newcomer", channel=name, replaces=replaces)
+        self.mover.post(media.Signal.DISTURBED)
+        return True
+
+    def give(self, channel: str) -> None:
+        """Take it that a leg is another call's from now on."""
+        leg = self.legs.leg(channel)
+        if leg is not None:
+            self.post(sig.CallerGone(0) if leg == CALLER else sig.Left(leg))
+
+    def _take(self, event: sig.Event | None) -> str | None:
+        if event:
+            self.post(event)
+        if not isinstance(event, sig.Replaced | sig.CallerReplaced):
+            return None
+        leg = event.n if isinstance(event, sig.Replaced) else CALLER
+        self._log.info("leg.replaced", by=self.legs.name(leg), was=event.old)
+        return self.legs.channel(leg)
+
+    def post(self, event: sig.Event) -> None:
+        """Hand in what happened to the call's channels."""
+        match event:
+            case sig.CallerDying():
+                self.mover.withdraw()
+            case sig.CallerGone():
+                self.left = True
+                self.mover.withdraw()
+            case sig.Dying(n) | sig.Left(n) | sig.Gone(n) if n == self.dialing.winner:
+                self.mover.withdraw()
+            case _:
+                pass
+        self._machine.post(event)
+
+    async def run(self) -> None:
+        """Own the call until none of its channels is left; at the end no flow of it is left either."""
+        self._note_media(self.mover.placement)
+        async with asyncio.TaskGroup() as tasks:
+            media = tasks.create_task(self.mover.run())
+            tasks.create_task(self._variables.run())
+            try:
+                await self._machine.run()
+            except Exception:  # noqa: BLE001 - a defect of ours ends our part in the call, not the call
+                self._log.exception("call.defect")
+            await self._withdraw()
+            self._variables.stop()
+            media.cancel()
+        forwarded = {f"from_{leg}": self.mover.placement.forwarded(leg).packets for leg in Leg}
+        self._log.info("call.forwarded", **forwarded)
+
+    def _step(
+        self, dialing: Dialing, event: sig.Event, now: float
+    ) -> tuple[Dialing, tuple[cmd.Command, ...]]:
+        after, commands = step(dialing, event, now)
+        if after.phase is not dialing.phase:
+            self._log.info(f"call.{after.phase}", callee=self.legs.name(after.winner or -1))
+        return after, commands
+
+    async def _execute(self, commands: tuple[cmd.Command, ...]) -> list[sig.Event]:
+        answers = []
+        for command in commands:
+            done = await self._carried_out(command)
+            answer = outcome(command, done=done)
+            if answer is not None:
+                answers.append(answer)
+            if not done and answer is not None and not isinstance(command, cmd.Create):
+                break  # the rest depends on what failed; other targets do not depend on one that is missing
+        return answers
+
+    async def _carried_out(self, command: cmd.Command) -> bool:
+        """Carry out one command; False when Asterisk refused it."""
+        while True:
+            try:
+                await self._carry_out(command)
+            except AriUnavailableError as error:
+                if not isinstance(command, _REPEATED):
+                    self._log.warning("ari.unavailable", command=type(command).__name__, error=str(error))
+                    return False
+                await asyncio.sleep(TRY_AGAIN)
+            except AriError as error:
+                self._log.warning("ari.refused", command=type(command).__name__, error=str(error))
+                return False
+            else:
+                return True
+
+    async def _carry_out(self, command: cmd.Command) -> None:  # noqa: PLR0912 - one row a command
+        ari, channel = self._ari, self.legs.channel
+        match command:
+            case cmd.SetStatus(status):
+                await ari.set_variable(channel(CALLER), name="DIALSTATUS", value=status)
+            case cmd.MakeBridge():
+                await ari.make_bridge(self._bridge)
+            case cmd.Create(n, endpoint):
+                await ari.create(channel(n), endpoint=endpoint, originator=channel(CALLER))
+            case cmd.Join(n):
+                await ari.join(bridge=self._bridge, channel=channel(CALLER))
+                await ari.join(bridge=self._bridge, channel=channel(n))
+            case cmd.Dial(n):
+                await ari.dial(channel=channel(n), caller=channel(CALLER))
+            case cmd.Ring():
+                await ari.ring(channel(CALLER))
+            case cmd.StopRing():
+                await ari.stop_ring(channel(CALLER))
+            case cmd.Answer():
+                await ari.answer(channel(CALLER))
+            case cmd.Connected(n):
+                self.mover.connect(caller=channel(CALLER), callee=channel(n))
+                self._joined = True
+                self._connected(self)
+            case cmd.HangUp(n, cause):
+                if n == self.dialing.winner:
+                    await self._withdraw()
+                await ari.hang_up(channel(n), cause=cause)
+            case cmd.HangUpCaller(cause):
+                await self._withdraw()
+                await ari.hang_up(channel(CALLER), cause=cause)
+            case cmd.Dismiss(old):
+                await self._part_with(old)
+                await ari.hang_up(old, cause=Cause.NORMAL_CLEARING)
+            case cmd.Continue(status, cause):
+                await self._withdraw()
+                await leave(ari, channel(CALLER), status=status, cause=cause)
+            case cmd.DestroyBridge():
+                await self._withdraw()
+                await ari.destroy_bridge(self._bridge)
+            case _:
+                assert_never(command)
+
+    async def _withdraw(self) -> None:
+        """Take the media back for good and write the final variables, as long as the caller is there."""
+        if self._withdrawn:
+            return
+        self._withdrawn = True
+        try:
+            async with asyncio.timeout(WITHDRAW_WITHIN):
+                await self.mover.end()
+        except TimeoutError:
+            self._log.error("flows.not_confirmed", within=WITHDRAW_WITHIN)
+        if self.dialing.phase is not Phase.OVER:
+            self._note_media(self.mover.placement)
+            await self._variables.write()
+
+    async def _part_with(self, old: str) -> None:
+        """Take the media back and leave an old caller the variables of its part in the call."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(WITHDRAW_WITHIN):
+                await self.mover.disturb()
+        if self._variables.channel == old:
+            await self._variables.write()
+            self._variables.follow(self.legs.channel(CALLER))
+            self._note_media(self.mover.placement)
+
+    def _note_media(self, placement: Placement) -> None:
+        leaving = self.legs.awaits(CALLER) or self._variables.channel != self.legs.channel(CALLER)
+        self._variables.note(placement, self.mover.quality, leaving=leaving)
+
+
+async def leave(ari: Ari, channel: str, *, status: DialStatus, cause: int) -> None:
+    """Let a caller go on in the dialplan, with DIALSTATUS and hang-up cause as Dial() leaves them.
+
+    ARI cannot set the hang-up cause of a channel; our dialplan function can (asterisk-module/README.md).
+    """
+    await ari.set_variable(channel, name="DIALSTATUS", value=status)
+    if cause:
+        await ari.set_variable(channel, name="OFFLOAD_HANGUPCAUSE()", value=str(int(cause)))
+    await ari.continue_in_dialplan(channel)

@@ -1,0 +1,91 @@
+"""Keeps the OFFLOAD_ variables true on the caller's channel, for dialplan and CDRs."""
+
+import asyncio
+from collections.abc import Mapping
+
+from structlog.typing import FilteringBoundLogger
+
+from stasis_offload.asterisk.ari import Ari
+from stasis_offload.errors import AriError
+from stasis_offload.media.path import Leg
+from stasis_offload.media.quality import Quality
+from stasis_offload.media.reasons import Kind, Reason
+from stasis_offload.media.state import Placement, State
+
+
+def variables_of(
+    placement: Placement, quality: Quality, before: Mapping[str, str], *, leaving: bool = False
+) -> dict[str, str]:
+    """Return the variables; the first moments of learning and the end of the call are not told.
+
+    Nor is, to a caller who is `leaving`, what a newcomer in its place does to the media: its part is over.
+
+    OFFLOAD_STATUS is `offloaded` or `relayed`: what carries the media. OFFLOAD_REASON says why it is relayed,
+    empty otherwise. OFFLOAD_PACKETS counts what the switch carried, both directions together.
+    OFFLOAD_CALLER_QUALITY and OFFLOAD_CALLEE_QUALITY are there once there is something to tell (quality.py).
+    """
+    packets = sum(placement.forwarded(leg).packets for leg in Leg)
+    variables = {**before, "OFFLOAD_PACKETS": str(packets)}
+    for leg in Leg:
+        told = quality.of(leg).variable()
+        if told:
+            variables[f"OFFLOAD_{leg.upper()}_QUALITY"] = told
+    passing = placement.state is State.LEARNING and placement.reason == Reason(Kind.NO_MEDIA)
+    if not (passing or leaving) and placement.reason != Reason(Kind.ENDED):
+        offloaded = placement.state is State.OFFLOADED
+        variables["OFFLOAD_STATUS"] = "offloaded" if offloaded else "relayed"
+        variables["OFFLOAD_REASON"] = "" if offloaded else str(placement.reason)
+    return variables
+
+
+class Variables:
+    """The variables of one caller, whose id is `channel`, written when they change."""
+
+    def __init__(self, channel: str, *, ari: Ari, log: FilteringBoundLogger) -> None:
+        self.channel = channel
+        self._ari = ari
+        self._log = log
+        self._written: dict[str, str] = {}
+        self._wanted: dict[str, str] = {}
+        self._changed = asyncio.Event()
+        self._turn = asyncio.Lock()
+        self._stopped = False
+
+    def note(self, placement: Placement, quality: Quality, *, leaving: bool = False) -> None:
+        """Take the placement of this moment; a reason that lasts for milliseconds only may never be written."""
+        self._wanted = variables_of(placement, quality, self._wanted, leaving=leaving)
+        self._changed.set()
+
+    def follow(self, channel: str) -> None:
+        """Write all of it to another channel from now on: a newcomer stands for the caller."""
+        self.channel = channel
+        self._written = {}
+        self._changed.set()
+
+    async def run(self) -> None:
+        """Write what changed, until `stop`."""
+        while not self._stopped:
+            await self._changed.wait()
+            self._changed.clear()
+            await self.write()
+
+    def stop(self) -> None:
+        """Let `run` end, when what it is writing is written.
+
+        Not by cancelling it: a cancellation that meets the end of a request's own timeout can be lost.
+        """
+        self._stopped = True
+        self._changed.set()
+
+    async def write(self) -> None:
+        """Write what is not written yet; a caller that is gone already is no error."""
+        async with self._turn:
+            for name, value in list(self._wanted.items()):
+                if self._written.get(name) == value:
+                    continue
+                try:
+                    await self._ari.set_variable(self.channel, name=name, value=value)
+                except AriError as error:
+                    self._log.debug("variable.not_set", name=name, error=str(error))
+                    return
+                self._written[name] = value

@@ -1,0 +1,51 @@
+"""Listens to what the switch shows of one call, RTCP and RTP, and keeps its quality."""
+
+from structlog.typing import FilteringBoundLogger
+
+from stasis_offload.errors import BadPacketError
+from stasis_offload.media import events as ev
+from stasis_offload.media.path import Leg
+from stasis_offload.media.quality import Quality, Stream
+from stasis_offload.media.state import Placement, State
+from stasis_offload.openflow.flow import Count
+from stasis_offload.packets.address import MAX_PORT
+from stasis_offload.packets.frame import parse_udp
+from stasis_offload.packets.rtcp import parse_rtcp
+
+
+class Listener:
+    """The quality of one call, as far as the switch has carried it."""
+
+    def __init__(self, *, log: FilteringBoundLogger) -> None:
+        self.quality = Quality()
+        self._log = log
+
+    def hear(self, leg: Leg, frame: bytes, *, placement: Placement, now: float) -> ev.RtcpFrom | None:
+        """Take an RTCP packet of a leg; what it tells of the media's placement is returned."""
+        if placement.state is not State.OFFLOADED or placement.path is None:
+            return None
+        try:
+            datagram = parse_udp(frame)
+            packets = parse_rtcp(datagram.payload)
+        except BadPacketError as error:
+            self._log.info("media.not_rtcp", leg=leg, error=str(error))
+            return None
+        other = placement.reports[leg.other]
+        if other.ssrc_rx is not None:
+            stream = Stream(ssrc=other.ssrc_rx, codec=other.format_rx, ptime=other.ptime)
+            self.quality = self.quality.heard(leg, packets, stream=stream, now=now)
+        port = datagram.source.port
+        known = placement.rtcp_ports.get(leg, min(placement.path.side(leg).remote.port + 1, MAX_PORT))
+        return None if port == known else ev.RtcpFrom(leg, port)
+
+    def see(self, seen: ev.Seen, *, placement: Placement) -> None:
+        """Take an RTP packet of a leg that the switch forwarded, when its flow had counted what `placement` says."""
+        if seen.by_switch and seen.leg in placement.shown and seen.sighting:
+            counted = placement.current.get(seen.leg, Count()).packets
+            self.quality = self.quality.sampled(
+                seen.leg, ssrc=seen.sighting.ssrc, sequence=seen.sighting.sequence, packets=counted
+            )
+
+    def note_return(self) -> None:
+        """Take note that the call went back to Asterisk."""
+        self.quality = self.quality.returned()

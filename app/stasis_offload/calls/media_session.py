@@ -1,0 +1,268 @@
+"""Carries out what placement.py decides for one call: asks the module, sets flows, reads counters."""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from typing import assert_never
+
+from structlog.typing import FilteringBoundLogger
+
+from stasis_offload.asterisk.rtpstreams import RtpStreams
+from stasis_offload.calls.media_monitor import Listener
+from stasis_offload.calls.runner import Machine
+from stasis_offload.errors import BadPacketError, ModuleError, OpenFlowError, SwitchUnavailableError
+from stasis_offload.media import commands as cmd
+from stasis_offload.media import events as ev
+from stasis_offload.media.flows import Duty, Role
+from stasis_offload.media.machine import step
+from stasis_offload.media.path import Leg, parse_sighting
+from stasis_offload.media.quality import Quality
+from stasis_offload.media.reasons import Kind, Reason
+from stasis_offload.media.relaying import Step
+from stasis_offload.media.state import Placement, Policy, State
+from stasis_offload.openflow.events import FlowRemoved, Removal
+from stasis_offload.openflow.flow import Count
+from stasis_offload.openflow.switch import Switch
+
+
+class Mover:
+    """Where one call's media is, kept true."""
+
+    def __init__(  # noqa: PLR0913 - what a call's media depends on
+        self,
+        call: str,
+        *,
+        bridge: str,
+        policy: Policy,
+        blocks: frozenset[Kind],
+        module: RtpStreams,
+        switch: Switch,
+        on_change: Callable[[Placement], None],
+        log: FilteringBoundLogger,
+    ) -> None:
+        self._call = call
+        self._bridge = bridge
+        self._module = module
+        self._switch = switch
+        self._on_change = on_change
+        self._log = log
+        self._channels: dict[str, Leg] = {}
+        self._ending = False
+        self._listener = Listener(log=log)
+        self._asking: asyncio.Timeout | None = None
+        self._machine = Machine[Placement, ev.Event, cmd.Command](
+            Placement(call=call, policy=policy, blocks=blocks),
+            step=self._step,
+            execute=self._execute,
+            expired=ev.Signal.EXPIRED,
+        )
+
+    @property
+    def placement(self) -> Placement:
+        """The state of this moment."""
+        return self._machine.state
+
+    @property
+    def quality(self) -> Quality:
+        """How the call sounds, as far as the switch has carried it."""
+        return self._listener.quality
+
+    def connect(self, *, caller: str, callee: str) -> None:
+        """Say that both legs are up in the bridge, by their channel ids; again when another channel is a leg.
+
+        How it sounds is told of the present two alone.
+        """
+        self._channels = {caller: Leg.CALLER, callee: Leg.CALLEE}
+        self._listener = Listener(log=self._log)
+        self.post(ev.Signal.CONNECTED)
+
+    def post(self, event: ev.Event) -> None:
+        """Hand in what happened to the call, the switch or the operator's mind."""
+        self._stop_asking(event)
+        self._machine.post(event)
+
+    def packet_in(self, role: Role, *, in_port: int, frame: bytes) -> None:
+        """Take a packet that a flow of this call showed us."""
+        match role.duty:
+            case Duty.LEARN | Duty.FORWARD:
+                self._see(role, in_port, frame)
+            case Duty.PASS:
+                self._see_passed(role, in_port, frame)
+            case Duty.STRAY:
+                self.post(ev.Alarm(Kind.FOREIGN_SOURCE, role.leg))
+            case Duty.SPEAKS:
+                self.post(ev.Alarm(Kind.ASTERISK_SPEAKS, role.leg))
+            case Duty.RTCP:
+                self._hear(role.leg, frame)
+            case Duty.HUSH:
+                pass  # what is dropped is not shown
+            case _:
+                assert_never(role.duty)
+
+    def flow_removed(self, role: Role, event: FlowRemoved) -> None:
+        """Take the switch's word that a flow of this call timed out, or was taken out by somebody else."""
+        if not role.forwards:
+            return  # what is missing is put back at the next look
+        if event.reason is Removal.IDLE:
+            self.post(ev.Idle(role.leg, event.count))
+        elif self.placement.state is State.OFFLOADED:
+            self._log.warning("flows.taken_out", leg=role.leg, reason=event.reason)
+            self.post(ev.Gone(role.leg, event.count))
+
+    async def block(self, kind: Kind) -> None:
+        """Give the media back to Asterisk and keep it there; when this returns, what can be done is done."""
+        event = ev.Blocked(kind)
+        self._stop_asking(event)
+        await self._machine.take(event)
+
+    async def disturb(self) -> None:
+        """Give the media back to Asterisk, to be learned again; when this returns, what can be done is done."""
+        self._stop_asking(ev.Signal.DISTURBED)
+        await self._machine.take(ev.Signal.DISTURBED)
+
+    async def run(self) -> None:
+        """Keep the media where it belongs until `end`."""
+        try:
+            await self._machine.run()
+        except Exception:  # noqa: BLE001 - a defect of ours is not the call's: Asterisk relays from here on
+            self._log.exception("media.defect")
+        finally:
+            with suppress(OpenFlowError):
+                await self._switch.set_flows(self._call, ())  # costs nothing when there are none
+
+    def withdraw(self) -> None:
+        """Take it that the call is ending; `end` waits for what this sets off."""
+        self.post(ev.Signal.ENDED)
+
+    async def end(self) -> None:
+        """Take the media back for good; the flows are out of the switch when this returns."""
+        self.withdraw()
+        await self._machine.ended()
+
+    def _see(self, role: Role, in_port: int, frame: bytes) -> None:
+        sighting = None
+        try:
+            sighting = parse_sighting(in_port, frame)
+        except BadPacketError as error:
+            self._log.info("media.not_rtp", leg=role.leg, error=str(error))
+        self.post(ev.Seen(role.leg, sighting, by_switch=role.forwards))
+
+    def _see_passed(self, role: Role, in_port: int, frame: bytes) -> None:
+        with suppress(BadPacketError):  # of what Asterisk sends, only what it sends on is of interest
+            sent = parse_sighting(in_port, frame)
+            self.post(ev.Passed(role.leg.other, ssrc=sent.ssrc, sequence=sent.sequence))
+
+    def _hear(self, leg: Leg, frame: bytes) -> None:
+        event = self._listener.hear(leg, frame, placement=self.placement, now=_now())
+        if event:
+            self.post(event)
+
+    def _step(self, placement: Placement, event: ev.Event, now: float) -> Step:
+        after, commands = step(placement, event, now)
+        if isinstance(event, ev.Seen):
+            self._listener.see(event, placement=placement)
+        if placement.state is State.OFFLOADED and after.state is not State.OFFLOADED:
+            self._listener.note_return()
+        if (after.state, after.reason) != (placement.state, placement.reason):
+            self._log.info(
+                f"media.{after.state}",
+                reason=str(after.reason) if after.reason else None,
+                was=placement.state,
+            )
+        if after != placement:
+            self._on_change(after)  # `placement` is still the one before
+        if after.verified and not placement.verified:
+            self._log.info("media.verified", ms=round((now - after.since) * 1000))
+        return after, commands
+
+    async def _execute(self, commands: tuple[cmd.Command, ...]) -> list[ev.Event]:
+        return [answer for command in commands for answer in await self._carry_out(command)]
+
+    async def _carry_out(self, command: cmd.Command) -> Sequence[ev.Event]:
+        match command:
+            case cmd.SetFlows():
+                return await self._set_flows(command)
+            case cmd.Inject():
+                return await self._inject(command)
+            case cmd.Request.ASK:
+                return await self._ask()
+            case cmd.Request.COUNT:
+                return (ev.Counted(await self._counts()),)
+            case cmd.Request.TAKE_OUT:
+                return await self._take_out()
+            case _:
+                assert_never(command)
+
+    async def _set_flows(self, command: cmd.SetFlows) -> Sequence[ev.Event]:
+        before = _now()
+        try:
+            await self._switch.set_flows(self._call, command.flows, renew=command.renew)
+        except OpenFlowError as error:
+            return (self._failed(error),)
+        if self.placement.state is State.OFFLOADED and not self.placement.verified:
+            self._log.info("flows.installed", flows=len(command.flows), ms=_milliseconds(_now() - before))
+        return ()
+
+    async def _take_out(self) -> Sequence[ev.Event]:
+        before = _now()
+        try:
+            counts = await self._switch.take_out(self._call)
+        except OpenFlowError as error:
+            return (ev.CountedLast(None), self._failed(error))
+        self._log.info("flows.removed", ms=_milliseconds(_now() - before))
+        return (ev.CountedLast(counts),)
+
+    def _failed(self, error: OpenFlowError) -> ev.Failed:
+        away = isinstance(error, SwitchUnavailableError)
+        self._log.warning("flows.switch_away" if away else "flows.refused", error=str(error))
+        return ev.Failed(Kind.SWITCH_AWAY if away else Kind.SWITCH_REFUSED)
+
+    async def _inject(self, command: cmd.Inject) -> Sequence[ev.Event]:
+        """Send Asterisk a sign of a leg's life; one that is lost is made up for by the next."""
+        try:
+            await self._switch.inject(command.in_port, command.frame)
+        except OpenFlowError as error:
+            self._log.warning("media.keepalive_failed", error=str(error))
+        return ()
+
+    async def _ask(self) -> Sequence[ev.Event]:
+        if self._ending:
+            return ()  # of a call that is being hung up, Asterisk says what is no reason any more
+        try:
+            async with asyncio.timeout(None) as self._asking:
+                reports = await self._module.report(self._bridge)
+        except TimeoutError:
+            return ()  # what interrupted us is taken next
+        except ModuleError as error:
+            if self.placement.reason != Reason(Kind.MODULE_AWAY):
+                self._log.warning("module.away", error=str(error))
+            return (ev.Failed(Kind.MODULE_AWAY),)
+        finally:
+            self._asking = None
+        by_leg = {self._channels.get(report.channel_id): report for report in reports}
+        return (ev.Reported(caller=by_leg.get(Leg.CALLER), callee=by_leg.get(Leg.CALLEE)),)
+
+    def _stop_asking(self, event: ev.Event) -> None:
+        """No slow answer of Asterisk may keep flows in the switch, or a caller from hanging up."""
+        self._ending = self._ending or event is ev.Signal.ENDED
+        urgent = isinstance(event, ev.Blocked) or event in (ev.Signal.DISTURBED, ev.Signal.ENDED)
+        if isinstance(event, ev.Alarm | ev.Gone):
+            urgent = self.placement.state is State.OFFLOADED
+        if self._asking and urgent:
+            self._asking.reschedule(0)
+            self._asking = None
+
+    async def _counts(self) -> Mapping[Role, Count] | None:
+        try:
+            return await self._switch.counts(self._call)
+        except OpenFlowError as error:
+            self._log.warning("flows.not_counted", error=str(error))
+            return None
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+def _milliseconds(seconds: float) -> float:
+    return round(seconds * 1000, 1)

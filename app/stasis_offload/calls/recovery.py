@@ -1,0 +1,184 @@
+"""Asterisk is the state: after a lost connection, or a restart of ours, what it holds is read and put right."""
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+import structlog
+
+from stasis_offload.asterisk.ari_events import Bridge, Channel
+from stasis_offload.asterisk.leg_report import UP
+from stasis_offload.calls.call import Call
+from stasis_offload.calls.calls import Calls
+from stasis_offload.errors import AriError
+from stasis_offload.signalling import events as sig
+from stasis_offload.signalling.call_ids import CALLER, bridge_id, call_of_bridge, call_of_callee
+from stasis_offload.signalling.causes import DialStatus
+from stasis_offload.signalling.dial_args import DialArgumentError, DialRequest, parse_dial
+from stasis_offload.signalling.machine import missed, resume
+from stasis_offload.signalling.state import Dialing, Phase
+
+STASIS = "Stasis"
+# A reading that failed is tried again at this interval (s), until the next connection begins another.
+TRY_AGAIN = 1.0
+
+
+class Recovery:
+    """Compares the calls we know with the channels that Asterisk has, whenever we may have missed something."""
+
+    def __init__(self, calls: Calls, *, app: str, tasks: asyncio.TaskGroup) -> None:
+        self._calls = calls
+        self._app = app
+        self._tasks = tasks
+        self._running: asyncio.Task[None] | None = None
+        self._log = structlog.get_logger(__name__)
+
+    def begin(self) -> None:
+        """Start over: events are delivered again from this moment on."""
+        if self._running:
+            self._running.cancel()
+        known = frozenset(call.id for call in self._calls)
+        self._running = self._tasks.create_task(self._run(known))
+
+    async def _run(self, known: frozenset[str]) -> None:
+        while True:
+            try:
+                await self._recover(known)
+            except AriError as error:
+                self._log.warning("recovery.failed", error=str(error))
+            else:
+                return
+            await asyncio.sleep(TRY_AGAIN)
+
+    async def _recover(self, known: frozenset[str]) -> None:
+        """Take over calls of an earlier process, tell calls what they missed, hang up what has no call.
+
+        What happens to a call once it is ours comes as an event; what happened before is in the second reading.
+        """
+        taken = await self._take_over(await self._look())
+        there = await self._look()
+        for call in self._calls:
+            if call.id in known | taken:
+                self._tell(call, there)
+        await self._clear(there)
+
+    async def _take_over(self, there: "_There") -> frozenset[str]:
+        """Own the calls that an earlier process left behind; return their ids."""
+        taken = set()
+        for channel in there.channels.values():
+            left_behind = channel.id == there.call_of(channel.id) and self._calls.get(channel.id) is None
+            if left_behind and self._arguments(channel) is not None and await self._own(channel, there):
+                taken.add(channel.id)
+        for call, members in there.members.items():
+            if members and call not in there.channels and self._calls.get(call) is None:
+                self._own_without_caller(call, there)
+                taken.add(call)
+        return frozenset(taken)
+
+    async def _own(self, caller: Channel, there: "_There") -> bool:
+        """Own a call that an earlier process began, or that entered while nobody listened."""
+        mine = there.callees(caller.id)
+        try:
+            request = parse_dial(self._arguments(caller) or ())
+        except DialArgumentError as error:
+            if not mine:
+                self._calls.refuse(caller.id, error)
+            return False
+        status = await self._calls.ari.get_variable(caller.id, "DIALSTATUS")
+        answered = status == DialStatus.ANSWER
+        if self._calls.get(caller.id):
+            return False
+        self._log.info("call.taken_over", call=caller.id, answered=answered)
+        if not mine and not status:
+            self._calls.own(caller, Dialing(request))
+            return True
+        now = asyncio.get_running_loop().time()
+        up = {n: channel.state == UP for n, channel in mine.items()}
+        dialing = resume(request, answered=answered, callees=up, now=now)
+        call = self._calls.own(caller, dialing)
+        for channel in mine.values():
+            call.legs.note(channel.id, channel.name)
+        if answered and dialing.winner is not None and up.get(dialing.winner):
+            call.mover.connect(caller=caller.id, callee=mine[dialing.winner].id)
+        return True
+
+    def _own_without_caller(self, call: str, there: "_There") -> None:
+        """Own a call whose caller's place a newcomer took: no channel says any more what was dialled."""
+        self._log.info("call.taken_over", call=call, answered=True)
+        up = {n: channel.state == UP for n, channel in there.callees(call).items()}
+        request = DialRequest(targets=("",) * max(up, default=1))
+        dialing = resume(request, answered=True, callees=up, now=asyncio.get_running_loop().time())
+        member = there.channels[there.members[call][0]]
+        self._calls.own(replace(member, id=call), dialing)
+
+    def _tell(self, call: Call, there: "_There") -> None:
+        """Tell a call what happened while nobody listened."""
+        if call.dialing.phase is Phase.TALKING and call.dialing.winner:
+            members = [member for member in there.members.get(call.id, ()) if self._is_ours(there, member)]
+            for leg, newcomer in call.legs.strangers(members, (CALLER, call.dialing.winner)):
+                self._calls.replace(call, leg, there.channels[newcomer])
+        up = {
+            n: there.channels[channel].state == UP
+            for n, _ in enumerate(call.dialing.callees, start=1)
+            if (channel := call.legs.channel(n)) in there.channels
+        }
+        here = self._is_ours(there, call.legs.channel(CALLER))
+        for event in missed(call.dialing, caller_here=here, callees=up):
+            call.post(event)
+        if call.dialing.phase is Phase.NEW:
+            call.post(sig.Started())
+
+    async def _clear(self, there: "_There") -> None:
+        """Hang up callees and destroy bridges whose caller is in nobody's application any more."""
+        owned = {channel.id for channel in there.channels.values() if channel.application == STASIS}
+        for channel in there.channels:
+            call = there.call_of(channel)
+            if call_of_callee(channel) and call not in owned and self._calls.get(call) is None:
+                self._calls.hang_up_orphan(channel)
+        for call in there.members:
+            if call not in owned and self._calls.get(call) is None:
+                await self._calls.ari.destroy_bridge(bridge_id(call))
+
+    async def _look(self) -> "_There":
+        return _There(await self._calls.ari.channels(), await self._calls.ari.bridges())
+
+    def _is_ours(self, there: "_There", channel: str) -> bool:
+        found = there.channels.get(channel)
+        return found is not None and self._application(found) == self._app
+
+    def _arguments(self, channel: Channel) -> list[str] | None:
+        """Return the arguments of our application that a channel is in; None when it is in none of ours."""
+        if call_of_callee(channel.id) or self._application(channel) != self._app:
+            return None
+        return channel.arguments.split(",")[1:]
+
+    @staticmethod
+    def _application(channel: Channel) -> str | None:
+        return channel.arguments.partition(",")[0] if channel.application == STASIS else None
+
+
+class _There:
+    """What there is in Asterisk at one moment: `channels` by their ids, `members` of our bridges by the call."""
+
+    def __init__(self, channels: Iterable[Channel], bridges: Iterable[Bridge]) -> None:
+        self.channels = {channel.id: channel for channel in channels}
+        self.members = {
+            call: tuple(channel for channel in bridge.channels if channel in self.channels)
+            for bridge in bridges
+            if (call := call_of_bridge(bridge.id))
+        }
+        self._calls = {channel: call for call, members in self.members.items() for channel in members}
+
+    def call_of(self, channel: str) -> str:
+        """Return the call that a channel is part of: whose bridge it is in, else what its id says."""
+        dialled = call_of_callee(channel)
+        return self._calls.get(channel) or (dialled[0] if dialled else channel)
+
+    def callees(self, call: str) -> Mapping[int, Channel]:
+        """Return the channels that were dialled for a call and are part of it, by the number of the target."""
+        dialled = ((call_of_callee(channel.id), channel) for channel in self.channels.values())
+        return {
+            found[1]: channel
+            for found, channel in dialled
+            if found and found[0] == call and self.call_of(channel.id) == call
+        }

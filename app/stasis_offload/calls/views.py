@@ -1,0 +1,52 @@
+"""What an operator sees of the calls."""
+
+from dataclasses import dataclass
+
+from stasis_offload.errors import OffloadError
+from stasis_offload.media.quality import LegQuality
+from stasis_offload.openflow.flow import Count
+
+
+class UnknownCallError(OffloadError):
+    """There is no call of that id, or no longer."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallView:
+    """One call as it is now.
+
+    `caller` and `callee` are channel names (`callee` None until there is one). `state` is one word: `dialing`,
+    or what its media placement is (`relayed`, `learning`, `offloaded`); `reason` says why it is not offloaded.
+    `age` is the seconds since the call entered the application, `state_age` since it entered its state.
+    `from_caller` and `from_callee` are what the switch forwarded of each leg's packets over the whole call, as
+    far as its counters could be read; `caller_quality` and `callee_quality` are how each leg heard it.
+    """
+
+    call: str
+    caller: str
+    callee: str | None
+    state: str
+    reason: str | None
+    age: float
+    state_age: float
+    from_caller: Count
+    from_callee: Count
+    caller_quality: LegQuality
+    callee_quality: LegQuality
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """Whether the application can do its work; each problem is one sentence, none means it can.
+
+    `held` tells that calls, new ones too, stay relayed by the operator's word (`relay --all`).
+    """
+
+    calls: int
+    held: bool
+    problems: tuple[str, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing is wrong."""
+        return not self.problems

@@ -1,0 +1,133 @@
+"""What can happen to a call's media."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from stasis_offload.asterisk.leg_report import LegReport
+from stasis_offload.media.flows import Role
+from stasis_offload.media.path import Leg, Sighting
+from stasis_offload.media.reasons import Kind
+from stasis_offload.openflow.flow import Count
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """The switch showed us a packet of a leg; `sighting` None is one that is not RTP at all.
+
+    `by_switch` tells a packet that it forwarded from one that it copied on its way to Asterisk.
+    """
+
+    leg: Leg
+    sighting: Sighting | None
+    by_switch: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """Asterisk sent on, to the other leg, a packet of this one: by SSRC and sequence number it is the one that came."""
+
+    leg: Leg
+    ssrc: int
+    sequence: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """Asterisk's module answered: a report of each leg it lists in the call's bridge."""
+
+    caller: LegReport | None
+    callee: LegReport | None
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """The counters of the call's flows, as the switch has them now; None when it could not say."""
+
+    counts: Mapping[Role, Count] | None
+
+
+@dataclass(frozen=True, slots=True)
+class CountedLast:
+    """What the flows had counted when they were taken out; None when the switch could not say."""
+
+    counts: Mapping[Role, Count] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """A guarding flow saw what should not happen while the switch carries the call (flows.py)."""
+
+    kind: Kind
+    leg: Leg
+
+
+@dataclass(frozen=True, slots=True)
+class RtcpFrom:
+    """A leg's RTCP came from this port of its host: its reports go there, too."""
+
+    leg: Leg
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class Idle:
+    """The switch removed a leg's flow: no packet for the idle timeout. `count` is what it had counted."""
+
+    leg: Leg
+    count: Count
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """The flow that forwards a leg was taken out by somebody else. `count` is what it had counted."""
+
+    leg: Leg
+    count: Count
+
+
+@dataclass(frozen=True, slots=True)
+class Blocked:
+    """The call must be relayed from now on, until the same is Unblocked."""
+
+    kind: Kind
+
+
+@dataclass(frozen=True, slots=True)
+class Unblocked:
+    """What Blocked said no longer holds."""
+
+    kind: Kind
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A command could not be carried out; it is worth trying again later."""
+
+    kind: Kind
+
+
+class Signal(StrEnum):
+    """Events that carry nothing but their name."""
+
+    CONNECTED = "both legs are up in the bridge"
+    DISTURBED = "Asterisk changed something about the bridge or a session"
+    EXPIRED = "the deadline passed"
+    ENDED = "the call is ending"
+
+
+Event = (
+    Seen
+    | Passed
+    | Reported
+    | Counted
+    | CountedLast
+    | Alarm
+    | RtcpFrom
+    | Idle
+    | Gone
+    | Blocked
+    | Unblocked
+    | Failed
+    | Signal
+)

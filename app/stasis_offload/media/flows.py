@@ -1,0 +1,246 @@
+"""Every flow we ever put into a switch is built here, as a plain value; what we own is told by its cookie.
+
+| duty | matches | does | priority |
+|---|---|---|---|
+| learn | a leg's RTP to Asterisk | as without us, and shows it to us | 40000 |
+| pass | RTP that Asterisk sends to the leg | as without us, and shows it to us | 40000 |
+| stray | anything to the leg's RTP port that is not its forwarded stream | as without us, and shows it to us | 40050 |
+| forward | a leg's RTP to Asterisk, by the port and next hop it was learned on | to the other leg | 40100 |
+| speaks | RTP that Asterisk sends to the leg | as without us, and shows it to us | 40100 |
+| rtcp | a leg's RTCP to Asterisk | to Asterisk, to us, and to the other leg | 40100 |
+| hush | RTCP that Asterisk sends to the leg | nothing: the packet ends here | 40100 |
+
+Learning and passing flows come and go before forwarding; the others guard a call that is forwarded.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from enum import IntEnum
+from hashlib import blake2b
+
+from stasis_offload.media.path import Leg, Path, Side
+from stasis_offload.openflow.flow import (
+    COOKIE_PREFIX,
+    COOKIE_ROLE_MASK,
+    LEARNING_BYTES,
+    WHOLE,
+    Copy,
+    Drop,
+    Flow,
+    Forward,
+    Match,
+)
+from stasis_offload.packets.address import MAX_PORT, Address
+
+# Above the priority-0 NORMAL flow of every bridge and above what people type by hand (32768 is the default of
+# ovs-ofctl), and forwarding above learning, so that a copy stops the moment forwarding starts.
+LEARNING_PRIORITY = 40_000
+STRAY_PRIORITY = 40_050
+FORWARDING_PRIORITY = 40_100
+
+
+class Duty(IntEnum):
+    """What a flow is for; the table above."""
+
+    LEARN = 0
+    FORWARD = 1
+    RTCP = 2
+    HUSH = 3
+    STRAY = 4
+    SPEAKS = 5
+    PASS = 6
+
+
+class Role(IntEnum):
+    """The duty of a flow and the leg it is about; the low byte of its cookie."""
+
+    LEARN_CALLER = 1
+    LEARN_CALLEE = 2
+    FORWARD_CALLER = 3
+    FORWARD_CALLEE = 4
+    RTCP_CALLER = 5
+    RTCP_CALLEE = 6
+    HUSH_CALLER = 7
+    HUSH_CALLEE = 8
+    STRAY_CALLER = 9
+    STRAY_CALLEE = 10
+    SPEAKS_CALLER = 11
+    SPEAKS_CALLEE = 12
+    PASS_CALLER = 13
+    PASS_CALLEE = 14
+
+    @classmethod
+    def of(cls, duty: Duty, leg: Leg) -> "Role":
+        """Return the role of a duty for a leg."""
+        return cls(2 * duty + (1 if leg is Leg.CALLER else 2))
+
+    @property
+    def leg(self) -> Leg:
+        """The leg that the flow is about: it sends what is matched, or Asterisk sends it to the leg."""
+        return Leg.CALLER if self % 2 else Leg.CALLEE
+
+    @property
+    def duty(self) -> Duty:
+        """What the flow is for."""
+        return Duty((self - 1) // 2)
+
+    @property
+    def forwards(self) -> bool:
+        """Whether the flow carries media past Asterisk."""
+        return self.duty is Duty.FORWARD
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """How long flows live without us, in seconds: without a packet, and at most unless renewed. And their limit."""
+
+    idle_timeout: int
+    lease: int
+    limit: int = 0
+
+
+def call_cookie(call: str) -> int:
+    """Return the cookie of a call with role 0; the same call id gives the same cookie after a restart."""
+    digest = int.from_bytes(blake2b(call.encode(), digest_size=5).digest(), "big")
+    return COOKIE_PREFIX | digest << 8
+
+
+def role_of(cookie: int) -> Role | None:
+    """Read a flow's role from a cookie of ours; None when the low byte is not a role of this version."""
+    try:
+        return Role(cookie & COOKIE_ROLE_MASK)
+    except ValueError:
+        return None
+
+
+def learning_flow(call: str, leg: Leg, *, source: Address, destination: Address, lease: int) -> Flow:
+    """Build the flow that shows us a leg's next packets while Asterisk goes on relaying them."""
+    return Flow(
+        cookie=call_cookie(call) | Role.of(Duty.LEARN, leg),
+        priority=LEARNING_PRIORITY,
+        match=Match(source=source, destination=destination),
+        action=Copy(),
+        hard_timeout=lease,
+    )
+
+
+def passing_flow(call: str, leg: Leg, *, source: Address, destination: Address, lease: int) -> Flow:
+    """Build the flow that shows us what Asterisk sends to a leg: of what the other leg sent, what it has passed on."""
+    return Flow(
+        cookie=call_cookie(call) | Role.of(Duty.PASS, leg),
+        priority=LEARNING_PRIORITY,
+        match=Match(source=source, destination=destination),
+        action=Copy(),
+        hard_timeout=lease,
+    )
+
+
+def forwarding_flows(
+    call: str, path: Path, terms: Terms, *, sampled: Collection[Leg] = ()
+) -> tuple[Flow, ...]:
+    """Build both directions of a call; of the legs in `sampled`, packets are shown to us as well."""
+    return tuple(_forwarding_flow(call, leg, path, terms, sample=leg in sampled) for leg in Leg)
+
+
+def _forwarding_flow(call: str, leg: Leg, path: Path, terms: Terms, *, sample: bool) -> Flow:
+    came = path.side(leg)
+    return Flow(
+        cookie=call_cookie(call) | Role.of(Duty.FORWARD, leg),
+        priority=FORWARDING_PRIORITY,
+        # Of the next hop too: when a leg's packets begin to come from another router, what we send it would
+        # still go to the old one. They fall through to Asterisk instead, and the leg is learned again.
+        match=_from(came, source=came.remote, destination=came.local),
+        action=_to_other(path, leg, sample=LEARNING_BYTES if sample else 0),
+        idle_timeout=terms.idle_timeout,
+        hard_timeout=terms.lease,
+        limit=terms.limit,
+    )
+
+
+def guarding_flows(call: str, path: Path, *, lease: int) -> tuple[Flow, ...]:
+    """Build the flows that show us what should not happen while a call is forwarded.
+
+    A packet to a leg's RTP port that is not the stream we forward has another source (a NAT that has changed its
+    mind) or came another way; a packet of Asterisk's own is music, a tone or a digit that no event told us of.
+    """
+    flows = []
+    for leg in Leg:
+        side = path.side(leg)
+        flows += [
+            Flow(
+                cookie=call_cookie(call) | Role.of(Duty.STRAY, leg),
+                priority=STRAY_PRIORITY,
+                match=Match(source=None, destination=side.local),
+                action=Copy(),
+                hard_timeout=lease,
+            ),
+            Flow(
+                cookie=call_cookie(call) | Role.of(Duty.SPEAKS, leg),
+                priority=FORWARDING_PRIORITY,
+                match=Match(source=side.local, destination=side.remote),
+                action=Copy(),
+                hard_timeout=lease,
+            ),
+        ]
+    return tuple(flows)
+
+
+def rtcp_flows(call: str, path: Path, ports: Mapping[Leg, int], *, lease: int) -> tuple[Flow, ...]:
+    """Build the flows that take RTCP from end to end, with a copy for Asterisk and one for us.
+
+    RTCP uses the port above RTP's (RFC 3550, 11) unless `ports` knows better: a NAT may give it any. What Asterisk
+    says by itself, of packets it no longer sees, is kept from the legs.
+    """
+    flows = []
+    for leg in Leg:
+        side, other = path.side(leg), path.side(leg.other)
+        here, there = _rtcp(side.local), _rtcp(other.local)
+        to = replace(other.remote, port=ports.get(leg.other, _rtcp(other.remote).port))
+        anywhere = replace(side.remote, port=0)
+        flows += [
+            Flow(
+                cookie=call_cookie(call) | Role.of(Duty.RTCP, leg),
+                priority=FORWARDING_PRIORITY,
+                match=_from(side, source=anywhere, destination=here),
+                action=replace(
+                    _to_other(path, leg, sample=WHOLE), relayed=True, source=there, destination=to
+                ),
+                hard_timeout=lease,
+            ),
+            Flow(
+                cookie=call_cookie(call) | Role.of(Duty.HUSH, leg),
+                priority=FORWARDING_PRIORITY,
+                match=Match(source=here, destination=anywhere),
+                action=Drop(),
+                hard_timeout=lease,
+            ),
+        ]
+    return tuple(flows)
+
+
+def _rtcp(address: Address) -> Address:
+    # A NAT may give the last port there is to RTP; the port of RTCP is then for it to show.
+    return replace(address, port=min(address.port + 1, MAX_PORT))
+
+
+def _from(side: Side, *, source: Address, destination: Address) -> Match:
+    return Match(
+        source=source,
+        destination=destination,
+        in_port=side.in_port,
+        vlan=side.vlan,
+        eth_src=side.next_hop,
+    )
+
+
+def _to_other(path: Path, leg: Leg, *, sample: int) -> Forward:
+    came, goes = path.side(leg), path.side(leg.other)
+    return Forward(
+        eth_src=goes.ours,
+        eth_dst=goes.next_hop,
+        source=goes.local,
+        destination=goes.remote,
+        vlan=goes.vlan,
+        out_port=None if goes.in_port == came.in_port else goes.in_port,
+        sample=sample,
+    )

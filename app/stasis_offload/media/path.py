@@ -1,0 +1,99 @@
+"""The two legs of a call, and the path of media between them."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from stasis_offload.packets.address import Address
+from stasis_offload.packets.frame import parse_udp
+from stasis_offload.packets.rtp import parse_rtp
+
+
+class Leg(StrEnum):
+    """The two legs of a call: the channel that entered Stasis, and the channel it was connected to."""
+
+    CALLER = "caller"
+    CALLEE = "callee"
+
+    @property
+    def other(self) -> "Leg":
+        """The leg at the far end of the call."""
+        return Leg.CALLEE if self is Leg.CALLER else Leg.CALLER
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """One RTP packet of a leg as the switch saw it arrive.
+
+    `in_port` is the switch's port number, `vlan` the 802.1Q VID or None when untagged, `next_hop` the source
+    MAC (where packets to this leg must go) and `ours` the destination MAC (what they must come from).
+    """
+
+    in_port: int
+    vlan: int | None
+    next_hop: str
+    ours: str
+    source: Address
+    destination: Address
+    ttl: int
+    payload_type: int
+    sequence: int
+    ssrc: int
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One end of a path: where a leg's packets come from, and how packets reach that leg."""
+
+    in_port: int
+    vlan: int | None
+    next_hop: str
+    ours: str
+    remote: Address
+    local: Address
+
+    @classmethod
+    def of(cls, sighting: Sighting) -> "Side":
+        """Take it from a packet that the leg sent."""
+        return cls(
+            in_port=sighting.in_port,
+            vlan=sighting.vlan,
+            next_hop=sighting.next_hop,
+            ours=sighting.ours,
+            remote=sighting.source,
+            local=sighting.destination,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Path:
+    """Two legs whose media is understood well enough to be forwarded without Asterisk."""
+
+    caller: Side
+    callee: Side
+
+    def side(self, leg: Leg) -> Side:
+        """Return the end of the path that belongs to a leg."""
+        return self.caller if leg is Leg.CALLER else self.callee
+
+
+def parse_sighting(in_port: int, frame: bytes) -> Sighting:
+    """Read an RTP packet as the switch saw it come in by one of its ports.
+
+    Raises:
+        BadPacketError: it is not UDP with RTP in it; the text says at which layer and why.
+
+    """
+    datagram = parse_udp(frame)
+    header = parse_rtp(datagram.payload)
+    return Sighting(
+        in_port=in_port,
+        vlan=datagram.vlan,
+        next_hop=datagram.eth_src,
+        ours=datagram.eth_dst,
+        source=datagram.source,
+        destination=datagram.destination,
+        ttl=datagram.ttl,
+        payload_type=header.payload_type,
+        sequence=header.sequence,
+        ssrc=header.ssrc,
+    )

@@ -1,0 +1,173 @@
+"""What is known of one call's media at a moment; the flows that the switch should hold follow from it alone."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from math import ceil
+
+from stasis_offload.asterisk.leg_report import LegReport
+from stasis_offload.media import commands as cmd
+from stasis_offload.media.damping import Damping
+from stasis_offload.media.flows import (
+    Terms,
+    forwarding_flows,
+    guarding_flows,
+    learning_flow,
+    passing_flow,
+    rtcp_flows,
+)
+from stasis_offload.media.path import Leg, Path, Sighting
+from stasis_offload.media.reasons import Kind, Reason
+from stasis_offload.openflow.flow import Count, Flow
+from stasis_offload.packets.address import MAX_PORT
+from stasis_offload.packets.frame import Datagram, build_udp
+from stasis_offload.packets.rtcp import empty_receiver_report
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """The operator's settings (config.py, section [media]): times in seconds, `limit` in packets per second and leg.
+
+    `forward_rtcp` lets RTCP pass from end to end while the switch carries a call; without it RTCP stays with Asterisk.
+    """
+
+    verify_within: float = 1.0
+    recheck: float = 30.0
+    idle_timeout: int = 10
+    returns_per_minute: int = 6
+    flap_hold: float = 60.0
+    forward_rtcp: bool = True
+    limit: int = 0
+
+
+class State(StrEnum):
+    """What carries the call's RTP: Asterisk, Asterisk with a copy to us, or the switch."""
+
+    RELAYED = "relayed"
+    LEARNING = "learning"
+    OFFLOADED = "offloaded"
+
+
+# The first look at an offloaded call that is no longer new comes after this long (s).
+FIRST_LOOK = 10.0
+# What a Linux host gives a packet of its own.
+_TTL = 64
+
+NOT_CONNECTED = Reason(Kind.NOT_CONNECTED)
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Where one call's media is, why, and what is known. Times are seconds of one monotonic clock.
+
+    `since` is when the state was entered. While learning, `sightings` are the last packets of the legs that were shown,
+    and when; `passed` are SSRC and sequence number of the last packet that Asterisk sent on of each leg; `settling` says
+    that all else is known, and `quiet` that a leg has been silent for so long that only its first packet is waited for.
+    `path`, `shown` and what follows them belong to a stay in the switch: `shown`
+    are the legs of which a packet has yet to be shown to us, `verified` says that once one of each was, and `guarded`
+    that Asterisk has no packet of the time before any more. `rtcp_ports` are the ports that RTCP was seen to come from.
+    `totals` are the packets and octets forwarded from each leg in all earlier stays in the switch, `current` those of
+    the stay that lasts.
+    """
+
+    call: str
+    policy: Policy
+    state: State = State.RELAYED
+    reason: Reason | None = NOT_CONNECTED
+    since: float = 0.0
+    deadline: float | None = None
+    connected: bool = False
+    over: bool = False
+    blocks: frozenset[Kind] = frozenset()
+    damping: Damping = field(default_factory=Damping)
+    reports: Mapping[Leg, LegReport] = field(default_factory=dict)
+    sightings: Mapping[Leg, tuple[Sighting, float]] = field(default_factory=dict)
+    passed: Mapping[Leg, tuple[int, int]] = field(default_factory=dict)
+    settling: bool = False
+    quiet: bool = False
+    path: Path | None = None
+    shown: frozenset[Leg] = frozenset()
+    verified: bool = False
+    guarded: bool = False
+    rtcp_ports: Mapping[Leg, int] = field(default_factory=dict)
+    current: Mapping[Leg, Count] = field(default_factory=dict)
+    totals: Mapping[Leg, Count] = field(default_factory=dict)
+
+    def forwarded(self, leg: Leg) -> Count:
+        """Count what the switch has carried from this leg, as far as we have read it."""
+        return self.totals.get(leg, Count()) + self.current.get(leg, Count())
+
+    @property
+    def lease(self) -> int:
+        """How long flows stay in the switch when nobody renews them (s): three looks may fail.
+
+        When nobody gives Asterisk signs of life any more either, the media is back before its rtp_timeout ends.
+        """
+        lease = ceil(max(3 * self.policy.recheck, self.policy.verify_within)) + 5
+        if self.state is not State.OFFLOADED:
+            return lease
+        return min([lease, *(2 * timeout // 3 for timeout in self._timeouts)])
+
+    def flows(self) -> tuple[Flow, ...]:
+        """Return what the switch should hold."""
+        if self.state is State.LEARNING:
+            return self._learning_flows()
+        if self.state is not State.OFFLOADED or self.path is None:
+            return ()
+        policy, lease = self.policy, self.lease
+        terms = Terms(idle_timeout=policy.idle_timeout, lease=lease, limit=policy.limit)
+        flows = forwarding_flows(self.call, self.path, terms, sampled=self.shown)
+        if self.verified and policy.forward_rtcp:
+            flows += rtcp_flows(self.call, self.path, self.rtcp_ports, lease=lease)
+        if self.guarded:
+            flows += guarding_flows(self.call, self.path, lease=lease)
+        return flows
+
+    def _learning_flows(self) -> tuple[Flow, ...]:
+        flows, lease = [], self.lease
+        for leg in Leg:
+            here, there = self.reports[leg].local, self.reports[leg].remote
+            if here is None or there is None:
+                continue
+            if not self.quiet or leg not in self.sightings:
+                flows.append(learning_flow(self.call, leg, source=there, destination=here, lease=lease))
+            if not self.quiet:
+                flows.append(passing_flow(self.call, leg, source=here, destination=there, lease=lease))
+        return tuple(flows)
+
+    def next_look(self, now: float) -> float:
+        """When an offloaded call is to be looked at again: soon at first, then at twice its age, up to `recheck`.
+
+        So a counter that was last read then is at most half of a short call behind. Where Asterisk has an
+        rtp_timeout, it gets a sign of life three times within it.
+        """
+        wait = min(max(FIRST_LOOK, now - self.since), self.policy.recheck)
+        return now + min([wait, *(timeout / 3 for timeout in self._timeouts)])
+
+    @property
+    def _timeouts(self) -> list[int]:
+        return [report.rtp_timeout for report in self.reports.values() if report.rtp_timeout]
+
+    def keepalive(self, leg: Leg) -> cmd.Inject | None:
+        """Build what resets Asterisk's rtp_timeout of a leg: a receiver report of the leg's that says nothing.
+
+        Asterisk takes any packet on a leg's RTP or RTCP port for a sign of life (media_session_rtcp_read_callback in
+        res/res_pjsip_sdp_rtp.c), and an empty report changes none of its statistics.
+        """
+        report = self.reports.get(leg)
+        if self.path is None or report is None or report.ssrc_rx is None:
+            return None
+        side = self.path.side(leg)
+        port = self.rtcp_ports.get(leg, min(side.remote.port + 1, MAX_PORT))
+        payload = empty_receiver_report(report.ssrc_rx)
+        datagram = Datagram(
+            eth_src=side.next_hop,
+            eth_dst=side.ours,
+            vlan=side.vlan,
+            source=replace(side.remote, port=port),
+            destination=replace(side.local, port=side.local.port + 1),
+            ttl=_TTL,
+            size=len(payload),
+            payload=payload,
+        )
+        return cmd.Inject(in_port=side.in_port, frame=build_udp(datagram))

@@ -1,0 +1,342 @@
+"""What the switch holds of ours is known, or known to be unknown and then written anew."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from typing import NoReturn
+
+from stasis_offload.errors import OpenFlowError, SwitchUnavailableError
+from stasis_offload.media.flows import Role, call_cookie, role_of
+from stasis_offload.openflow import decode, encode
+from stasis_offload.openflow.channel import Channel
+from stasis_offload.openflow.decode import Kind
+from stasis_offload.openflow.events import FlowRemoved, Removal
+from stasis_offload.openflow.flow import (
+    COOKIE_CALL_MASK,
+    COOKIE_PREFIX,
+    COOKIE_PREFIX_MASK,
+    COOKIE_ROLE_MASK,
+    Count,
+    Flow,
+)
+from stasis_offload.openflow.flowmod import Cookies
+from stasis_offload.openflow.meters import Meters
+from stasis_offload.openflow.plan import Plan, plan
+
+# Requests under way at a time. Others wait their turn, and only then does the time for their answer begin: else
+# of some thousand calls that move at once the last would miss their deadline while we encode the first.
+IN_FLIGHT = 100
+
+_OURS = Cookies(COOKIE_PREFIX, COOKIE_PREFIX_MASK)
+_FORWARDS = tuple(role for role in Role if role.forwards)
+
+
+@dataclass(frozen=True, slots=True)
+class _Metered:
+    """A meter of ours, by its number, and the packets per second that it lets pass."""
+
+    meter: int
+    rate: int
+
+
+class _PartError(OpenFlowError):
+    """The switch refused a part of a change and made the rest."""
+
+
+@dataclass(slots=True)
+class _Call:
+    """One call's flows as we left them.
+
+    `unsure` says that the outcome of the last change is not known; `lost` are the cookies of those that the switch
+    has since given up by itself. `meters` are those that `flows` use, by cookie, and `added` the numbers of those
+    and of any that is yet to be removed.
+    """
+
+    flows: tuple[Flow, ...] = ()
+    unsure: bool = False
+    lost: set[int] = field(default_factory=set)
+    meters: dict[int, _Metered] = field(default_factory=dict)
+    added: set[int] = field(default_factory=set)
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    users: int = 0
+
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether the switch may hold other flows of this call than `flows`."""
+        return self.unsure or bool(self.lost)
+
+
+class FlowTable:
+    """Our flows in the switch over the life of one connection, which begins with `sweep`."""
+
+    def __init__(self, channel: Channel, *, max_meters: int) -> None:
+        self.channel = channel
+        self._meters = Meters(channel, most=max_meters)
+        self._calls: dict[int, _Call] = {}
+        self._removed: Counter[int] = Counter()
+        self._places = asyncio.Semaphore(IN_FLIGHT)
+        self._leaving = asyncio.Semaphore(IN_FLIGHT)  # held with a place in hand, so not the same
+
+    async def sweep(self) -> None:
+        """Remove every flow that carries our cookie prefix, and our meters: what a dead predecessor left.
+
+        Raises as `Channel.confirm`.
+        """
+        xid = self.channel.new_xid()
+        await self.channel.confirm(xid, encode.change_flows(xid, remove=[_OURS]))
+        await self._meters.sweep()
+
+    async def set_flows(self, call: str, flows: Sequence[Flow], *, renew: bool = False) -> None:
+        """Make `flows` the flows of a call, all at once; free when they are that already.
+
+        With `renew`, the hard timeout of each begins anew, and its counters go on.
+
+        Raises:
+            ValueError: a flow carries the cookie of another call.
+            OpenFlowError: the switch refused, or has no meter for a flow with a limit; it holds what it held.
+            SwitchUnavailableError: the connection ended, or no answer in time. Where that leaves open what
+                the switch holds, the next `set_flows` begins by removing all there is of this call.
+
+        """
+        cookie = call_cookie(call)
+        if any(flow.cookie & COOKIE_CALL_MASK != cookie for flow in flows):
+            raise ValueError(f"a flow with the cookie of another call than {call}")
+        async with self._turn(cookie) as held:
+            await self._replace(held, cookie, tuple(flows), renew=renew)
+
+    async def counts(self, call: str) -> dict[Role, Count]:
+        """Return the counters of the flows that forward a call. Those of OVS lag up to half a second.
+
+        Raises as `Channel.ask`.
+        """
+        async with self._places:
+            return _by_role(await self._ask_counts(self._forwarding(call)))
+
+    async def take_out(self, call: str) -> dict[Role, Count]:
+        """Remove the flows of a call, and return what those that forward had counted just before.
+
+        Raises as `set_flows`.
+        """
+        async with self._leaving:
+            asked = self._ask_counts(self._forwarding(call))
+            try:
+                await self.set_flows(call, ())
+                return _by_role(await asked)
+            finally:
+                asked.cancel()
+
+    async def all_counts(self) -> dict[int, Count]:
+        """Return the counters of the flows that forward, of all calls, by cookie.
+
+        Raises as `Channel.ask`.
+        """
+        mask = COOKIE_PREFIX_MASK | COOKIE_ROLE_MASK
+        async with self._places:
+            return await self._ask_counts([Cookies(COOKIE_PREFIX | role, mask) for role in _FORWARDS])
+
+    async def inject(self, in_port: int, frame: bytes) -> None:
+        """Let a packet go the bridge's normal way as if it had come in by a port, and meet no flow of ours.
+
+        Raises as `Channel.confirm`.
+        """
+        xid = self.channel.new_xid()
+        await self.channel.confirm(xid, encode.packet_out(xid, in_port=in_port, frame=frame))
+
+    def note_removed(self, event: FlowRemoved) -> bool:
+        """Take note that a flow is gone, and return whether that is news: we did not remove it ourselves.
+
+        Of what we removed OVS tells us late: when no thread of it can see the flow any more, which may be after
+        the next change (rule_destroy_cb in ofproto/ofproto.c). Of each flow it tells once, in order.
+        """
+        if self._cross_out(event.cookie) and event.reason is Removal.DELETE:
+            return False
+        held = self._calls.get(event.cookie & COOKIE_CALL_MASK)
+        if held is None:
+            return False
+        held.lost.add(event.cookie)
+        return True
+
+    def _cross_out(self, cookie: int) -> bool:
+        """Cross out a removal of that cookie that was yet to be told, and return whether there was one."""
+        expected = self._removed[cookie]
+        if expected > 1:
+            self._removed[cookie] = expected - 1
+        else:
+            del self._removed[cookie]
+        return expected > 0
+
+    @asynccontextmanager
+    async def _turn(self, cookie: int) -> AsyncIterator[_Call]:
+        """Let the changes of a call's flows follow each other; keep nothing of calls without flows."""
+        held = self._calls.setdefault(cookie, _Call())
+        held.users += 1
+        try:
+            async with held.turn:
+                yield held
+        finally:
+            held.users -= 1
+            if not (held.users or held.flows or held.unsure):
+                del self._calls[cookie]
+
+    async def _replace(self, held: _Call, cookie: int, flows: tuple[Flow, ...], *, renew: bool) -> None:
+        if held.is_doubtful:
+            todo = Plan(remove=_cookies_of(cookie), add=flows)
+        else:
+            todo = plan(flows, held.flows, renew=renew)
+        if todo.is_empty:
+            return
+        lost = frozenset(held.lost)
+        async with self._places:
+            try:
+                meters = await self._add_meters(held, flows)
+                await self._carry_out(held, cookie, todo, meters)
+                held.flows, held.meters, held.unsure = flows, meters, False
+                held.lost -= lost
+            finally:
+                self._remove_meters(held)
+
+    async def _add_meters(self, held: _Call, flows: Iterable[Flow]) -> dict[int, _Metered]:
+        """Return a meter for each flow with a limit: the one it has, or a new one."""
+        meters = {}
+        for flow in flows:
+            if not flow.limit:
+                continue
+            metered = None if held.is_doubtful else held.meters.get(flow.cookie)
+            if metered is None or metered.rate != flow.limit:
+                metered = _Metered(await self._meters.add(flow.limit), flow.limit)
+                held.added.add(metered.meter)
+            meters[flow.cookie] = metered
+        return meters
+
+    def _remove_meters(self, held: _Call) -> None:
+        """Remove the meters that no flow uses, once that is known."""
+        if held.unsure:
+            return
+        used = {metered.meter for metered in held.meters.values()}
+        with suppress(SwitchUnavailableError):  # its successor sweeps
+            for meter in held.added - used:
+                self._meters.remove(meter)
+        held.added = used
+
+    async def _carry_out(self, held: _Call, call: int, todo: Plan, meters: Mapping[int, _Metered]) -> None:
+        """Make a change, and wait for the switch but once."""
+        xid = self.channel.new_xid()
+        alone = not todo.add or len(todo.remove) + len(todo.add) == 1 or _is_renewal(todo, held.flows)
+        encoder = encode.change_flows if alone else encode.stage_bundle
+        changes = encoder(xid, remove=map(Cookies, todo.remove), add=todo.add, meters=_numbers(meters))
+        unsure, held.unsure = held.unsure, True
+        leaving = _reported(held) & set(todo.remove)
+        self._removed.update(leaving)
+        try:
+            await (self.channel.confirm(xid, changes) if alone else self._commit(xid, changes))
+        except SwitchUnavailableError:
+            raise
+        except _PartError:
+            self._removed.update((_reported(held) - leaving) | {flow.cookie for flow in todo.add})
+            await self._restore(held, call)
+            held.unsure = unsure
+            raise
+        except OpenFlowError as error:
+            if not todo.add:
+                self._close(f"the switch refused to remove flows: {error}")
+            held.unsure = unsure  # all or nothing: it holds what it held
+            for cookie in leaving:
+                self._cross_out(cookie)
+            raise
+
+    async def _commit(self, bundle: int, staged: bytes) -> None:
+        """Change flows in one atomic bundle, shown and committed in one go.
+
+        The commit is a transaction of its own, so that it is known whether it was refused: then nothing has
+        changed. What was wrong the switch says where it was shown, even where it finds out only now.
+
+        Raises:
+            _PartError: it was not, though the switch had refused a part: OVS commits the rest
+                (handle_bundle_add and do_bundle_commit in ofproto/ofproto.c).
+            OpenFlowError: it was, and nothing has changed.
+            SwitchUnavailableError: as `Channel.confirm`.
+
+        """
+        xid = self.channel.new_xid()
+        shown, committed = await self.channel.confirm_each(
+            (bundle, staged), (xid, encode.commit_bundle(xid, bundle))
+        )
+        if committed is not None:
+            raise shown or committed
+        if shown is not None:
+            raise _PartError(str(shown)) from shown
+
+    async def _restore(self, held: _Call, call: int) -> None:
+        """Put back what the switch held before a change of which it made but a part, a moment ago."""
+        xid = self.channel.new_xid()
+        everything = map(Cookies, _cookies_of(call))
+        bundle = encode.stage_bundle(xid, remove=everything, add=held.flows, meters=_numbers(held.meters))
+        try:
+            await self._commit(xid, bundle)
+        except SwitchUnavailableError:
+            raise
+        except OpenFlowError as error:
+            self._close(f"the switch refused to take flows back: {error}")
+
+    def _close(self, reason: str) -> NoReturn:
+        """End the connection: a new one begins by sweeping."""
+        self.channel.close(reason)
+        raise SwitchUnavailableError(reason)
+
+    def _forwarding(self, call: str) -> list[Cookies]:
+        """List the cookies of the flows of a call that forward, as far as the switch may have them."""
+        held = self._calls.get(call_cookie(call))
+        if held is None:
+            return []
+        cookies = {call_cookie(call) | role for role in _FORWARDS}
+        if not held.is_doubtful:
+            cookies &= {flow.cookie for flow in held.flows}
+        return [Cookies(cookie) for cookie in sorted(cookies)]
+
+    def _ask_counts(self, cookies: Sequence[Cookies]) -> asyncio.Task[dict[int, Count]]:
+        """Ask for counters now, before whatever is sent later."""
+        xids = [self.channel.new_xid() for _ in cookies]
+        questions = {
+            xid: encode.flow_stats_request(xid, some) for xid, some in zip(xids, cookies, strict=True)
+        }
+        asked = self.channel.ask_now(questions, Kind.MULTIPART_REPLY) if questions else None
+
+        async def counts() -> dict[int, Count]:
+            found: dict[int, Count] = {}
+            for answer in await asked if asked else ():
+                if isinstance(answer, OpenFlowError):
+                    raise answer
+                found.update(decode.parse_flow_stats(answer))
+            return found
+
+        return asyncio.ensure_future(counts())
+
+
+def _by_role(counts: Mapping[int, Count]) -> dict[Role, Count]:
+    by_role = ((role_of(cookie), count) for cookie, count in counts.items())
+    return {role: count for role, count in by_role if role is not None}
+
+
+def _is_renewal(todo: Plan, flows: Sequence[Flow]) -> bool:
+    """Whether a change only adds what is there, of which nothing but its end moves."""
+    return not todo.remove and all(flow in flows for flow in todo.add)
+
+
+def _numbers(meters: Mapping[int, _Metered]) -> dict[int, int]:
+    return {cookie: metered.meter for cookie, metered in meters.items()}
+
+
+def _reported(held: _Call) -> set[int]:
+    """Return the cookies of the flows whose end the switch has yet to tell us."""
+    return {flow.cookie for flow in held.flows if flow.idle_timeout or flow.hard_timeout} - held.lost
+
+
+def _cookies_of(call: int) -> tuple[int, ...]:
+    """List every cookie that a call's flows can have.
+
+    OVS finds a flow by its whole cookie in no time, and by a part of it only by looking at every flow there is
+    (collect_rules_loose, ofproto/ofproto.c): with 10,000 flows that takes it milliseconds, for each call.
+    """
+    return tuple(call | role for role in Role)

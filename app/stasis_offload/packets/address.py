@@ -1,0 +1,48 @@
+"""IP addresses and UDP ports."""
+
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address, ip_address
+
+IPAddress = IPv4Address | IPv6Address
+
+MAX_PORT = 0xFFFF
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Address:
+    """An IP address and a UDP port."""
+
+    host: IPAddress
+    port: int
+
+    @classmethod
+    def parse(cls, text: str) -> "Address":
+        """Read `ip:port` or `[ipv6]:port`.
+
+        Raises:
+            ValueError: naming the text, when it is neither.
+
+        """
+        host, colon, port = text.rpartition(":")
+        if not colon or not (port.isascii() and port.isdigit()) or int(port) > MAX_PORT:
+            raise ValueError(f"not an address and port: {text!r}")
+        bracketed = host.startswith("[") and host.endswith("]")
+        try:
+            address = ip_address(host[1:-1] if bracketed else host)
+        except ValueError as error:
+            raise ValueError(f"not an address and port: {text!r}") from error
+        if bracketed != (address.version == 6):  # noqa: PLR2004 - the IP version itself
+            raise ValueError(f"not an address and port (IPv6 goes in brackets): {text!r}")
+        if isinstance(address, IPv6Address) and address.scope_id:
+            raise ValueError(f"an address with a zone cannot be matched by a switch: {text!r}")
+        return cls(host=address, port=int(port))
+
+    @property
+    def is_concrete(self) -> bool:
+        """Whether packets can be matched on it: a real unicast host (not null, not loopback) and a port."""
+        host = self.host
+        return self.port != 0 and not (host.is_unspecified or host.is_loopback or host.is_multicast)
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if isinstance(self.host, IPv6Address) else str(self.host)
+        return f"{host}:{self.port}"

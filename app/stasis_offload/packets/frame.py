@@ -1,0 +1,186 @@
+"""An Ethernet frame is read down to its UDP datagram or refused, and built up from one; nothing is guessed.
+
+A frame may be cut short anywhere after its UDP header: of what it copies, a switch sends only the first bytes.
+"""
+
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address
+from struct import Struct
+
+from stasis_offload.errors import BadPacketError
+from stasis_offload.packets.address import Address, IPAddress
+
+_ETHERNET = Struct("!6s6sH")
+_VLAN_TAG = Struct("!HH")
+_IPV4 = Struct("!BBHHHBBH4s4s")
+_IPV6 = Struct("!IHBB16s16s")
+_UDP = Struct("!HHHH")
+_WORD = Struct("!H")
+_PSEUDO = Struct("!II")  # after the addresses: length and next header (RFC 8200 8.1; in IPv4 the same sum)
+
+_ETH_IPV4 = 0x0800
+_ETH_IPV6 = 0x86DD
+_ETH_VLAN = 0x8100
+_VID_MASK = 0x0FFF
+_PROTOCOL_UDP = 17
+_MAX_PAYLOAD = 0xFFFF - _IPV4.size - _UDP.size
+_DONT_FRAGMENT = 0x4000
+_FRAGMENT_MASK = 0x3FFF  # "more fragments" and the offset, without "don't fragment" (RFC 791 3.1)
+
+
+@dataclass(frozen=True, slots=True)
+class Datagram:
+    """One UDP datagram as it was on the wire.
+
+    `vlan` is the 802.1Q VID, None when untagged; `ttl` the IPv4 TTL or the IPv6 hop limit. `payload` comes
+    without Ethernet's padding, and is shorter than `size` (what was sent, in bytes) when the frame was cut.
+    """
+
+    eth_src: str
+    eth_dst: str
+    vlan: int | None
+    source: Address
+    destination: Address
+    ttl: int
+    size: int
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class _Packet:
+    source: IPAddress
+    destination: IPAddress
+    ttl: int
+    size: int
+    payload: bytes
+
+
+def parse_udp(frame: bytes) -> Datagram:
+    """Read an Ethernet II frame with UDP over IPv4 or IPv6 and at most one 802.1Q tag.
+
+    Checksums are not verified: where a host captures, its network card has yet to fill them in.
+
+    Raises:
+        BadPacketError: a header is cut short, lengths contradict each other, or it is something else: another
+            protocol, a second tag, a fragment, an IPv6 extension header.
+
+    """
+    check_size(frame, _ETHERNET, "Ethernet header")
+    eth_dst, eth_src, ether_type = _ETHERNET.unpack_from(frame)
+    rest, vlan = frame[_ETHERNET.size :], None
+    if ether_type == _ETH_VLAN:
+        check_size(rest, _VLAN_TAG, "802.1Q tag")
+        tag, ether_type = _VLAN_TAG.unpack_from(rest)
+        rest, vlan = rest[_VLAN_TAG.size :], tag & _VID_MASK
+    if ether_type == _ETH_IPV4:
+        packet = _parse_ipv4(rest)
+    elif ether_type == _ETH_IPV6:
+        packet = _parse_ipv6(rest)
+    else:
+        raise BadPacketError(f"EtherType 0x{ether_type:04x} is neither IPv4 nor IPv6")
+    check_size(packet.payload, _UDP, "UDP header")
+    source_port, destination_port, length, _ = _UDP.unpack_from(packet.payload)
+    if not _UDP.size <= length <= packet.size:
+        raise BadPacketError(f"UDP length {length} in {packet.size} bytes of IP payload")
+    return Datagram(
+        eth_src=eth_src.hex(":"),
+        eth_dst=eth_dst.hex(":"),
+        vlan=vlan,
+        source=Address(host=packet.source, port=source_port),
+        destination=Address(host=packet.destination, port=destination_port),
+        ttl=packet.ttl,
+        size=length - _UDP.size,
+        payload=packet.payload[_UDP.size : length],
+    )
+
+
+def build_udp(datagram: Datagram) -> bytes:
+    """Build the Ethernet II frame of a datagram, checksums filled in: what `parse_udp` reads back.
+
+    An 802.1Q tag has priority 0. An IPv4 packet may not be fragmented, so its identification is 0 (RFC 6864 4.1).
+    Up to Ethernet's minimum of 60 bytes, frames are padded by the port they leave through.
+
+    Raises:
+        ValueError: the addresses are of two families, the payload was cut, or it is longer than UDP can carry.
+
+    """
+    source, destination, payload = datagram.source, datagram.destination, datagram.payload
+    if source.host.version != destination.host.version:
+        raise ValueError(f"{source} and {destination} are of two address families")
+    if not len(payload) == datagram.size <= _MAX_PAYLOAD:
+        raise ValueError(f"{len(payload)} bytes of payload for a datagram of {datagram.size}")
+    hosts = source.host.packed + destination.host.packed
+    ports = source.port, destination.port, _UDP.size + len(payload)
+    pseudo = hosts + _PSEUDO.pack(_UDP.size + len(payload), _PROTOCOL_UDP)
+    # 0 would stand for "no checksum": a sum of 0 is sent in its other form (RFC 768).
+    checksum = _checksum(pseudo + _UDP.pack(*ports, 0) + payload) or 0xFFFF
+    segment = _UDP.pack(*ports, checksum) + payload
+    if isinstance(source.host, IPv4Address):
+        ether_type, packet = _ETH_IPV4, _ipv4_header(datagram) + segment
+    else:
+        before = 6 << 28, len(segment), _PROTOCOL_UDP, datagram.ttl
+        ether_type, packet = _ETH_IPV6, _IPV6.pack(*before, hosts[:16], hosts[16:]) + segment
+    macs = _mac(datagram.eth_dst), _mac(datagram.eth_src)
+    if datagram.vlan is None:
+        return _ETHERNET.pack(*macs, ether_type) + packet
+    return _ETHERNET.pack(*macs, _ETH_VLAN) + _VLAN_TAG.pack(datagram.vlan, ether_type) + packet
+
+
+def _parse_ipv4(data: bytes) -> _Packet:
+    check_size(data, _IPV4, "IPv4 header")
+    first, _, total, _, fragment, ttl, protocol, _, source, destination = _IPV4.unpack_from(data)
+    header = (first & 0x0F) * 4
+    if first >> 4 != 4 or not _IPV4.size <= header <= total:  # noqa: PLR2004 - the IP version itself
+        raise BadPacketError(f"not an IPv4 header: first byte 0x{first:02x}, total length {total}")
+    if fragment & _FRAGMENT_MASK:
+        raise BadPacketError("a fragment of an IPv4 packet")
+    if protocol != _PROTOCOL_UDP:
+        raise BadPacketError(f"IP protocol {protocol} is not UDP")
+    return _Packet(
+        source=IPv4Address(source),
+        destination=IPv4Address(destination),
+        ttl=ttl,
+        size=total - header,
+        payload=data[header:total],
+    )
+
+
+def _parse_ipv6(data: bytes) -> _Packet:
+    check_size(data, _IPV6, "IPv6 header")
+    first, size, next_header, hop_limit, source, destination = _IPV6.unpack_from(data)
+    if first >> 28 != 6:  # noqa: PLR2004 - the IP version itself
+        raise BadPacketError(f"not an IPv6 header: first word 0x{first:08x}")
+    if next_header != _PROTOCOL_UDP:
+        raise BadPacketError(f"IPv6 next header {next_header} is not UDP")
+    return _Packet(
+        source=IPv6Address(source),
+        destination=IPv6Address(destination),
+        ttl=hop_limit,
+        size=size,
+        payload=data[_IPV6.size : _IPV6.size + size],
+    )
+
+
+def check_size(data: bytes, layout: Struct, what: str) -> None:
+    """Raise BadPacketError, naming what is cut short, unless the data begins with a whole `layout`."""
+    if len(data) < layout.size:
+        raise BadPacketError(f"{what} cut short: {len(data)} of {layout.size} bytes")
+
+
+def _ipv4_header(datagram: Datagram) -> bytes:
+    hosts = datagram.source.host.packed, datagram.destination.host.packed
+    total = _IPV4.size + _UDP.size + datagram.size
+    before = 0x45, 0, total, 0, _DONT_FRAGMENT, datagram.ttl, _PROTOCOL_UDP
+    return _IPV4.pack(*before, _checksum(_IPV4.pack(*before, 0, *hosts)), *hosts)
+
+
+def _checksum(data: bytes) -> int:
+    """Return the Internet checksum, the complement of the ones' complement sum of 16-bit words (RFC 1071 1)."""
+    total: int = sum(word for (word,) in _WORD.iter_unpack(data + bytes(len(data) % 2)))
+    while total > 0xFFFF:  # noqa: PLR2004 - 16 bits
+        total = (total & 0xFFFF) + (total >> 16)
+    return total ^ 0xFFFF
+
+
+def _mac(text: str) -> bytes:
+    return bytes.fromhex(text.replace(":", ""))

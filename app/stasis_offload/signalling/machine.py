@@ -1,0 +1,234 @@
+"""Who is dialled, who answered and who must go: everything that affects a call's signalling happens in `step`.
+
+What is done in each row of the table is what Dial() does (app_dial.c), with one difference: a single PJSIP
+target is dialled inside the call's bridge, so that ringing, early media and the answer reach the caller by
+themselves. A target of any other technology may send a busy frame, which a bridge would pass on to the caller
+as the final answer (bridge_channel.c, bridge_handle_trip); it is dialled outside, as several targets are.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from stasis_offload.signalling import commands as cmd
+from stasis_offload.signalling import events as ev
+from stasis_offload.signalling.causes import Cause, DialStatus
+from stasis_offload.signalling.dial_args import DialRequest
+from stasis_offload.signalling.state import WANTED, Callee, Dialing, Phase
+
+Step = tuple[Dialing, tuple[cmd.Command, ...]]
+
+
+def step(dialing: Dialing, event: ev.Event, now: float) -> Step:  # noqa: PLR0912, PLR0915 - a table
+    """Return what the call becomes by an event, and what is to be done; `now` in seconds.
+
+    Rows are tried from the top. An event that no row names is late or a duplicate, as happens (a callee
+    answers while it is being cancelled, a caller hangs up while a channel is being made): it changes nothing.
+    """
+    match dialing.phase, dialing.callee(event), event:
+        case Phase.OVER, _, ev.Entered(n) | ev.Answered(n):
+            return dialing, (_too_late(n),)
+        case Phase.OVER, _, _:
+            return dialing, ()
+        case Phase.NEW, _, ev.Started():
+            after = _start(dialing, now)
+        case Phase.DIALING, _, ev.CallerDying(cause):
+            after = _lose_caller(dialing, cause)
+        case Phase.TALKING, _, ev.CallerDying(cause):
+            # If it has just asked for a transfer, a newcomer is announced before it is gone.
+            after = replace(dialing, caller_cause=cause), ()
+        case _, _, ev.CallerGone(cause):
+            after = _lose_caller(replace(dialing, caller_here=False), cause or dialing.caller_cause)
+        case Phase.DIALING, _, ev.TimedOut():
+            after = _give_up(dialing, DialStatus.NOANSWER, dismissed=Cause.NO_ANSWER)
+        case Phase.DIALING, _, ev.BridgeFailed():
+            after = _give_up(_failed(dialing, Cause.CONGESTION), DialStatus.CONGESTION)
+        case Phase.DIALING, Callee.ASKED, ev.Entered(n):
+            after = dialing.marked(n, Callee.CALLED), (cmd.Join(n) if dialing.in_bridge else cmd.Dial(n),)
+        case Phase.DIALING, Callee.CALLED, ev.Joined(n):
+            after = dialing, (cmd.Dial(n),)
+        case Phase.DIALING, Callee.CALLED, ev.Ringing() | ev.Progress() if not dialing.ringing:
+            after = replace(dialing, ringing=True), () if dialing.in_bridge else (cmd.Ring(),)
+        case Phase.DIALING, Callee.CALLED, ev.Answered(n):
+            after = _connect(dialing, n)
+        case Phase.DIALING, Callee.ASKED, ev.Failed(n, cause):
+            after = _next(_failed(dialing.marked(n, Callee.GONE), cause))
+        case Phase.DIALING, Callee.CALLED, ev.Refused(n, cause):
+            after = _refuse(dialing, n, cause)
+        case Phase.DIALING, Callee.CALLED, ev.Left(n):
+            # It could not even be called, and Asterisk sends it into the dialplan (control.c, app_control_dial).
+            after = _refuse(dialing, n, Cause.NO_ROUTE_DESTINATION)
+        case Phase.DIALING, Callee.ASKED | Callee.CALLED | Callee.DYING, ev.Gone(n, cause):
+            after = _next(_failed(dialing.marked(n, Callee.GONE), cause))
+        case Phase.TALKING, Callee.CALLED, ev.Joined(n) if n == dialing.winner:
+            after = dialing, (cmd.SetStatus(DialStatus.ANSWER), cmd.Connected(n))
+        case Phase.TALKING, _, ev.CallerReplaced(old, joined) if dialing.winner:
+            after = _swapped(
+                replace(dialing, caller_replaced=True, caller_cause=0), dialing.winner, old, joined=joined
+            )
+        case Phase.TALKING, Callee.CALLED | Callee.DYING, ev.Replaced(n, old, joined) if n == dialing.winner:
+            after = _swapped(dialing.marked(n, Callee.CALLED), n, old, joined=joined)
+        case Phase.DIALING, _, ev.CallerReplaced(old):
+            after = replace(dialing, caller_replaced=True), (cmd.Dismiss(old),)
+        case Phase.DIALING, Callee.CALLED | Callee.DYING, ev.Replaced(n, old):
+            after = dialing.marked(n, Callee.CALLED), (cmd.Dismiss(old),)
+        case _, _, ev.CallerReplaced():
+            # Too late: the call is ending, and whoever came now must go as well.
+            after = replace(dialing, caller_here=True), (cmd.HangUpCaller(Cause.NORMAL_CLEARING),)
+        case _, Callee(), ev.Replaced(n):
+            after = dialing.marked(n, Callee.UNWANTED), (_too_late(n),)
+        case Phase.TALKING, _, ev.BridgeFailed():
+            after = _part(dialing, Cause.CONGESTION)
+        case Phase.TALKING, Callee.CALLED, ev.Left(n) if n == dialing.winner:
+            # A redirection or another application took it: it is no longer ours to hang up.
+            after = _part(dialing.marked(n, Callee.GONE), Cause.NORMAL_CLEARING)
+        case Phase.TALKING, Callee.CALLED | Callee.DYING, ev.Gone(n, cause) if n == dialing.winner:
+            after = _part(dialing.marked(n, Callee.GONE), cause)
+        case _, Callee.ASKED | Callee.CALLED, ev.Dying(n):
+            after = dialing.marked(n, Callee.DYING), ()
+        case _, Callee.UNWANTED, ev.Answered(n):
+            after = dialing, (_too_late(n),)
+        case _, Callee.UNWANTED | Callee.GONE, ev.Entered(n):
+            # What we told to go, or took for failed, came into being after all.
+            after = dialing.marked(n, Callee.UNWANTED), (_too_late(n),)
+        case _, Callee(), ev.Gone(n) | ev.Failed(n):
+            after = dialing.marked(n, Callee.GONE), ()
+        case _:
+            return dialing, ()
+    return _end_when_empty(*after)
+
+
+def missed(dialing: Dialing, *, caller_here: bool, callees: Mapping[int, bool]) -> tuple[ev.Event, ...]:
+    """Return the events that were lost while Asterisk could not be heard, from what is there now.
+
+    `caller_here` is whether the caller exists and still runs Stasis(); `callees` maps the number of each
+    callee channel that exists to whether it is up.
+    """
+    events: list[ev.Event] = [] if caller_here else [ev.CallerGone(0)]
+    for n, callee in enumerate(dialing.callees, start=1):
+        if n not in callees:
+            events.append(ev.Gone(n, Cause.NORMAL_CLEARING))
+            continue
+        if callee not in (Callee.CALLED, Callee.DYING):
+            events.append(ev.Entered(n))
+        if callees[n]:
+            events.append(ev.Answered(n))
+    return tuple(events)
+
+
+def resume(request: DialRequest, *, answered: bool, callees: Mapping[int, bool], now: float) -> Dialing:
+    """Return a call that an earlier process began; what it `missed` comes next, and puts the rest right.
+
+    `answered` is whether DIALSTATUS of the caller is ANSWER, `callees` as in `missed`. The timeout starts anew.
+    """
+    up = [n for n, is_up in callees.items() if is_up]
+    return Dialing(
+        request=request,
+        phase=Phase.TALKING if answered else Phase.DIALING,
+        callees=(Callee.CALLED,) * len(request.targets),
+        deadline=None if answered or request.timeout is None else now + request.timeout,
+        winner=min(up, default=1) if answered else None,
+    )
+
+
+def _start(dialing: Dialing, now: float) -> Step:
+    request = dialing.request
+    started = replace(
+        dialing,
+        phase=Phase.DIALING,
+        callees=(Callee.ASKED,) * len(request.targets),
+        deadline=None if request.timeout is None else now + request.timeout,
+    )
+    creates = (cmd.Create(n, endpoint) for n, endpoint in enumerate(request.targets, start=1))
+    # A caller who hangs up is out of our reach, in the h extension, before we hear of it: until somebody
+    # answers, what h must read there is CANCEL.
+    return started, (cmd.SetStatus(DialStatus.CANCEL), *creates, cmd.MakeBridge())
+
+
+def _connect(dialing: Dialing, n: int) -> Step:
+    others, hang_ups = _dismiss(dialing, Cause.ANSWERED_ELSEWHERE, keep=n)
+    talking = replace(others, phase=Phase.TALKING, winner=n, deadline=None)
+    if dialing.in_bridge:
+        return talking, (cmd.SetStatus(DialStatus.ANSWER), cmd.Connected(n))
+    return talking, (*hang_ups, cmd.Answer(), cmd.Join(n))
+
+
+def _swapped(dialing: Dialing, n: int, old: str, *, joined: bool) -> Step:
+    """Go on with a newcomer in a leg's place; who left by a transfer is hung up, as Dial() does it."""
+    return dialing, (cmd.Dismiss(old), cmd.Connected(n) if joined else cmd.Join(n))
+
+
+def _refuse(dialing: Dialing, n: int, cause: int) -> Step:
+    after, commands = _next(_failed(dialing.marked(n, Callee.UNWANTED), cause))
+    return after, (cmd.HangUp(n, cause), *commands)
+
+
+def _failed(dialing: Dialing, cause: int) -> Dialing:
+    return replace(dialing, causes=(*dialing.causes, cause))
+
+
+def _next(dialing: Dialing) -> Step:
+    """After a target failed: wait for the others, or give up when it was the last."""
+    if any(callee in WANTED or callee is Callee.DYING for callee in dialing.callees):
+        return dialing, ()
+    return _give_up(dialing, _status(dialing.causes))
+
+
+def _status(causes: tuple[int, ...]) -> DialStatus:
+    """DIALSTATUS when every target failed (app_dial.c, handle_cause and wait_for_answer)."""
+    if Cause.NO_ANSWER in causes or Cause.NORMAL_CLEARING in causes:
+        return DialStatus.NOANSWER
+    if Cause.USER_BUSY in causes:
+        return DialStatus.BUSY
+    return DialStatus.CONGESTION if Cause.CONGESTION in causes else DialStatus.CHANUNAVAIL
+
+
+def _give_up(dialing: Dialing, status: DialStatus, *, dismissed: Cause = Cause.NORMAL_CLEARING) -> Step:
+    """Let the caller go on in the dialplan, and the callees that are left go with a cause."""
+    after, hang_ups = _dismiss(dialing, dismissed)
+    stop_ring = (cmd.StopRing(),) if dialing.ringing else ()
+    # Dial() gives no cause of its own either: without one that failed, HANGUPCAUSE reads 0.
+    go_on = _send_on(dialing, status, dialing.causes[-1] if dialing.causes else 0)
+    return replace(after, phase=Phase.ENDING, deadline=None), (*hang_ups, *stop_ring, go_on)
+
+
+def _part(dialing: Dialing, cause: int) -> Step:
+    """End a call that was answered, from the callee's side."""
+    cause = cause or Cause.NORMAL_CLEARING
+    after, hang_ups = _dismiss(dialing, cause)
+    end = _send_on(dialing, DialStatus.ANSWER, cause) if dialing.request.go_on else cmd.HangUpCaller(cause)
+    return replace(after, phase=Phase.ENDING), (*hang_ups, end)
+
+
+def _send_on(dialing: Dialing, status: DialStatus, cause: int) -> cmd.Command:
+    if dialing.caller_replaced:
+        return cmd.HangUpCaller(cause or Cause.NORMAL_CLEARING)
+    return cmd.Continue(status, cause)
+
+
+def _lose_caller(dialing: Dialing, cause: int) -> Step:
+    after, hang_ups = _dismiss(dialing, cause or Cause.NORMAL_CLEARING)
+    return replace(after, phase=Phase.ENDING, deadline=None), hang_ups
+
+
+def _dismiss(
+    dialing: Dialing, cause: int, *, keep: int | None = None
+) -> tuple[Dialing, tuple[cmd.HangUp, ...]]:
+    """Hang up every callee but one; a dying one is left alone, for a request would change its cause."""
+    after, hang_ups = dialing, []
+    for n, callee in enumerate(dialing.callees, start=1):
+        if callee in WANTED and n != keep:
+            after = after.marked(n, Callee.UNWANTED)
+            hang_ups.append(cmd.HangUp(n, cause))
+    return after, tuple(hang_ups)
+
+
+def _too_late(n: int) -> cmd.HangUp:
+    return cmd.HangUp(n, Cause.NORMAL_CLEARING)
+
+
+def _end_when_empty(dialing: Dialing, commands: tuple[cmd.Command, ...]) -> Step:
+    # Not earlier: a bridge that is destroyed gives whoever is in it a cause of its own (bridge.c).
+    empty = not dialing.caller_here and all(callee is Callee.GONE for callee in dialing.callees)
+    if dialing.phase is not Phase.ENDING or not empty:
+        return dialing, commands
+    return replace(dialing, phase=Phase.OVER), (*commands, cmd.DestroyBridge())

@@ -1,0 +1,40 @@
+"""The lab that `make lab` has started: whole calls, judged by what asterisk1, the endpoint of all, sends and gets."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from lab import control
+from lab.control import wait_until
+from tests.support.observed import Cdrs
+
+NO_CALL_WITHIN = 15.0
+
+
+@pytest.fixture(autouse=True)
+def quiet_lab() -> Iterator[None]:
+    """Begin and end each test without a call, a bridge, a flow of ours, or a call held by the operator."""
+    _clear()
+    yield
+    _clear()
+    assert control.flows() == []
+    assert "offload-" not in control.asterisk("asterisk2", "bridge show all")
+
+
+def _clear() -> None:
+    control.offload("offload", "--all")
+    control.hang_up_all()
+    control.asterisk("asterisk2", "channel request hangup all")  # a phone that died leaves its channel behind
+    for node in ("asterisk1", "asterisk2"):
+        wait_until(
+            lambda node=node: not control.channels(node),
+            within=NO_CALL_WITHIN,
+            what=f"{node} to have no channel",
+        )
+    wait_until(lambda: not control.calls(), within=NO_CALL_WITHIN, what="the application to have no call")
+
+
+@pytest.fixture
+def cdrs() -> Cdrs:
+    """Read what the dialplan of node 2 noted of the calls of this test."""
+    return Cdrs()

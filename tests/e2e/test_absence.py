@@ -1,0 +1,71 @@
+"""Whatever of ours is missing, stopped or restarted: the call goes through, and nobody is left alone in a bridge."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from lab import control
+from lab.capture import captured
+from lab.control import wait_until
+from tests.support.observed import Cdrs, media_moved
+
+
+@pytest.fixture
+def stopped_application() -> Iterator[None]:
+    control.stop("offload")
+    yield
+    control.start("offload")
+
+
+def test_without_the_application_the_dialplan_makes_the_call_by_dial(stopped_application: None) -> None:
+    del stopped_application
+    with captured() as capture:
+        control.originate("555@asterisk2")
+        wait_until(lambda: len(control.channels("asterisk1")) == 2, within=10, what="the call to be up")
+        wait_until(
+            lambda: "Dial" in control.asterisk("asterisk2", "core show channels concise"),
+            within=10,
+            what="Dial() to run",
+        )
+        control.hang_up_all()
+        wait_until(lambda: not control.channels("asterisk1"), within=10, what="the call to end")
+    assert not any(stream.by_switch() for stream in capture.arriving)
+
+
+def test_a_stopped_application_leaves_its_calls_with_asterisk_and_takes_them_back_when_it_returns() -> None:
+    with captured() as capture:
+        control.originate("555@asterisk2", count=2)
+        media_moved(2)
+        control.stop("offload")
+        assert control.flows() == []
+        assert len(control.channels("asterisk2")) == 4
+        control.start("offload")
+        media_moved(2)
+        control.hang_up_all()
+        wait_until(lambda: not control.calls(), within=10, what="the calls to end")
+    assert len(capture.end_to_end) == 4
+    for stream in capture.end_to_end:
+        assert (stream.lost, stream.duplicated, stream.reordered) == (0, 0, 0)
+
+
+def test_a_party_that_hung_up_while_the_application_was_away_is_not_waited_for(cdrs: Cdrs) -> None:
+    control.asterisk("asterisk2", "dialplan set global LAB_ARGS PJSIP/5505@asterisk1")
+    control.originate("custom@asterisk2")
+    media_moved()
+    control.stop("offload")
+    wait_until(lambda: len(control.channels("asterisk2")) == 1, within=10, what="the callee to hang up")
+    control.start("offload")
+    assert cdrs.last()["dialstatus"] == "ANSWER"
+    wait_until(lambda: not control.channels("asterisk2"), within=10, what="the caller to be released")
+
+
+def test_a_killed_application_leaves_flows_that_its_successor_removes() -> None:
+    control.originate("555@asterisk2")
+    media_moved()
+    control.stop("offload", kill=True)
+    assert control.flows()
+    control.hang_up_all()
+    wait_until(lambda: not control.channels("asterisk1"), within=10, what="the endpoints to hang up")
+    control.start("offload")
+    wait_until(lambda: control.flows() == [], within=10, what="the flows to go")
+    wait_until(lambda: not control.channels("asterisk2"), within=10, what="no channel to be left")

@@ -1,0 +1,133 @@
+"""What the switch forwards is watched: RTCP passes from end to end, and media that is not the call's goes back."""
+
+import re
+
+import pytest
+
+from lab import control
+from lab.capture import FROM_SWITCH, NODE2
+from lab.control import wait_until
+from tests.support.edge_call import ALICE, ALICE_PORT, BOB, BOB_PORT, assert_whole, conversation, phones
+from tests.support.observed import Cdrs, media_moved
+from tests.support.phone import EDGE, sdp
+
+# An audit finds within this time what was not there before: it comes 1, 11, 22, … s after a take-over (s).
+AUDITED_WITHIN = 20.0
+# Asterisk sends a report every 5 s (rtp.conf, rtcpinterval).
+REPORTED_WITHIN = 6.0
+# The endpoint phone-timeout of lab/asterisk2/pjsip_phone.conf (s).
+RTP_TIMEOUT = 10.0
+
+
+def quality_of_the_call() -> dict[str, dict[str, float]]:
+    return dict(control.calls()[0]["quality"])
+
+
+def test_reports_pass_from_end_to_end_asterisk_reads_along_and_keeps_its_own_to_itself(cdrs: Cdrs) -> None:
+    with conversation() as call:
+        call.voices.set("bob", rtcp=0.5)
+        call.voices.set("alice", rtcp=0.5)
+        start = call.carried()
+        wait_until(lambda: len(control.flows()) == 10, within=10, what="all flows to be there")
+        end = call.passed(REPORTED_WITHIN)
+        quality = quality_of_the_call()
+        asterisk = control.asterisk("asterisk2", "pjsip show channelstats")
+        assert_asterisk_knows_loss_and_round_trip(asterisk)
+        call.alice.hang_up()
+        cdr = cdrs.last(having="offload_caller_quality")
+    for leg in ("caller", "callee"):
+        assert quality[leg]["loss"] == 0
+        assert 4.0 < quality[leg]["mos"] < 4.5
+        assert 0 <= quality[leg]["rtt_ms"] < 100
+        assert quality[leg]["jitter_ms"] < 20
+        assert re.match(r"mos=4\.\d\d;loss=0\.00;jitter_ms=", cdr[f"offload_{leg}_quality"])
+    settled = [packet for packet in call.capture.rtcp if packet.arrived and start + 1.5 <= packet.at < end]
+    assert {packet.ssrc for packet in settled} == {BOB, ALICE}
+    assert {packet.ttl for packet in settled} == {FROM_SWITCH}
+    for speaker, port in ((BOB, ALICE_PORT), (ALICE, BOB_PORT)):
+        heard = [packet for packet in settled if packet.ssrc == speaker]
+        assert len(heard) >= 5
+        assert {str(packet.destination) for packet in heard} == {f"{EDGE}:{port + 1}"}
+        assert {str(packet.source.host) for packet in heard} == {NODE2}
+
+
+def assert_asterisk_knows_loss_and_round_trip(stats: str) -> None:
+    """Asterisk has a round trip time only from reports that reached it (the last column, s)."""
+    rows = [line.split() for line in stats.splitlines() if "ulaw" in line]
+    assert len(rows) == 2
+    assert all(float(row[-1]) >= 0 for row in rows), stats
+
+
+def test_who_sends_no_reports_has_no_score_rather_than_a_perfect_one() -> None:
+    with conversation() as call:
+        call.carried()
+        call.passed(1.5)
+        quality = quality_of_the_call()
+    assert {quality[leg]["mos"] for leg in quality} == {None}
+    assert {quality[leg]["loss"] for leg in quality} == {None}
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"ssrc": 0xDEAD}, "foreign-ssrc:callee"),
+        ({"pt": 8}, "foreign-media:callee"),
+        ({"garbage": 1}, "foreign-media:callee"),
+    ],
+    ids=["another-stream", "another-codec", "garbage"],
+)
+def test_an_audit_finds_media_that_is_not_the_calls_any_more(changes: dict[str, int], reason: str) -> None:
+    with conversation() as call:
+        call.carried()
+        call.voices.set("alice", **changes)
+        wait_until(lambda: reason in log(), within=AUDITED_WITHIN, what=f"the audit to find {reason}")
+        start = call.passed(0)
+        end = call.passed(1.0)
+    assert_whole(call.capture, BOB, start, end - 0.1)
+
+
+def log() -> str:
+    return control.docker("logs", "--since", "30s", control.container("offload"), stderr=True)
+
+
+def test_what_the_host_keeps_from_a_party_the_switch_does_not_bring_it_either() -> None:
+    rule = ["OUTPUT", "-p", "udp", "-d", EDGE, "--dport", str(ALICE_PORT), "-j", "DROP"]
+    control.execute("ovs", "iptables", "-t", "raw", "-A", *rule)
+    try:
+        with conversation() as call:
+            call.relayed("not-passed-on:caller")
+    finally:
+        control.execute("ovs", "iptables", "-t", "raw", "-D", *rule)
+    assert not any(stream.by_switch() for stream in call.capture.arriving)
+
+
+def test_an_rtp_timeout_does_not_end_a_call_that_has_media_and_ends_one_that_has_none() -> None:
+    with phones(callee="phone-timeout") as call:
+        call.connect(sdp(BOB_PORT), sdp(ALICE_PORT))
+        call.speak()
+        start = call.carried()
+        end = call.passed(1.5 * RTP_TIMEOUT)
+        assert [c["state"] for c in control.calls()] == ["offloaded"]
+        call.voices.set("bob", silent=1)
+        call.voices.set("alice", silent=1)
+        wait_until(lambda: not call.alice.up, within=3.5 * RTP_TIMEOUT, what="Asterisk to end the call")
+        call.alice.ended()
+    for speaker in (BOB, ALICE):
+        assert_whole(call.capture, speaker, start, end)
+
+
+def test_a_call_that_cannot_settle_stays_with_asterisk_for_a_while_and_says_so() -> None:
+    control.originate("555@asterisk2")
+    for _ in range(7):
+        media_moved()
+        since = control.calls()[0]["state_age"]
+        control.execute("ovs", "ovs-ofctl", "-O", "OpenFlow13", "del-flows", "breth0", "udp")
+        wait_until(
+            lambda since=since: (
+                (now := control.calls()[0])["state"] != "offloaded" or now["state_age"] < since
+            ),
+            within=10,
+            what="the loss of the flows to be noticed",
+        )
+    wait_until(lambda: control.calls()[0]["reason"] == "flapping", within=10, what="the call to be held")
+    assert control.flows() == []

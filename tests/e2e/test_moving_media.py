@@ -1,0 +1,139 @@
+"""A call's media moves into the switch and back, and its endpoints receive every packet of it once, in order."""
+
+import statistics
+
+import pytest
+
+from lab import control
+from lab.capture import Capture, captured
+from lab.control import wait_until
+from tests.support.observed import FLOWS
+
+TAKE_OVER_WITHIN = 0.1
+FLOWS_GONE_WITHIN = 0.2
+
+
+def offloaded(count: int) -> bool:
+    calls = control.calls()
+    return len(calls) == count and all(call["state"] == "offloaded" for call in calls)
+
+
+def relayed(count: int) -> bool:
+    calls = control.calls()
+    return len(calls) == count and all(call["state"] == "relayed" and call["callee"] for call in calls)
+
+
+def forwarded(packets: int) -> bool:
+    return all(min(call["packets"].values()) >= packets for call in control.calls())
+
+
+def assert_whole(capture: Capture, *, streams: int) -> None:
+    """Every stream that one endpoint sent reached the other without a gap, a duplicate, or a packet out of turn."""
+    assert len(capture.sent) == len(capture.end_to_end) == streams
+    for stream in capture.end_to_end:
+        assert (stream.lost, stream.duplicated, stream.reordered) == (0, 0, 0), stream.packets
+        carried = stream.by_switch()
+        assert all(packet.at < carried[0].at for packet in stream.foreign), stream.foreign
+
+
+@pytest.mark.parametrize("trunk", ["555@asterisk2", "v6-555@asterisk2-v6"], ids=["ipv4", "ipv6"])
+def test_the_switch_carries_an_answered_call_and_both_ends_hear_every_packet(trunk: str) -> None:
+    with captured() as capture:
+        control.originate(trunk)
+        wait_until(lambda: offloaded(1), within=10, what="the call to be offloaded")
+        wait_until(lambda: forwarded(100), within=10, what="a hundred packets each way")
+        wait_until(lambda: len(control.flows()) == FLOWS, within=10, what="the guards to be there")
+        forwarding = [flow for flow in control.flows() if "dec_ttl" in flow]
+        control.hang_up_all()
+        wait_until(lambda: not control.calls(), within=10, what="the call to end")
+    assert len(forwarding) == 4  # RTP and RTCP, each way
+    assert all("in_port=" in flow for flow in forwarding)
+    assert_whole(capture, streams=2)
+    for stream in capture.end_to_end:
+        assert len(stream.by_switch()) >= 100
+
+
+def test_calls_are_carried_by_the_switch_within_100_ms_of_both_legs_having_media() -> None:
+    took = []
+    for _ in range(7):
+        with captured() as capture:
+            control.originate("555@asterisk2")
+            wait_until(lambda: offloaded(1) and forwarded(10), within=10, what="the call to be offloaded")
+            control.hang_up_all()
+            wait_until(lambda: not control.calls(), within=10, what="the call to end")
+        both_legs = max(stream.first for stream in capture.sent)
+        both_carried = max(stream.by_switch()[0].at for stream in capture.end_to_end)
+        took.append(both_carried - both_legs)
+        assert_whole(capture, streams=2)
+    assert statistics.median(took) <= TAKE_OVER_WITHIN, took
+
+
+def test_hanging_up_leaves_no_flow_of_ours_within_200_ms() -> None:
+    control.originate("555@asterisk2", count=5)
+    wait_until(lambda: offloaded(5), within=15, what="five calls to be offloaded")
+    watch = (
+        "end=$(( $(date +%s) + 10 ));"
+        " while [ $(date +%s) -lt $end ]; do"
+        " n=$(ovs-ofctl -O OpenFlow13 dump-flows breth0 cookie=0xff1000000000000/0xffff000000000000"
+        " | grep -c cookie=0xff1); echo $(date +%s.%N) $n; [ $n -eq 0 ] && exit; done"
+    )
+    with captured() as capture, control.running("ovs", "sh", "-c", watch) as seen:
+        wait_until(lambda: f" {5 * FLOWS}\n" in seen(), within=5, what="all flows to be seen")
+        control.hang_up_all()
+        wait_until(lambda: " 0\n" in seen(), within=10, what="the flows to go")
+        empty_at = float(seen().splitlines()[-1].split()[0])
+    last_bye = max(m.at for m in capture.sip if m.start.startswith("BYE") and not m.arrived)
+    assert empty_at - last_bye <= FLOWS_GONE_WITHIN
+
+
+def test_the_operator_moves_media_out_and_back_and_nobody_on_the_call_can_tell() -> None:
+    with captured() as capture:
+        control.originate("555@asterisk2", count=3)
+        wait_until(lambda: offloaded(3) and forwarded(20), within=15, what="three calls to be offloaded")
+        for _ in range(3):
+            control.offload("relay", "--all")
+            assert control.flows() == []
+            assert relayed(3)
+            assert {call["reason"] for call in control.calls()} == {"operator"}
+            control.offload("offload", "--all")
+            wait_until(lambda: offloaded(3), within=10, what="three calls to be offloaded again")
+        one = control.calls()[0]["call"]
+        control.offload("relay", one)
+        assert sorted(call["state"] for call in control.calls()) == ["offloaded", "offloaded", "relayed"]
+        control.offload("offload", one)
+        wait_until(lambda: offloaded(3), within=10, what="three calls to be offloaded again")
+        control.hang_up_all()
+        wait_until(lambda: not control.calls(), within=10, what="the calls to end")
+    assert_whole(capture, streams=6)
+
+
+def test_a_call_that_begins_while_all_are_held_stays_relayed_until_all_are_let_go() -> None:
+    control.offload("relay", "--all")
+    control.originate("555@asterisk2")
+    wait_until(lambda: relayed(1), within=10, what="the call to be up")
+    assert control.flows() == []
+    control.offload("offload", "--all")
+    wait_until(lambda: offloaded(1), within=10, what="the call to be offloaded")
+
+
+def test_a_silent_endpoint_keeps_the_call_relayed_and_is_named() -> None:
+    control.originate("557@asterisk2")
+    reason = "no-media:callee"
+    wait_until(lambda: [c["reason"] for c in control.calls()] == [reason], within=10, what=reason)
+    [learning] = control.flows()
+    assert "CONTROLLER" in learning
+    assert "dec_ttl" not in learning
+
+
+def test_a_leg_that_falls_silent_gives_the_media_back_to_asterisk_and_is_named() -> None:
+    control.originate("558@asterisk2")
+    wait_until(lambda: offloaded(1) and forwarded(10), within=10, what="the call to be offloaded")
+    reasons = ({"media-idle:callee"}, {"no-media"}, {"no-media:callee"})
+    wait_until(
+        lambda: {c["reason"] for c in control.calls()} in reasons,
+        within=20,
+        what="the media to be given back",
+    )
+    assert all("dec_ttl" not in flow for flow in control.flows())
+    log = control.docker("logs", "--since", "30s", control.container("offload"), stderr=True)
+    assert '"media-idle:callee"' in log

@@ -1,0 +1,92 @@
+"""What an operator types, on the running lab, and what it prints."""
+
+import json
+
+from lab import control, selfcheck
+from lab.control import wait_until
+from tests.support.observed import FLOWS, media_moved
+
+
+def test_check_finds_everything_in_order_and_says_so_line_by_line() -> None:
+    lines = control.offload("check").splitlines()
+    assert len(lines) == 9
+    assert all(line.startswith("ok ") for line in lines), lines
+
+
+def test_calls_prints_a_table_of_what_carries_each_call() -> None:
+    control.originate("555@asterisk2")
+    media_moved()
+    head, row = control.offload("calls").splitlines()
+    assert head.split() == [
+        "CALL",
+        "CALLER",
+        "CALLEE",
+        "STATE",
+        "REASON",
+        *["FROM", "CALLER", "FROM", "CALLEE", "MOS", "AGE"],
+    ]
+    assert row.split()[3:5] == ["offloaded", "-"]
+    [call] = json.loads(control.offload("calls", "--json"))["calls"]
+    assert (call["state"], call["reason"]) == ("offloaded", None)
+
+
+def test_a_call_that_does_not_exist_is_one_sentence_and_a_status() -> None:
+    said = control.execute("offload", "sh", "-c", "stasis-offload relay 1.2 2>&1; echo $?")
+    assert said == "stasis-offload: there is no call '1.2'\n1\n"
+
+
+def test_every_line_of_the_log_about_a_call_carries_its_id_and_none_a_secret() -> None:
+    control.originate("555@asterisk2")
+    media_moved()
+    call = control.calls()[0]["call"]
+    log = control.docker("logs", control.container("offload"), stderr=True)
+    lines = [json.loads(line) for line in log.splitlines()]
+    of_call = {line["event"] for line in lines if line.get("call") == call}
+    assert {"call.new", "call.talking", "media.learning", "media.offloaded", "flows.installed"} <= of_call
+    assert all("call" in line for line in lines if line["event"].startswith(("call.", "media.", "flows.")))
+    password = control.execute("offload", "printenv", "STASIS_OFFLOAD_ARI__PASSWORD").strip()
+    assert password
+    assert password not in log
+
+
+def test_asterisk_has_nothing_to_complain_of_after_a_healthy_start() -> None:
+    for node in ("asterisk1", "asterisk2"):
+        log = control.docker("logs", control.container(node), stderr=True)
+        start = log.partition("Asterisk Ready.")[0]
+        assert start != log
+        assert "WARNING" not in start
+        assert "ERROR" not in start
+
+
+def test_no_frame_is_delivered_beside_the_switch_and_no_checksum_is_broken() -> None:
+    assert selfcheck.problems() == []
+
+
+def test_a_switch_that_dies_is_come_back_to_and_the_call_goes_on() -> None:
+    control.originate("555@asterisk2")
+    media_moved()
+    before = control.calls()[0]
+    control.execute("ovs", "pkill", "-KILL", "-x", "ovs-vswitchd")
+    wait_until(
+        lambda: (
+            [c["state"] for c in control.calls()] == ["offloaded"]
+            and control.calls()[0]["state_age"] < control.calls()[0]["age"] - before["age"]
+        ),
+        within=30,
+        what="the media to be moved into the new switch",
+    )
+    assert control.calls()[0]["call"] == before["call"]
+    wait_until(lambda: len(control.flows()) == FLOWS, within=10, what="all flows to be there")
+
+
+def test_flows_that_somebody_else_takes_out_are_noticed_and_put_back() -> None:
+    control.originate("555@asterisk2")
+    media_moved()
+    before = control.calls()[0]["state_age"]
+    control.execute("ovs", "ovs-ofctl", "-O", "OpenFlow13", "del-flows", "breth0", "udp")
+    wait_until(
+        lambda: (call := control.calls()[0])["state"] == "offloaded" and call["state_age"] < before + 1,
+        within=10,
+        what="the flows to be put back",
+    )
+    wait_until(lambda: len(control.flows()) == FLOWS, within=10, what="all flows to be there")

@@ -1,0 +1,282 @@
+"""Why a call stays with Asterisk: each reason made on purpose, and told alike by HTTP, in the log and in the CDR.
+
+Reasons that need packets which Asterisk would not send are made with the phones at the edge.
+"""
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from lab import control
+from lab.capture import Capture, captured
+from lab.control import wait_until
+from stasis_offload.asterisk.rtpstreams import parse_reports
+from stasis_offload.media.eligibility import why_not
+from stasis_offload.media.path import Leg
+from stasis_offload.media.reasons import Kind, Reason
+from tests.support.observed import Cdrs, media_moved
+
+Call = dict[str, Any]
+Command = tuple[str, ...]
+
+TABLE_FULL = "--id=@table create Flow_Table flow_limit=1 overflow_policy=refuse"
+LAB_NETWORK = "198.18.50.0/24"
+
+
+def cli(node: str, command: str) -> Command:
+    return node, "asterisk", "-rx", command
+
+
+def dial(target: str, *, trunk: str = "asterisk2") -> None:
+    """Have asterisk1 call node 2, whose dialplan runs Stasis(offload,target)."""
+    control.asterisk("asterisk2", f"dialplan set global LAB_ARGS {target}")
+    if trunk == "asterisk2-video":
+        control.asterisk("asterisk1", "channel originate Local/call-with-video@public application Wait 1")
+    else:
+        control.originate(f"custom@{trunk}")
+
+
+def relayed_because(reason: str) -> Call:
+    """Wait until the one call there is has been relayed for a second, and for that reason."""
+
+    def found() -> Call | None:
+        calls = control.calls()
+        told = [(call["state"], call["reason"]) for call in calls] == [("relayed", reason)]
+        return calls[0] if told and calls[0]["state_age"] >= 1 else None
+
+    return wait_until(found, within=20, what=f"a call relayed because of {reason}", every=0.5)
+
+
+def reasons_logged(call: Call) -> list[str]:
+    """List the reasons for which the application's log has had a call relayed, in order."""
+    log = control.docker("logs", control.container("offload"), stderr=True)
+    lines = (json.loads(line) for line in log.splitlines())
+    return [
+        str(line["reason"])
+        for line in lines
+        if line.get("call") == call["call"] and line["event"] == "media.relayed"
+    ]
+
+
+def flows_gone() -> float:
+    """Wait until no flow of ours is left; returns when (Unix time, s)."""
+    wait_until(lambda: not control.flows(), within=10, what="the flows to go")
+    return time.time()
+
+
+def variables(call: Call) -> list[str]:
+    """List the variables of the caller's channel, as `NAME=value`, among much else."""
+    return control.asterisk("asterisk2", f"core show channel {call['caller']}").split()
+
+
+def end_of_calls() -> None:
+    control.hang_up_all()
+    wait_until(lambda: not control.calls(), within=15, what="the call to end")
+
+
+def assert_told(reason: str, call: Call, cdrs: Cdrs) -> Call:
+    """The log and the CDR of the ended call name the reason that HTTP named; returns the CDR."""
+    assert reason in reasons_logged(call)
+    cdr = cdrs.last()
+    assert (cdr["offload_status"], cdr["offload_reason"]) == ("relayed", reason)
+    return cdr
+
+
+def assert_carried_by_asterisk(capture: Capture, *, since: float = 0) -> None:
+    """Asterisk1 heard its call, and nothing of it came by the switch."""
+    assert any(packet.at > since for stream in capture.arriving for packet in stream.packets)
+    assert not [packet for stream in capture.arriving for packet in stream.by_switch() if packet.at > since]
+
+
+@contextmanager
+def condition(make: Command, undo: Command) -> Iterator[None]:
+    control.execute(*make)
+    try:
+        yield
+    finally:
+        control.execute(*undo)
+
+
+# Calls that are so from their first moment to their last.
+@pytest.mark.parametrize(
+    ("reason", "target", "trunk"),
+    [
+        ("not-rtp:callee", "Local/tone@from-asterisk1", "asterisk2"),
+        ("encrypted:callee", "PJSIP/sdes@asterisk1-sdes", "asterisk2"),
+        ("encrypted:callee", "PJSIP/webrtc@asterisk1-webrtc", "asterisk2"),
+        ("ice:callee", "PJSIP/ice@asterisk1-ice", "asterisk2"),
+        ("rtcp-mux:callee", "PJSIP/mux@asterisk1-mux", "asterisk2"),
+        ("direct-media:callee", "PJSIP/555@asterisk1-direct", "asterisk2"),
+        ("video:caller", "PJSIP/video@asterisk1-video", "asterisk2-video"),
+        ("rtp-timeout:callee", "PJSIP/555@asterisk1-timers", "asterisk2"),
+        ("rtp-keepalive:callee", "PJSIP/555@asterisk1-keepalive", "asterisk2"),
+        ("null-address:callee", "PJSIP/loopback@asterisk1-asymmetric", "asterisk2"),
+        ("hairpin:callee", "PJSIP/hairpin@asterisk1-hairpin", "asterisk2"),
+        ("address-family", "PJSIP/555@asterisk1-v6", "asterisk2"),
+        ("codec-mismatch", "PJSIP/711@asterisk1", "asterisk2-ulaw"),
+        ("ptime-mismatch", "PJSIP/ptime@asterisk1-ptime", "asterisk2"),
+        ("event-payload-type-mismatch", "PJSIP/555@asterisk1-info", "asterisk2"),
+    ],
+)
+def test_a_call_that_the_switch_must_not_carry_stays_with_asterisk_and_says_why(
+    cdrs: Cdrs, reason: str, target: str, trunk: str
+) -> None:
+    with captured() as capture:
+        dial(target, trunk=trunk)
+        call = relayed_because(reason)
+        end_of_calls()
+    assert_carried_by_asterisk(capture)
+    assert assert_told(reason, call, cdrs)["offload_packets"] == "0"
+
+
+# An ordinary call, in a house that is not in order.
+@pytest.mark.parametrize(
+    ("reason", "make", "undo"),
+    [
+        (
+            "not-native",
+            cli("asterisk2", "bridge technology suspend native_rtp"),
+            cli("asterisk2", "bridge technology unsuspend native_rtp"),
+        ),
+        (
+            "module-away",
+            cli("asterisk2", "module unload res_rtpstreams.so"),
+            cli("asterisk2", "module load res_rtpstreams.so"),
+        ),
+        (
+            "switch-refused",
+            ("ovs", "sh", "-c", f"ovs-vsctl -- {TABLE_FULL} -- set Bridge breth0 flow_tables=0=@table"),
+            ("ovs", "ovs-vsctl", "clear", "Bridge", "breth0", "flow_tables"),
+        ),
+        (
+            "low-ttl:caller",
+            ("asterisk1", "ip", "route", "change", LAB_NETWORK, "dev", "eth0", "hoplimit", "10"),
+            ("asterisk1", "ip", "route", "change", LAB_NETWORK, "dev", "eth0"),
+        ),
+    ],
+)
+def test_a_call_stays_with_asterisk_and_says_why_while_something_about_it_is_wrong(
+    cdrs: Cdrs, reason: str, make: Command, undo: Command
+) -> None:
+    with condition(make, undo), captured() as capture:
+        dial("PJSIP/555@asterisk1")
+        call = relayed_because(reason)
+        end_of_calls()
+    assert_carried_by_asterisk(capture)
+    assert assert_told(reason, call, cdrs)["offload_packets"] == "0"
+    dial("PJSIP/555@asterisk1")
+    media_moved()
+
+
+def record(call: Call) -> None:
+    control.asterisk("asterisk2", f"mixmonitor start {call['caller']} eligibility.wav")
+
+
+def hold_by_the_operator(call: Call) -> None:
+    control.offload("relay", call["call"])
+
+
+# A call whose media the switch carried until this was done. More of what ends it: the tests of changes in mid-call.
+@pytest.mark.parametrize(
+    ("reason", "deed"),
+    [
+        ("audio-hook:caller", record),
+        ("operator", hold_by_the_operator),
+    ],
+)
+def test_a_call_that_the_switch_must_no_longer_carry_is_back_with_asterisk_and_says_why(
+    cdrs: Cdrs, reason: str, deed: Callable[[Call], None]
+) -> None:
+    with captured() as capture:
+        dial("PJSIP/555@asterisk1")
+        media_moved()
+        deed(control.calls()[0])
+        given_back = flows_gone()
+        call = relayed_because(reason)
+        end_of_calls()
+    assert_carried_by_asterisk(capture, since=given_back)
+    assert_told(reason, call, cdrs)
+
+
+def test_a_fax_takes_the_media_back_and_once_refused_keeps_it(cdrs: Cdrs) -> None:
+    with captured() as capture:
+        dial("PJSIP/fax@asterisk1-t38", trunk="asterisk2-t38")
+        media_moved()
+        given_back = flows_gone()
+        relayed_because("t38:caller")
+        call = relayed_because("glue-forbids:caller")
+        end_of_calls()
+    assert_carried_by_asterisk(capture, since=given_back)
+    told = [reason for reason in reasons_logged(call) if reason not in ("not-native", "ended")]
+    assert told == ["call-changed", "t38:caller", "glue-forbids:caller"]
+    assert_told("glue-forbids:caller", call, cdrs)
+
+
+def test_while_the_callee_rings_the_call_is_not_connected_and_asterisk_says_that_its_legs_are_not_up(
+    cdrs: Cdrs,
+) -> None:
+    dial("PJSIP/180@asterisk1")
+    wait_until(lambda: len(control.channels("asterisk2")) == 2, within=10, what="the callee to ring")
+    [call] = control.calls()
+    assert (call["state"], call["reason"]) == ("dialing", "not-connected")
+    rows = control.asterisk("asterisk2", f"rtpstreams json offload-{call['call']}")
+    by_channel = {report.channel_id: report for report in parse_reports(rows)}
+    caller = by_channel.pop(call["call"])
+    [callee] = by_channel.values()
+    assert why_not(caller, callee) == Reason(Kind.NOT_UP, Leg.CALLER)
+    end_of_calls()
+    assert cdrs.last()["offload_reason"] == "not-connected"
+
+
+NO_MEDIA = "no-media:callee"
+
+
+def test_a_leg_that_falls_silent_at_the_moment_of_the_take_over_is_given_back() -> None:
+    """One packet is enough for a take-over when the other leg's packets come at a good moment, as most do."""
+    for _ in range(10):
+        dial("PJSIP/559@asterisk1")
+        call = wait_until(lambda: next(iter(control.calls()), None), within=15, what="the call")
+        wait_until(lambda: control.calls()[0]["reason"] == NO_MEDIA, within=15, what=NO_MEDIA)
+        end_of_calls()
+        logged = reasons_logged(call)
+        assert logged[-1] == "ended"
+        if "not-counting:callee" in logged:
+            return
+    pytest.fail("no call was taken over")
+
+
+def test_without_events_from_asterisk_no_media_stays_in_the_switch() -> None:
+    reject = ("INPUT", "-p", "tcp", "--dport", "8088", "-j", "REJECT", "--reject-with", "tcp-reset")
+    dial("PJSIP/555@asterisk1")
+    media_moved()
+    with condition(("ovs", "iptables", "-I", *reject), ("ovs", "iptables", "-D", *reject)):
+        call = relayed_because("asterisk-away")
+        assert control.flows() == []
+    media_moved()
+    assert "asterisk-away" in reasons_logged(call)
+
+
+def test_a_switch_that_dies_is_named() -> None:
+    dial("PJSIP/555@asterisk1")
+    media_moved()
+    call = control.calls()[0]
+    control.execute("ovs", "pkill", "-KILL", "-x", "ovs-vswitchd")
+    wait_until(lambda: "switch-away" in reasons_logged(call), within=30, what="switch-away")
+    media_moved()
+
+
+def test_an_application_that_stops_says_so_on_the_callers_channel() -> None:
+    dial("PJSIP/555@asterisk1")
+    media_moved()
+    call = control.calls()[0]
+    control.stop("offload")
+    try:
+        assert {"OFFLOAD_STATUS=relayed", "OFFLOAD_REASON=drain"} <= set(variables(call))
+        assert reasons_logged(call)[-1] == "drain"
+    finally:
+        control.start("offload")
+    media_moved()

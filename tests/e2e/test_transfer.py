@@ -1,0 +1,305 @@
+"""A party of an offloaded call transfers the other: the others talk on, and the switch carries them again.
+
+bob calls alice; carol is whom the transfer is to. What each hears is read from the packets that arrive at their ports.
+"""
+
+import json
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from urllib.parse import quote
+
+import pytest
+
+from lab import control
+from lab.capture import NODE2, Capture, Packet, captured
+from lab.control import wait_until
+from lab.voices import Talker, talker
+from tests.support.observed import Cdrs, media_moved
+from tests.support.phone import CALLEE_PORT, CALLER_PORT, EDGE, Phone, sdp
+
+CAROL_PORT = 5090
+CONSULTING_PORT = 5085
+# Where each speaks and hears, which is also the name of the voice (lab/talker.py) and its SSRC.
+BOB, ALICE, CAROL, CONSULTING = 40000, 42000, 44000, 46000
+# From Asterisk's word that the transfer is done on (s).
+GONE_WITHIN = 0.3
+TARGET = f"PJSIP/phone/sip:carol@{EDGE}:{CAROL_PORT}"
+
+
+@dataclass
+class Party:
+    """The phones, their voices, and what passes the edge."""
+
+    stack: ExitStack
+    capture: Capture
+    voices: Talker
+    phones: dict[str, Phone] = field(default_factory=dict)
+
+    def phone(self, name: str, port: int) -> Phone:
+        return self.stack.enter_context(Phone(name, port=port))
+
+    def speak(self, phone: Phone, port: int) -> None:
+        self.voices.set(str(port), from_=f"{EDGE}:{port}", to=phone.media, ssrc=port)
+
+    def answer(self, phone: Phone, port: int) -> None:
+        phone.invited()
+        phone.answer(sdp(port))
+        self.speak(phone, port)
+
+    def call(self, phone: Phone, number: str, port: int) -> None:
+        phone.call(number, sdp(port))
+
+    def answered(self, phone: Phone, port: int) -> None:
+        assert phone.answered().start.startswith("SIP/2.0 200")
+        self.speak(phone, port)
+
+
+@contextmanager
+def party(target: str = TARGET, callee: str = "PJSIP/alice@phone") -> Iterator[Party]:
+    control.asterisk("asterisk2", f"dialplan set global LAB_ARGS {callee}")
+    control.asterisk("asterisk2", f"dialplan set global LAB_TARGET {target}")
+    with captured("edge") as capture, talker() as voices, ExitStack() as stack:
+        yield Party(stack, capture, voices)
+
+
+@contextmanager
+def talking() -> Iterator[tuple[Party, Phone, Phone, Phone]]:
+    """Bob has called alice, and the switch carries their call; carol waits."""
+    with party() as all_:
+        bob = all_.phone("bob", CALLER_PORT)
+        alice = all_.phone("alice", CALLEE_PORT)
+        carol = all_.phone("carol", CAROL_PORT)
+        all_.call(bob, "custom", BOB)
+        all_.answer(alice, ALICE)
+        all_.answered(bob, BOB)
+        media_moved()
+        yield all_, bob, alice, carol
+
+
+def heard(capture: Capture, listener: int, speaker: int) -> list[Packet]:
+    """List what of a speaker arrived at a listener."""
+    at_listener = (s for s in capture.arriving if s.destination.port == listener)
+    return [p for stream in at_listener for p in stream.packets if p.talk and p.talk[0] == speaker]
+
+
+def forwarded_more(packets: int = 100) -> None:
+    [call] = control.calls()
+    before = call["packets"]
+    wait_until(
+        lambda: all(count >= before[leg] + packets for leg, count in control.calls()[0]["packets"].items()),
+        within=10,
+        what=f"{packets} more packets each way",
+    )
+
+
+def relayed_because(reason: str) -> None:
+    wait_until(lambda: [call["reason"] for call in control.calls()] == [reason], within=10, what=reason)
+
+
+def relayed_more(packets: int = 100) -> None:
+    """Wait until Asterisk has received so many packets more of every leg there is."""
+
+    def received() -> list[int]:
+        rows = map(json.loads, control.asterisk("asterisk2", "rtpstreams json").splitlines())
+        return [row["packets_rx"] for row in rows if row["glue"] != "none"]
+
+    before = received()
+    wait_until(
+        lambda: all(now >= then + packets for now, then in zip(received(), before, strict=True)),
+        within=10,
+        what=f"{packets} more packets each way",
+    )
+
+
+def assert_hears(capture: Capture, listener: int, speaker: int, *, by_switch: bool = True) -> None:
+    """The last second of what the listener heard of the speaker is whole, and came all the same way."""
+    packets = heard(capture, listener, speaker)
+    assert len(packets) >= 50, (listener, speaker, len(packets))
+    numbers = [packet.talk[1] for packet in packets[-50:] if packet.talk]
+    assert numbers == list(range(numbers[0], numbers[0] + 50)), numbers
+    assert all(packet.by_switch == by_switch for packet in packets[-50:])
+
+
+def assert_talk(capture: Capture, one: int, other: int, *, by_switch: bool = True) -> None:
+    assert_hears(capture, one, other, by_switch=by_switch)
+    assert_hears(capture, other, one, by_switch=by_switch)
+
+
+def assert_left(capture: Capture, listener: int) -> None:
+    """Whoever transferred hears nothing from a moment after Asterisk said that the transfer is done."""
+    done = next(m.at for m in capture.sip if m.start.startswith("NOTIFY ") and "SIP/2.0 200" in m.text)
+    late = [
+        packet
+        for stream in capture.arriving
+        if stream.destination.port == listener
+        for packet in stream.packets
+        if packet.at > done + GONE_WITHIN
+    ]
+    assert not late
+
+
+def replaces(consulting: Phone) -> str:
+    """Write a Refer-To with the dialog of a call that this phone made, for Asterisk to find it (RFC 3891 3)."""
+    [ok] = [
+        m
+        for m in consulting.messages
+        if m.start.startswith("SIP/2.0 200") and "INVITE" in (m.header("CSeq") or "")
+    ]
+    call, theirs, mine = (ok.header(name) or "" for name in ("Call-ID", "To", "From"))
+    dialog = f"{call};to-tag={theirs.partition('tag=')[2]};from-tag={mine.partition('tag=')[2]}"
+    return f"<sip:target@{NODE2}?Replaces={quote(dialog, safe='')}>"
+
+
+@contextmanager
+def replacing(dialog: str) -> Iterator[None]:
+    """Have asterisk1 send INVITEs with Replaces (res_pjsip_refer.c makes a header of the variable)."""
+    control.asterisk("asterisk1", f"dialplan set global SIPREPLACESHDR {dialog}")
+    try:
+        yield
+    finally:
+        control.asterisk("asterisk1", 'dialplan set global SIPREPLACESHDR ""')
+
+
+def over() -> None:
+    wait_until(lambda: not control.calls(), within=10, what="the call to end")
+
+
+@pytest.mark.parametrize("by", ["callee", "caller"])
+def test_a_blind_transfer_to_an_extension_of_ours_ends_in_the_switch_again(by: str, cdrs: Cdrs) -> None:
+    with talking() as (all_, bob, alice, carol):
+        who, port, other, other_port = (
+            (alice, ALICE, bob, BOB) if by == "callee" else (bob, BOB, alice, ALICE)
+        )
+        assert who.refer(f"<sip:target@{NODE2}>").start.startswith("SIP/2.0 202")
+        # Asterisk leaves the BYE to the phone for a minute (res_pjsip_session.c, ast_sip_session_defer_termination).
+        who.hang_up()
+        all_.answer(carol, CAROL)
+        media_moved()
+        forwarded_more()
+        other.hang_up()
+        carol.ended()
+        over()
+    assert_talk(all_.capture, other_port, CAROL)
+    assert_left(all_.capture, port)
+    cdr = cdrs.last()
+    assert cdr["dialstatus"] == "ANSWER"
+    # As it was when the caller left; Asterisk may have told of the change of the bridge before.
+    assert (cdr["offload_status"], cdr["offload_reason"]) in (("offloaded", ""), ("relayed", "call-changed"))
+    assert int(cdr["offload_packets"]) > 0
+
+
+@pytest.mark.parametrize("by", ["callee", "caller"])
+def test_an_attended_transfer_between_two_calls_of_ours_ends_in_the_switch_again(by: str) -> None:
+    with talking() as (all_, bob, alice, carol):
+        who, port, other, other_port = (
+            (alice, ALICE, bob, BOB) if by == "callee" else (bob, BOB, alice, ALICE)
+        )
+        consulting = all_.phone("consulting", CONSULTING_PORT)
+        all_.call(consulting, "target", CONSULTING)
+        all_.answer(carol, CAROL)
+        all_.answered(consulting, CONSULTING)
+        media_moved(2)
+        assert who.refer(replaces(consulting)).start.startswith("SIP/2.0 202")
+        who.hang_up()
+        consulting.ended()
+        media_moved()
+        forwarded_more()
+        carol.hang_up()
+        other.ended()
+        over()
+    assert_talk(all_.capture, other_port, CAROL)
+    for left in (port, CONSULTING):
+        assert_left(all_.capture, left)
+
+
+@pytest.mark.parametrize("attended", [False, True], ids=["blind", "attended"])
+def test_a_transfer_to_a_call_of_dial_stays_with_asterisk_and_says_why(*, attended: bool) -> None:
+    with talking() as (all_, bob, alice, carol):
+        if attended:
+            consulting = all_.phone("consulting", CONSULTING_PORT)
+            all_.call(consulting, "dial-target", CONSULTING)
+            all_.answer(carol, CAROL)
+            all_.answered(consulting, CONSULTING)
+            alice.refer(replaces(consulting))
+        else:
+            alice.refer(f"<sip:dial-target@{NODE2}>")
+            all_.answer(carol, CAROL)
+        alice.hang_up()
+        relayed_because("not-rtp:callee")
+        assert control.flows() == []
+        relayed_more()
+        bob.hang_up()
+        carol.ended()
+        over()
+    assert_talk(all_.capture, BOB, CAROL, by_switch=False)
+
+
+def test_a_transfer_to_nowhere_leaves_the_call_as_it_was() -> None:
+    with talking() as (all_, bob, alice, _):
+        alice.refer(f"<sip:nowhere@{NODE2}>")
+        media_moved()
+        forwarded_more()
+        bob.hang_up()
+        alice.ended()
+        over()
+    assert_talk(all_.capture, BOB, ALICE)
+
+
+def test_a_transfer_to_a_busy_phone_ends_the_call_as_dial_does(cdrs: Cdrs) -> None:
+    with talking() as (_, bob, alice, carol):
+        alice.refer(f"<sip:target@{NODE2}>")
+        alice.hang_up()
+        carol.invited()
+        carol.refuse()
+        bob.ended()
+        over()
+    assert cdrs.last()["dialstatus"] == "ANSWER"
+
+
+def test_who_comes_by_an_invite_with_replaces_is_in_the_switch_at_once() -> None:
+    with talking() as (all_, bob, alice, _):
+        [invite] = [m for m in alice.messages if m.start.startswith("INVITE ")]
+        call, asterisks = invite.header("Call-ID"), (invite.header("From") or "").partition("tag=")[2]
+        with replacing(f"{call};to-tag={asterisks};from-tag={call}"):  # the phone's tag is its Call-ID
+            control.originate("556@asterisk2", application="Echo")
+            alice.ended()
+        media_moved()
+        forwarded_more()
+        bob.hang_up()
+        over()
+    assert_hears(all_.capture, BOB, BOB)
+
+
+@pytest.mark.parametrize("by", ["callee", "caller"])
+def test_a_restarted_application_takes_a_transferred_call_over(by: str) -> None:
+    with talking() as (all_, bob, alice, carol):
+        who, other, other_port = (alice, bob, BOB) if by == "callee" else (bob, alice, ALICE)
+        who.refer(f"<sip:target@{NODE2}>")
+        who.hang_up()
+        all_.answer(carol, CAROL)
+        media_moved()
+        control.stop("offload", kill=True)
+        control.start("offload")
+        media_moved()
+        forwarded_more()
+        carol.hang_up()
+        other.ended()
+        over()
+    assert_talk(all_.capture, other_port, CAROL)
+
+
+def test_a_restarted_application_takes_a_call_over_whose_leg_is_a_local_channel() -> None:
+    with talking() as (all_, bob, alice, carol):
+        alice.refer(f"<sip:dial-target@{NODE2}>")
+        alice.hang_up()
+        all_.answer(carol, CAROL)
+        relayed_because("not-rtp:callee")
+        control.stop("offload")
+        control.start("offload")
+        relayed_because("not-rtp:callee")
+        relayed_more()
+        bob.hang_up()
+        carol.ended()
+        over()
+    assert_talk(all_.capture, BOB, CAROL, by_switch=False)

@@ -1,0 +1,167 @@
+"""A call between two phones at the edge that speak all the time, and what is asked of the packets afterwards."""
+
+import json
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from lab import control
+from lab.capture import Capture, Packet, captured
+from lab.control import wait_until
+from lab.voices import Talker, talker
+from stasis_offload.packets.address import Address
+from tests.support.phone import CALLEE_PORT, CALLER_PORT, EDGE, Phone, sdp
+
+# Who is heard is told by the first SSRC of a speaker (lab/talker.py).
+BOB, ALICE = 0xB0B, 0xA11CE
+BOB_PORT, ALICE_PORT = 40000, 42000
+# What the switch may still forward after Asterisk's first own packet of a change (s): a packet or none on a machine that
+# has nothing else to do, and this one is shared.
+OVERLAP = 0.5
+
+
+@dataclass
+class Conversation:
+    """Bob has called Alice; both speak, and what passes at the edge is captured until the block ends."""
+
+    bob: Phone
+    alice: Phone
+    voices: Talker
+    capture: Capture
+    begun: float = field(default_factory=time.time)
+
+    def connect(self, offer: str, answer: str, *, user: str = "bob") -> None:
+        """Have Bob call, by the name of `user`, and Alice answer."""
+        self.bob.call("custom", offer, user=user)
+        self.alice.invited()
+        self.alice.answer(answer)
+        assert " 200 " in self.bob.answered().start
+
+    def speak(self, *, bob: str = f"{EDGE}:{BOB_PORT}", alice: str = f"{EDGE}:{ALICE_PORT}") -> None:
+        """Let both speak from these addresses on."""
+        self.voices.set("bob", from_=bob, to=self.bob.media, ssrc=BOB)
+        self.voices.set("alice", from_=alice, to=self.alice.media, ssrc=ALICE)
+
+    def carried(self) -> float:
+        """Wait until the switch has carried half a second each way; return a moment when it did already."""
+        wait_until(lambda: _state() == "offloaded", within=30, what="the switch to carry the call")
+        since, before = time.time(), _packets()
+        wait_until(lambda: _packets() >= before + 25, within=10, what="half a second of media in the switch")
+        return since
+
+    def relayed(self, reason: str) -> float:
+        """Wait until Asterisk relays the call for this reason; return that moment."""
+        wait_until(lambda: _reason() == reason, within=20, what=f"the call to be relayed: {reason}")
+        return time.time()
+
+    def given_back(self, reason: str) -> float:
+        """Wait until the switch has given the call back for this reason, however shortly; return that moment."""
+
+        def given() -> float | None:
+            log = control.docker(
+                "logs", "--since", str(self.begun), control.container("offload"), stderr=True
+            )
+            for line in log.splitlines():
+                event = json.loads(line)
+                if (event["event"], event.get("was"), event.get("reason")) == (
+                    "media.relayed",
+                    "offloaded",
+                    reason,
+                ):
+                    return datetime.fromisoformat(event["timestamp"]).timestamp()
+            return None
+
+        return wait_until(given, within=40, what=f"the call to be given back: {reason}") or 0.0
+
+    def passed(self, seconds: float) -> float:
+        """Let them talk for so long; return the end."""
+        end = time.time() + seconds
+        wait_until(lambda: time.time() >= end, within=seconds + 10, what="time to pass", every=0.05)
+        return time.time()
+
+
+def _state() -> str:
+    calls = control.calls()
+    return str(calls[0]["state"]) if calls else "none"
+
+
+def _reason() -> str:
+    return str(control.calls()[0]["reason"])
+
+
+def _packets() -> int:
+    return int(min(control.calls()[0]["packets"].values()))
+
+
+@contextmanager
+def conversation() -> Iterator[Conversation]:
+    """Begin an ordinary call in which both speak."""
+    with phones() as call:
+        call.connect(sdp(BOB_PORT), sdp(ALICE_PORT))
+        call.speak()
+        yield call
+
+
+@contextmanager
+def phones(*, callee: str = "phone") -> Iterator[Conversation]:
+    """Have two phones ready; a call to `custom` is connected to Alice's, by the endpoint `callee`."""
+    control.asterisk("asterisk2", f"dialplan set global LAB_ARGS PJSIP/alice@{callee}")
+    with ExitStack() as stack:
+        capture = stack.enter_context(captured("edge"))
+        voices = stack.enter_context(talker())
+        bob = stack.enter_context(Phone("bob", port=CALLER_PORT))
+        alice = stack.enter_context(Phone("alice", port=CALLEE_PORT))
+        yield Conversation(bob, alice, voices, capture)
+
+
+def assert_whole(capture: Capture, speaker: int, start: float, end: float, *, at: str | None = None) -> None:
+    """All that a speaker said between two moments was heard, once, at an address if one is given."""
+    said = [packet.talk for packet in capture.said(speaker) if start <= packet.at < end]
+    heard = Counter(packet.talk for packet in capture.heard(speaker, at=Address.parse(at) if at else None))
+    assert said
+    wrong = {talk: heard[talk] for talk in said if heard[talk] != 1}
+    assert not wrong, f"of {len(said)} packets, {len(wrong)} were not heard just once: {wrong}"
+
+
+def assert_given_back(capture: Capture, start: float, end: float) -> None:
+    """Asterisk spoke between two moments, and the switch forwarded nothing once it had begun to."""
+    between = [p for p in _all_arriving(capture) if start <= p.at < end]
+    own = [packet.at for packet in between if not packet.by_switch]
+    assert own, "Asterisk sent nothing"
+    late = [packet.at - own[0] for packet in between if packet.by_switch and packet.at > own[0] + OVERLAP]
+    assert not late, f"{len(late)} packets were forwarded after Asterisk's first: {late}"
+
+
+def assert_by_switch(capture: Capture, speaker: int, start: float, end: float) -> None:
+    """All that was heard of a speaker between two moments came through the switch, and it was not nothing."""
+    heard = [packet for packet in capture.heard(speaker) if start <= packet.at < end]
+    assert heard
+    assert all(packet.by_switch for packet in heard)
+
+
+def assert_by_asterisk(capture: Capture, speaker: int, start: float, end: float) -> None:
+    """All that was heard of a speaker between two moments came from Asterisk, and it was not nothing."""
+    heard = [packet for packet in capture.heard(speaker) if start <= packet.at < end]
+    assert heard
+    assert not any(packet.by_switch for packet in heard)
+
+
+def assert_not_sent_on(capture: Capture, speaker: int, old: str, after: float) -> None:
+    """Nothing of a speaker went to an address that somebody had left, but for what was on its way."""
+    late = [p.at - after for p in capture.heard(speaker, at=Address.parse(old)) if p.at > after + OVERLAP]
+    assert not late, f"{len(late)} packets were sent to {old}, so late: {late}"
+
+
+def assert_carried(capture: Capture, start: float, end: float) -> None:
+    """The switch carried both voices between two moments, and both were heard whole."""
+    for speaker in (BOB, ALICE):
+        assert_whole(capture, speaker, start, end)
+        assert_by_switch(capture, speaker, start, end)
+
+
+def _all_arriving(capture: Capture) -> list[Packet]:
+    packets = (packet for stream in capture.arriving for packet in stream.packets)
+    return sorted(packets, key=lambda packet: packet.at)

@@ -1,0 +1,69 @@
+"""Operations without a switch or an Asterisk behind them, for tests of what stands in front of them."""
+
+from collections.abc import Sequence
+
+from stasis_offload.calls.views import CallView, Health, UnknownCallError
+from stasis_offload.errors import OffloadError
+from stasis_offload.media.quality import LegQuality
+from stasis_offload.openflow.flow import Count
+
+OFFLOADED = CallView(
+    call="1700000000.1",
+    caller="PJSIP/asterisk1-00000001",
+    callee="PJSIP/asterisk1-00000002",
+    state="offloaded",
+    reason=None,
+    age=3725.25,
+    state_age=3.5,
+    from_caller=Count(packets=1234, octets=246800),
+    from_callee=Count(packets=1230, octets=246000),
+    caller_quality=LegQuality(loss=0.0125, jitter_ms=1.5, rtt_ms=42.0, mos=4.21),
+    callee_quality=LegQuality(),
+)
+DIALING = CallView(
+    call="odd/id [red]",
+    caller="PJSIP/asterisk1-00000003",
+    callee=None,
+    state="dialing",
+    reason="nobody answered yet",
+    age=1.0,
+    state_age=1.0,
+    from_caller=Count(packets=0, octets=0),
+    from_callee=Count(packets=0, octets=0),
+    caller_quality=LegQuality(),
+    callee_quality=LegQuality(),
+)
+
+
+class Desk:
+    """Two calls; what is asked of them is written down in `asked`; `failure` is raised by whatever is asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, str | None]] = []
+        self.failure: Exception | None = None
+        self.problems: tuple[str, ...] = ()
+
+    async def calls(self) -> Sequence[CallView]:
+        if self.failure:
+            raise self.failure
+        return [OFFLOADED, DIALING]
+
+    def health(self) -> Health:
+        return Health(calls=2, held=False, problems=self.problems)
+
+    async def relay(self, call: str | None) -> int:
+        return self._do("relay", call)
+
+    async def offload(self, call: str | None) -> int:
+        return self._do("offload", call)
+
+    def _do(self, verb: str, call: str | None) -> int:
+        if self.failure:
+            raise self.failure
+        if call is not None and call not in (OFFLOADED.call, DIALING.call):
+            raise UnknownCallError(f"there is no call {call!r}")
+        self.asked.append((verb, call))
+        return 2 if call is None else 1
+
+
+REFUSED = OffloadError("the switch is away")

@@ -1,0 +1,68 @@
+"""Placements at every stage of a call's life, for tests of what happens next."""
+
+from collections.abc import Iterable
+
+from stasis_offload.media import commands as cmd
+from stasis_offload.media import events as ev
+from stasis_offload.media.flows import Role
+from stasis_offload.media.machine import step
+from stasis_offload.media.path import Leg
+from stasis_offload.media.state import Placement, Policy
+from stasis_offload.openflow.flow import Count, Flow, Forward
+from tests.support.leg_reports import CALLEE, CALLER, sighting
+
+POLICY = Policy(verify_within=1.0, recheck=15.0, idle_timeout=10, returns_per_minute=3, flap_hold=60.0)
+ELIGIBLE = ev.Reported(CALLER, CALLEE)
+BOTH_COUNT = {Role.FORWARD_CALLER: Count(5, 1070), Role.FORWARD_CALLEE: Count(4, 856)}
+
+
+def after(*events: ev.Event, start: Placement | None = None, now: float = 0.0) -> Placement:
+    placement = start or Placement(call="c", policy=POLICY)
+    for event in events:
+        placement, _ = step(placement, event, now)
+    return placement
+
+
+def seen(leg: Leg) -> ev.Seen:
+    return ev.Seen(leg, sighting(leg))
+
+
+def shown(leg: Leg) -> ev.Seen:
+    return ev.Seen(leg, sighting(leg), by_switch=True)
+
+
+def passed(leg: Leg, *, behind: int = 0) -> ev.Passed:
+    packet = sighting(leg)
+    return ev.Passed(leg, ssrc=packet.ssrc, sequence=packet.sequence - behind)
+
+
+# From Asterisk into the switch.
+IN = (
+    ELIGIBLE,
+    seen(Leg.CALLER),
+    seen(Leg.CALLEE),
+    ELIGIBLE,
+    passed(Leg.CALLER),
+    passed(Leg.CALLEE),
+)
+
+LEARNING = after(ev.Signal.CONNECTED, ELIGIBLE)
+HEARD = after(seen(Leg.CALLER), seen(Leg.CALLEE), start=LEARNING)
+SETTLING = after(ELIGIBLE, start=HEARD)
+OFFLOADED = after(passed(Leg.CALLER), passed(Leg.CALLEE), start=SETTLING)
+VERIFIED = after(shown(Leg.CALLER), shown(Leg.CALLEE), start=OFFLOADED)
+GUARDED = after(ev.Signal.EXPIRED, shown(Leg.CALLER), shown(Leg.CALLEE), start=VERIFIED, now=1.0)
+
+
+WATCHING = [Role.LEARN_CALLER, Role.PASS_CALLER, Role.LEARN_CALLEE, Role.PASS_CALLEE]
+FORWARDING = [Role.FORWARD_CALLER, Role.FORWARD_CALLEE]
+RTCP = [Role.RTCP_CALLER, Role.HUSH_CALLER, Role.RTCP_CALLEE, Role.HUSH_CALLEE]
+GUARDS = [Role.STRAY_CALLER, Role.SPEAKS_CALLER, Role.STRAY_CALLEE, Role.SPEAKS_CALLEE]
+
+
+def sampled(flow: Flow) -> bool:
+    return isinstance(flow.action, Forward) and flow.action.sample > 0
+
+
+def roles(commands: Iterable[cmd.Command]) -> list[list[Role]]:
+    return [[Role(flow.cookie & 0xFF) for flow in c.flows] for c in commands if isinstance(c, cmd.SetFlows)]

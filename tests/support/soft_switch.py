@@ -1,0 +1,74 @@
+"""A flow table in software, by the words of flows.py: put a packet in, see where it comes out, and how."""
+
+from dataclasses import dataclass, field, replace
+
+from stasis_offload.openflow.flow import Copy, Drop, Flow, Forward, Match
+from stasis_offload.openflow.plan import Plan
+from stasis_offload.packets.address import Address
+from stasis_offload.packets.frame import Datagram
+
+NORMAL = "NORMAL"
+CONTROLLER = "CONTROLLER"
+
+
+@dataclass
+class FlowTable:
+    """The flows of one bridge, which ends with its own flow of priority 0, NORMAL."""
+
+    flows: list[Flow] = field(default_factory=list)
+
+    def apply(self, plan: Plan) -> None:
+        for cookie in plan.remove:
+            self.flows = [flow for flow in self.flows if flow.cookie != cookie]
+        for flow in plan.add:
+            self.flows = [
+                old for old in self.flows if (old.match, old.priority) != (flow.match, flow.priority)
+            ]
+            self.flows.append(flow)
+
+    def process(self, in_port: int, packet: Datagram) -> list[tuple[int | str, Datagram]]:
+        """Return what comes out, port by port. By number, nothing goes back out of the port it came in by."""
+        found = [flow for flow in self.flows if _matches(flow.match, in_port, packet)]
+        if not found:
+            return [(NORMAL, packet)]
+        match max(found, key=lambda flow: flow.priority).action:
+            case Copy():
+                return [(NORMAL, packet), (CONTROLLER, packet)]
+            case Forward(out_port=out_port) as action:
+                before: list[tuple[int | str, Datagram]] = []
+                if action.relayed:
+                    before.append((NORMAL, packet))
+                if action.sample:
+                    before.append((CONTROLLER, packet))
+                if out_port == in_port:
+                    return before
+                return [*before, (in_port if out_port is None else out_port, _rewritten(packet, action))]
+            case Drop():
+                return []
+
+
+def _matches(match: Match, in_port: int, packet: Datagram) -> bool:
+    if match.source is not None and not _is_of(match.source, packet.source):
+        return False
+    if not _is_of(match.destination, packet.destination):
+        return False
+    if match.in_port is None:
+        return True
+    here = (match.in_port, match.vlan) == (in_port, packet.vlan)
+    return here and match.eth_src in (None, packet.eth_src)
+
+
+def _is_of(wanted: Address, address: Address) -> bool:
+    return wanted.host == address.host and wanted.port in (0, address.port)
+
+
+def _rewritten(packet: Datagram, action: Forward) -> Datagram:
+    return replace(
+        packet,
+        eth_src=action.eth_src,
+        eth_dst=action.eth_dst,
+        source=action.source,
+        destination=action.destination,
+        vlan=action.vlan,
+        ttl=packet.ttl - 1,
+    )

@@ -1,0 +1,70 @@
+"""Any address, side, path or flow: hypothesis strategies for what flows are made of."""
+
+from ipaddress import IPv4Address, IPv6Address
+
+from hypothesis import strategies as st
+
+from stasis_offload.media.path import Path, Side
+from stasis_offload.openflow.flow import Copy, Drop, Flow, Forward, Match
+from stasis_offload.packets.address import Address
+
+UINT16 = st.integers(0, 0xFFFF)
+UINT32 = st.integers(0, 0xFFFF_FFFF)
+UINT64 = st.integers(0, 0xFFFF_FFFF_FFFF_FFFF)
+PORTS = st.integers(1, 0xFFFF)
+OF_PORTS = st.integers(1, 0xFFFF_FF00)
+VLANS = st.none() | st.integers(0, 4095)
+MACS = st.binary(min_size=6, max_size=6).map(lambda mac: mac.hex(":"))
+FAMILIES = st.sampled_from((4, 6))
+
+
+def addresses(family: int) -> st.SearchStrategy[Address]:
+    hosts = UINT32.map(IPv4Address) if family == 4 else st.integers(0, (1 << 128) - 1).map(IPv6Address)
+    return st.builds(Address, host=hosts, port=PORTS)
+
+
+def sides(family: int) -> st.SearchStrategy[Side]:
+    return st.builds(
+        Side,
+        in_port=st.integers(1, 3),
+        vlan=VLANS,
+        next_hop=MACS,
+        ours=MACS,
+        remote=addresses(family),
+        local=addresses(family),
+    )
+
+
+PATHS = FAMILIES.flatmap(lambda family: st.builds(Path, caller=sides(family), callee=sides(family)))
+
+
+def _flows(family: int) -> st.SearchStrategy[Flow]:
+    hosts = addresses(family)
+    wide = hosts | st.builds(Address, host=hosts.map(lambda address: address.host), port=st.just(0))
+    matched = {"source": st.none() | wide, "destination": wide}
+    forward = st.builds(
+        Forward,
+        eth_src=MACS,
+        eth_dst=MACS,
+        source=hosts,
+        destination=hosts,
+        vlan=VLANS,
+        out_port=st.none() | OF_PORTS,
+        sample=UINT16,
+        relayed=st.booleans(),
+    )
+    one_port = st.builds(Match, in_port=OF_PORTS, vlan=VLANS, eth_src=st.none() | MACS, **matched)
+    any_port = st.builds(Match, in_port=st.none(), vlan=st.none(), **matched)
+    others = st.tuples(any_port | one_port, st.builds(Copy, max_len=UINT16) | st.just(Drop()))
+    return st.builds(
+        lambda match_action, **rest: Flow(match=match_action[0], action=match_action[1], **rest),
+        others | st.tuples(one_port, forward),
+        cookie=UINT64,
+        priority=UINT16,
+        idle_timeout=UINT16,
+        hard_timeout=UINT16,
+        limit=st.integers(0, 1000),
+    )
+
+
+FLOWS = FAMILIES.flatmap(_flows)

@@ -1,0 +1,264 @@
+"""The command line against the interface it speaks to: output, exit status, and one sentence when it fails."""
+
+import asyncio
+import json
+import os
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+
+from stasis_offload import cli, config
+from stasis_offload.api_json import calls_as_json
+from stasis_offload.config import Http
+from stasis_offload.http_api import serve
+from tests.support.fake_operations import DIALING, OFFLOADED, REFUSED, Desk
+
+WITHIN = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    status: int
+    out: str
+    err: str
+
+
+Command = Callable[..., Outcome]
+
+
+@pytest.fixture
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture(autouse=True)
+def _configured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, free_port: int) -> None:
+    for name in [name for name in os.environ if name.upper().startswith(config.ENV_PREFIX)]:
+        monkeypatch.delenv(name)
+    monkeypatch.setattr(config, "DEFAULT_FILE", tmp_path / "none.toml")
+    monkeypatch.setenv("STASIS_OFFLOAD_ARI__URL", f"http://127.0.0.1:{free_port}")
+    monkeypatch.setenv("STASIS_OFFLOAD_ARI__USERNAME", "offload")
+    monkeypatch.setenv("STASIS_OFFLOAD_ARI__PASSWORD", "s3cret")
+    monkeypatch.setenv("STASIS_OFFLOAD_ASTERISK__CONTROL_SOCKET", str(tmp_path / "asterisk.ctl"))
+    monkeypatch.setenv("STASIS_OFFLOAD_OPENFLOW__CONNECTION", f"unix:{tmp_path}/breth0.mgmt")
+    monkeypatch.setenv("STASIS_OFFLOAD_HTTP__PORT", str(free_port))
+
+
+@pytest.fixture
+def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    def command(*words: str) -> Outcome:
+        monkeypatch.setattr("sys.argv", ["stasis-offload", *words])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        out, err = capsys.readouterr()
+        status = ended.value.code
+        assert isinstance(status, int)
+        return Outcome(status, out, err)
+
+    return command
+
+
+@contextmanager
+def in_another_thread(main: Callable[[Future[str], asyncio.Event], object]) -> Iterator[str]:
+    """Run a server, `main(up, down)`, beside the command, which has an event loop of its own."""
+    up: Future[str] = Future()
+    loop_and_down: Future[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = Future()
+
+    async def run() -> None:
+        down = asyncio.Event()
+        loop_and_down.set_result((asyncio.get_running_loop(), down))
+        await main(up, down)  # type: ignore[misc]
+
+    thread = threading.Thread(target=lambda: asyncio.run(run()))
+    thread.start()
+    try:
+        yield up.result(WITHIN)
+    finally:
+        loop, down = loop_and_down.result(WITHIN)
+        loop.call_soon_threadsafe(down.set)
+        thread.join(WITHIN)
+        assert not thread.is_alive()
+
+
+@pytest.fixture
+def desk(free_port: int) -> Iterator[Desk]:
+    desk = Desk()
+
+    async def main(up: Future[str], down: asyncio.Event) -> None:
+        async with serve(Http(port=free_port), desk) as url:
+            up.set_result(url)
+            await down.wait()
+
+    with in_another_thread(main):
+        yield desk
+
+
+@contextmanager
+def stranger(port: int, answer: web.Response) -> Iterator[None]:
+    """Let something that is not ours listen at our port."""
+
+    async def main(up: Future[str], down: asyncio.Event) -> None:
+        async def say(request: web.BaseRequest) -> web.Response:
+            del request
+            return answer
+
+        runner = web.ServerRunner(web.Server(say))
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", port).start()
+        up.set_result("up")
+        await down.wait()
+        await runner.cleanup()
+
+    with in_another_thread(main):
+        yield
+
+
+@pytest.mark.usefixtures("desk")
+def test_calls_shows_a_line_for_each_call(command: Command) -> None:
+    outcome = command("calls")
+    assert (outcome.status, outcome.err) == (0, "")
+    heading, *lines = [line.split("  ") for line in outcome.out.splitlines()]
+    cells = [[cell.strip() for cell in line if cell.strip()] for line in (heading, *lines)]
+    assert cells == [
+        ["CALL", "CALLER", "CALLEE", "STATE", "REASON", "FROM CALLER", "FROM CALLEE", "MOS", "AGE"],
+        [
+            OFFLOADED.call,
+            OFFLOADED.caller,
+            OFFLOADED.callee,
+            "offloaded",
+            "-",
+            "1234",
+            "1230",
+            "4.2/-",
+            "1:02:05",
+        ],
+        ["odd/id [red]", DIALING.caller, "-", "dialing", "nobody answered yet", "0", "0", "-/-", "0:00:01"],
+    ]
+
+
+@pytest.mark.usefixtures("desk")
+def test_calls_as_json_is_what_the_interface_answers(command: Command) -> None:
+    outcome = command("calls", "--json")
+    assert (outcome.status, json.loads(outcome.out)) == (0, calls_as_json([OFFLOADED, DIALING]))
+
+
+def test_one_call_is_relayed_and_offloaded_again(command: Command, desk: Desk) -> None:
+    outcome = command("relay", OFFLOADED.call)
+    assert outcome == Outcome(
+        0, "relayed and held: 1 call (until `stasis-offload offload 1700000000.1`)\n", ""
+    )
+    outcome = command("offload", OFFLOADED.call)
+    assert outcome == Outcome(
+        0, "no longer held: 1 call (`stasis-offload calls` shows what carries each)\n", ""
+    )
+    assert desk.asked == [("relay", OFFLOADED.call), ("offload", OFFLOADED.call)]
+
+
+def test_all_calls_are_relayed_and_offloaded_again(command: Command, desk: Desk) -> None:
+    outcome = command("relay", "--all")
+    assert outcome == Outcome(0, "relayed and held: 2 calls (until `stasis-offload offload --all`)\n", "")
+    assert command("offload", "--all").status == 0
+    assert desk.asked == [("relay", None), ("offload", None)]
+
+
+@pytest.mark.parametrize("words", [[], [OFFLOADED.call, "--all"]], ids=["neither", "both"])
+@pytest.mark.parametrize("verb", ["relay", "offload"])
+def test_one_call_or_all_must_be_said(command: Command, desk: Desk, verb: str, words: list[str]) -> None:
+    outcome = command(verb, *words)
+    assert outcome.status == 2
+    assert "give a CALL or --all" in outcome.err
+    assert desk.asked == []
+
+
+@pytest.mark.usefixtures("desk")
+def test_an_unknown_call_is_one_sentence(command: Command) -> None:
+    assert command("relay", "x") == Outcome(1, "", "stasis-offload: there is no call 'x'\n")
+
+
+def test_what_the_application_cannot_do_is_its_own_sentence(command: Command, desk: Desk) -> None:
+    desk.failure = REFUSED
+    assert command("relay", "--all") == Outcome(1, "", "stasis-offload: the switch is away\n")
+    assert command("calls") == Outcome(1, "", "stasis-offload: the switch is away\n")
+
+
+@pytest.mark.parametrize("words", [["calls"], ["relay", "--all"], ["offload", "x"]])
+def test_an_application_that_is_not_running_is_one_sentence(
+    command: Command, words: list[str], free_port: int
+) -> None:
+    sentence = (
+        f"stasis-offload: the application is not running: nothing answers at http://127.0.0.1:{free_port}\n"
+    )
+    assert command(*words) == Outcome(1, "", sentence)
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [(200, "hello"), (200, "[]"), (200, '{"calls": [1]}'), (200, ""), (500, "oops"), (404, '{"no": 1}')],
+)
+def test_something_else_at_our_port_is_one_sentence(
+    command: Command, free_port: int, status: int, body: str
+) -> None:
+    with stranger(free_port, web.Response(status=status, text=body)):
+        outcome = command("calls")
+    assert outcome.status == 1
+    assert outcome.err.startswith("stasis-offload: ")
+    assert len(outcome.err.splitlines()) == 1
+
+
+def test_an_interface_opened_to_every_address_is_asked_on_loopback(
+    command: Command, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STASIS_OFFLOAD_HTTP__HOST", "0.0.0.0")
+    assert command("relay", "--all").status == 0
+    assert desk.asked == [("relay", None)]
+
+
+@pytest.mark.parametrize("word", ["run", "check", "calls"])
+def test_a_wrong_configuration_has_a_status_of_its_own_and_names_the_keys(
+    command: Command, monkeypatch: pytest.MonkeyPatch, word: str
+) -> None:
+    monkeypatch.setenv("STASIS_OFFLOAD_HTTP__PORT", "s3cret")
+    monkeypatch.setenv("STASIS_OFFLOAD_LOG__LEVEL", "loud")
+    outcome = command(word)
+    assert (outcome.status, outcome.out) == (78, "")
+    assert [line.split(":")[0].strip() for line in outcome.err.splitlines()[1:]] == ["http.port", "log.level"]
+
+
+def test_a_configuration_file_that_is_missing_is_one_sentence(command: Command) -> None:
+    outcome = command("calls", "--config", "/nonexistent.toml")
+    assert outcome == Outcome(78, "", "stasis-offload: there is no file /nonexistent.toml\n")
+
+
+def test_check_says_of_each_thing_that_is_missing_what_to_do(command: Command, tmp_path: Path) -> None:
+    outcome = command("check")
+    lines = outcome.out.splitlines()
+    modules = ["func_offload_cause", "bridge_holding"]
+    names = ["ari", "application", *modules, "control socket", "module", "switch", "openflow", "bundles"]
+    assert outcome.status == 1
+    assert [line.split(":")[0] for line in lines] == [f"FAILED {name}" for name in names]
+    assert "http.conf" in lines[0]
+    assert f"{tmp_path}/asterisk.ctl" in lines[4]
+    assert "Asterisk is not running" in lines[5]
+    assert "is ovs-vswitchd running" in lines[6]
+    assert "s3cret" not in outcome.out + outcome.err
+
+
+def test_a_bare_command_shows_its_help(command: Command) -> None:
+    outcome = command()
+    assert all(word in outcome.out + outcome.err for word in ("run", "check", "calls", "relay", "offload"))
+
+
+def test_version_is_one_line(command: Command) -> None:
+    outcome = command("version")
+    assert outcome.status in (0, 1)
+    assert len((outcome.out + outcome.err).splitlines()) == 1
+    assert (outcome.out + outcome.err).startswith("stasis-offload")

@@ -1,0 +1,72 @@
+"""What may come between a call's first packet and its take-over, at the worst moment."""
+
+from dataclasses import replace
+
+import pytest
+
+from stasis_offload.media import commands as cmd
+from stasis_offload.media import events as ev
+from stasis_offload.media.flows import Role
+from stasis_offload.media.learning import FRESH
+from stasis_offload.media.machine import step
+from stasis_offload.media.path import Leg
+from stasis_offload.media.reasons import Kind, Reason
+from stasis_offload.media.state import Placement, State
+from stasis_offload.openflow.flow import Count
+from tests.support.leg_reports import CALLEE, CALLER
+from tests.support.placements import ELIGIBLE, GUARDED, LEARNING, POLICY, SETTLING, after, passed, roles, seen
+
+NOT_YET = ev.Reported(replace(CALLER, bridge_technology="simple_bridge"), CALLEE)
+
+
+def test_a_call_that_asterisk_stops_bridging_natively_while_it_settles_is_not_taken_over() -> None:
+    behind = after(passed(Leg.CALLER, behind=1), passed(Leg.CALLEE, behind=1), start=SETTLING)
+    placement = after(ev.Signal.DISTURBED, NOT_YET, ev.Signal.EXPIRED, start=behind, now=0.1)
+    assert (placement.state, placement.settling) == (State.LEARNING, False)
+    assert after(ELIGIBLE, start=placement, now=0.1).settling
+
+
+@pytest.mark.parametrize("leg", Leg)
+def test_a_leg_that_falls_silent_while_the_other_speaks_on_is_no_surprise(leg: Leg) -> None:
+    late = after(seen(leg), start=SETTLING, now=FRESH + 0.1)
+    assert late.state is State.LEARNING
+    assert after(ev.Signal.EXPIRED, start=late, now=FRESH + 0.2).state is State.LEARNING
+
+
+@pytest.mark.parametrize("leg", Leg)
+def test_a_leg_that_ends_its_silence_just_after_it_was_named_is_asked_about_soon(leg: Leg) -> None:
+    quiet = after(ev.Signal.EXPIRED, start=after(seen(leg.other), start=LEARNING, now=0.9), now=1.0)
+    assert quiet.quiet
+    speaks = after(seen(leg), start=quiet, now=1.5)
+    assert step(speaks, seen(leg.other), 1.51)[1] == (cmd.Request.ASK,)
+
+
+@pytest.mark.parametrize("state", [LEARNING, after(ev.Reported(None, CALLEE), start=LEARNING)])
+def test_a_question_whose_answer_never_comes_is_asked_again(state: Placement) -> None:
+    asking = after(ev.Signal.EXPIRED, start=state, now=5.0)
+    assert asking.deadline is not None
+    assert asking.deadline <= 5.0 + POLICY.recheck
+
+
+def test_a_port_that_was_heard_of_an_earlier_stay_is_not_believed_in_the_next() -> None:
+    learning = after(ev.Signal.DISTURBED, ELIGIBLE, ev.RtcpFrom(Leg.CALLER, 5555), start=GUARDED)
+    assert learning.rtcp_ports == {}
+
+
+def test_what_a_flow_had_counted_is_not_lost_when_somebody_takes_it_out() -> None:
+    placement, commands = step(GUARDED, ev.Gone(Leg.CALLER, Count(1250, 250_000)), 9.0)
+    assert placement.reason == Reason(Kind.CALL_CHANGED)
+    assert commands == (cmd.Request.TAKE_OUT, cmd.Request.ASK)
+    assert placement.forwarded(Leg.CALLER) == Count(1250, 250_000)
+
+
+def test_a_call_that_is_let_go_before_it_is_answered_waits_for_its_answer_alone() -> None:
+    held = after(ev.Blocked(Kind.OPERATOR), start=Placement(call="c", policy=POLICY))
+    assert held.reason == Reason(Kind.OPERATOR)
+    assert after(ev.Unblocked(Kind.OPERATOR), start=held).reason == Reason(Kind.NOT_CONNECTED)
+
+
+def test_quiet_learning_costs_one_flow() -> None:
+    quiet, commands = step(after(seen(Leg.CALLER), start=LEARNING), ev.Signal.EXPIRED, 1.0)
+    assert quiet.reason == Reason(Kind.NO_MEDIA, Leg.CALLEE)
+    assert roles(commands) == [[Role.LEARN_CALLEE]]

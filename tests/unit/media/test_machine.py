@@ -1,0 +1,329 @@
+"""The media machine: what it commands after each event, and what no sequence of events can make it do."""
+
+from dataclasses import replace
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stasis_offload.media import commands as cmd
+from stasis_offload.media import events as ev
+from stasis_offload.media.flows import Duty, Role, role_of
+from stasis_offload.media.learning import FRESH, ROOM
+from stasis_offload.media.machine import step
+from stasis_offload.media.path import Leg
+from stasis_offload.media.reasons import Kind, Reason
+from stasis_offload.media.state import Placement, State
+from stasis_offload.openflow.flow import Count, Flow
+from stasis_offload.packets.address import Address
+from tests.support.leg_reports import CALLEE, CALLER
+from tests.support.placements import (
+    BOTH_COUNT,
+    ELIGIBLE,
+    FORWARDING,
+    GUARDED,
+    HEARD,
+    IN,
+    LEARNING,
+    OFFLOADED,
+    POLICY,
+    SETTLING,
+    VERIFIED,
+    WATCHING,
+    after,
+    passed,
+    roles,
+    seen,
+    shown,
+)
+
+
+def test_nothing_is_asked_before_both_legs_are_connected() -> None:
+    for event in (ev.Signal.DISTURBED, ev.Unblocked(Kind.SWITCH_AWAY), ELIGIBLE):
+        placement, commands = step(Placement(call="c", policy=POLICY), event, 0.0)
+        assert commands == ()
+        assert placement.reason == Reason(Kind.NOT_CONNECTED)
+
+
+def test_a_connected_call_is_asked_about_learned_and_offloaded() -> None:
+    start = Placement(call="c", policy=POLICY)
+    asked, commands = step(start, ev.Signal.CONNECTED, 0.0)
+    assert commands == (cmd.Request.ASK,)
+    learning, commands = step(asked, ELIGIBLE, 0.0)
+    assert roles(commands) == [WATCHING]
+    one, commands = step(learning, seen(Leg.CALLER), 0.0)
+    assert commands == ()
+    both, commands = step(one, seen(Leg.CALLEE), 0.0)
+    assert commands == (cmd.Request.ASK,)
+    settling, commands = step(both, ELIGIBLE, 0.0)
+    assert (settling.state, commands) == (State.LEARNING, ())
+    one_way, commands = step(settling, passed(Leg.CALLER), 0.0)
+    assert commands == ()
+    offloaded, commands = step(one_way, passed(Leg.CALLEE), 0.0)
+    assert roles(commands) == [FORWARDING]
+    assert (offloaded.state, offloaded.reason) == (State.OFFLOADED, None)
+
+
+def test_a_call_that_is_not_eligible_is_asked_about_again_with_growing_patience() -> None:
+    placement, now, waits = after(ev.Signal.CONNECTED), 0.0, []
+    for _ in range(14):
+        placement, _ = step(placement, ev.Reported(replace(CALLER, hold=True), CALLEE), now)
+        assert placement.reason == Reason(Kind.HOLD, Leg.CALLER)
+        assert placement.deadline is not None
+        waits.append(placement.deadline - now)
+        now = placement.deadline
+        placement, commands = step(placement, ev.Signal.EXPIRED, now)
+        assert commands == (cmd.Request.ASK,)
+    assert all(later >= sooner - 1e-9 for sooner, later in pairwise(waits))
+    assert waits[0] < 0.05
+    assert waits[-1] == pytest.approx(POLICY.recheck)
+
+
+NOT_YET = ev.Reported(replace(CALLER, bridge_technology="simple_bridge"), CALLEE)
+
+
+def test_a_call_that_is_not_bridged_natively_yet_is_learned_meanwhile() -> None:
+    hoping, commands = step(after(ev.Signal.CONNECTED), NOT_YET, 0.0)
+    assert (hoping.state, hoping.reason) == (State.LEARNING, Reason(Kind.NOT_NATIVE))
+    assert roles(commands) == [WATCHING]
+    known = after(seen(Leg.CALLER), passed(Leg.CALLER), seen(Leg.CALLEE), passed(Leg.CALLEE), start=hoping)
+    again, commands = step(after(NOT_YET, start=known), ev.Signal.EXPIRED, 0.01)
+    assert commands == (cmd.Request.ASK,)
+    offloaded, commands = step(again, ELIGIBLE, 0.01)
+    assert (offloaded.state, roles(commands)) == (State.OFFLOADED, [FORWARDING])
+
+
+def test_a_call_that_asterisk_does_not_bridge_natively_is_not_learned_for_long() -> None:
+    placement, now = after(ev.Signal.CONNECTED), 0.0
+    while placement.state is not State.RELAYED or not placement.damping.fruitless:
+        placement = after(NOT_YET, start=placement, now=now)
+        assert placement.deadline is not None
+        now = placement.deadline
+        placement = after(ev.Signal.EXPIRED, start=placement, now=now)
+    assert placement.reason == Reason(Kind.NOT_NATIVE)
+    assert 0.3 < now < 2.0
+
+
+def test_no_flow_goes_in_before_asterisk_has_heard_both_legs() -> None:
+    deaf = replace(CALLER, packets_rx=0, ssrc_rx=None)
+    waiting, commands = step(HEARD, ev.Reported(deaf, CALLEE), 0.0)
+    assert commands == ()
+    assert waiting.state is State.LEARNING
+    assert waiting.deadline is not None
+    assert waiting.deadline < 0.1
+    asking, commands = step(waiting, ev.Signal.EXPIRED, 0.02)
+    assert commands == (cmd.Request.ASK,)
+    assert after(ELIGIBLE, start=asking).settling
+
+
+def test_a_sighting_that_went_stale_is_learned_again() -> None:
+    one = after(seen(Leg.CALLER), start=LEARNING)
+    late, commands = step(one, seen(Leg.CALLEE), FRESH + 0.1)
+    assert (late.state, commands) == (State.LEARNING, ())
+    assert step(late, seen(Leg.CALLER), FRESH + 0.1)[1] == (cmd.Request.ASK,)
+
+
+@pytest.mark.parametrize("leg", Leg)
+def test_a_packet_that_asterisk_still_has_in_its_hands_is_waited_for(leg: Leg) -> None:
+    late = after(passed(leg, behind=1), passed(leg.other), start=SETTLING)
+    assert late.state is State.LEARNING
+    assert after(passed(leg), start=late).state is State.OFFLOADED
+
+
+@pytest.mark.parametrize("leg", Leg)
+def test_no_flow_goes_in_shortly_before_the_next_packet_is_due(leg: Leg) -> None:
+    early = after(passed(leg.other), start=SETTLING)
+    late = after(passed(leg), start=early, now=ROOM + 0.003)
+    assert late.state is State.LEARNING
+    later = after(seen(leg.other), passed(leg.other), start=late, now=ROOM + 0.004)
+    assert later.state is State.LEARNING
+    assert after(seen(leg), passed(leg), start=later, now=ROOM + 0.006).state is State.OFFLOADED
+
+
+def test_packets_of_asterisks_own_are_not_taken_for_a_legs() -> None:
+    own = replace(passed(Leg.CALLER), ssrc=0x5E1F)
+    assert after(passed(Leg.CALLEE), own, start=SETTLING).state is State.LEARNING
+
+
+@pytest.mark.parametrize("leg", Leg)
+def test_a_leg_whose_packets_asterisk_does_not_send_on_is_named(leg: Leg) -> None:
+    spoke = after(seen(leg), start=after(passed(leg.other), start=SETTLING), now=0.5)
+    placement, commands = step(spoke, ev.Signal.EXPIRED, 1.0)
+    assert placement.reason == Reason(Kind.NOT_PASSED_ON, leg)
+    assert commands == (cmd.SetFlows(()),)
+
+
+@pytest.mark.parametrize("leg", Leg)
+def test_a_leg_that_fell_silent_meanwhile_is_waited_for_anew(leg: Leg) -> None:
+    placement, commands = step(after(passed(leg.other), start=SETTLING), ev.Signal.EXPIRED, 1.1)
+    assert (placement.state, placement.settling, placement.sightings) == (State.LEARNING, False, {})
+    assert roles(commands) == [WATCHING]
+
+
+def test_an_asterisk_that_is_always_late_is_not_waited_for_for_ever() -> None:
+    late = after(passed(Leg.CALLER, behind=1), passed(Leg.CALLEE, behind=1), start=SETTLING)
+    assert after(ev.Signal.EXPIRED, start=late, now=1.0).state is State.OFFLOADED
+
+
+@pytest.mark.parametrize("leg", Leg)
+def test_a_silent_leg_is_named_and_waited_for_with_one_flow(leg: Leg) -> None:
+    one = after(seen(leg.other), start=LEARNING)
+    placement, commands = step(one, ev.Signal.EXPIRED, 1.0)
+    assert placement.reason == Reason(Kind.NO_MEDIA, leg)
+    assert commands[0] is cmd.Request.ASK
+    assert roles(commands) == [[Role.of(Duty.LEARN, leg)]]
+    waiting = after(ELIGIBLE, start=placement)
+    assert waiting.state is State.LEARNING
+    speaks, commands = step(waiting, seen(leg), 9.0)
+    assert roles(commands) == [WATCHING]
+    assert step(speaks, seen(leg.other), 9.01)[1] == (cmd.Request.ASK,)
+
+
+@pytest.mark.parametrize("leg", Leg)
+def test_a_packet_that_is_not_rtp_ends_learning(leg: Leg) -> None:
+    placement, commands = step(LEARNING, ev.Seen(leg, None), 0.0)
+    assert placement.reason == Reason(Kind.FOREIGN_MEDIA, leg)
+    assert commands == (cmd.SetFlows(()),)
+
+
+def test_addresses_that_changed_while_learning_are_learned_anew() -> None:
+    moved = replace(CALLER, remote=Address.parse("198.18.50.9:4000"))
+    placement, commands = step(HEARD, ev.Reported(moved, CALLEE), 0.0)
+    assert placement.state is State.LEARNING
+    assert roles(commands) == [WATCHING]
+
+
+@pytest.mark.parametrize(
+    ("event", "reason"),
+    [
+        (ev.Signal.DISTURBED, Reason(Kind.CALL_CHANGED)),
+        (ev.Failed(Kind.SWITCH_REFUSED), Reason(Kind.SWITCH_REFUSED)),
+        (ev.Failed(Kind.MODULE_AWAY), Reason(Kind.MODULE_AWAY)),
+        (ev.Blocked(Kind.SWITCH_AWAY), Reason(Kind.SWITCH_AWAY)),
+        (ev.Blocked(Kind.ASTERISK_AWAY), Reason(Kind.ASTERISK_AWAY)),
+        (ev.Signal.ENDED, Reason(Kind.ENDED)),
+        (ev.Blocked(Kind.OPERATOR), Reason(Kind.OPERATOR)),
+        (ev.Idle(Leg.CALLEE, Count(7, 7)), Reason(Kind.MEDIA_IDLE, Leg.CALLEE)),
+        (ev.Counted({Role.FORWARD_CALLER: Count(9, 9)}), Reason(Kind.NOT_COUNTING, Leg.CALLEE)),
+        (ev.Alarm(Kind.ASTERISK_SPEAKS, Leg.CALLER), Reason(Kind.ASTERISK_SPEAKS, Leg.CALLER)),
+        (ev.Alarm(Kind.FOREIGN_SOURCE, Leg.CALLEE), Reason(Kind.FOREIGN_SOURCE, Leg.CALLEE)),
+        (ev.Reported(replace(CALLER, hold=True), CALLEE), Reason(Kind.HOLD, Leg.CALLER)),
+        (ev.Reported(None, CALLEE), Reason(Kind.UNREPORTED, Leg.CALLER)),
+        (
+            ev.Reported(CALLER, replace(CALLEE, remote=Address.parse("198.18.50.9:4000"))),
+            Reason(Kind.CALL_CHANGED),
+        ),
+    ],
+)
+def test_any_disturbance_reads_the_counters_takes_the_flows_out_first_and_says_why(
+    event: ev.Event, reason: Reason
+) -> None:
+    placement, commands = step(GUARDED, event, 2.0)
+    assert (placement.state, placement.reason) == (State.RELAYED, reason)
+    assert commands[:1] == (cmd.Request.TAKE_OUT,)
+
+
+def test_a_disturbed_call_comes_back_when_it_is_eligible_again() -> None:
+    placement = after(ev.Signal.DISTURBED, *IN, start=VERIFIED)
+    assert placement.state is State.OFFLOADED
+
+
+def test_a_blocked_call_stays_relayed_until_nothing_blocks_it() -> None:
+    held = after(ev.Blocked(Kind.SWITCH_AWAY), ev.Blocked(Kind.OPERATOR), start=VERIFIED)
+    assert held.deadline is None
+    for event in (ev.Signal.DISTURBED, ELIGIBLE, ev.Signal.EXPIRED, ev.Failed(Kind.MODULE_AWAY)):
+        assert after(event, ELIGIBLE, start=held).state is State.RELAYED
+    still, commands = step(held, ev.Unblocked(Kind.OPERATOR), 3.0)
+    assert (still.reason, commands) == (Reason(Kind.SWITCH_AWAY), ())
+    free, commands = step(still, ev.Unblocked(Kind.SWITCH_AWAY), 4.0)
+    assert commands == (cmd.Request.ASK,)
+    assert after(ELIGIBLE, start=free).state is State.LEARNING
+
+
+def test_a_command_that_failed_is_tried_again_with_growing_patience() -> None:
+    once = after(ev.Failed(Kind.SWITCH_REFUSED), start=OFFLOADED)
+    again = after(*IN, start=once)
+    twice = after(ev.Failed(Kind.SWITCH_REFUSED), start=again)
+    assert once.deadline is not None
+    assert twice.deadline is not None
+    assert twice.deadline > once.deadline
+
+
+def test_packets_of_every_stay_in_the_switch_are_added_up() -> None:
+    last = ev.CountedLast({Role.FORWARD_CALLER: Count(50, 500), Role.FORWARD_CALLEE: Count(40, 400)})
+    once = after(ev.Blocked(Kind.OPERATOR), last, start=VERIFIED)
+    assert once.forwarded(Leg.CALLER) == Count(50, 500)
+    back = (ev.Unblocked(Kind.OPERATOR), *IN)
+    twice = after(*back, ev.Counted(BOTH_COUNT), ev.Signal.ENDED, ev.CountedLast(None), start=once)
+    assert twice.over
+    assert twice.forwarded(Leg.CALLER) == Count(55, 1570)
+    assert twice.forwarded(Leg.CALLEE) == Count(44, 1256)
+
+
+def test_what_an_idle_flow_had_counted_is_not_lost_with_it() -> None:
+    gone = ev.CountedLast({Role.FORWARD_CALLER: Count(70, 700)})
+    ended = after(ev.Idle(Leg.CALLEE, Count(60, 600)), gone, start=VERIFIED)
+    assert (ended.forwarded(Leg.CALLER), ended.forwarded(Leg.CALLEE)) == (Count(70, 700), Count(60, 600))
+
+
+def test_counters_that_cannot_be_read_change_nothing() -> None:
+    assert step(VERIFIED, ev.Counted(None), 3.0) == (VERIFIED, ())
+    assert step(OFFLOADED, ev.Counted(None), 3.0) == (OFFLOADED, ())
+
+
+LEGS = st.sampled_from(Leg)
+ANY_REPORT = st.sampled_from(
+    [
+        ELIGIBLE,
+        ev.Reported(None, CALLEE),
+        ev.Reported(CALLER, replace(CALLEE, hold=True)),
+        ev.Reported(replace(CALLER, ssrc_rx=None, packets_rx=0), CALLEE),
+        ev.Reported(replace(CALLER, remote=Address.parse("198.18.50.9:4000")), CALLEE),
+    ]
+)
+ANY_EVENT = st.one_of(
+    st.sampled_from([s for s in ev.Signal if s is not ev.Signal.ENDED]),
+    ANY_REPORT,
+    LEGS.map(seen),
+    LEGS.map(shown),
+    LEGS.map(passed),
+    LEGS.map(lambda leg: ev.Alarm(Kind.ASTERISK_SPEAKS, leg)),
+    LEGS.map(lambda leg: ev.RtcpFrom(leg, 4001)),
+    LEGS.map(lambda leg: ev.Seen(leg, None)),
+    LEGS.map(lambda leg: ev.Idle(leg, Count(3, 3))),
+    st.sampled_from([ev.Counted(None), ev.Counted({}), ev.Counted(BOTH_COUNT)]),
+    st.sampled_from([ev.CountedLast(None), ev.CountedLast(BOTH_COUNT)]),
+    st.sampled_from([Kind.OPERATOR, Kind.DRAIN, Kind.SWITCH_AWAY, Kind.ASTERISK_AWAY]).map(ev.Blocked),
+    st.sampled_from([Kind.OPERATOR, Kind.SWITCH_AWAY, Kind.ASTERISK_AWAY]).map(ev.Unblocked),
+    st.sampled_from([Kind.SWITCH_REFUSED, Kind.SWITCH_AWAY, Kind.MODULE_AWAY]).map(ev.Failed),
+)
+
+
+@given(events=st.lists(st.tuples(ANY_EVENT, st.floats(0, 2)), max_size=60), data=st.data())
+def test_whatever_happens_the_switch_forwards_only_an_offloaded_call_and_nothing_once_it_ended(
+    events: list[tuple[ev.Event, float]], data: st.DataObject
+) -> None:
+    placement, now = after(ev.Signal.CONNECTED), 0.0
+    in_switch: tuple[Flow, ...] = ()
+    end = data.draw(st.integers(0, len(events)))
+    for event, pause in [*events[:end], (ev.Signal.ENDED, 0.0), *events[end:]]:
+        now += pause
+        was = placement
+        placement, commands = step(placement, event, now)
+        for command in commands:
+            if isinstance(command, cmd.SetFlows):
+                in_switch = command.flows
+            elif command is cmd.Request.TAKE_OUT:
+                in_switch = ()
+        forwards = any(role_of(flow.cookie) in FORWARDING for flow in in_switch)
+        assert forwards == (placement.state is State.OFFLOADED)
+        assert (placement.reason is None) == (placement.state is State.OFFLOADED)
+        if placement.state is State.RELAYED:
+            assert in_switch == ()
+        if was.over:
+            assert commands == ()
+        if forwards:
+            assert not placement.blocks
+    assert placement.over
+    assert in_switch == ()

@@ -1,0 +1,139 @@
+"""A call that the switch carries: how a take-over is verified, watched and given back."""
+
+from dataclasses import replace
+
+import pytest
+
+from stasis_offload.media import commands as cmd
+from stasis_offload.media import events as ev
+from stasis_offload.media.flows import Role, role_of
+from stasis_offload.media.machine import step
+from stasis_offload.media.path import Leg, Sighting
+from stasis_offload.media.reasons import Kind, Reason
+from stasis_offload.media.state import Placement, State
+from stasis_offload.openflow.flow import Forward
+from stasis_offload.packets.address import Address
+from stasis_offload.packets.frame import parse_udp
+from tests.support.leg_reports import CALLEE, CALLER, sighting
+from tests.support.placements import (
+    BOTH_COUNT,
+    FORWARDING,
+    GUARDED,
+    GUARDS,
+    IN,
+    OFFLOADED,
+    POLICY,
+    RTCP,
+    VERIFIED,
+    after,
+    roles,
+    sampled,
+    seen,
+    shown,
+)
+
+
+def test_a_forwarded_packet_of_each_leg_verifies_a_take_over_and_only_then_rtcp_is_forwarded() -> None:
+    assert all(sampled(flow) for flow in OFFLOADED.flows())
+    one, commands = step(OFFLOADED, shown(Leg.CALLER), 0.02)
+    assert (one.verified, commands) == (False, ())
+    both, commands = step(one, shown(Leg.CALLEE), 0.02)
+    assert both.verified
+    assert roles(commands) == [FORWARDING + RTCP]
+    assert not any(sampled(flow) for flow in both.flows() if role_of(flow.cookie) in FORWARDING)
+
+
+def test_a_packet_that_asterisk_was_still_shown_verifies_nothing() -> None:
+    assert after(seen(Leg.CALLER), seen(Leg.CALLEE), start=OFFLOADED) == OFFLOADED
+
+
+@pytest.mark.parametrize("leg", Leg)
+def test_a_flow_that_carries_nothing_within_a_second_is_taken_out_and_named(leg: Leg) -> None:
+    early = after(shown(leg.other), start=OFFLOADED, now=0.5)
+    placement, commands = step(early, ev.Signal.EXPIRED, 1.0)
+    assert placement.reason == Reason(Kind.NOT_COUNTING, leg)
+    assert commands == (cmd.Request.TAKE_OUT,)
+
+
+def test_each_look_asks_counts_and_has_one_packet_of_each_leg_shown_again() -> None:
+    placement, commands = step(VERIFIED, ev.Signal.EXPIRED, 1.0)
+    assert commands == (cmd.SetFlows(placement.flows(), renew=True),)
+    assert roles(commands) == [FORWARDING + RTCP + GUARDS]
+    assert step(GUARDED, ev.Signal.EXPIRED, 6.0)[1][:2] == (cmd.Request.ASK, cmd.Request.COUNT)
+    audited = after(shown(Leg.CALLEE), start=placement, now=1.1)
+    done, commands = step(audited, shown(Leg.CALLER), 1.1)
+    assert roles(commands) == [FORWARDING + RTCP + GUARDS]
+    assert step(done, shown(Leg.CALLER), 1.2) == (done, ())
+    assert done.deadline
+    assert step(done, ev.Signal.EXPIRED, done.deadline)[1][2] == commands_of_a_look(done)
+
+
+def commands_of_a_look(placement: Placement) -> cmd.SetFlows:
+    return cmd.SetFlows(replace(placement, shown=frozenset(Leg)).flows(), renew=True)
+
+
+@pytest.mark.parametrize(
+    ("found", "kind"),
+    [
+        (None, Kind.FOREIGN_MEDIA),
+        (sighting(Leg.CALLER, payload_type=3), Kind.FOREIGN_MEDIA),
+        (sighting(Leg.CALLER, ssrc=5), Kind.FOREIGN_SSRC),
+    ],
+)
+def test_what_an_audit_finds_wrong_sends_the_call_back(found: Sighting | None, kind: Kind) -> None:
+    audited = after(ev.Signal.EXPIRED, start=GUARDED, now=9.0)
+    placement, commands = step(audited, ev.Seen(Leg.CALLER, found, by_switch=True), 9.1)
+    assert placement.reason == Reason(kind, Leg.CALLER)
+    assert commands == (cmd.Request.TAKE_OUT,)
+
+
+def test_rtcp_stays_with_asterisk_where_the_operator_wants_it() -> None:
+    placement = replace(GUARDED, policy=replace(POLICY, forward_rtcp=False))
+    assert [role_of(flow.cookie) for flow in placement.flows()] == FORWARDING + GUARDS
+
+
+def test_reports_go_to_the_port_that_a_legs_own_rtcp_comes_from() -> None:
+    placement, commands = step(GUARDED, ev.RtcpFrom(Leg.CALLEE, 61_111), 3.0)
+    assert roles(commands) == [FORWARDING + RTCP + GUARDS]
+    [to_callee] = [flow.action for flow in placement.flows() if role_of(flow.cookie) is Role.RTCP_CALLER]
+    assert isinstance(to_callee, Forward)
+    assert to_callee.destination.port == 61_111
+
+
+def test_asterisk_gets_a_sign_of_life_of_a_leg_with_an_rtp_timeout_while_its_flow_counts_on() -> None:
+    reports = {Leg.CALLER: replace(CALLER, rtp_timeout=12), Leg.CALLEE: CALLEE}
+    placement, commands = step(replace(GUARDED, reports=reports), ev.Counted(BOTH_COUNT), 9.0)
+    [sign] = commands
+    assert isinstance(sign, cmd.Inject)
+    datagram = parse_udp(sign.frame)
+    assert (datagram.source, datagram.destination) == (
+        Address.parse("198.18.50.2:20001"),
+        Address.parse("198.18.50.3:10001"),
+    )
+    assert step(placement, ev.Counted(BOTH_COUNT), 10.0)[1] == ()
+    looked, _ = step(placement, ev.Signal.EXPIRED, 10.0)
+    assert looked.deadline == 14.0
+    assert {flow.hard_timeout for flow in looked.flows()} == {
+        8
+    }  # without us, Asterisk hears it again in time
+
+
+def test_a_call_that_comes_back_too_often_stays_with_asterisk_for_a_while_and_says_so() -> None:
+    placement, now = VERIFIED, 0.0
+    back = (ev.Signal.DISTURBED, *IN)
+    for _ in range(POLICY.returns_per_minute):
+        now += 5.0
+        placement = after(*back, start=placement, now=now)
+        assert placement.state is State.OFFLOADED
+    held = after(*back, start=placement, now=now)
+    assert (held.state, held.reason) == (State.RELAYED, Reason(Kind.FLAPPING))
+    assert held.deadline == now + POLICY.flap_hold
+    assert after(ev.Signal.EXPIRED, *back[1:], start=held, now=held.deadline).state is State.OFFLOADED
+
+
+def test_what_an_operator_does_makes_no_call_flap() -> None:
+    placement = VERIFIED
+    back = (ev.Unblocked(Kind.OPERATOR), *IN)
+    for _ in range(3 * POLICY.returns_per_minute):
+        placement = after(ev.Blocked(Kind.OPERATOR), *back, start=placement)
+    assert placement.state is State.OFFLOADED

@@ -1,0 +1,80 @@
+"""Addresses as they are written and as a switch can match them."""
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stasis_offload.media.path import Leg, Path, Side
+from stasis_offload.packets.address import Address
+from tests.support.strategies import FAMILIES, addresses
+
+
+@given(FAMILIES.flatmap(addresses))
+def test_an_address_is_read_as_it_is_written(address: Address) -> None:
+    assert Address.parse(str(address)) == address
+
+
+@given(st.text() | st.text("0123456789abcdef.:[]"))
+def test_any_text_is_an_address_or_a_value_error(text: str) -> None:
+    try:
+        address = Address.parse(text)
+    except ValueError:
+        return
+    assert Address.parse(str(address)) == address
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(
+            "",
+            "10.0.0.1",
+            "10.0.0.1:",
+            ":4000",
+            "10.0.0.1:65536",
+            "10.0.0.1:-1",
+            "10.0.0.1:4000 ",
+            "10.0.0.1:४",
+        ),
+        *("10.0.0.256:4000", "::1:4000", "[10.0.0.1]:4000", "[::1]", "[fe80::1%eth0]:4000", "host:4000"),
+    ],
+)
+def test_what_is_no_address_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(repr(text))):
+        Address.parse(text)
+
+
+@pytest.mark.parametrize("text", ["10.0.0.1:4000", "[2001:db8::1]:4000", "[fe80::1]:4000"])
+def test_an_address_of_one_host_can_be_matched(text: str) -> None:
+    assert Address.parse(text).is_concrete
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "0.0.0.0:4000",
+        "[::]:4000",
+        "127.0.0.1:4000",
+        "[::1]:4000",
+        "10.0.0.1:0",
+        "239.1.1.1:4000",
+        "[ff02::1]:4000",
+    ],
+)
+def test_an_address_of_no_one_host_cannot_be_matched(text: str) -> None:
+    assert not Address.parse(text).is_concrete
+
+
+def test_each_leg_has_the_other_and_its_side_of_the_path() -> None:
+    at = Address.parse("10.0.0.1:4000")
+    near = Side(
+        in_port=1, vlan=None, next_hop="02:00:00:00:00:0a", ours="02:00:00:00:00:01", remote=at, local=at
+    )
+    far = Side(
+        in_port=2, vlan=None, next_hop="02:00:00:00:00:0b", ours="02:00:00:00:00:01", remote=at, local=at
+    )
+    path = Path(caller=near, callee=far)
+    assert (path.side(Leg.CALLER), path.side(Leg.CALLER.other)) == (near, far)
+    assert Leg.CALLEE.other is Leg.CALLER

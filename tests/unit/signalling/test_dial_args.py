@@ -1,0 +1,88 @@
+"""The arguments of Stasis(), as Dial() would take them, and the ids that carry a call's identity."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stasis_offload.signalling.call_ids import bridge_id, call_of_bridge, call_of_callee, callee_id
+from stasis_offload.signalling.dial_args import DialArgumentError, DialRequest, parse_dial
+
+
+@pytest.mark.parametrize(
+    ("args", "request_"),
+    [
+        (["PJSIP/555@peer"], DialRequest(("PJSIP/555@peer",))),
+        (
+            ["PJSIP/555@peer&PJSIP/556@peer", "30", "g"],
+            DialRequest(("PJSIP/555@peer", "PJSIP/556@peer"), 30.0, go_on=True),
+        ),
+        (["PJSIP/peer/sip:555@192.0.2.1"], DialRequest(("PJSIP/peer/sip:555@192.0.2.1",))),
+        ([" PJSIP/1 & &PJSIP/2& ", " 2.5 ", " g "], DialRequest(("PJSIP/1", "PJSIP/2"), 2.5, go_on=True)),
+        (["PJSIP/1", "", ""], DialRequest(("PJSIP/1",))),
+        (["PJSIP/1", ".5"], DialRequest(("PJSIP/1",), 0.5)),
+        (["PJSIP/1", "5."], DialRequest(("PJSIP/1",), 5.0)),
+        (["PJSIP/1", "0"], DialRequest(("PJSIP/1",))),
+        (["PJSIP/1", "-1"], DialRequest(("PJSIP/1",))),
+        (["PJSIP/1", "", "gg"], DialRequest(("PJSIP/1",), go_on=True)),
+    ],
+)
+def test_what_dial_understands_is_understood(args: list[str], request_: DialRequest) -> None:
+    assert parse_dial(args) == request_
+
+
+@pytest.mark.parametrize(
+    ("args", "fault"),
+    [
+        ([], "there is no target to dial"),
+        (["", "30"], "there is no target to dial"),
+        ([" & "], "there is no target to dial"),
+        (["PJSIP"], "'PJSIP'"),
+        (["PJSIP/"], "'PJSIP/'"),
+        (["/555"], "'/555'"),
+        (["PJSIP/1&556"], "'556'"),
+        (["PJSIP/1", "soon"], "'soon'"),
+        (["PJSIP/1", "30s"], "'30s'"),
+        (["PJSIP/1", "1e3"], "'1e3'"),
+        (["PJSIP/1", "inf"], "'inf'"),
+        (["PJSIP/1", "nan"], "'nan'"),
+        (["PJSIP/1", "9" * 400], "not a number of seconds"),
+        (["PJSIP/1", "٣"], "'٣'"),
+        (["PJSIP/1", "30^5"], "early media"),
+        (["PJSIP/1", "30", "tg"], "'t'"),
+        (["PJSIP/1", "30", "g", "http://x"], "'http://x'"),
+    ],
+)
+def test_what_cannot_be_dialled_is_refused_by_name(args: list[str], fault: str) -> None:
+    with pytest.raises(DialArgumentError) as refusal:
+        parse_dial(args)
+    assert fault in str(refusal.value)
+
+
+@given(st.lists(st.one_of(st.text(), st.text(alphabet="PJSIP/&@^g. 0123456789-+"))))
+def test_any_arguments_make_a_request_or_a_named_error(args: list[str]) -> None:
+    try:
+        request = parse_dial(args)
+    except DialArgumentError:
+        return
+    assert request.targets
+    assert all(target.partition("/")[0] and target.partition("/")[2] for target in request.targets)
+    assert request.timeout is None or 0 < request.timeout < float("inf")
+
+
+@given(st.text(min_size=1), st.integers(min_value=1))
+def test_the_call_is_read_back_from_the_ids_made_for_it(call: str, n: int) -> None:
+    assert call_of_bridge(bridge_id(call)) == call
+    assert call_of_callee(callee_id(call, n)) == (call, n)
+
+
+@pytest.mark.parametrize(
+    "id_",
+    ["", "offload-", "1700000000.5", "offload-1700000000.5", "offload-1-0", "offload--1", "x-offload-1-1"],
+)
+def test_the_channels_of_others_are_no_callees(id_: str) -> None:
+    assert call_of_callee(id_) is None
+
+
+@pytest.mark.parametrize("id_", ["", "offload-", "b4a71e64-1b9e-4c2a-9c1e-1f9f6f2e8a5d"])
+def test_the_bridges_of_others_belong_to_no_call(id_: str) -> None:
+    assert call_of_bridge(id_) is None

@@ -1,0 +1,117 @@
+"""Which channel is which leg of a call, before, while and after a newcomer takes a channel's place."""
+
+import pytest
+
+from stasis_offload.asterisk.ari_events import (
+    Channel,
+    ChannelDestroyed,
+    DialChanged,
+    DialState,
+    HangupRequested,
+    StasisEnd,
+)
+from stasis_offload.signalling import events as ev
+from stasis_offload.signalling.call_ids import CALLER
+from stasis_offload.signalling.legs import Legs, OfLeg
+
+CALL = "1700000000.1"
+CALLEE = f"offload-{CALL}-2"
+NEWCOMER = "1700000009.7"
+NAME = "Local/556@default-00000001;1"
+WHO_CALLED = Channel(CALL, "PJSIP/bob-00000001", "Up", "100", "", "Stasis", "offload,PJSIP/555")
+
+
+def legs_with(leg: int) -> Legs:
+    """Make the legs of a call to which a newcomer is announced for a leg."""
+    legs = Legs(WHO_CALLED)
+    assert legs.expect(NEWCOMER, NAME, replaces=legs.channel(leg))
+    return legs
+
+
+def test_the_channels_of_a_call_are_its_legs_and_no_others() -> None:
+    legs = Legs(WHO_CALLED)
+    assert (legs.leg(CALL), legs.leg(CALLEE), legs.leg("offload-1700000000.2-1")) == (0, 2, None)
+    assert legs.leg(NEWCOMER) is None
+    assert (legs.channel(CALLER), legs.channel(2), legs.name(CALLER)) == (CALL, CALLEE, WHO_CALLED.name)
+
+
+def test_an_announced_newcomer_is_no_leg_before_it_is_in_the_bridge() -> None:
+    legs = legs_with(2)
+    assert (legs.leg(NEWCOMER), legs.channel(2)) == (None, CALLEE)
+    assert legs.hear(DialChanged(NEWCOMER, DialState.ANSWER)) is None
+    assert legs.entered("another") is None
+    legs.forget(NEWCOMER)
+    assert legs.hear(StasisEnd(CALLEE)) == ev.Left(2)
+
+
+@pytest.mark.parametrize(
+    ("leg", "old", "replaced"),
+    [(CALLER, CALL, ev.CallerReplaced(CALL, joined=True)), (2, CALLEE, ev.Replaced(2, CALLEE, joined=True))],
+)
+def test_a_newcomer_in_the_bridge_is_the_leg_and_the_old_channel_is_none(
+    leg: int, old: str, replaced: ev.Replaced | ev.CallerReplaced
+) -> None:
+    legs = legs_with(leg)
+    assert legs.entered(NEWCOMER) == replaced
+    assert (legs.leg(NEWCOMER), legs.channel(leg), legs.name(leg), legs.leg(old)) == (
+        leg,
+        NEWCOMER,
+        NAME,
+        None,
+    )
+    for event in (HangupRequested(old, 16), StasisEnd(old), ChannelDestroyed(old, 16)):
+        assert legs.hear(event) is None
+    assert legs.hear(DialChanged(NEWCOMER, DialState.RINGING)) == (ev.Ringing(2) if leg else None)
+
+
+@pytest.mark.parametrize("end", [StasisEnd(CALLEE), ChannelDestroyed(CALLEE, 16)])
+def test_who_transfers_may_be_gone_before_the_newcomer_is_in_the_bridge(end: OfLeg) -> None:
+    legs = legs_with(2)
+    assert legs.hear(HangupRequested(CALLEE, 16)) is None
+    assert legs.hear(end) == ev.Replaced(2, CALLEE, joined=False)
+    assert legs.leg(NEWCOMER) == 2
+    assert legs.entered(NEWCOMER) is None
+
+
+def test_a_newcomer_that_leaves_us_is_gone_with_the_cause_for_which_it_was_hung_up() -> None:
+    legs = legs_with(2)
+    legs.entered(NEWCOMER)
+    legs.hear(HangupRequested(NEWCOMER, 17))
+    assert legs.hear(StasisEnd(NEWCOMER)) == ev.Gone(2, 17)
+    caller = legs_with(CALLER)
+    caller.entered(NEWCOMER)
+    assert caller.hear(StasisEnd(NEWCOMER)) == ev.CallerGone(0)
+
+
+def test_a_newcomer_can_be_replaced_in_its_turn() -> None:
+    legs = legs_with(2)
+    legs.entered(NEWCOMER)
+    assert legs.expect("third", "PJSIP/carol-00000001", replaces=NEWCOMER)
+    assert legs.entered("third") == ev.Replaced(2, NEWCOMER, joined=True)
+    assert (legs.leg("third"), legs.leg(NEWCOMER)) == (2, None)
+
+
+def test_one_leg_expects_one_newcomer_and_a_channel_of_no_leg_none() -> None:
+    legs = legs_with(2)
+    assert legs.awaits(2)
+    assert not legs.awaits(CALLER)
+    assert not legs.expect("another", NAME, replaces=CALLEE)
+    assert not legs.expect("another", NAME, replaces="unknown")
+    assert not Legs(WHO_CALLED).expect(CALLEE, NAME, replaces=CALL)
+
+
+@pytest.mark.parametrize(
+    ("members", "found"),
+    [
+        ((CALL, CALLEE), ()),
+        ((CALL, CALLEE, NEWCOMER), ()),
+        ((CALL, NEWCOMER), ((2, NEWCOMER),)),
+        ((NEWCOMER, CALLEE), ((CALLER, NEWCOMER),)),
+        ((NEWCOMER, "another"), ((CALLER, NEWCOMER), (2, "another"))),
+        ((CALL,), ()),
+    ],
+)
+def test_who_is_in_the_bridge_and_no_leg_stands_for_one_that_is_missing(
+    members: tuple[str, ...], found: tuple[tuple[int, str], ...]
+) -> None:
+    assert Legs(WHO_CALLED).strangers(members, (CALLER, 2)) == found

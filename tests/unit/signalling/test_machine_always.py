@@ -1,0 +1,161 @@
+"""The signalling machine: what no sequence of events can make it do, and how every call ends."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stasis_offload.signalling import commands as cmd
+from stasis_offload.signalling import events as ev
+from stasis_offload.signalling.ari_mapping import outcome
+from stasis_offload.signalling.dial_args import DialRequest
+from stasis_offload.signalling.machine import step
+from stasis_offload.signalling.state import Callee, Dialing, Phase
+
+NOW = 100.0
+
+numbers = st.integers(min_value=0, max_value=4)
+causes = st.sampled_from([0, 1, 16, 17, 19, 34, 127])
+events = st.one_of(
+    st.just(ev.Started()),
+    st.just(ev.TimedOut()),
+    st.just(ev.BridgeFailed()),
+    st.builds(ev.CallerDying, causes),
+    st.builds(ev.CallerGone, causes),
+    *(
+        st.builds(kind, numbers)
+        for kind in (ev.Entered, ev.Joined, ev.Ringing, ev.Progress, ev.Answered, ev.Dying, ev.Left)
+    ),
+    *(st.builds(kind, numbers, causes) for kind in (ev.Failed, ev.Refused, ev.Gone)),
+    st.builds(ev.Replaced, numbers, st.just("old"), st.booleans()),
+    st.builds(ev.CallerReplaced, st.just("old"), st.booleans()),
+)
+requests = st.builds(
+    DialRequest,
+    st.lists(st.sampled_from(["PJSIP/1", "Local/1@x"]), min_size=1, max_size=3).map(tuple),
+    st.sampled_from([None, 10.0]),
+    st.booleans(),
+)
+
+
+@given(requests, st.lists(events, max_size=30))
+def test_no_sequence_of_events_breaks_the_call(request: DialRequest, sequence: list[ev.Event]) -> None:
+    dialing, commands, winners = Dialing(request), list[cmd.Command](), set[int]()
+    n_targets = range(1, len(request.targets) + 1)
+    # However it began, every channel ends some day.
+    ends = [ev.CallerGone(0), *(ev.Gone(n, 16) for n in n_targets)]
+    for event in [ev.Started(), *sequence, *ends]:
+        was = dialing.caller_here
+        dialing, more = step(dialing, event, NOW)
+        winners |= {dialing.winner} if dialing.winner else set()
+        if isinstance(event, ev.CallerReplaced):
+            continue  # whoever comes late is told to go once more
+        commands += more
+        assert not any(isinstance(c, cmd.Continue | cmd.HangUpCaller) for c in more) or was
+        if dialing.phase in (Phase.ENDING, Phase.OVER):
+            assert not {Callee.ASKED, Callee.CALLED} & set(dialing.callees)
+        assert dialing.deadline is None or dialing.phase is Phase.DIALING
+    assert dialing.over
+    assert len(winners) <= 1
+    assert sum(isinstance(c, cmd.Continue | cmd.HangUpCaller) for c in commands) <= 1
+    assert commands.count(cmd.DestroyBridge()) == 1
+    assert not any(isinstance(c, cmd.Continue) for c in commands) or not dialing.caller_replaced
+
+
+class Asterisk:
+    """A model of what Asterisk does with the commands: its channels, and the events still to be delivered."""
+
+    def __init__(self, data: st.DataObject) -> None:
+        self._data = data
+        self.bridge = False
+        self.caller_here = True
+        self.callees: set[int] = set()
+        self.connected: list[int] = []
+        self.events: list[ev.Event] = []
+
+    def execute(self, commands: tuple[cmd.Command, ...]) -> list[ev.Event]:
+        answers = []
+        for command in commands:
+            done = self._do(command)
+            if answer := outcome(command, done=done):
+                answers.append(answer)
+            if not done and not isinstance(command, cmd.Create) and self._data.draw(st.booleans()):
+                break
+        return answers
+
+    def _do(self, command: cmd.Command) -> bool:
+        match command:
+            case cmd.MakeBridge():
+                self.bridge = self._may()
+                return self.bridge
+            case cmd.Create(n):
+                if not self._may():
+                    return False
+                self.callees.add(n)
+                self.events.append(ev.Entered(n))
+            case cmd.Join(n):
+                return self.bridge and self.caller_here and n in self.callees
+            case cmd.Dial(n) if n in self.callees:
+                self.events += self._data.draw(
+                    st.sampled_from(
+                        [
+                            [],
+                            [ev.Ringing(n)],
+                            [ev.Progress(n), ev.Answered(n)],
+                            [ev.Answered(n)],
+                            [ev.Refused(n, 17)],
+                        ]
+                    )
+                )
+            case cmd.Dial():
+                return False
+            case cmd.HangUp(n, cause):
+                self.end(n, cause)
+            case cmd.Continue() | cmd.HangUpCaller():
+                self.end_caller()
+            case cmd.Connected(n):
+                self.connected.append(n)
+            case cmd.DestroyBridge():
+                self.bridge = False
+        return True
+
+    def end(self, n: int, cause: int) -> None:
+        if n in self.callees:
+            self.callees.remove(n)
+            self.events += [ev.Dying(n), ev.Left(n), ev.Gone(n, cause)]
+
+    def end_caller(self) -> None:
+        if self.caller_here:
+            self.caller_here = False
+            self.events += [ev.CallerDying(16), ev.CallerGone(16)]
+
+    def _may(self) -> bool:
+        return self._data.draw(st.sampled_from([True, True, True, False]))
+
+
+@given(requests, st.data())
+def test_whatever_the_parties_do_no_channel_and_no_bridge_is_left(
+    request: DialRequest, data: st.DataObject
+) -> None:
+    asterisk, dialing = Asterisk(data), Dialing(request)
+    asterisk.events.append(ev.Started())
+    for turn in range(200):
+        if not asterisk.events or (turn < 20 and data.draw(st.booleans())):
+            # Somebody acts, whether or not something is on its way; in the end the caller does.
+            acts = ["caller", "timeout", *sorted(asterisk.callees)] if turn < 20 else ["caller"]
+            act = data.draw(st.sampled_from(acts))
+            if isinstance(act, int):
+                asterisk.end(act, 16)
+            elif act == "timeout" and dialing.deadline is not None:
+                asterisk.events.append(ev.TimedOut())
+            else:
+                asterisk.end_caller()
+        answers = [asterisk.events.pop(0)] if asterisk.events else []
+        while answers:
+            dialing, commands = step(dialing, answers.pop(0), NOW)
+            answers += asterisk.execute(commands)
+        if dialing.over and not asterisk.events:
+            break
+    assert dialing.over
+    assert not asterisk.callees
+    assert not asterisk.caller_here
+    assert not asterisk.bridge
+    assert asterisk.connected in ([], [dialing.winner])
