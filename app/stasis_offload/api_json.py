@@ -6,7 +6,7 @@ from dataclasses import fields
 from stasis_offload.calls.views import CallView, Health
 from stasis_offload.errors import OffloadError
 from stasis_offload.media.quality import LegQuality
-from stasis_offload.openflow.flow import Count
+from stasis_offload.openflow.flow import FlowCount
 
 _QUALITY = tuple(field.name for field in fields(LegQuality))
 
@@ -88,8 +88,8 @@ def _parse_call(document: object) -> CallView:
                 reason=reason,
                 age=age,
                 state_age=state_age,
-                from_caller=Count(packets=caller_packets, octets=caller_octets),
-                from_callee=Count(packets=callee_packets, octets=callee_octets),
+                from_caller=FlowCount(packets=caller_packets, octets=caller_octets),
+                from_callee=FlowCount(packets=callee_packets, octets=callee_octets),
                 caller_quality=_parse_quality(caller_quality),
                 callee_quality=_parse_quality(callee_quality),
             )

@@ -12,7 +12,7 @@ from typing import assert_never
 
 import structlog
 
-from stasis_offload.asterisk.ari import Ari
+from stasis_offload.asterisk.ari import AriClient
 from stasis_offload.asterisk.rtpstreams import RtpStreams
 from stasis_offload.config import Config
 from stasis_offload.errors import AriError, ModuleError, OpenFlowError, SwitchUnavailableError
@@ -74,7 +74,7 @@ async def _in_time(
 
 
 async def _check_ari(config: Config) -> tuple[Item, ...]:
-    ari = Ari(
+    ari = AriClient(
         url=config.ari.url,
         username=config.ari.username,
         password=config.ari.password.get_secret_value(),
@@ -95,7 +95,7 @@ async def _check_ari(config: Config) -> tuple[Item, ...]:
         return (failed, *(Item(name, ok=False, text=unknown) for name in ("application", *_MODULES)))
 
 
-async def _check_application(ari: Ari, app: str) -> Item:
+async def _check_application(ari: AriClient, app: str) -> Item:
     try:
         if await ari.application():
             return Item("application", ok=True, text=f"Stasis({app}) is taken care of")
@@ -105,7 +105,7 @@ async def _check_application(ari: Ari, app: str) -> Item:
     return Item("application", ok=False, text=f"nobody takes care of Stasis({app}); {advice}")
 
 
-async def _check_loaded(ari: Ari, module: str) -> Item:
+async def _check_loaded(ari: AriClient, module: str) -> Item:
     try:
         if await ari.module_running(f"{module}.so"):
             return Item(module, ok=True, text="loaded")

@@ -24,7 +24,7 @@ from stasis_offload.config import Config
 from stasis_offload.errors import AriReplacedError, ConfigError, OffloadError
 from stasis_offload.http_api import url_of
 from stasis_offload.media.quality import LegQuality
-from stasis_offload.media.reasons import SENTENCES, reasons_as_markdown
+from stasis_offload.media.reasons import EXPLANATIONS, reasons_as_markdown
 
 # What systemd's RestartPreventExitStatus= can tell apart (sysexits.h): 75 and 78 are not worth a restart.
 EXIT_FAILED = 1
@@ -139,7 +139,7 @@ def reasons(
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("REASON")
     table.add_column("MEANS", overflow="fold")
-    for kind, sentence in SENTENCES.items():
+    for kind, sentence in EXPLANATIONS.items():
         table.add_row(kind, sentence)
     _console().print(table)
 

@@ -35,7 +35,7 @@ class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Ari(_Section):
+class AriSettings(_Section):
     """Asterisk's REST interface: http.conf and ari.conf of that Asterisk say what belongs here."""
 
     url: str = Field(description="an address such as http://127.0.0.1:8088, without user, password or query")
@@ -78,7 +78,7 @@ class Ari(_Section):
         return SecretStr(_first_line(file)) if file is not None else password
 
 
-class Asterisk(_Section):
+class AsteriskSettings(_Section):
     """The Asterisk process itself."""
 
     control_socket: Path = Field(
@@ -87,7 +87,7 @@ class Asterisk(_Section):
     )
 
 
-class OpenFlow(_Section):
+class OpenFlowSettings(_Section):
     """The way to the switch."""
 
     connection: Endpoint = Field(description="unix:PATH, tcp:HOST:PORT or ptcp:PORT[:HOST]")
@@ -100,14 +100,14 @@ class OpenFlow(_Section):
         return parse_endpoint(text)
 
 
-class Http(_Section):
+class HttpSettings(_Section):
     """Where the operator's interface listens."""
 
     host: str = Field(default="127.0.0.1", min_length=1, description="the address to listen on")
     port: Port = 8086
 
 
-class Media(_Section):
+class MediaSettings(_Section):
     """How the media placement behaves; times in seconds."""
 
     idle_timeout: int = Field(default=10, ge=2, le=3600, description="whole seconds, 2 to 3600")
@@ -121,7 +121,7 @@ class Media(_Section):
     )
 
 
-class Log(_Section):
+class LogSettings(_Section):
     """What is logged; the form follows from where it goes (a terminal or not)."""
 
     level: Literal["debug", "info", "warning", "error"] = Field(
@@ -141,12 +141,12 @@ class Config(BaseSettings):
     )
 
     app: str = Field(default="offload", pattern=r"^[\w.-]+$", description="the name used in Stasis(NAME)")
-    ari: Ari
-    asterisk: Asterisk = Asterisk()
-    openflow: OpenFlow
-    http: Http = Http()
-    media: Media = Media()
-    log: Log = Log()
+    ari: AriSettings
+    asterisk: AsteriskSettings = AsteriskSettings()
+    openflow: OpenFlowSettings
+    http: HttpSettings = HttpSettings()
+    media: MediaSettings = MediaSettings()
+    log: LogSettings = LogSettings()
 
     @classmethod
     def settings_customise_sources(

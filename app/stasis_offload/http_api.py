@@ -16,11 +16,11 @@ from aiohttp.typedefs import Handler, Middleware
 
 from stasis_offload.api_json import call_as_json, calls_as_json, health_as_json
 from stasis_offload.calls.views import CallView, Health, UnknownCallError
-from stasis_offload.config import Http
+from stasis_offload.config import HttpSettings
 from stasis_offload.errors import ConfigError, OffloadError
 
 
-class Operations(Protocol):
+class CallControl(Protocol):
     """What the running application lets an operator do."""
 
     async def calls(self) -> Sequence[CallView]:
@@ -62,7 +62,7 @@ _MAX_BODY = 4096
 
 
 @asynccontextmanager
-async def serve(config: Http, operations: Operations) -> AsyncIterator[str]:
+async def serve(config: HttpSettings, operations: CallControl) -> AsyncIterator[str]:
     """Serve until the context ends, then finish what is being answered; yields the base URL.
 
     Raises:
@@ -95,7 +95,7 @@ def url_of(host: str, port: int) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def _routes(operations: Operations) -> list[web.RouteDef]:
+def _routes(operations: CallControl) -> list[web.RouteDef]:
     async def list_calls(request: web.Request) -> web.Response:
         del request
         return web.json_response(calls_as_json(await operations.calls()))
@@ -174,7 +174,7 @@ def _error(status: int, text: str) -> web.Response:
     return web.json_response({"error": text}, status=status)
 
 
-def _refuse_rebound_names(config: Http) -> Middleware:
+def _refuse_rebound_names(config: HttpSettings) -> Middleware:
     """Answer on loopback only to loopback's own names, whatever a foreign name was made to resolve to.
 
     A page whose name is rebound to 127.0.0.1 is of the same origin as we, so the content type does not stop it;

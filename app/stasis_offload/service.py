@@ -7,12 +7,12 @@ from typing import NoReturn
 
 import structlog
 
-from stasis_offload.asterisk.ari import Ari
+from stasis_offload.asterisk.ari import AriClient
 from stasis_offload.asterisk.ari_events import AriUp
 from stasis_offload.asterisk.ari_events import Event as AriEvent
 from stasis_offload.asterisk.rtpstreams import RtpStreams
 from stasis_offload.calls.calls import Calls
-from stasis_offload.calls.operations import Operator
+from stasis_offload.calls.operations import Operations
 from stasis_offload.calls.recovery import Recovery
 from stasis_offload.config import Config
 from stasis_offload.errors import OpenFlowError
@@ -51,7 +51,7 @@ async def run(config: Config) -> None:
 
     async with asyncio.TaskGroup() as outer:
         switch = Switch(config.openflow.connection, on_switch)
-        ari = Ari(
+        ari = AriClient(
             url=config.ari.url,
             username=config.ari.username,
             password=config.ari.password.get_secret_value(),
@@ -73,7 +73,7 @@ async def run(config: Config) -> None:
             async with asyncio.TaskGroup() as tasks:
                 calls = Calls(ari=ari, switch=switch, module=module, policy=policy, tasks=tasks)
                 recovery = Recovery(calls, app=config.app, tasks=tasks)
-                operator = Operator(calls)
+                operator = Operations(calls)
                 switching = outer.create_task(switch.run())
                 async with serve(config.http, operator) as url:
                     log.info("http.up", url=url)
@@ -94,7 +94,7 @@ async def _sweep(switch: Switch) -> None:
         structlog.get_logger(__name__).warning("flows.not_swept", error=str(error))
 
 
-async def _serve_until_stopped(operator: Operator) -> NoReturn:
+async def _serve_until_stopped(operator: Operations) -> NoReturn:
     """Wait for a signal, give the media of every call back to Asterisk, and say so by an exception."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 
 from lab.control import LabError
-from stasis_offload.media.flows import Terms, forwarding_flows
-from stasis_offload.media.path import Path, Side
+from stasis_offload.media.flows import FlowLifetime, forwarding_flows
+from stasis_offload.media.path import Attachment, MediaPath
 from stasis_offload.openflow.flow import Flow
 from stasis_offload.packets.address import Address
 from tests.support.ovs_container import Bridge, bridge_of, running_ovs
@@ -18,7 +18,7 @@ from tests.support.switch_events import connected
 CALLS = 2000
 SEED_FLOWS = 150
 
-_TERMS = Terms(idle_timeout=600, lease=600)
+_TERMS = FlowLifetime(idle_timeout=600, lease=600)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,19 +97,19 @@ def _match(flow: str) -> str:
     return re.sub(r".*(priority=.*) actions=.*", r"\1", flow)
 
 
-def _path(number: int) -> Path:
+def _path(number: int) -> MediaPath:
     """Two phones at one port of the switch, in ports of their own."""
     ports = 2 * (number % 20_000) + 10_000
     sides = (
-        Side(
+        Attachment(
             in_port=1,
             vlan=None,
-            next_hop=f"02:00:00:00:00:{leg:02x}",
-            ours="02:00:00:00:00:01",
+            remote_mac=f"02:00:00:00:00:{leg:02x}",
+            local_mac="02:00:00:00:00:01",
             remote=Address(ip_address(f"198.18.0.{leg}"), ports),
             local=Address(ip_address("198.18.0.1"), ports + (leg == 11)),
         )
         for leg in (10, 11)
     )
     caller, callee = sides
-    return Path(caller=caller, callee=callee)
+    return MediaPath(caller=caller, callee=callee)

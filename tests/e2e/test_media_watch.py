@@ -95,7 +95,7 @@ def test_what_the_host_keeps_from_a_party_the_switch_does_not_bring_it_either() 
     control.execute("ovs", "iptables", "-t", "raw", "-A", *rule)
     try:
         with conversation() as call:
-            call.relayed("not-passed-on:caller")
+            call.relayed("not-relayed:caller")
     finally:
         control.execute("ovs", "iptables", "-t", "raw", "-D", *rule)
     assert not any(stream.by_switch() for stream in call.capture.arriving)

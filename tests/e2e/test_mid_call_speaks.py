@@ -8,7 +8,7 @@ from lab.control import wait_until
 from tests.support import ari_program
 from tests.support.midcall import PACKETS_PER_SECOND, Call, assert_handed_over, offloaded_call
 
-SPEAKS = "asterisk-speaks:caller"
+SPEAKS = "asterisk-media:caller"
 # The roles of the flows that show what Asterisk sends to a leg: the last two digits of their cookies.
 GUARDS = {"0b", "0c"}
 # RFC 4733 as asterisk1 offers it; how long the digit is (s). Asterisk sends its end three times (RFC 4733, 2.5.1.4).

@@ -17,7 +17,7 @@ from lab.control import wait_until
 from stasis_offload.asterisk.rtpstreams import parse_reports
 from stasis_offload.media.eligibility import why_not
 from stasis_offload.media.path import Leg
-from stasis_offload.media.reasons import Kind, Reason
+from stasis_offload.media.reasons import Reason, ReasonKind
 from tests.support.observed import Cdrs, media_moved
 
 Call = dict[str, Any]
@@ -143,7 +143,7 @@ def test_a_call_that_the_switch_must_not_carry_stays_with_asterisk_and_says_why(
             cli("asterisk2", "bridge technology unsuspend native_rtp"),
         ),
         (
-            "module-away",
+            "module-unreachable",
             cli("asterisk2", "module unload res_rtpstreams.so"),
             cli("asterisk2", "module load res_rtpstreams.so"),
         ),
@@ -227,7 +227,7 @@ def test_while_the_callee_rings_the_call_is_not_connected_and_asterisk_says_that
     by_channel = {report.channel_id: report for report in parse_reports(rows)}
     caller = by_channel.pop(call["call"])
     [callee] = by_channel.values()
-    assert why_not(caller, callee) == Reason(Kind.NOT_UP, Leg.CALLER)
+    assert why_not(caller, callee) == Reason(ReasonKind.NOT_UP, Leg.CALLER)
     end_of_calls()
     assert cdrs.last()["offload_reason"] == "not-connected"
 
@@ -244,7 +244,7 @@ def test_a_leg_that_falls_silent_at_the_moment_of_the_take_over_is_given_back() 
         end_of_calls()
         logged = reasons_logged(call)
         assert logged[-1] == "ended"
-        if "not-counting:callee" in logged:
+        if "flow-lost:callee" in logged:
             return
     pytest.fail("no call was taken over")
 
@@ -254,10 +254,10 @@ def test_without_events_from_asterisk_no_media_stays_in_the_switch() -> None:
     dial("PJSIP/555@asterisk1")
     media_moved()
     with condition(("ovs", "iptables", "-I", *reject), ("ovs", "iptables", "-D", *reject)):
-        call = relayed_because("asterisk-away")
+        call = relayed_because("asterisk-unreachable")
         assert control.flows() == []
     media_moved()
-    assert "asterisk-away" in reasons_logged(call)
+    assert "asterisk-unreachable" in reasons_logged(call)
 
 
 def test_a_switch_that_dies_is_named() -> None:
@@ -265,7 +265,7 @@ def test_a_switch_that_dies_is_named() -> None:
     media_moved()
     call = control.calls()[0]
     control.execute("ovs", "pkill", "-KILL", "-x", "ovs-vswitchd")
-    wait_until(lambda: "switch-away" in reasons_logged(call), within=30, what="switch-away")
+    wait_until(lambda: "switch-unreachable" in reasons_logged(call), within=30, what="switch-unreachable")
     media_moved()
 
 

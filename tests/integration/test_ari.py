@@ -13,7 +13,7 @@ from typing import TypeVar
 import aiohttp
 import pytest
 
-from stasis_offload.asterisk.ari import Ari
+from stasis_offload.asterisk.ari import AriClient
 from stasis_offload.asterisk.ari_events import (
     EVENT_TYPES,
     AriDown,
@@ -145,9 +145,11 @@ class Heard:
 
 
 @asynccontextmanager
-async def running(asterisk: Asterisk, password: str = PASSWORD) -> AsyncIterator[tuple[Ari, Heard]]:
+async def running(asterisk: Asterisk, password: str = PASSWORD) -> AsyncIterator[tuple[AriClient, Heard]]:
     heard = Heard()
-    ari = Ari(url=asterisk.url, username="offload", password=password, app="offload", on_event=heard.take)
+    ari = AriClient(
+        url=asterisk.url, username="offload", password=password, app="offload", on_event=heard.take
+    )
     async with asyncio.TaskGroup() as tasks:
         task = tasks.create_task(ari.run())
         yield ari, heard
@@ -197,7 +199,7 @@ async def test_a_call_is_made_and_every_event_of_it_is_heard_in_order(asterisk: 
         assert await _bridges(ari) == set()
 
 
-async def _bridges(ari: Ari) -> set[Bridge]:
+async def _bridges(ari: AriClient) -> set[Bridge]:
     return {Bridge(b.id, b.technology, tuple(sorted(b.channels))) for b in await ari.bridges()}
 
 
@@ -237,7 +239,9 @@ async def test_a_restarted_asterisk_is_found_again(asterisk: Asterisk) -> None:
 
 
 async def test_without_a_connection_a_request_says_so(asterisk: Asterisk) -> None:
-    ari = Ari(url=asterisk.url, username="offload", password=PASSWORD, app="offload", on_event=Heard().take)
+    ari = AriClient(
+        url=asterisk.url, username="offload", password=PASSWORD, app="offload", on_event=Heard().take
+    )
     with pytest.raises(AriUnavailableError, match="no connection"):
         await ari.channels()
     async with ari.requests():
@@ -248,9 +252,9 @@ async def test_without_a_connection_a_request_says_so(asterisk: Asterisk) -> Non
 async def test_whoever_registers_the_application_last_has_it(asterisk: Asterisk) -> None:
     first, second = Heard(), Heard()
     options = {"url": asterisk.url, "username": "offload", "password": PASSWORD, "app": "offload"}
-    replaced = asyncio.create_task(Ari(**options, on_event=first.take).run())
+    replaced = asyncio.create_task(AriClient(**options, on_event=first.take).run())
     await first.until(AriUp)
-    task = asyncio.create_task(Ari(**options, on_event=second.take).run())
+    task = asyncio.create_task(AriClient(**options, on_event=second.take).run())
     await second.until(AriUp)
     async with asyncio.timeout(WITHIN):
         with pytest.raises(AriError, match="another program registered the Stasis application 'offload'"):
@@ -282,7 +286,7 @@ async def test_the_key_is_in_no_url_and_in_no_error() -> None:
         port = server.sockets[0].getsockname()[1]
         heard = Heard()
         options = {"url": f"http://127.0.0.1:{port}", "username": "offload", "password": PASSWORD}
-        ari = Ari(**options, app="offload", on_event=heard.take)
+        ari = AriClient(**options, app="offload", on_event=heard.take)
         with pytest.raises(AriUnavailableError) as failure:
             async with ari.requests():
                 pass

@@ -11,7 +11,7 @@ from time import monotonic
 import pytest
 
 from stasis_offload.asterisk.control_socket import ask
-from stasis_offload.asterisk.leg_report import Glue, LegReport, Rtcp
+from stasis_offload.asterisk.leg_report import Glue, LegReport, RtcpMode
 from stasis_offload.asterisk.rtpstreams import RtpStreams
 from stasis_offload.errors import ModuleError
 
@@ -165,7 +165,7 @@ async def test_the_legs_of_a_call_are_reported_each_with_the_other_as_its_peer(p
     assert {one.channel.partition("-")[0], other.channel.partition("-")[0]} == {"PJSIP/self"}
     for leg in (one, other):
         assert (leg.state, leg.bridge_technology, leg.bridge_channels) == ("Up", "native_rtp", 2)
-        assert (leg.glue, leg.video_glue, leg.rtcp) == (Glue.LOCAL, Glue.NONE, Rtcp.SEPARATE)
+        assert (leg.glue, leg.video_glue, leg.rtcp) == (Glue.LOCAL, Glue.NONE, RtcpMode.SEPARATE)
         assert (leg.audio_pt_tx, leg.audio_pt_rx, leg.format_tx, leg.format_rx) == (0, 0, "ulaw", "ulaw")
         assert leg.formats == ("ulaw",)
         assert leg.local is not None

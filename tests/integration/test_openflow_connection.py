@@ -6,7 +6,7 @@ import pytest
 
 from stasis_offload.errors import SwitchUnavailableError
 from stasis_offload.media.flows import Role
-from stasis_offload.openflow.channel import Patience
+from stasis_offload.openflow.channel import Timeouts
 from stasis_offload.openflow.endpoint import LOOPBACK, Ptcp, Tcp
 from stasis_offload.openflow.events import SwitchDown, SwitchUp
 from tests.support.many_calls import flows_of
@@ -33,7 +33,7 @@ async def test_a_restart_of_the_switch_is_told_and_it_begins_anew(ovs: Ovs, brid
 
 
 async def test_a_switch_that_hangs_is_found_out_and_come_back_to(ovs: Ovs, bridge: Bridge) -> None:
-    patience = Patience(connect=1.0, answer=1.0, silence=1.0)
+    patience = Timeouts(connect=1.0, answer=1.0, silence=1.0)
     async with connected(bridge.management, patience=patience) as (switch, events):
         with ovs.frozen():
             with pytest.raises(SwitchUnavailableError, match="no answer from the switch within 1 s"):
@@ -46,7 +46,7 @@ async def test_a_switch_that_hangs_is_found_out_and_come_back_to(ovs: Ovs, bridg
 
 
 async def test_a_switch_that_falls_silent_is_found_out_without_a_request(ovs: Ovs, bridge: Bridge) -> None:
-    patience = Patience(connect=1.0, answer=1.0, silence=1.0)
+    patience = Timeouts(connect=1.0, answer=1.0, silence=1.0)
     async with connected(bridge.management, patience=patience) as (_, events):
         with ovs.frozen():
             assert (await events.next(SwitchDown)).reason == "no sign of life from the switch for 2 s"
@@ -54,7 +54,7 @@ async def test_a_switch_that_falls_silent_is_found_out_without_a_request(ovs: Ov
 
 
 async def test_requests_under_way_when_the_connection_ends_are_told_so(ovs: Ovs, bridge: Bridge) -> None:
-    patience = Patience(connect=1.0, answer=30.0, silence=0.5)
+    patience = Timeouts(connect=1.0, answer=30.0, silence=0.5)
     async with connected(bridge.management, patience=patience) as (switch, _):
         with ovs.frozen(), pytest.raises(SwitchUnavailableError, match="ended before its answer came"):
             await switch.all_counts()
@@ -86,7 +86,7 @@ async def test_a_switch_may_dial_us(ovs: Ovs, bridge: Bridge) -> None:
 
 async def test_a_switch_that_does_not_dial_is_waited_for_and_missed() -> None:
     endpoint = Ptcp(free_port())
-    patience = Patience(connect=0.2)
+    patience = Timeouts(connect=0.2)
     async with running(endpoint, patience=patience) as (_, events):
         assert (await events.next(SwitchDown)).reason == f"no switch has connected to {endpoint} within 0.2 s"
 

@@ -9,8 +9,15 @@ from typing import Any
 import pytest
 
 from stasis_offload.errors import OpenFlowError
-from stasis_offload.media.flows import Role, Terms, forwarding_flows, guarding_flows, role_of, rtcp_flows
-from stasis_offload.media.path import Leg, Path, Side
+from stasis_offload.media.flows import (
+    FlowLifetime,
+    Role,
+    forwarding_flows,
+    guarding_flows,
+    role_of,
+    rtcp_flows,
+)
+from stasis_offload.media.path import Attachment, Leg, MediaPath
 from stasis_offload.openflow.events import PacketIn
 from stasis_offload.openflow.switch import Switch
 from stasis_offload.packets.address import Address
@@ -20,9 +27,9 @@ from tests.support.ovs_container import Bridge
 from tests.support.packets import CALLEE, CALLER, PATH, frame, sent_by, sent_to
 from tests.support.switch_events import SECONDS, Events, connected
 
-TERMS = Terms(idle_timeout=60, lease=60)
-TAGGED = Path(caller=replace(CALLER, vlan=7), callee=CALLEE)
-SIX = Path(
+TERMS = FlowLifetime(idle_timeout=60, lease=60)
+TAGGED = MediaPath(caller=replace(CALLER, vlan=7), callee=CALLEE)
+SIX = MediaPath(
     caller=replace(
         CALLER, remote=Address.parse("[2001:db8::a]:4000"), local=Address.parse("[2001:db8::1]:10000")
     ),
@@ -43,7 +50,7 @@ def above(packet: Datagram) -> Datagram:
 
 @asynccontextmanager
 async def forwarding(
-    bridge: Bridge, path: Path, *, sampled: tuple[Leg, ...] = ()
+    bridge: Bridge, path: MediaPath, *, sampled: tuple[Leg, ...] = ()
 ) -> AsyncIterator[tuple[Switch, Events, tuple[Wire, ...]]]:
     """Hold a forwarded call; Asterisk is at port 3."""
     async with plugged(bridge.sockets) as wires, connected(bridge.management) as (switch, events):
@@ -64,7 +71,9 @@ async def shown(events: Events, role: Role) -> bytes:
 
 
 @pytest.mark.parametrize("path", [PATH, SIX, TAGGED], ids=["ipv4", "ipv6", "vlan"])
-async def test_rtcp_reaches_asterisk_as_it_came_and_us_and_the_other_leg(bridge: Bridge, path: Path) -> None:
+async def test_rtcp_reaches_asterisk_as_it_came_and_us_and_the_other_leg(
+    bridge: Bridge, path: MediaPath
+) -> None:
     async with forwarding(bridge, path) as (_, events, (one, two, three)):
         packet = replace(above(sent_by(path.caller)), payload=bytes(range(250)) * 2)
         packet = replace(packet, source=replace(packet.source, port=777))
@@ -91,7 +100,7 @@ async def test_media_of_asterisks_own_goes_on_and_is_shown_to_us(bridge: Bridge)
         packet = frame(sent_to(CALLER, sent_by(CALLER)))
         three.send(packet)
         assert await one.receive() == packet
-        assert packet.startswith(await shown(events, Role.SPEAKS_CALLER))
+        assert packet.startswith(await shown(events, Role.GUARD_OUT_CALLER))
 
 
 @pytest.mark.parametrize(
@@ -106,7 +115,7 @@ async def test_a_packet_that_is_not_the_stream_goes_on_and_is_shown_to_us(
         packet = frame(replace(sent_by(CALLER), **change))
         one.send(packet)
         assert await three.receive() == packet
-        assert packet.startswith(await shown(events, Role.STRAY_CALLER))
+        assert packet.startswith(await shown(events, Role.GUARD_IN_CALLER))
 
 
 async def test_a_sampled_leg_is_forwarded_and_shown_to_us(bridge: Bridge) -> None:
@@ -117,14 +126,14 @@ async def test_a_sampled_leg_is_forwarded_and_shown_to_us(bridge: Bridge) -> Non
         assert frame(packet).startswith(await shown(events, Role.FORWARD_CALLER))
 
 
-def report(side: Side) -> Datagram:
+def report(side: Attachment) -> Datagram:
     """Return an empty receiver report as a leg sends it to Asterisk (RFC 3550, 6.4.2)."""
     return replace(above(sent_by(side)), payload=b"\x80\xc9\x00\x01\x00\x00\x12\x34")
 
 
 @pytest.mark.parametrize("make", [report, sent_by], ids=["rtcp", "rtp"])
 async def test_a_packet_in_the_name_of_a_leg_comes_out_as_if_no_flow_were_ours(
-    bridge: Bridge, make: Callable[[Side], Datagram]
+    bridge: Bridge, make: Callable[[Attachment], Datagram]
 ) -> None:
     async with forwarding(bridge, PATH, sampled=tuple(Leg)) as (switch, events, (one, two, three)):
         packet = frame(make(CALLER))

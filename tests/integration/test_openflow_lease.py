@@ -4,10 +4,10 @@ import asyncio
 import re
 from dataclasses import replace
 
-from stasis_offload.media.flows import Role, Terms, forwarding_flows, guarding_flows, rtcp_flows
+from stasis_offload.media.flows import FlowLifetime, Role, forwarding_flows, guarding_flows, rtcp_flows
 from stasis_offload.media.path import Leg
 from stasis_offload.openflow.events import FlowRemoved, PacketIn, Removal
-from stasis_offload.openflow.flow import Count, Flow
+from stasis_offload.openflow.flow import Flow, FlowCount
 from stasis_offload.openflow.switch import Switch
 from tests.support.dummy_ports import Wire, plugged
 from tests.support.many_calls import learning_flows_of
@@ -15,10 +15,10 @@ from tests.support.ovs_container import Bridge, wait_until
 from tests.support.packets import CALLEE, CALLER, PATH, frame, sent_by, sent_to
 from tests.support.switch_events import SECONDS, Events, Kind, connected, tapped
 
-TERMS = Terms(idle_timeout=60, lease=60)
+TERMS = FlowLifetime(idle_timeout=60, lease=60)
 
 
-def whole(terms: Terms = TERMS, *, sampled: tuple[Leg, ...] = ()) -> tuple[Flow, ...]:
+def whole(terms: FlowLifetime = TERMS, *, sampled: tuple[Leg, ...] = ()) -> tuple[Flow, ...]:
     """Return every flow of a forwarded call."""
     return (
         *forwarding_flows("call", PATH, terms, sampled=sampled),
@@ -48,7 +48,7 @@ async def until_sampled(one: Wire, two: Wire, events: Events) -> int:
     return sent
 
 
-async def until_counted(switch: Switch, packets: int) -> Count:
+async def until_counted(switch: Switch, packets: int) -> FlowCount:
     """Ask until the caller's flow has counted that many."""
     async with asyncio.timeout(SECONDS):
         while True:

@@ -6,8 +6,8 @@ from itertools import count
 
 import pytest
 
-from stasis_offload.media.flows import Role, Terms, call_cookie, forwarding_flows, learning_flow
-from stasis_offload.media.path import Leg, Path, Side, parse_sighting
+from stasis_offload.media.flows import FlowLifetime, Role, call_cookie, forwarding_flows, learning_flow
+from stasis_offload.media.path import Attachment, Leg, MediaPath, parse_observed_packet
 from stasis_offload.openflow.events import FlowRemoved, PacketIn, Removal
 from stasis_offload.openflow.flow import LEARNING_BYTES
 from stasis_offload.packets.address import Address
@@ -16,7 +16,7 @@ from tests.support.ovs_container import Bridge
 from tests.support.packets import CALLEE, CALLER, PATH, frame, sent_by, sent_to
 from tests.support.switch_events import SECONDS, connected
 
-SIX = Path(
+SIX = MediaPath(
     caller=replace(
         CALLER, remote=Address.parse("[2001:db8::a]:4000"), local=Address.parse("[2001:db8::1]:10000")
     ),
@@ -26,12 +26,12 @@ SIX = Path(
 )
 
 
-def with_ports(path: Path, caller: int, callee: int) -> Path:
-    return Path(caller=replace(path.caller, in_port=caller), callee=replace(path.callee, in_port=callee))
+def with_ports(path: MediaPath, caller: int, callee: int) -> MediaPath:
+    return MediaPath(caller=replace(path.caller, in_port=caller), callee=replace(path.callee, in_port=callee))
 
 
-def with_vlans(path: Path, caller: int | None, callee: int | None) -> Path:
-    return Path(caller=replace(path.caller, vlan=caller), callee=replace(path.callee, vlan=callee))
+def with_vlans(path: MediaPath, caller: int | None, callee: int | None) -> MediaPath:
+    return MediaPath(caller=replace(path.caller, vlan=caller), callee=replace(path.callee, vlan=callee))
 
 
 PATHS = {
@@ -47,7 +47,7 @@ PATHS = {
 }
 
 
-TERMS = Terms(idle_timeout=10, lease=60)
+TERMS = FlowLifetime(idle_timeout=10, lease=60)
 NUMBERS = count(100)
 
 
@@ -67,7 +67,7 @@ async def until_forwarded(one: Wire, two: Wire, *, forwarded: bool = True) -> No
 
 
 @pytest.mark.parametrize("path", PATHS.values(), ids=PATHS.keys())
-async def test_each_leg_gets_the_others_packets_as_if_from_asterisk(bridge: Bridge, path: Path) -> None:
+async def test_each_leg_gets_the_others_packets_as_if_from_asterisk(bridge: Bridge, path: MediaPath) -> None:
     async with plugged(bridge.sockets) as wires, connected(bridge.management) as (switch, _):
         await switch.set_flows("call", forwarding_flows("call", path, TERMS))
         for leg in Leg:
@@ -79,7 +79,7 @@ async def test_each_leg_gets_the_others_packets_as_if_from_asterisk(bridge: Brid
 
 @pytest.mark.parametrize("path", [PATH, SIX, with_vlans(PATH, 7, None)], ids=["ipv4", "ipv6", "vlan"])
 async def test_learning_shows_us_a_packet_that_goes_on_to_asterisk_as_ever(
-    bridge: Bridge, path: Path
+    bridge: Bridge, path: MediaPath
 ) -> None:
     side = path.caller
     flow = learning_flow("call", Leg.CALLER, source=side.remote, destination=side.local, lease=60)
@@ -91,13 +91,13 @@ async def test_learning_shows_us_a_packet_that_goes_on_to_asterisk_as_ever(
         assert (seen.cookie, seen.in_port) == (flow.cookie, 1)
         assert packet.startswith(seen.frame)
         assert len(seen.frame) >= LEARNING_BYTES
-        sighting = parse_sighting(seen.in_port, seen.frame)
+        sighting = parse_observed_packet(seen.in_port, seen.frame)
         assert (
-            Side(
+            Attachment(
                 in_port=sighting.in_port,
                 vlan=sighting.vlan,
-                next_hop=sighting.next_hop,
-                ours=sighting.ours,
+                remote_mac=sighting.remote_mac,
+                local_mac=sighting.local_mac,
                 remote=sighting.source,
                 local=sighting.destination,
             )

@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 
 from stasis_offload.errors import OpenFlowError
-from stasis_offload.media.flows import Terms, forwarding_flows
-from stasis_offload.openflow.channel import Patience, open_channel
+from stasis_offload.media.flows import FlowLifetime, forwarding_flows
+from stasis_offload.openflow.channel import Timeouts, open_channel
 from stasis_offload.openflow.describe import describe_switch
 from stasis_offload.openflow.flow import Flow
 from stasis_offload.openflow.flow_table import FlowTable
@@ -20,7 +20,7 @@ from tests.support.packets import CALLEE, CALLER, PATH, frame, sent_by, sent_to
 from tests.support.switch_events import Kind, connected, tapped
 
 LIMIT = 50
-TERMS = Terms(idle_timeout=60, lease=60, limit=LIMIT)
+TERMS = FlowLifetime(idle_timeout=60, lease=60, limit=LIMIT)
 LAST = 1 << 18  # MAX_METERS in lib/dpif-netdev.c
 
 
@@ -167,7 +167,7 @@ async def test_without_a_limit_no_meter_is_ever_changed(bridge: Bridge) -> None:
 async def test_a_switch_without_meters_refuses_a_limit_and_nothing_changes(bridge: Bridge) -> None:
     description = await describe_switch(bridge.management)
     assert description.max_meters == LAST
-    async with open_channel(bridge.management, on_message=lambda _: None, patience=Patience()) as channel:
+    async with open_channel(bridge.management, on_message=lambda _: None, patience=Timeouts()) as channel:
         table = FlowTable(channel, max_meters=0)
         await table.set_flows("call", flows_of("call"))
         held = bridge.flows()

@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stasis_offload.errors import OpenFlowError
-from stasis_offload.media.flows import Terms, forwarding_flows
+from stasis_offload.media.flows import FlowLifetime, forwarding_flows
 from stasis_offload.openflow import channel
-from stasis_offload.openflow.channel import Patience
+from stasis_offload.openflow.channel import Timeouts
 from stasis_offload.openflow.decode import Framer, Message
 from stasis_offload.openflow.describe import describe_switch
 from stasis_offload.openflow.endpoint import Unix
@@ -26,7 +26,7 @@ from tests.support.switch_events import connected, running
 Peer = Callable[[StreamReader, StreamWriter], Awaitable[None]]
 
 HELLO = b"\x04\x00\x00\x08\x00\x00\x00\x01"
-SHORT = Patience(connect=0.3, answer=0.3, silence=0.3)
+SHORT = Timeouts(connect=0.3, answer=0.3, silence=0.3)
 
 
 @asynccontextmanager
@@ -125,7 +125,7 @@ async def test_a_switch_without_bundles_is_described_so_and_refuses_flows() -> N
         async with connected(endpoint) as (switch, _):
             with pytest.raises(OpenFlowError, match="OFPBRC_BAD_EXPERIMENTER"):
                 await switch.set_flows(
-                    "call", forwarding_flows("call", PATH, Terms(idle_timeout=10, lease=60))
+                    "call", forwarding_flows("call", PATH, FlowLifetime(idle_timeout=10, lease=60))
                 )
 
 

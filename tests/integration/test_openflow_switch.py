@@ -10,7 +10,7 @@ from stasis_offload.errors import OpenFlowError
 from stasis_offload.media.flows import Role, call_cookie
 from stasis_offload.openflow.describe import describe_switch
 from stasis_offload.openflow.events import FlowRemoved, Port, Removal, SwitchUp
-from stasis_offload.openflow.flow import Count, Forward
+from stasis_offload.openflow.flow import FlowCount, Forward
 from tests.support.many_calls import flows_of, learning_flows_of
 from tests.support.ovs_container import PORTS, Bridge
 from tests.support.switch_events import connected, running
@@ -52,10 +52,10 @@ async def test_flows_of_many_calls_at_once_are_each_set_and_removed(bridge: Brid
             for number, call in enumerate(calls):
                 tasks.create_task(switch.set_flows(call, flows_of(call, number)))
         expected = {flow.cookie for number, call in enumerate(calls) for flow in flows_of(call, number)}
-        assert await switch.all_counts() == dict.fromkeys(expected, Count(0, 0))
+        assert await switch.all_counts() == dict.fromkeys(expected, FlowCount(0, 0))
         assert await switch.counts("call-7") == {
-            Role.FORWARD_CALLER: Count(0, 0),
-            Role.FORWARD_CALLEE: Count(0, 0),
+            Role.FORWARD_CALLER: FlowCount(0, 0),
+            Role.FORWARD_CALLEE: FlowCount(0, 0),
         }
         async with asyncio.TaskGroup() as tasks:
             for call in calls[1:]:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from stasis_offload.calls.views import CallView, Health, UnknownCallError
 from stasis_offload.errors import OffloadError
 from stasis_offload.media.quality import LegQuality
-from stasis_offload.openflow.flow import Count
+from stasis_offload.openflow.flow import FlowCount
 
 OFFLOADED = CallView(
     call="1700000000.1",
@@ -15,8 +15,8 @@ OFFLOADED = CallView(
     reason=None,
     age=3725.25,
     state_age=3.5,
-    from_caller=Count(packets=1234, octets=246800),
-    from_callee=Count(packets=1230, octets=246000),
+    from_caller=FlowCount(packets=1234, octets=246800),
+    from_callee=FlowCount(packets=1230, octets=246000),
     caller_quality=LegQuality(loss=0.0125, jitter_ms=1.5, rtt_ms=42.0, mos=4.21),
     callee_quality=LegQuality(),
 )
@@ -28,8 +28,8 @@ DIALING = CallView(
     reason="nobody answered yet",
     age=1.0,
     state_age=1.0,
-    from_caller=Count(packets=0, octets=0),
-    from_callee=Count(packets=0, octets=0),
+    from_caller=FlowCount(packets=0, octets=0),
+    from_callee=FlowCount(packets=0, octets=0),
     caller_quality=LegQuality(),
     callee_quality=LegQuality(),
 )

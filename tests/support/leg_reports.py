@@ -3,8 +3,8 @@
 from dataclasses import replace
 from typing import Any
 
-from stasis_offload.asterisk.leg_report import Glue, LegReport, Rtcp
-from stasis_offload.media.path import Leg, Sighting
+from stasis_offload.asterisk.leg_report import Glue, LegReport, RtcpMode
+from stasis_offload.media.path import Leg, ObservedPacket
 from stasis_offload.packets.address import Address
 
 CALLER = LegReport(
@@ -28,7 +28,7 @@ CALLER = LegReport(
     event_pt_tx=101,
     event_pt_rx=101,
     ptime=0,
-    rtcp=Rtcp.SEPARATE,
+    rtcp=RtcpMode.SEPARATE,
     srtp=False,
     dtls=False,
     ice=False,
@@ -59,16 +59,16 @@ CALLEE = replace(
 REPORTS = {Leg.CALLER: CALLER, Leg.CALLEE: CALLEE}
 
 
-def sighting(leg: Leg, **changes: Any) -> Sighting:
+def sighting(leg: Leg, **changes: Any) -> ObservedPacket:
     """Make the packet that the switch sees when a leg's media is what Asterisk says it is."""
     report = REPORTS[leg]
     assert report.remote
     assert report.local
-    seen = Sighting(
+    seen = ObservedPacket(
         in_port=1,
         vlan=None,
-        next_hop="02:42:c6:12:32:02",
-        ours="02:42:c6:12:32:03",
+        remote_mac="02:42:c6:12:32:02",
+        local_mac="02:42:c6:12:32:03",
         source=report.remote,
         destination=report.local,
         ttl=64,

@@ -2,18 +2,18 @@
 
 from dataclasses import replace
 
-from stasis_offload.media.flows import Terms, forwarding_flows, learning_flow
-from stasis_offload.media.path import Leg, Path
+from stasis_offload.media.flows import FlowLifetime, forwarding_flows, learning_flow
+from stasis_offload.media.path import Leg, MediaPath
 from stasis_offload.openflow.flow import Flow
 from stasis_offload.packets.address import Address
 from tests.support.packets import CALLEE, CALLER, PATH
 
-TERMS = Terms(idle_timeout=60, lease=90)
+TERMS = FlowLifetime(idle_timeout=60, lease=90)
 
 
-def path(number: int) -> Path:
+def path(number: int) -> MediaPath:
     """Return the path of one of many calls."""
-    return Path(
+    return MediaPath(
         caller=replace(
             CALLER,
             remote=Address(CALLER.remote.host, 4000 + 2 * number),

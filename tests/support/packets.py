@@ -4,37 +4,37 @@ import struct
 from dataclasses import replace
 from ipaddress import IPv4Address
 
-from stasis_offload.media.path import Path, Side
+from stasis_offload.media.path import Attachment, MediaPath
 from stasis_offload.packets.address import Address
 from stasis_offload.packets.frame import Datagram
 
 UDP = 17
 
-CALLER = Side(
+CALLER = Attachment(
     in_port=1,
     vlan=None,
-    next_hop="02:00:00:00:00:0a",
-    ours="02:00:00:00:00:01",
+    remote_mac="02:00:00:00:00:0a",
+    local_mac="02:00:00:00:00:01",
     remote=Address.parse("198.18.0.10:4000"),
     local=Address.parse("198.18.0.1:10000"),
 )
-CALLEE = Side(
+CALLEE = Attachment(
     in_port=2,
     vlan=None,
-    next_hop="02:00:00:00:00:0b",
-    ours="02:00:00:00:00:02",
+    remote_mac="02:00:00:00:00:0b",
+    local_mac="02:00:00:00:00:02",
     remote=Address.parse("198.18.1.20:5000"),
     local=Address.parse("198.18.1.1:10002"),
 )
-PATH = Path(caller=CALLER, callee=CALLEE)
+PATH = MediaPath(caller=CALLER, callee=CALLEE)
 
 
-def sent_by(side: Side, *, sequence: int = 1) -> Datagram:
+def sent_by(side: Attachment, *, sequence: int = 1) -> Datagram:
     """Return an RTP packet as a leg sends it to Asterisk."""
     payload = rtp(sequence=sequence)
     return Datagram(
-        eth_src=side.next_hop,
-        eth_dst=side.ours,
+        eth_src=side.remote_mac,
+        eth_dst=side.local_mac,
         vlan=side.vlan,
         source=side.remote,
         destination=side.local,
@@ -44,12 +44,12 @@ def sent_by(side: Side, *, sequence: int = 1) -> Datagram:
     )
 
 
-def sent_to(side: Side, packet: Datagram) -> Datagram:
+def sent_to(side: Attachment, packet: Datagram) -> Datagram:
     """Return a packet of one leg as the other has to get it: as from Asterisk, one hop older."""
     return replace(
         packet,
-        eth_src=side.ours,
-        eth_dst=side.next_hop,
+        eth_src=side.local_mac,
+        eth_dst=side.remote_mac,
         vlan=side.vlan,
         source=side.local,
         destination=side.remote,

@@ -8,12 +8,12 @@ from stasis_offload.media.flows import Role
 from stasis_offload.media.machine import step
 from stasis_offload.media.path import Leg
 from stasis_offload.media.state import Placement, Policy
-from stasis_offload.openflow.flow import Count, Flow, Forward
+from stasis_offload.openflow.flow import Flow, FlowCount, Forward
 from tests.support.leg_reports import CALLEE, CALLER, sighting
 
 POLICY = Policy(verify_within=1.0, recheck=15.0, idle_timeout=10, returns_per_minute=3, flap_hold=60.0)
-ELIGIBLE = ev.Reported(CALLER, CALLEE)
-BOTH_COUNT = {Role.FORWARD_CALLER: Count(5, 1070), Role.FORWARD_CALLEE: Count(4, 856)}
+ELIGIBLE = ev.LegsReported(CALLER, CALLEE)
+BOTH_COUNT = {Role.FORWARD_CALLER: FlowCount(5, 1070), Role.FORWARD_CALLEE: FlowCount(4, 856)}
 
 
 def after(*events: ev.Event, start: Placement | None = None, now: float = 0.0) -> Placement:
@@ -23,17 +23,17 @@ def after(*events: ev.Event, start: Placement | None = None, now: float = 0.0) -
     return placement
 
 
-def seen(leg: Leg) -> ev.Seen:
-    return ev.Seen(leg, sighting(leg))
+def seen(leg: Leg) -> ev.PacketObserved:
+    return ev.PacketObserved(leg, sighting(leg))
 
 
-def shown(leg: Leg) -> ev.Seen:
-    return ev.Seen(leg, sighting(leg), by_switch=True)
+def shown(leg: Leg) -> ev.PacketObserved:
+    return ev.PacketObserved(leg, sighting(leg), by_switch=True)
 
 
-def passed(leg: Leg, *, behind: int = 0) -> ev.Passed:
+def passed(leg: Leg, *, behind: int = 0) -> ev.PacketRelayed:
     packet = sighting(leg)
-    return ev.Passed(leg, ssrc=packet.ssrc, sequence=packet.sequence - behind)
+    return ev.PacketRelayed(leg, ssrc=packet.ssrc, sequence=packet.sequence - behind)
 
 
 # From Asterisk into the switch.
@@ -54,14 +54,14 @@ VERIFIED = after(shown(Leg.CALLER), shown(Leg.CALLEE), start=OFFLOADED)
 GUARDED = after(ev.Signal.EXPIRED, shown(Leg.CALLER), shown(Leg.CALLEE), start=VERIFIED, now=1.0)
 
 
-WATCHING = [Role.LEARN_CALLER, Role.PASS_CALLER, Role.LEARN_CALLEE, Role.PASS_CALLEE]
+WATCHING = [Role.LEARN_IN_CALLER, Role.LEARN_OUT_CALLER, Role.LEARN_IN_CALLEE, Role.LEARN_OUT_CALLEE]
 FORWARDING = [Role.FORWARD_CALLER, Role.FORWARD_CALLEE]
-RTCP = [Role.RTCP_CALLER, Role.HUSH_CALLER, Role.RTCP_CALLEE, Role.HUSH_CALLEE]
-GUARDS = [Role.STRAY_CALLER, Role.SPEAKS_CALLER, Role.STRAY_CALLEE, Role.SPEAKS_CALLEE]
+RTCP = [Role.RTCP_CALLER, Role.RTCP_DROP_CALLER, Role.RTCP_CALLEE, Role.RTCP_DROP_CALLEE]
+GUARDS = [Role.GUARD_IN_CALLER, Role.GUARD_OUT_CALLER, Role.GUARD_IN_CALLEE, Role.GUARD_OUT_CALLEE]
 
 
 def sampled(flow: Flow) -> bool:
-    return isinstance(flow.action, Forward) and flow.action.sample > 0
+    return isinstance(flow.action, Forward) and flow.action.mirror_bytes > 0
 
 
 def roles(commands: Iterable[cmd.Command]) -> list[list[Role]]:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field, replace
 
-from stasis_offload.openflow.flow import Copy, Drop, Flow, Forward, Match
+from stasis_offload.openflow.flow import Drop, Flow, Forward, Match, Mirror
 from stasis_offload.openflow.plan import Plan
 from stasis_offload.packets.address import Address
 from stasis_offload.packets.frame import Datagram
@@ -32,13 +32,13 @@ class FlowTable:
         if not found:
             return [(NORMAL, packet)]
         match max(found, key=lambda flow: flow.priority).action:
-            case Copy():
+            case Mirror():
                 return [(NORMAL, packet), (CONTROLLER, packet)]
             case Forward(out_port=out_port) as action:
                 before: list[tuple[int | str, Datagram]] = []
-                if action.relayed:
+                if action.also_normal:
                     before.append((NORMAL, packet))
-                if action.sample:
+                if action.mirror_bytes:
                     before.append((CONTROLLER, packet))
                 if out_port == in_port:
                     return before

@@ -4,8 +4,8 @@ from ipaddress import IPv4Address, IPv6Address
 
 from hypothesis import strategies as st
 
-from stasis_offload.media.path import Path, Side
-from stasis_offload.openflow.flow import Copy, Drop, Flow, Forward, Match
+from stasis_offload.media.path import Attachment, MediaPath
+from stasis_offload.openflow.flow import Drop, Flow, Forward, Match, Mirror
 from stasis_offload.packets.address import Address
 
 UINT16 = st.integers(0, 0xFFFF)
@@ -23,19 +23,19 @@ def addresses(family: int) -> st.SearchStrategy[Address]:
     return st.builds(Address, host=hosts, port=PORTS)
 
 
-def sides(family: int) -> st.SearchStrategy[Side]:
+def sides(family: int) -> st.SearchStrategy[Attachment]:
     return st.builds(
-        Side,
+        Attachment,
         in_port=st.integers(1, 3),
         vlan=VLANS,
-        next_hop=MACS,
-        ours=MACS,
+        remote_mac=MACS,
+        local_mac=MACS,
         remote=addresses(family),
         local=addresses(family),
     )
 
 
-PATHS = FAMILIES.flatmap(lambda family: st.builds(Path, caller=sides(family), callee=sides(family)))
+PATHS = FAMILIES.flatmap(lambda family: st.builds(MediaPath, caller=sides(family), callee=sides(family)))
 
 
 def _flows(family: int) -> st.SearchStrategy[Flow]:
@@ -55,7 +55,7 @@ def _flows(family: int) -> st.SearchStrategy[Flow]:
     )
     one_port = st.builds(Match, in_port=OF_PORTS, vlan=VLANS, eth_src=st.none() | MACS, **matched)
     any_port = st.builds(Match, in_port=st.none(), vlan=st.none(), **matched)
-    others = st.tuples(any_port | one_port, st.builds(Copy, max_len=UINT16) | st.just(Drop()))
+    others = st.tuples(any_port | one_port, st.builds(Mirror, max_len=UINT16) | st.just(Drop()))
     return st.builds(
         lambda match_action, **rest: Flow(match=match_action[0], action=match_action[1], **rest),
         others | st.tuples(one_port, forward),

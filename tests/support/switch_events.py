@@ -10,7 +10,7 @@ from enum import IntEnum
 from pathlib import Path
 from typing import TypeVar
 
-from stasis_offload.openflow.channel import Patience
+from stasis_offload.openflow.channel import Timeouts
 from stasis_offload.openflow.decode import Framer
 from stasis_offload.openflow.endpoint import Endpoint, Unix
 from stasis_offload.openflow.events import Event, SwitchUp
@@ -87,7 +87,7 @@ async def tapped(endpoint: Unix) -> AsyncIterator[tuple[Unix, Counter[int]]]:
 
 @asynccontextmanager
 async def running(
-    endpoint: Endpoint, *, patience: Patience | None = None
+    endpoint: Endpoint, *, patience: Timeouts | None = None
 ) -> AsyncIterator[tuple[Switch, Events]]:
     """Keep a switch connected until the block ends."""
     events = Events()
@@ -102,7 +102,7 @@ async def running(
 
 @asynccontextmanager
 async def connected(
-    endpoint: Endpoint, *, patience: Patience | None = None
+    endpoint: Endpoint, *, patience: Timeouts | None = None
 ) -> AsyncIterator[tuple[Switch, Events]]:
     """Keep a switch connected until the block ends, which begins when it is up."""
     async with running(endpoint, patience=patience) as (switch, events):

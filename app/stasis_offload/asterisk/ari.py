@@ -25,7 +25,7 @@ from stasis_offload.asterisk.ari_events import (
     parse_channel,
     parse_event,
 )
-from stasis_offload.asterisk.ari_http import Http, RefusedError
+from stasis_offload.asterisk.ari_http import AriHttp, RefusedError
 from stasis_offload.errors import AriError, AriReplacedError, AriUnavailableError
 
 FIRST_RETRY = 0.1
@@ -37,7 +37,7 @@ CONFLICT = 409
 log = structlog.get_logger(__name__)
 
 
-class Ari:
+class AriClient:
     """Asterisk's REST interface for one Stasis application.
 
     Every request raises AriError when Asterisk refuses it, and AriUnavailableError when there is no connection
@@ -91,7 +91,7 @@ class Ari:
             AriError: nobody answers, the password is wrong, or what answers is not Asterisk.
 
         """
-        http = Http(self._username, self._password)
+        http = AriHttp(self._username, self._password)
         try:
             self._client = await _describe(self._url, http)
             yield
@@ -256,7 +256,7 @@ class Ari:
         return answer if isinstance(answer, list) else ()
 
 
-async def _describe(url: str, http: Http) -> Client:
+async def _describe(url: str, http: AriHttp) -> Client:
     """Read the description of the interface that Asterisk gives, and make a client of it."""
     client = Client(url, http)
     try:

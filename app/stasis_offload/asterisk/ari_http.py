@@ -30,7 +30,7 @@ class RefusedError(AriError):
         self.status = status
 
 
-class Http:
+class AriHttp:
     """What aioari asks of an HTTP client, in place of its own.
 
     Its own puts the key into every URL (into that of the websocket without quoting it), knows no deadlines and

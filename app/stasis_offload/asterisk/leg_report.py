@@ -19,7 +19,7 @@ class Glue(StrEnum):
     LOCAL = "local"
 
 
-class Rtcp(StrEnum):
+class RtcpMode(StrEnum):
     """Where a leg's RTCP travels: nowhere, on the port above its RTP (RFC 3550 11), or with it (RFC 5761)."""
 
     OFF = "off"
@@ -56,7 +56,7 @@ class LegReport:
     event_pt_tx: int | None
     event_pt_rx: int | None
     ptime: int
-    rtcp: Rtcp
+    rtcp: RtcpMode
     srtp: bool
     dtls: bool
     ice: bool

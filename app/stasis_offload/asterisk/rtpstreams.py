@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from stasis_offload.asterisk.control_socket import UnknownCommandError, ask
-from stasis_offload.asterisk.leg_report import Glue, LegReport, Rtcp
+from stasis_offload.asterisk.leg_report import Glue, LegReport, RtcpMode
 from stasis_offload.errors import ModuleError
 from stasis_offload.packets.address import Address
 
@@ -119,7 +119,7 @@ def _parse_report(fields: "_Fields") -> LegReport:
         event_pt_tx=fields.number_or_none("event_pt_tx", most=_MAX_PAYLOAD_TYPE),
         event_pt_rx=fields.number_or_none("event_pt_rx", most=_MAX_PAYLOAD_TYPE),
         ptime=fields.number("framing_ms"),
-        rtcp=fields.word("rtcp", Rtcp),
+        rtcp=fields.word("rtcp", RtcpMode),
         srtp=fields.flag("srtp"),
         dtls=fields.flag("dtls"),
         ice=fields.flag("ice"),

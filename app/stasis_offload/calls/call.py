@@ -7,24 +7,24 @@ from typing import assert_never
 
 from structlog.typing import FilteringBoundLogger
 
-from stasis_offload.asterisk.ari import Ari
+from stasis_offload.asterisk.ari import AriClient
 from stasis_offload.asterisk.ari_events import Channel
 from stasis_offload.asterisk.rtpstreams import RtpStreams
-from stasis_offload.calls.channel_variables import Variables
-from stasis_offload.calls.media_session import Mover
-from stasis_offload.calls.runner import Machine
+from stasis_offload.calls.channel_variables import ChannelVariables
+from stasis_offload.calls.media_session import MediaSession
+from stasis_offload.calls.runner import MachineRunner
 from stasis_offload.errors import AriError, AriUnavailableError
 from stasis_offload.media import events as media
 from stasis_offload.media.path import Leg
-from stasis_offload.media.reasons import Kind
+from stasis_offload.media.reasons import ReasonKind
 from stasis_offload.media.state import Placement, Policy
 from stasis_offload.openflow.switch import Switch
 from stasis_offload.signalling import commands as cmd
 from stasis_offload.signalling import events as sig
-from stasis_offload.signalling.ari_mapping import outcome
+from stasis_offload.signalling.ari_mapping import event_from_result
 from stasis_offload.signalling.call_ids import CALLER, bridge_id
 from stasis_offload.signalling.causes import Cause, DialStatus
-from stasis_offload.signalling.legs import Legs, OfLeg
+from stasis_offload.signalling.legs import LegEvent, Legs
 from stasis_offload.signalling.machine import step
 from stasis_offload.signalling.state import Dialing, Phase
 
@@ -36,15 +36,15 @@ TRY_AGAIN = 1.0
 
 # Safe to repeat, and repeated until Asterisk has heard it: without it a party would hang in an empty bridge, or an
 # answered call would end. A Create or a Dial that got no answer may have been carried out, and fails instead.
-_REPEATED = (
+_RETRIED = (
     cmd.SetStatus,
-    cmd.MakeBridge,
+    cmd.CreateBridge,
     cmd.Join,
     cmd.Answer,
     cmd.HangUp,
     cmd.HangUpCaller,
-    cmd.Dismiss,
-    cmd.Continue,
+    cmd.HangUpReplaced,
+    cmd.ContinueInDialplan,
     cmd.DestroyBridge,
 )
 
@@ -62,18 +62,18 @@ class Call:
         dialing: Dialing,
         *,
         connected: Callable[["Call"], None],
-        ari: Ari,
+        ari: AriClient,
         switch: Switch,
         module: RtpStreams,
         policy: Policy,
-        blocks: frozenset[Kind],
+        blocks: frozenset[ReasonKind],
         log: FilteringBoundLogger,
     ) -> None:
         self.id = caller.id
         self.began = asyncio.get_running_loop().time()
         self.left = False
         self.legs = Legs(caller)
-        self.mover = Mover(
+        self.media = MediaSession(
             caller.id,
             bridge=bridge_id(caller.id),
             policy=policy,
@@ -89,9 +89,9 @@ class Call:
         self._ari = ari
         self._bridge = bridge_id(caller.id)
         self._log = log
-        self._variables = Variables(caller.id, ari=ari, log=log)
-        self._machine = Machine[Dialing, sig.Event, cmd.Command](
-            dialing, step=self._step, execute=self._execute, expired=sig.TimedOut()
+        self._variables = ChannelVariables(caller.id, ari=ari, log=log)
+        self._machine = MachineRunner[Dialing, sig.Event, cmd.Command](
+            dialing, step=self._step, execute=self._execute, expired=sig.DialTimedOut()
         )
 
     @property
@@ -120,56 +120,58 @@ class Call:
             return {}
         return {leg: self.legs.name(leg) or "" for leg in (CALLER, winner)}
 
-    def hear(self, event: OfLeg) -> str | None:
+    def on_ari_event(self, event: LegEvent) -> str | None:
         """Take what Asterisk says of a channel; return the newcomer that stands for a leg from now on, if one does."""
-        return self._take(self.legs.hear(event))
+        return self._take(self.legs.translate(event))
 
-    def entered(self, channel: str) -> str | None:
+    def on_entered_bridge(self, channel: str) -> str | None:
         """Take it that a channel is in the bridge; return as above."""
-        return self._take(self.legs.entered(channel))
+        return self._take(self.legs.on_entered_bridge(channel))
 
-    def expect(self, newcomer: str, name: str, *, replaces: str) -> bool:
+    def announce_replacement(self, newcomer: str, name: str, *, replaces: str) -> bool:
         """Take it that a newcomer is to stand for a leg as soon as it is in the bridge; False when it may not."""
-        if self.dialing.over or not self.legs.expect(newcomer, name, replaces=replaces):
+        if self.dialing.over or not self.legs.announce_replacement(newcomer, name, replaces=replaces):
             return False
-        self._log.info("leg.newcomer", channel=name, replaces=replaces)
-        self.mover.post(media.Signal.DISTURBED)
+        self._log.info("leg.replacement_announced", channel=name, replaces=replaces)
+        self.media.post(media.Signal.DISTURBED)
         return True
 
-    def give(self, channel: str) -> None:
+    def release_leg(self, channel: str) -> None:
         """Take it that a leg is another call's from now on."""
         leg = self.legs.leg(channel)
         if leg is not None:
-            self.post(sig.CallerGone(0) if leg == CALLER else sig.Left(leg))
+            self.post(sig.CallerLeft(0) if leg == CALLER else sig.CalleeLeftStasis(leg))
 
     def _take(self, event: sig.Event | None) -> str | None:
         if event:
             self.post(event)
-        if not isinstance(event, sig.Replaced | sig.CallerReplaced):
+        if not isinstance(event, sig.CalleeReplaced | sig.CallerReplaced):
             return None
-        leg = event.n if isinstance(event, sig.Replaced) else CALLER
+        leg = event.n if isinstance(event, sig.CalleeReplaced) else CALLER
         self._log.info("leg.replaced", by=self.legs.name(leg), was=event.old)
         return self.legs.channel(leg)
 
     def post(self, event: sig.Event) -> None:
         """Hand in what happened to the call's channels."""
         match event:
-            case sig.CallerDying():
-                self.mover.withdraw()
-            case sig.CallerGone():
+            case sig.CallerHangingUp():
+                self.media.request_end()
+            case sig.CallerLeft():
                 self.left = True
-                self.mover.withdraw()
-            case sig.Dying(n) | sig.Left(n) | sig.Gone(n) if n == self.dialing.winner:
-                self.mover.withdraw()
+                self.media.request_end()
+            case sig.CalleeHangingUp(n) | sig.CalleeLeftStasis(n) | sig.CalleeDestroyed(n) if (
+                n == self.dialing.winner
+            ):
+                self.media.request_end()
             case _:
                 pass
         self._machine.post(event)
 
     async def run(self) -> None:
         """Own the call until none of its channels is left; at the end no flow of it is left either."""
-        self._note_media(self.mover.placement)
+        self._note_media(self.media.placement)
         async with asyncio.TaskGroup() as tasks:
-            media = tasks.create_task(self.mover.run())
+            media = tasks.create_task(self.media.run())
             tasks.create_task(self._variables.run())
             try:
                 await self._machine.run()
@@ -178,7 +180,7 @@ class Call:
             await self._withdraw()
             self._variables.stop()
             media.cancel()
-        forwarded = {f"from_{leg}": self.mover.placement.forwarded(leg).packets for leg in Leg}
+        forwarded = {f"from_{leg}": self.media.placement.forwarded(leg).packets for leg in Leg}
         self._log.info("call.forwarded", **forwarded)
 
     def _step(
@@ -193,7 +195,7 @@ class Call:
         answers = []
         for command in commands:
             done = await self._carried_out(command)
-            answer = outcome(command, done=done)
+            answer = event_from_result(command, done=done)
             if answer is not None:
                 answers.append(answer)
             if not done and answer is not None and not isinstance(command, cmd.Create):
@@ -206,7 +208,7 @@ class Call:
             try:
                 await self._carry_out(command)
             except AriUnavailableError as error:
-                if not isinstance(command, _REPEATED):
+                if not isinstance(command, _RETRIED):
                     self._log.warning("ari.unavailable", command=type(command).__name__, error=str(error))
                     return False
                 await asyncio.sleep(TRY_AGAIN)
@@ -221,7 +223,7 @@ class Call:
         match command:
             case cmd.SetStatus(status):
                 await ari.set_variable(channel(CALLER), name="DIALSTATUS", value=status)
-            case cmd.MakeBridge():
+            case cmd.CreateBridge():
                 await ari.make_bridge(self._bridge)
             case cmd.Create(n, endpoint):
                 await ari.create(channel(n), endpoint=endpoint, originator=channel(CALLER))
@@ -236,8 +238,8 @@ class Call:
                 await ari.stop_ring(channel(CALLER))
             case cmd.Answer():
                 await ari.answer(channel(CALLER))
-            case cmd.Connected(n):
-                self.mover.connect(caller=channel(CALLER), callee=channel(n))
+            case cmd.StartMedia(n):
+                self.media.start(caller=channel(CALLER), callee=channel(n))
                 self._joined = True
                 self._connected(self)
             case cmd.HangUp(n, cause):
@@ -247,10 +249,10 @@ class Call:
             case cmd.HangUpCaller(cause):
                 await self._withdraw()
                 await ari.hang_up(channel(CALLER), cause=cause)
-            case cmd.Dismiss(old):
-                await self._part_with(old)
+            case cmd.HangUpReplaced(old):
+                await self._release_replaced(old)
                 await ari.hang_up(old, cause=Cause.NORMAL_CLEARING)
-            case cmd.Continue(status, cause):
+            case cmd.ContinueInDialplan(status, cause):
                 await self._withdraw()
                 await leave(ari, channel(CALLER), status=status, cause=cause)
             case cmd.DestroyBridge():
@@ -266,29 +268,29 @@ class Call:
         self._withdrawn = True
         try:
             async with asyncio.timeout(WITHDRAW_WITHIN):
-                await self.mover.end()
+                await self.media.end()
         except TimeoutError:
-            self._log.error("flows.not_confirmed", within=WITHDRAW_WITHIN)
+            self._log.error("flows.removal_timeout", within=WITHDRAW_WITHIN)
         if self.dialing.phase is not Phase.OVER:
-            self._note_media(self.mover.placement)
+            self._note_media(self.media.placement)
             await self._variables.write()
 
-    async def _part_with(self, old: str) -> None:
+    async def _release_replaced(self, old: str) -> None:
         """Take the media back and leave an old caller the variables of its part in the call."""
         with suppress(TimeoutError):
             async with asyncio.timeout(WITHDRAW_WITHIN):
-                await self.mover.disturb()
+                await self.media.reclaim()
         if self._variables.channel == old:
             await self._variables.write()
-            self._variables.follow(self.legs.channel(CALLER))
-            self._note_media(self.mover.placement)
+            self._variables.move_to(self.legs.channel(CALLER))
+            self._note_media(self.media.placement)
 
     def _note_media(self, placement: Placement) -> None:
-        leaving = self.legs.awaits(CALLER) or self._variables.channel != self.legs.channel(CALLER)
-        self._variables.note(placement, self.mover.quality, leaving=leaving)
+        leaving = self.legs.has_pending(CALLER) or self._variables.channel != self.legs.channel(CALLER)
+        self._variables.update(placement, self.media.quality, leaving=leaving)
 
 
-async def leave(ari: Ari, channel: str, *, status: DialStatus, cause: int) -> None:
+async def leave(ari: AriClient, channel: str, *, status: DialStatus, cause: int) -> None:
     """Let a caller go on in the dialplan, with DIALSTATUS and hang-up cause as Dial() leaves them.
 
     ARI cannot set the hang-up cause of a channel; our dialplan function can (asterisk-module/README.md).

@@ -8,7 +8,7 @@ from typing import assert_never
 
 import structlog
 
-from stasis_offload.asterisk.ari import Ari
+from stasis_offload.asterisk.ari import AriClient
 from stasis_offload.asterisk.ari_events import (
     AriDown,
     AriReplaced,
@@ -29,11 +29,11 @@ from stasis_offload.asterisk.ari_events import (
 )
 from stasis_offload.asterisk.rtpstreams import RtpStreams
 from stasis_offload.calls.call import Call, leave
-from stasis_offload.calls.newcomers import Newcomers
+from stasis_offload.calls.newcomers import Replacements
 from stasis_offload.errors import AriError, ModuleError
 from stasis_offload.media import events as media
 from stasis_offload.media.flows import call_cookie, role_of
-from stasis_offload.media.reasons import Kind
+from stasis_offload.media.reasons import ReasonKind
 from stasis_offload.media.state import Policy
 from stasis_offload.openflow.events import Event as SwitchEvent
 from stasis_offload.openflow.events import FlowRemoved, PacketIn, SwitchDown, SwitchUp
@@ -43,8 +43,8 @@ from stasis_offload.signalling import events as sig
 from stasis_offload.signalling.call_ids import bridge_id, call_of_bridge, call_of_callee
 from stasis_offload.signalling.causes import Cause, DialStatus
 from stasis_offload.signalling.dial_args import DialArgumentError, parse_dial
-from stasis_offload.signalling.legs import OfLeg
-from stasis_offload.signalling.local_channels import Joint, find_joint, may_splice
+from stasis_offload.signalling.legs import LegEvent
+from stasis_offload.signalling.local_channels import LocalPair, can_optimize, find_local_pair
 from stasis_offload.signalling.state import Dialing
 
 # From one call that may be offloaded again to the next (s): 100 calls a second.
@@ -62,7 +62,7 @@ class Calls:
     def __init__(
         self,
         *,
-        ari: Ari,
+        ari: AriClient,
         switch: Switch,
         module: RtpStreams,
         policy: Policy,
@@ -72,15 +72,15 @@ class Calls:
         self.switch = switch
         self.problems: dict[str, str] = {"asterisk": "not reached yet", "switch": "not reached yet"}
         self.replaced = False
-        self.blocks = {Kind.ASTERISK_AWAY, Kind.SWITCH_AWAY}
+        self.blocks = {ReasonKind.ASTERISK_UNREACHABLE, ReasonKind.SWITCH_UNREACHABLE}
         self._module = module
         self._policy = policy
         self._tasks = tasks
         self._calls: dict[str, Call] = {}
         self._by_cookie: dict[int, Call] = {}
-        self._newcomers = Newcomers()
+        self._newcomers = Replacements()
         self._back: dict[str, StasisStart] = {}
-        self._held: dict[Kind, deque[Call]] = {}
+        self._held: dict[ReasonKind, deque[Call]] = {}
         self._log = structlog.get_logger(__name__)
 
     def __iter__(self) -> Iterator[Call]:
@@ -99,11 +99,11 @@ class Calls:
             case AriUp(asterisk=version):
                 self._log.info("ari.up", asterisk=version)
                 self.problems.pop("asterisk", None)
-                self.unblock(Kind.ASTERISK_AWAY)
+                self.unblock(ReasonKind.ASTERISK_UNREACHABLE)
             case AriDown(reason):
                 self._log.warning("ari.down", reason=reason)
                 self.problems["asterisk"] = reason
-                self._block(Kind.ASTERISK_AWAY)
+                self._block(ReasonKind.ASTERISK_UNREACHABLE)
             case AriReplaced():
                 self._log.error("ari.replaced")
                 self.replaced = True
@@ -137,19 +137,19 @@ class Calls:
             case SwitchUp(description):
                 self._log.info("switch.up", datapath=f"{description.datapath_id:016x}")
                 self.problems.pop("switch", None)
-                self.unblock(Kind.SWITCH_AWAY)
+                self.unblock(ReasonKind.SWITCH_UNREACHABLE)
             case SwitchDown(reason):
                 self._log.warning("switch.down", reason=reason)
                 self.problems["switch"] = reason
-                self._block(Kind.SWITCH_AWAY)
+                self._block(ReasonKind.SWITCH_UNREACHABLE)
             case PacketIn(cookie, in_port, frame):
                 call, role = self._by_cookie.get(cookie & COOKIE_CALL_MASK), role_of(cookie)
                 if call and role:
-                    call.mover.packet_in(role, in_port=in_port, frame=frame)
+                    call.media.on_packet_in(role, in_port=in_port, frame=frame)
             case FlowRemoved(cookie):
                 call, role = self._by_cookie.get(cookie & COOKIE_CALL_MASK), role_of(cookie)
                 if call and role:
-                    call.mover.flow_removed(role, event)
+                    call.media.on_flow_removed(role, event)
             case _:
                 assert_never(event)
 
@@ -214,64 +214,64 @@ class Calls:
             if call is None or call.dialing.over:
                 self.hang_up_orphan(channel.id)
             else:
-                call.legs.note(channel.id, channel.name)
-                call.hear(event)
+                call.legs.set_name(channel.id, channel.name)
+                call.on_ari_event(event)
         elif call is None:
             self._begin(channel, event.args)
         elif call.left:
             # Its next Stasis() came before its last call was over. The ids are the same: one after the other.
             self._back[channel.id] = event
 
-    def _hear(self, channel: str, event: OfLeg) -> None:
+    def _hear(self, channel: str, event: LegEvent) -> None:
         if isinstance(event, StasisEnd | ChannelDestroyed):
             self._back.pop(channel, None)
-            self._newcomers.forget(channel)
+            self._newcomers.cancel(channel)
         call = self._of_channel(channel)
-        newcomer = call.hear(event) if call else None
+        newcomer = call.on_ari_event(event) if call else None
         if call and newcomer:
-            self._newcomers.stand(call, newcomer, was=self._of_channel(newcomer))
+            self._newcomers.commit(call, newcomer, was=self._of_channel(newcomer))
 
     def _on_newcomer(self, newcomer: Channel, replaces: str) -> None:
         """Asterisk is about to swap a newcomer in for a channel: a transfer, an INVITE with Replaces, a pickup."""
         call = self._of_channel(replaces)
-        if not call or not self._newcomers.expect(call, newcomer.id, newcomer.name, replaces=replaces):
+        if not call or not self._newcomers.announce(call, newcomer.id, newcomer.name, replaces=replaces):
             self.hang_up_orphan(newcomer.id)
 
     def _on_entered(self, call: Call | None, channel: str) -> None:
-        newcomer = call.entered(channel) if call else None
+        newcomer = call.on_entered_bridge(channel) if call else None
         if call and newcomer:
-            self._newcomers.stand(call, newcomer, was=self._of_channel(newcomer))
+            self._newcomers.commit(call, newcomer, was=self._of_channel(newcomer))
         self._disturb(call)
 
     def replace(self, call: Call, leg: int, newcomer: Channel) -> None:
         """Take it that a newcomer that nobody announced to us is in a call's bridge, in the place of a leg."""
-        self._newcomers.forget(newcomer.id)
-        if self._newcomers.expect(call, newcomer.id, newcomer.name, replaces=call.legs.channel(leg)):
+        self._newcomers.cancel(newcomer.id)
+        if self._newcomers.announce(call, newcomer.id, newcomer.name, replaces=call.legs.channel(leg)):
             self._on_entered(call, newcomer.id)
 
-    def _joint(self, call: Call) -> Joint | None:
-        return find_joint(call.id, call.parties, ((o.id, o.parties) for o in self if o is not call))
+    def _joint(self, call: Call) -> LocalPair | None:
+        return find_local_pair(call.id, call.parties, ((o.id, o.parties) for o in self if o is not call))
 
     def _splice(self, call: Call) -> None:
         joint = self._joint(call)
         if joint:
             self._tasks.create_task(self._guard(self._splice_at(joint), call=joint.near))
 
-    async def _splice_at(self, joint: Joint) -> None:
+    async def _splice_at(self, joint: LocalPair) -> None:
         """Put the far leg into the near bridge; both calls hear of it when it is there (`_on_entered`)."""
         bridges = [await self._module.report(bridge_id(call)) for call in (joint.near, joint.far)]
         near, far = self._calls.get(joint.near), self._calls.get(joint.far)
-        if not (near and far and self._joint(near) == joint and may_splice(*bridges)):
+        if not (near and far and self._joint(near) == joint and can_optimize(*bridges)):
             return
         leg = next(leg for leg in far.parties if leg != joint.far_leg)
         moving = far.legs.channel(leg)
         replaces = near.legs.channel(joint.near_leg)
-        if not self._newcomers.expect(near, moving, far.parties[leg], replaces=replaces):
+        if not self._newcomers.announce(near, moving, far.parties[leg], replaces=replaces):
             return
         try:
             await self.ari.join(bridge=bridge_id(near.id), channel=moving)
         except AriError:
-            self._newcomers.forget(moving)
+            self._newcomers.cancel(moving)
             raise
 
     def _begin(self, channel: Channel, args: tuple[str, ...]) -> None:
@@ -295,15 +295,15 @@ class Calls:
 
     def _disturb(self, call: Call | None) -> None:
         if call:
-            call.mover.post(media.Signal.DISTURBED)
+            call.media.post(media.Signal.DISTURBED)
             self._splice(call)
 
-    def _block(self, kind: Kind) -> None:
+    def _block(self, kind: ReasonKind) -> None:
         self.blocks.add(kind)
         for call in self:
-            call.mover.post(media.Blocked(kind))
+            call.media.post(media.Blocked(kind))
 
-    def unblock(self, kind: Kind) -> None:
+    def unblock(self, kind: ReasonKind) -> None:
         """Let every call be offloaded again, as far as this was what spoke against it: one after the other.
 
         To take a call over unnoticed, Asterisk must have sent on what it had read, before the next packet comes: it
@@ -313,13 +313,13 @@ class Calls:
         self._held[kind] = deque(self)
         self._tasks.create_task(self._let_go(kind, self._held[kind]))
 
-    async def block(self, call: Call, kind: Kind) -> None:
+    async def block(self, call: Call, kind: ReasonKind) -> None:
         """Hold one call's media in Asterisk; when this returns, what can be done is done."""
         with suppress(KeyError, ValueError):
             self._held[kind].remove(call)
-        await call.mover.block(kind)
+        await call.media.block(kind)
 
-    async def _let_go(self, kind: Kind, held: deque[Call]) -> None:
+    async def _let_go(self, kind: ReasonKind, held: deque[Call]) -> None:
         while held and self._held[kind] is held and kind not in self.blocks:
-            held.popleft().mover.post(media.Unblocked(kind))
+            held.popleft().media.post(media.Unblocked(kind))
             await asyncio.sleep(PACE)

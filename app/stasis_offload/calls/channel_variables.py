@@ -5,11 +5,11 @@ from collections.abc import Mapping
 
 from structlog.typing import FilteringBoundLogger
 
-from stasis_offload.asterisk.ari import Ari
+from stasis_offload.asterisk.ari import AriClient
 from stasis_offload.errors import AriError
 from stasis_offload.media.path import Leg
 from stasis_offload.media.quality import Quality
-from stasis_offload.media.reasons import Kind, Reason
+from stasis_offload.media.reasons import Reason, ReasonKind
 from stasis_offload.media.state import Placement, State
 
 
@@ -30,18 +30,18 @@ def variables_of(
         told = quality.of(leg).variable()
         if told:
             variables[f"OFFLOAD_{leg.upper()}_QUALITY"] = told
-    passing = placement.state is State.LEARNING and placement.reason == Reason(Kind.NO_MEDIA)
-    if not (passing or leaving) and placement.reason != Reason(Kind.ENDED):
+    passing = placement.state is State.LEARNING and placement.reason == Reason(ReasonKind.NO_MEDIA)
+    if not (passing or leaving) and placement.reason != Reason(ReasonKind.ENDED):
         offloaded = placement.state is State.OFFLOADED
         variables["OFFLOAD_STATUS"] = "offloaded" if offloaded else "relayed"
         variables["OFFLOAD_REASON"] = "" if offloaded else str(placement.reason)
     return variables
 
 
-class Variables:
+class ChannelVariables:
     """The variables of one caller, whose id is `channel`, written when they change."""
 
-    def __init__(self, channel: str, *, ari: Ari, log: FilteringBoundLogger) -> None:
+    def __init__(self, channel: str, *, ari: AriClient, log: FilteringBoundLogger) -> None:
         self.channel = channel
         self._ari = ari
         self._log = log
@@ -51,12 +51,12 @@ class Variables:
         self._turn = asyncio.Lock()
         self._stopped = False
 
-    def note(self, placement: Placement, quality: Quality, *, leaving: bool = False) -> None:
+    def update(self, placement: Placement, quality: Quality, *, leaving: bool = False) -> None:
         """Take the placement of this moment; a reason that lasts for milliseconds only may never be written."""
         self._wanted = variables_of(placement, quality, self._wanted, leaving=leaving)
         self._changed.set()
 
-    def follow(self, channel: str) -> None:
+    def move_to(self, channel: str) -> None:
         """Write all of it to another channel from now on: a newcomer stands for the caller."""
         self.channel = channel
         self._written = {}

@@ -7,20 +7,22 @@ from stasis_offload.media import events as ev
 from stasis_offload.media.path import Leg
 from stasis_offload.media.quality import Quality, Stream
 from stasis_offload.media.state import Placement, State
-from stasis_offload.openflow.flow import Count
+from stasis_offload.openflow.flow import FlowCount
 from stasis_offload.packets.address import MAX_PORT
 from stasis_offload.packets.frame import parse_udp
 from stasis_offload.packets.rtcp import parse_rtcp
 
 
-class Listener:
+class MediaMonitor:
     """The quality of one call, as far as the switch has carried it."""
 
     def __init__(self, *, log: FilteringBoundLogger) -> None:
         self.quality = Quality()
         self._log = log
 
-    def hear(self, leg: Leg, frame: bytes, *, placement: Placement, now: float) -> ev.RtcpFrom | None:
+    def on_rtcp(
+        self, leg: Leg, frame: bytes, *, placement: Placement, now: float
+    ) -> ev.RtcpPortLearned | None:
         """Take an RTCP packet of a leg; what it tells of the media's placement is returned."""
         if placement.state is not State.OFFLOADED or placement.path is None:
             return None
@@ -33,19 +35,19 @@ class Listener:
         other = placement.reports[leg.other]
         if other.ssrc_rx is not None:
             stream = Stream(ssrc=other.ssrc_rx, codec=other.format_rx, ptime=other.ptime)
-            self.quality = self.quality.heard(leg, packets, stream=stream, now=now)
+            self.quality = self.quality.with_rtcp(leg, packets, stream=stream, now=now)
         port = datagram.source.port
         known = placement.rtcp_ports.get(leg, min(placement.path.side(leg).remote.port + 1, MAX_PORT))
-        return None if port == known else ev.RtcpFrom(leg, port)
+        return None if port == known else ev.RtcpPortLearned(leg, port)
 
-    def see(self, seen: ev.Seen, *, placement: Placement) -> None:
+    def on_rtp_sample(self, seen: ev.PacketObserved, *, placement: Placement) -> None:
         """Take an RTP packet of a leg that the switch forwarded, when its flow had counted what `placement` says."""
-        if seen.by_switch and seen.leg in placement.shown and seen.sighting:
-            counted = placement.current.get(seen.leg, Count()).packets
-            self.quality = self.quality.sampled(
+        if seen.by_switch and seen.leg in placement.unsampled and seen.sighting:
+            counted = placement.counts.get(seen.leg, FlowCount()).packets
+            self.quality = self.quality.with_rtp_sample(
                 seen.leg, ssrc=seen.sighting.ssrc, sequence=seen.sighting.sequence, packets=counted
             )
 
-    def note_return(self) -> None:
+    def on_relayed(self) -> None:
         """Take note that the call went back to Asterisk."""
-        self.quality = self.quality.returned()
+        self.quality = self.quality.with_counters_reset()

@@ -8,24 +8,24 @@ from typing import assert_never
 from structlog.typing import FilteringBoundLogger
 
 from stasis_offload.asterisk.rtpstreams import RtpStreams
-from stasis_offload.calls.media_monitor import Listener
-from stasis_offload.calls.runner import Machine
+from stasis_offload.calls.media_monitor import MediaMonitor
+from stasis_offload.calls.runner import MachineRunner
 from stasis_offload.errors import BadPacketError, ModuleError, OpenFlowError, SwitchUnavailableError
 from stasis_offload.media import commands as cmd
 from stasis_offload.media import events as ev
 from stasis_offload.media.flows import Duty, Role
 from stasis_offload.media.machine import step
-from stasis_offload.media.path import Leg, parse_sighting
+from stasis_offload.media.path import Leg, parse_observed_packet
 from stasis_offload.media.quality import Quality
-from stasis_offload.media.reasons import Kind, Reason
+from stasis_offload.media.reasons import Reason, ReasonKind
 from stasis_offload.media.relaying import Step
 from stasis_offload.media.state import Placement, Policy, State
 from stasis_offload.openflow.events import FlowRemoved, Removal
-from stasis_offload.openflow.flow import Count
+from stasis_offload.openflow.flow import FlowCount
 from stasis_offload.openflow.switch import Switch
 
 
-class Mover:
+class MediaSession:
     """Where one call's media is, kept true."""
 
     def __init__(  # noqa: PLR0913 - what a call's media depends on
@@ -34,7 +34,7 @@ class Mover:
         *,
         bridge: str,
         policy: Policy,
-        blocks: frozenset[Kind],
+        blocks: frozenset[ReasonKind],
         module: RtpStreams,
         switch: Switch,
         on_change: Callable[[Placement], None],
@@ -48,9 +48,9 @@ class Mover:
         self._log = log
         self._channels: dict[str, Leg] = {}
         self._ending = False
-        self._listener = Listener(log=log)
+        self._listener = MediaMonitor(log=log)
         self._asking: asyncio.Timeout | None = None
-        self._machine = Machine[Placement, ev.Event, cmd.Command](
+        self._machine = MachineRunner[Placement, ev.Event, cmd.Command](
             Placement(call=call, policy=policy, blocks=blocks),
             step=self._step,
             execute=self._execute,
@@ -67,13 +67,13 @@ class Mover:
         """How the call sounds, as far as the switch has carried it."""
         return self._listener.quality
 
-    def connect(self, *, caller: str, callee: str) -> None:
+    def start(self, *, caller: str, callee: str) -> None:
         """Say that both legs are up in the bridge, by their channel ids; again when another channel is a leg.
 
         How it sounds is told of the present two alone.
         """
         self._channels = {caller: Leg.CALLER, callee: Leg.CALLEE}
-        self._listener = Listener(log=self._log)
+        self._listener = MediaMonitor(log=self._log)
         self.post(ev.Signal.CONNECTED)
 
     def post(self, event: ev.Event) -> None:
@@ -81,44 +81,44 @@ class Mover:
         self._stop_asking(event)
         self._machine.post(event)
 
-    def packet_in(self, role: Role, *, in_port: int, frame: bytes) -> None:
+    def on_packet_in(self, role: Role, *, in_port: int, frame: bytes) -> None:
         """Take a packet that a flow of this call showed us."""
         match role.duty:
-            case Duty.LEARN | Duty.FORWARD:
+            case Duty.LEARN_IN | Duty.FORWARD:
                 self._see(role, in_port, frame)
-            case Duty.PASS:
+            case Duty.LEARN_OUT:
                 self._see_passed(role, in_port, frame)
-            case Duty.STRAY:
-                self.post(ev.Alarm(Kind.FOREIGN_SOURCE, role.leg))
-            case Duty.SPEAKS:
-                self.post(ev.Alarm(Kind.ASTERISK_SPEAKS, role.leg))
+            case Duty.GUARD_IN:
+                self.post(ev.GuardTriggered(ReasonKind.FOREIGN_SOURCE, role.leg))
+            case Duty.GUARD_OUT:
+                self.post(ev.GuardTriggered(ReasonKind.ASTERISK_MEDIA, role.leg))
             case Duty.RTCP:
                 self._hear(role.leg, frame)
-            case Duty.HUSH:
+            case Duty.RTCP_DROP:
                 pass  # what is dropped is not shown
             case _:
                 assert_never(role.duty)
 
-    def flow_removed(self, role: Role, event: FlowRemoved) -> None:
+    def on_flow_removed(self, role: Role, event: FlowRemoved) -> None:
         """Take the switch's word that a flow of this call timed out, or was taken out by somebody else."""
         if not role.forwards:
             return  # what is missing is put back at the next look
         if event.reason is Removal.IDLE:
-            self.post(ev.Idle(role.leg, event.count))
+            self.post(ev.FlowIdle(role.leg, event.count))
         elif self.placement.state is State.OFFLOADED:
-            self._log.warning("flows.taken_out", leg=role.leg, reason=event.reason)
-            self.post(ev.Gone(role.leg, event.count))
+            self._log.warning("flows.deleted_externally", leg=role.leg, reason=event.reason)
+            self.post(ev.FlowDeleted(role.leg, event.count))
 
-    async def block(self, kind: Kind) -> None:
+    async def block(self, kind: ReasonKind) -> None:
         """Give the media back to Asterisk and keep it there; when this returns, what can be done is done."""
         event = ev.Blocked(kind)
         self._stop_asking(event)
-        await self._machine.take(event)
+        await self._machine.post_and_wait(event)
 
-    async def disturb(self) -> None:
+    async def reclaim(self) -> None:
         """Give the media back to Asterisk, to be learned again; when this returns, what can be done is done."""
         self._stop_asking(ev.Signal.DISTURBED)
-        await self._machine.take(ev.Signal.DISTURBED)
+        await self._machine.post_and_wait(ev.Signal.DISTURBED)
 
     async def run(self) -> None:
         """Keep the media where it belongs until `end`."""
@@ -130,39 +130,39 @@ class Mover:
             with suppress(OpenFlowError):
                 await self._switch.set_flows(self._call, ())  # costs nothing when there are none
 
-    def withdraw(self) -> None:
+    def request_end(self) -> None:
         """Take it that the call is ending; `end` waits for what this sets off."""
         self.post(ev.Signal.ENDED)
 
     async def end(self) -> None:
         """Take the media back for good; the flows are out of the switch when this returns."""
-        self.withdraw()
+        self.request_end()
         await self._machine.ended()
 
     def _see(self, role: Role, in_port: int, frame: bytes) -> None:
         sighting = None
         try:
-            sighting = parse_sighting(in_port, frame)
+            sighting = parse_observed_packet(in_port, frame)
         except BadPacketError as error:
             self._log.info("media.not_rtp", leg=role.leg, error=str(error))
-        self.post(ev.Seen(role.leg, sighting, by_switch=role.forwards))
+        self.post(ev.PacketObserved(role.leg, sighting, by_switch=role.forwards))
 
     def _see_passed(self, role: Role, in_port: int, frame: bytes) -> None:
         with suppress(BadPacketError):  # of what Asterisk sends, only what it sends on is of interest
-            sent = parse_sighting(in_port, frame)
-            self.post(ev.Passed(role.leg.other, ssrc=sent.ssrc, sequence=sent.sequence))
+            sent = parse_observed_packet(in_port, frame)
+            self.post(ev.PacketRelayed(role.leg.other, ssrc=sent.ssrc, sequence=sent.sequence))
 
     def _hear(self, leg: Leg, frame: bytes) -> None:
-        event = self._listener.hear(leg, frame, placement=self.placement, now=_now())
+        event = self._listener.on_rtcp(leg, frame, placement=self.placement, now=_now())
         if event:
             self.post(event)
 
     def _step(self, placement: Placement, event: ev.Event, now: float) -> Step:
         after, commands = step(placement, event, now)
-        if isinstance(event, ev.Seen):
-            self._listener.see(event, placement=placement)
+        if isinstance(event, ev.PacketObserved):
+            self._listener.on_rtp_sample(event, placement=placement)
         if placement.state is State.OFFLOADED and after.state is not State.OFFLOADED:
-            self._listener.note_return()
+            self._listener.on_relayed()
         if (after.state, after.reason) != (placement.state, placement.reason):
             self._log.info(
                 f"media.{after.state}",
@@ -187,7 +187,7 @@ class Mover:
             case cmd.Request.ASK:
                 return await self._ask()
             case cmd.Request.COUNT:
-                return (ev.Counted(await self._counts()),)
+                return (ev.CountersRead(await self._counts()),)
             case cmd.Request.TAKE_OUT:
                 return await self._take_out()
             case _:
@@ -206,16 +206,16 @@ class Mover:
     async def _take_out(self) -> Sequence[ev.Event]:
         before = _now()
         try:
-            counts = await self._switch.take_out(self._call)
+            counts = await self._switch.remove_flows(self._call)
         except OpenFlowError as error:
-            return (ev.CountedLast(None), self._failed(error))
+            return (ev.FinalCounters(None), self._failed(error))
         self._log.info("flows.removed", ms=_milliseconds(_now() - before))
-        return (ev.CountedLast(counts),)
+        return (ev.FinalCounters(counts),)
 
-    def _failed(self, error: OpenFlowError) -> ev.Failed:
+    def _failed(self, error: OpenFlowError) -> ev.CommandFailed:
         away = isinstance(error, SwitchUnavailableError)
-        self._log.warning("flows.switch_away" if away else "flows.refused", error=str(error))
-        return ev.Failed(Kind.SWITCH_AWAY if away else Kind.SWITCH_REFUSED)
+        self._log.warning("flows.failed" if away else "flows.refused", error=str(error))
+        return ev.CommandFailed(ReasonKind.SWITCH_UNREACHABLE if away else ReasonKind.SWITCH_REFUSED)
 
     async def _inject(self, command: cmd.Inject) -> Sequence[ev.Event]:
         """Send Asterisk a sign of a leg's life; one that is lost is made up for by the next."""
@@ -234,25 +234,25 @@ class Mover:
         except TimeoutError:
             return ()  # what interrupted us is taken next
         except ModuleError as error:
-            if self.placement.reason != Reason(Kind.MODULE_AWAY):
-                self._log.warning("module.away", error=str(error))
-            return (ev.Failed(Kind.MODULE_AWAY),)
+            if self.placement.reason != Reason(ReasonKind.MODULE_UNREACHABLE):
+                self._log.warning("module.unreachable", error=str(error))
+            return (ev.CommandFailed(ReasonKind.MODULE_UNREACHABLE),)
         finally:
             self._asking = None
         by_leg = {self._channels.get(report.channel_id): report for report in reports}
-        return (ev.Reported(caller=by_leg.get(Leg.CALLER), callee=by_leg.get(Leg.CALLEE)),)
+        return (ev.LegsReported(caller=by_leg.get(Leg.CALLER), callee=by_leg.get(Leg.CALLEE)),)
 
     def _stop_asking(self, event: ev.Event) -> None:
         """No slow answer of Asterisk may keep flows in the switch, or a caller from hanging up."""
         self._ending = self._ending or event is ev.Signal.ENDED
         urgent = isinstance(event, ev.Blocked) or event in (ev.Signal.DISTURBED, ev.Signal.ENDED)
-        if isinstance(event, ev.Alarm | ev.Gone):
+        if isinstance(event, ev.GuardTriggered | ev.FlowDeleted):
             urgent = self.placement.state is State.OFFLOADED
         if self._asking and urgent:
             self._asking.reschedule(0)
             self._asking = None
 
-    async def _counts(self) -> Mapping[Role, Count] | None:
+    async def _counts(self) -> Mapping[Role, FlowCount] | None:
         try:
             return await self._switch.counts(self._call)
         except OpenFlowError as error:

@@ -3,7 +3,7 @@
 from stasis_offload.calls.call import Call
 
 
-class Newcomers:
+class Replacements:
     """The newcomers to all calls."""
 
     def __init__(self) -> None:
@@ -14,25 +14,25 @@ class Newcomers:
         """Return the call of which a newcomer is a leg now."""
         return self._standing.get(channel)
 
-    def expect(self, call: Call, newcomer: str, name: str, *, replaces: str) -> bool:
+    def announce(self, call: Call, newcomer: str, name: str, *, replaces: str) -> bool:
         """Take it that a newcomer is to stand for a leg as soon as it is in the bridge; False when it may not."""
-        if not call.expect(newcomer, name, replaces=replaces):
+        if not call.announce_replacement(newcomer, name, replaces=replaces):
             return False
         self._coming[newcomer] = call
         return True
 
-    def forget(self, newcomer: str) -> None:
+    def cancel(self, newcomer: str) -> None:
         """Take it that a channel ended: if it was to stand for a leg, it will not."""
         call = self._coming.pop(newcomer, None)
         if call:
-            call.legs.forget(newcomer)
+            call.legs.cancel_replacement(newcomer)
 
-    def stand(self, call: Call, newcomer: str, *, was: Call | None) -> None:
+    def commit(self, call: Call, newcomer: str, *, was: Call | None) -> None:
         """Take it that a newcomer is a leg of a call from now on, and no more of the call whose it `was`."""
         self._coming.pop(newcomer, None)
         self._standing[newcomer] = call
         if was and was is not call:
-            was.give(newcomer)
+            was.release_leg(newcomer)
 
     def drop(self, call: Call) -> None:
         """Forget a call that is over, and its newcomers."""

@@ -10,13 +10,13 @@ from stasis_offload.errors import OpenFlowError
 from stasis_offload.media import events as media
 from stasis_offload.media.flows import Duty, Role, call_cookie
 from stasis_offload.media.path import Leg
-from stasis_offload.media.reasons import Kind
+from stasis_offload.media.reasons import ReasonKind
 from stasis_offload.media.state import State
-from stasis_offload.openflow.flow import Count
+from stasis_offload.openflow.flow import FlowCount
 from stasis_offload.signalling.state import Phase
 
 
-class Operator:
+class Operations:
     """The Operations of view.py."""
 
     def __init__(self, calls: Calls) -> None:
@@ -35,31 +35,31 @@ class Operator:
         """Return what is wrong at this moment."""
         return Health(
             calls=len(self._calls),
-            held=Kind.OPERATOR in self._calls.blocks,
+            held=ReasonKind.OPERATOR in self._calls.blocks,
             problems=tuple(f"{what}: {problem}" for what, problem in self._calls.problems.items()),
         )
 
     async def relay(self, call: str | None) -> int:
         """Hold one call's media in Asterisk, or every call's; its flows are out by then, if the switch is there."""
         if call is None:
-            self._calls.blocks.add(Kind.OPERATOR)
-        return await self._block(self._chosen(call), Kind.OPERATOR)
+            self._calls.blocks.add(ReasonKind.OPERATOR)
+        return await self._block(self._chosen(call), ReasonKind.OPERATOR)
 
     async def offload(self, call: str | None) -> int:
         """End what `relay` holds."""
         chosen = self._chosen(call)
         if call is None:
-            self._calls.unblock(Kind.OPERATOR)
+            self._calls.unblock(ReasonKind.OPERATOR)
         else:
-            chosen[0].mover.post(media.Unblocked(Kind.OPERATOR))
+            chosen[0].media.post(media.Unblocked(ReasonKind.OPERATOR))
         return len(chosen)
 
     async def drain(self) -> None:
         """Give the media of every call back for good, because the application is about to stop."""
-        self._calls.blocks.add(Kind.DRAIN)
-        await self._block(self._chosen(None), Kind.DRAIN)
+        self._calls.blocks.add(ReasonKind.DRAIN)
+        await self._block(self._chosen(None), ReasonKind.DRAIN)
 
-    async def _block(self, chosen: Sequence[Call], kind: Kind) -> int:
+    async def _block(self, chosen: Sequence[Call], kind: ReasonKind) -> int:
         async with asyncio.TaskGroup() as tasks:
             for call in chosen:
                 tasks.create_task(self._calls.block(call, kind))
@@ -74,15 +74,15 @@ class Operator:
         return [found]
 
 
-def _view(call: Call, counts: Mapping[int, Count], now: float) -> CallView:
-    placement = call.mover.placement
+def _view(call: Call, counts: Mapping[int, FlowCount], now: float) -> CallView:
+    placement = call.media.placement
     dialing = call.dialing.phase in (Phase.NEW, Phase.DIALING)
 
-    def forwarded(leg: Leg) -> Count:
+    def forwarded(leg: Leg) -> FlowCount:
         live = counts.get(call_cookie(call.id) | Role.of(Duty.FORWARD, leg))
         if live is None or placement.state is not State.OFFLOADED:
             return placement.forwarded(leg)
-        return placement.totals.get(leg, Count()) + live
+        return placement.earlier_counts.get(leg, FlowCount()) + live
 
     return CallView(
         call=call.id,
@@ -94,6 +94,6 @@ def _view(call: Call, counts: Mapping[int, Count], now: float) -> CallView:
         state_age=now - max(placement.since, call.began),
         from_caller=forwarded(Leg.CALLER),
         from_callee=forwarded(Leg.CALLEE),
-        caller_quality=call.mover.quality.of(Leg.CALLER),
-        callee_quality=call.mover.quality.of(Leg.CALLEE),
+        caller_quality=call.media.quality.of(Leg.CALLER),
+        callee_quality=call.media.quality.of(Leg.CALLEE),
     )

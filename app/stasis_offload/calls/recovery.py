@@ -55,27 +55,27 @@ class Recovery:
 
         What happens to a call once it is ours comes as an event; what happened before is in the second reading.
         """
-        taken = await self._take_over(await self._look())
-        there = await self._look()
+        taken = await self._adopt_calls(await self._snapshot())
+        there = await self._snapshot()
         for call in self._calls:
             if call.id in known | taken:
-                self._tell(call, there)
-        await self._clear(there)
+                self._replay_missed(call, there)
+        await self._remove_orphans(there)
 
-    async def _take_over(self, there: "_There") -> frozenset[str]:
+    async def _adopt_calls(self, there: "AsteriskSnapshot") -> frozenset[str]:
         """Own the calls that an earlier process left behind; return their ids."""
         taken = set()
         for channel in there.channels.values():
             left_behind = channel.id == there.call_of(channel.id) and self._calls.get(channel.id) is None
-            if left_behind and self._arguments(channel) is not None and await self._own(channel, there):
+            if left_behind and self._arguments(channel) is not None and await self._adopt(channel, there):
                 taken.add(channel.id)
         for call, members in there.members.items():
             if members and call not in there.channels and self._calls.get(call) is None:
-                self._own_without_caller(call, there)
+                self._adopt_without_caller(call, there)
                 taken.add(call)
         return frozenset(taken)
 
-    async def _own(self, caller: Channel, there: "_There") -> bool:
+    async def _adopt(self, caller: Channel, there: "AsteriskSnapshot") -> bool:
         """Own a call that an earlier process began, or that entered while nobody listened."""
         mine = there.callees(caller.id)
         try:
@@ -88,7 +88,7 @@ class Recovery:
         answered = status == DialStatus.ANSWER
         if self._calls.get(caller.id):
             return False
-        self._log.info("call.taken_over", call=caller.id, answered=answered)
+        self._log.info("call.adopted", call=caller.id, answered=answered)
         if not mine and not status:
             self._calls.own(caller, Dialing(request))
             return True
@@ -97,25 +97,25 @@ class Recovery:
         dialing = resume(request, answered=answered, callees=up, now=now)
         call = self._calls.own(caller, dialing)
         for channel in mine.values():
-            call.legs.note(channel.id, channel.name)
+            call.legs.set_name(channel.id, channel.name)
         if answered and dialing.winner is not None and up.get(dialing.winner):
-            call.mover.connect(caller=caller.id, callee=mine[dialing.winner].id)
+            call.media.start(caller=caller.id, callee=mine[dialing.winner].id)
         return True
 
-    def _own_without_caller(self, call: str, there: "_There") -> None:
+    def _adopt_without_caller(self, call: str, there: "AsteriskSnapshot") -> None:
         """Own a call whose caller's place a newcomer took: no channel says any more what was dialled."""
-        self._log.info("call.taken_over", call=call, answered=True)
+        self._log.info("call.adopted", call=call, answered=True)
         up = {n: channel.state == UP for n, channel in there.callees(call).items()}
         request = DialRequest(targets=("",) * max(up, default=1))
         dialing = resume(request, answered=True, callees=up, now=asyncio.get_running_loop().time())
         member = there.channels[there.members[call][0]]
         self._calls.own(replace(member, id=call), dialing)
 
-    def _tell(self, call: Call, there: "_There") -> None:
+    def _replay_missed(self, call: Call, there: "AsteriskSnapshot") -> None:
         """Tell a call what happened while nobody listened."""
         if call.dialing.phase is Phase.TALKING and call.dialing.winner:
             members = [member for member in there.members.get(call.id, ()) if self._is_ours(there, member)]
-            for leg, newcomer in call.legs.strangers(members, (CALLER, call.dialing.winner)):
+            for leg, newcomer in call.legs.unannounced(members, (CALLER, call.dialing.winner)):
                 self._calls.replace(call, leg, there.channels[newcomer])
         up = {
             n: there.channels[channel].state == UP
@@ -128,7 +128,7 @@ class Recovery:
         if call.dialing.phase is Phase.NEW:
             call.post(sig.Started())
 
-    async def _clear(self, there: "_There") -> None:
+    async def _remove_orphans(self, there: "AsteriskSnapshot") -> None:
         """Hang up callees and destroy bridges whose caller is in nobody's application any more."""
         owned = {channel.id for channel in there.channels.values() if channel.application == STASIS}
         for channel in there.channels:
@@ -139,10 +139,10 @@ class Recovery:
             if call not in owned and self._calls.get(call) is None:
                 await self._calls.ari.destroy_bridge(bridge_id(call))
 
-    async def _look(self) -> "_There":
-        return _There(await self._calls.ari.channels(), await self._calls.ari.bridges())
+    async def _snapshot(self) -> "AsteriskSnapshot":
+        return AsteriskSnapshot(await self._calls.ari.channels(), await self._calls.ari.bridges())
 
-    def _is_ours(self, there: "_There", channel: str) -> bool:
+    def _is_ours(self, there: "AsteriskSnapshot", channel: str) -> bool:
         found = there.channels.get(channel)
         return found is not None and self._application(found) == self._app
 
@@ -157,7 +157,7 @@ class Recovery:
         return channel.arguments.partition(",")[0] if channel.application == STASIS else None
 
 
-class _There:
+class AsteriskSnapshot:
     """What there is in Asterisk at one moment: `channels` by their ids, `members` of our bridges by the call."""
 
     def __init__(self, channels: Iterable[Channel], bridges: Iterable[Bridge]) -> None:

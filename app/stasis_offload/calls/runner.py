@@ -25,7 +25,7 @@ E = TypeVar("E")
 C = TypeVar("C")
 
 
-class Machine(Generic[S, E, C]):
+class MachineRunner(Generic[S, E, C]):
     """One running machine.
 
     `step` decides; `execute` carries out the commands of one step in their order and returns the events that
@@ -52,7 +52,7 @@ class Machine(Generic[S, E, C]):
         """Hand in an event; it is taken in turn."""
         self._inbox.put_nowait((event, asyncio.Event()))
 
-    async def take(self, event: E) -> None:
+    async def post_and_wait(self, event: E) -> None:
         """Hand in an event and wait until it and its commands are done, or the machine has ended."""
         handled = asyncio.Event()
         if not self._ended.is_set():

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from stasis_offload.errors import OffloadError
 from stasis_offload.media.quality import LegQuality
-from stasis_offload.openflow.flow import Count
+from stasis_offload.openflow.flow import FlowCount
 
 
 class UnknownCallError(OffloadError):
@@ -29,8 +29,8 @@ class CallView:
     reason: str | None
     age: float
     state_age: float
-    from_caller: Count
-    from_callee: Count
+    from_caller: FlowCount
+    from_callee: FlowCount
     caller_quality: LegQuality
     callee_quality: LegQuality
 

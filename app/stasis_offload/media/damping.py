@@ -17,29 +17,29 @@ class Damping:
     to Asterisk within the last minute, `held_until` is when it may be offloaded again.
     """
 
-    fruitless: int = 0
+    failures: int = 0
     returns: tuple[float, ...] = ()
-    held_until: float = 0.0
+    suppressed_until: float = 0.0
 
     def wait(self, most: float) -> float:
         """Return how long to wait before the next question (s), at most `most`."""
-        return min(FIRST_WAIT * 2.0 ** min(self.fruitless, MAX_DOUBLINGS), most)
+        return min(FIRST_WAIT * 2.0 ** min(self.failures, MAX_DOUBLINGS), most)
 
-    def came_to_nothing(self) -> "Damping":
+    def with_failure(self) -> "Damping":
         """Take note of a question that did not get the call into the switch."""
-        return replace(self, fruitless=self.fruitless + 1)
+        return replace(self, failures=self.failures + 1)
 
-    def fresh(self) -> "Damping":
+    def reset(self) -> "Damping":
         """Begin anew with the questions: something has changed."""
-        return replace(self, fruitless=0)
+        return replace(self, failures=0)
 
-    def returned(self, now: float, *, most: int, hold: float) -> "Damping":
+    def with_return(self, now: float, *, most: int, hold: float) -> "Damping":
         """Take note that the call went back to Asterisk: after more than `most` times a minute it stays for `hold` (s)."""
         returns = (*(at for at in self.returns if now - at < MINUTE), now)
         if len(returns) <= most:
             return replace(self, returns=returns)
-        return replace(self, returns=(), held_until=now + hold)
+        return replace(self, returns=(), suppressed_until=now + hold)
 
-    def is_holding(self, now: float) -> bool:
+    def is_suppressed(self, now: float) -> bool:
         """Whether the call has to stay with Asterisk."""
-        return now < self.held_until
+        return now < self.suppressed_until

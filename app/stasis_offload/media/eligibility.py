@@ -6,50 +6,50 @@ bridge (bridges/bridge_native_rtp.c). Any doubt is a reason to relay.
 
 from collections.abc import Callable
 
-from stasis_offload.asterisk.leg_report import NATIVE_RTP, PARTIES, UP, Glue, LegReport, Rtcp
-from stasis_offload.media.path import Leg, Sighting
-from stasis_offload.media.reasons import Kind, Reason
+from stasis_offload.asterisk.leg_report import NATIVE_RTP, PARTIES, UP, Glue, LegReport, RtcpMode
+from stasis_offload.media.path import Leg, ObservedPacket
+from stasis_offload.media.reasons import Reason, ReasonKind
 
 # An offloaded call is looked at three times within an endpoint's rtp_timeout (s), the first time after 5 s (placement.py).
-LEAST_RTP_TIMEOUT = 10
+MIN_RTP_TIMEOUT = 10
 # Where the leg's sender is far away, or chose so (hops). A switch lowers a packet's TTL as a router does, and drops it
 # at the end of its life, yet counts it (OVS: compose_dec_ttl in ofproto/ofproto-dpif-xlate.c).
-LEAST_TTL = 16
+MIN_TTL = 16
 
 
 def _is_null(leg: LegReport) -> bool:
     return any(address is None or not address.is_concrete for address in (leg.local, leg.remote))
 
 
-_ONE_LEG: tuple[tuple[Kind, Callable[[LegReport], bool]], ...] = (
-    (Kind.NOT_UP, lambda leg: leg.state != UP),
-    (Kind.PARTIES, lambda leg: leg.bridge_channels != PARTIES),
-    (Kind.NOT_RTP, lambda leg: leg.glue is Glue.NONE),
-    (Kind.T38, lambda leg: leg.t38),
-    (Kind.ENCRYPTED, lambda leg: leg.srtp or leg.dtls),
-    (Kind.ICE, lambda leg: leg.ice),
-    (Kind.GLUE_FORBIDS, lambda leg: leg.glue is Glue.FORBID),
-    (Kind.DIRECT_MEDIA, lambda leg: leg.glue is Glue.REMOTE),
-    (Kind.VIDEO, lambda leg: leg.video_glue is not Glue.NONE),
-    (Kind.RTCP_MUX, lambda leg: leg.rtcp is Rtcp.MUX),
-    (Kind.RTCP_OFF, lambda leg: leg.rtcp is Rtcp.OFF),
-    (Kind.RTP_TIMEOUT, lambda leg: 0 < leg.rtp_timeout < LEAST_RTP_TIMEOUT),
-    (Kind.RTP_KEEPALIVE, lambda leg: leg.rtp_keepalive > 0),
-    (Kind.HOLD, lambda leg: leg.hold),
-    (Kind.AUDIO_HOOK, lambda leg: leg.audio_hook),
-    (Kind.ASTERISK_SPEAKS, lambda leg: leg.generator),
-    (Kind.NULL_ADDRESS, _is_null),
+_ONE_LEG: tuple[tuple[ReasonKind, Callable[[LegReport], bool]], ...] = (
+    (ReasonKind.NOT_UP, lambda leg: leg.state != UP),
+    (ReasonKind.NOT_TWO_PARTIES, lambda leg: leg.bridge_channels != PARTIES),
+    (ReasonKind.NOT_RTP, lambda leg: leg.glue is Glue.NONE),
+    (ReasonKind.T38, lambda leg: leg.t38),
+    (ReasonKind.ENCRYPTED, lambda leg: leg.srtp or leg.dtls),
+    (ReasonKind.ICE, lambda leg: leg.ice),
+    (ReasonKind.GLUE_FORBIDS, lambda leg: leg.glue is Glue.FORBID),
+    (ReasonKind.DIRECT_MEDIA, lambda leg: leg.glue is Glue.REMOTE),
+    (ReasonKind.VIDEO, lambda leg: leg.video_glue is not Glue.NONE),
+    (ReasonKind.RTCP_MUX, lambda leg: leg.rtcp is RtcpMode.MUX),
+    (ReasonKind.RTCP_OFF, lambda leg: leg.rtcp is RtcpMode.OFF),
+    (ReasonKind.RTP_TIMEOUT, lambda leg: 0 < leg.rtp_timeout < MIN_RTP_TIMEOUT),
+    (ReasonKind.RTP_KEEPALIVE, lambda leg: leg.rtp_keepalive > 0),
+    (ReasonKind.HOLD, lambda leg: leg.hold),
+    (ReasonKind.AUDIO_HOOK, lambda leg: leg.audio_hook),
+    (ReasonKind.ASTERISK_MEDIA, lambda leg: leg.generator),
+    (ReasonKind.NULL_ADDRESS, _is_null),
 )
 
-_BOTH_LEGS: tuple[tuple[Kind, Callable[[LegReport, LegReport], bool]], ...] = (
-    (Kind.ADDRESS_FAMILY, lambda a, b: len(_families(a) | _families(b)) != 1),
-    (Kind.CODEC, lambda a, b: a.format_rx != b.format_tx or b.format_rx != a.format_tx),
-    (Kind.PTIME, lambda a, b: a.ptime != b.ptime),
-    (Kind.AUDIO_PT, lambda a, b: None in (a.audio_pt_rx, b.audio_pt_rx)),
-    (Kind.AUDIO_PT, lambda a, b: a.audio_pt_rx != b.audio_pt_tx or b.audio_pt_rx != a.audio_pt_tx),
-    (Kind.EVENT_PT, lambda a, b: a.event_pt_rx != b.event_pt_tx or b.event_pt_rx != a.event_pt_tx),
-    (Kind.NOT_NATIVE, lambda a, _: a.bridge_technology != NATIVE_RTP),
-    (Kind.NOT_NATIVE, lambda a, b: not (a.local_bridge and b.local_bridge)),
+_BOTH_LEGS: tuple[tuple[ReasonKind, Callable[[LegReport, LegReport], bool]], ...] = (
+    (ReasonKind.ADDRESS_FAMILY, lambda a, b: len(_families(a) | _families(b)) != 1),
+    (ReasonKind.CODEC, lambda a, b: a.format_rx != b.format_tx or b.format_rx != a.format_tx),
+    (ReasonKind.PTIME, lambda a, b: a.ptime != b.ptime),
+    (ReasonKind.AUDIO_PT, lambda a, b: None in (a.audio_pt_rx, b.audio_pt_rx)),
+    (ReasonKind.AUDIO_PT, lambda a, b: a.audio_pt_rx != b.audio_pt_tx or b.audio_pt_rx != a.audio_pt_tx),
+    (ReasonKind.EVENT_PT, lambda a, b: a.event_pt_rx != b.event_pt_tx or b.event_pt_rx != a.event_pt_tx),
+    (ReasonKind.NOT_NATIVE, lambda a, _: a.bridge_technology != NATIVE_RTP),
+    (ReasonKind.NOT_NATIVE, lambda a, b: not (a.local_bridge and b.local_bridge)),
 )
 
 
@@ -65,31 +65,31 @@ def why_not(caller: LegReport | None, callee: LegReport | None) -> Reason | None
     bridge that is not native because of it).
     """
     if caller is None or callee is None:
-        return Reason(Kind.UNREPORTED, Leg.CALLER if caller is None else Leg.CALLEE)
+        return Reason(ReasonKind.UNREPORTED, Leg.CALLER if caller is None else Leg.CALLEE)
     for kind, holds in _ONE_LEG:
         for leg, report in ((Leg.CALLER, caller), (Leg.CALLEE, callee)):
             if holds(report):
-                return Reason(kind, None if kind is Kind.PARTIES else leg)
+                return Reason(kind, None if kind is ReasonKind.NOT_TWO_PARTIES else leg)
     for leg, near, far in ((Leg.CALLER, caller, callee), (Leg.CALLEE, callee, caller)):
         if near.remote in (near.local, far.local):
-            return Reason(Kind.HAIRPIN, leg)
+            return Reason(ReasonKind.HAIRPIN, leg)
     return next((Reason(kind) for kind, holds in _BOTH_LEGS if holds(caller, callee)), None)
 
 
-def why_not_sighting(leg: Leg, report: LegReport, sighting: Sighting) -> Reason | None:
+def why_not_observed(leg: Leg, report: LegReport, sighting: ObservedPacket) -> Reason | None:
     """Say why a packet on the wire is not the media that Asterisk says this leg sends; None when it is."""
     if (sighting.source, sighting.destination) != (report.remote, report.local):
-        return Reason(Kind.FOREIGN_SOURCE, leg)
+        return Reason(ReasonKind.FOREIGN_SOURCE, leg)
     if sighting.payload_type not in (report.audio_pt_rx, report.event_pt_rx):
-        return Reason(Kind.FOREIGN_MEDIA, leg)
-    if sighting.ttl < LEAST_TTL:
-        return Reason(Kind.LOW_TTL, leg)
+        return Reason(ReasonKind.FOREIGN_MEDIA, leg)
+    if sighting.ttl < MIN_TTL:
+        return Reason(ReasonKind.LOW_TTL, leg)
     if report.ssrc_rx is not None and sighting.ssrc != report.ssrc_rx:
-        return Reason(Kind.FOREIGN_SSRC, leg)
+        return Reason(ReasonKind.FOREIGN_SSRC, leg)
     return None
 
 
-def has_heard(report: LegReport) -> bool:
+def has_received(report: LegReport) -> bool:
     """Whether Asterisk itself has received this leg's RTP, so that its strictrtp knows the source.
 
     Without that, packets after a return to Asterisk could be dropped as coming from a stranger

@@ -6,25 +6,25 @@ from enum import StrEnum
 
 from stasis_offload.asterisk.leg_report import LegReport
 from stasis_offload.media.flows import Role
-from stasis_offload.media.path import Leg, Sighting
-from stasis_offload.media.reasons import Kind
-from stasis_offload.openflow.flow import Count
+from stasis_offload.media.path import Leg, ObservedPacket
+from stasis_offload.media.reasons import ReasonKind
+from stasis_offload.openflow.flow import FlowCount
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class PacketObserved:
     """The switch showed us a packet of a leg; `sighting` None is one that is not RTP at all.
 
     `by_switch` tells a packet that it forwarded from one that it copied on its way to Asterisk.
     """
 
     leg: Leg
-    sighting: Sighting | None
+    sighting: ObservedPacket | None
     by_switch: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Passed:
+class PacketRelayed:
     """Asterisk sent on, to the other leg, a packet of this one: by SSRC and sequence number it is the one that came."""
 
     leg: Leg
@@ -33,7 +33,7 @@ class Passed:
 
 
 @dataclass(frozen=True, slots=True)
-class Reported:
+class LegsReported:
     """Asterisk's module answered: a report of each leg it lists in the call's bridge."""
 
     caller: LegReport | None
@@ -41,29 +41,29 @@ class Reported:
 
 
 @dataclass(frozen=True, slots=True)
-class Counted:
+class CountersRead:
     """The counters of the call's flows, as the switch has them now; None when it could not say."""
 
-    counts: Mapping[Role, Count] | None
+    counts: Mapping[Role, FlowCount] | None
 
 
 @dataclass(frozen=True, slots=True)
-class CountedLast:
+class FinalCounters:
     """What the flows had counted when they were taken out; None when the switch could not say."""
 
-    counts: Mapping[Role, Count] | None
+    counts: Mapping[Role, FlowCount] | None
 
 
 @dataclass(frozen=True, slots=True)
-class Alarm:
+class GuardTriggered:
     """A guarding flow saw what should not happen while the switch carries the call (flows.py)."""
 
-    kind: Kind
+    kind: ReasonKind
     leg: Leg
 
 
 @dataclass(frozen=True, slots=True)
-class RtcpFrom:
+class RtcpPortLearned:
     """A leg's RTCP came from this port of its host: its reports go there, too."""
 
     leg: Leg
@@ -71,40 +71,40 @@ class RtcpFrom:
 
 
 @dataclass(frozen=True, slots=True)
-class Idle:
+class FlowIdle:
     """The switch removed a leg's flow: no packet for the idle timeout. `count` is what it had counted."""
 
     leg: Leg
-    count: Count
+    count: FlowCount
 
 
 @dataclass(frozen=True, slots=True)
-class Gone:
+class FlowDeleted:
     """The flow that forwards a leg was taken out by somebody else. `count` is what it had counted."""
 
     leg: Leg
-    count: Count
+    count: FlowCount
 
 
 @dataclass(frozen=True, slots=True)
 class Blocked:
     """The call must be relayed from now on, until the same is Unblocked."""
 
-    kind: Kind
+    kind: ReasonKind
 
 
 @dataclass(frozen=True, slots=True)
 class Unblocked:
     """What Blocked said no longer holds."""
 
-    kind: Kind
+    kind: ReasonKind
 
 
 @dataclass(frozen=True, slots=True)
-class Failed:
+class CommandFailed:
     """A command could not be carried out; it is worth trying again later."""
 
-    kind: Kind
+    kind: ReasonKind
 
 
 class Signal(StrEnum):
@@ -117,17 +117,17 @@ class Signal(StrEnum):
 
 
 Event = (
-    Seen
-    | Passed
-    | Reported
-    | Counted
-    | CountedLast
-    | Alarm
-    | RtcpFrom
-    | Idle
-    | Gone
+    PacketObserved
+    | PacketRelayed
+    | LegsReported
+    | CountersRead
+    | FinalCounters
+    | GuardTriggered
+    | RtcpPortLearned
+    | FlowIdle
+    | FlowDeleted
     | Blocked
     | Unblocked
-    | Failed
+    | CommandFailed
     | Signal
 )

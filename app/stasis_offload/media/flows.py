@@ -18,56 +18,56 @@ from dataclasses import dataclass, replace
 from enum import IntEnum
 from hashlib import blake2b
 
-from stasis_offload.media.path import Leg, Path, Side
+from stasis_offload.media.path import Attachment, Leg, MediaPath
 from stasis_offload.openflow.flow import (
     COOKIE_PREFIX,
     COOKIE_ROLE_MASK,
+    FULL_PACKET,
     LEARNING_BYTES,
-    WHOLE,
-    Copy,
     Drop,
     Flow,
     Forward,
     Match,
+    Mirror,
 )
 from stasis_offload.packets.address import MAX_PORT, Address
 
 # Above the priority-0 NORMAL flow of every bridge and above what people type by hand (32768 is the default of
 # ovs-ofctl), and forwarding above learning, so that a copy stops the moment forwarding starts.
 LEARNING_PRIORITY = 40_000
-STRAY_PRIORITY = 40_050
+GUARD_IN_PRIORITY = 40_050
 FORWARDING_PRIORITY = 40_100
 
 
 class Duty(IntEnum):
     """What a flow is for; the table above."""
 
-    LEARN = 0
+    LEARN_IN = 0
     FORWARD = 1
     RTCP = 2
-    HUSH = 3
-    STRAY = 4
-    SPEAKS = 5
-    PASS = 6
+    RTCP_DROP = 3
+    GUARD_IN = 4
+    GUARD_OUT = 5
+    LEARN_OUT = 6
 
 
 class Role(IntEnum):
     """The duty of a flow and the leg it is about; the low byte of its cookie."""
 
-    LEARN_CALLER = 1
-    LEARN_CALLEE = 2
+    LEARN_IN_CALLER = 1
+    LEARN_IN_CALLEE = 2
     FORWARD_CALLER = 3
     FORWARD_CALLEE = 4
     RTCP_CALLER = 5
     RTCP_CALLEE = 6
-    HUSH_CALLER = 7
-    HUSH_CALLEE = 8
-    STRAY_CALLER = 9
-    STRAY_CALLEE = 10
-    SPEAKS_CALLER = 11
-    SPEAKS_CALLEE = 12
-    PASS_CALLER = 13
-    PASS_CALLEE = 14
+    RTCP_DROP_CALLER = 7
+    RTCP_DROP_CALLEE = 8
+    GUARD_IN_CALLER = 9
+    GUARD_IN_CALLEE = 10
+    GUARD_OUT_CALLER = 11
+    GUARD_OUT_CALLEE = 12
+    LEARN_OUT_CALLER = 13
+    LEARN_OUT_CALLEE = 14
 
     @classmethod
     def of(cls, duty: Duty, leg: Leg) -> "Role":
@@ -91,7 +91,7 @@ class Role(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
+class FlowLifetime:
     """How long flows live without us, in seconds: without a packet, and at most unless renewed. And their limit."""
 
     idle_timeout: int
@@ -116,33 +116,33 @@ def role_of(cookie: int) -> Role | None:
 def learning_flow(call: str, leg: Leg, *, source: Address, destination: Address, lease: int) -> Flow:
     """Build the flow that shows us a leg's next packets while Asterisk goes on relaying them."""
     return Flow(
-        cookie=call_cookie(call) | Role.of(Duty.LEARN, leg),
+        cookie=call_cookie(call) | Role.of(Duty.LEARN_IN, leg),
         priority=LEARNING_PRIORITY,
         match=Match(source=source, destination=destination),
-        action=Copy(),
+        action=Mirror(),
         hard_timeout=lease,
     )
 
 
-def passing_flow(call: str, leg: Leg, *, source: Address, destination: Address, lease: int) -> Flow:
+def return_flow(call: str, leg: Leg, *, source: Address, destination: Address, lease: int) -> Flow:
     """Build the flow that shows us what Asterisk sends to a leg: of what the other leg sent, what it has passed on."""
     return Flow(
-        cookie=call_cookie(call) | Role.of(Duty.PASS, leg),
+        cookie=call_cookie(call) | Role.of(Duty.LEARN_OUT, leg),
         priority=LEARNING_PRIORITY,
         match=Match(source=source, destination=destination),
-        action=Copy(),
+        action=Mirror(),
         hard_timeout=lease,
     )
 
 
 def forwarding_flows(
-    call: str, path: Path, terms: Terms, *, sampled: Collection[Leg] = ()
+    call: str, path: MediaPath, terms: FlowLifetime, *, sampled: Collection[Leg] = ()
 ) -> tuple[Flow, ...]:
     """Build both directions of a call; of the legs in `sampled`, packets are shown to us as well."""
     return tuple(_forwarding_flow(call, leg, path, terms, sample=leg in sampled) for leg in Leg)
 
 
-def _forwarding_flow(call: str, leg: Leg, path: Path, terms: Terms, *, sample: bool) -> Flow:
+def _forwarding_flow(call: str, leg: Leg, path: MediaPath, terms: FlowLifetime, *, sample: bool) -> Flow:
     came = path.side(leg)
     return Flow(
         cookie=call_cookie(call) | Role.of(Duty.FORWARD, leg),
@@ -157,7 +157,7 @@ def _forwarding_flow(call: str, leg: Leg, path: Path, terms: Terms, *, sample: b
     )
 
 
-def guarding_flows(call: str, path: Path, *, lease: int) -> tuple[Flow, ...]:
+def guarding_flows(call: str, path: MediaPath, *, lease: int) -> tuple[Flow, ...]:
     """Build the flows that show us what should not happen while a call is forwarded.
 
     A packet to a leg's RTP port that is not the stream we forward has another source (a NAT that has changed its
@@ -168,24 +168,24 @@ def guarding_flows(call: str, path: Path, *, lease: int) -> tuple[Flow, ...]:
         side = path.side(leg)
         flows += [
             Flow(
-                cookie=call_cookie(call) | Role.of(Duty.STRAY, leg),
-                priority=STRAY_PRIORITY,
+                cookie=call_cookie(call) | Role.of(Duty.GUARD_IN, leg),
+                priority=GUARD_IN_PRIORITY,
                 match=Match(source=None, destination=side.local),
-                action=Copy(),
+                action=Mirror(),
                 hard_timeout=lease,
             ),
             Flow(
-                cookie=call_cookie(call) | Role.of(Duty.SPEAKS, leg),
+                cookie=call_cookie(call) | Role.of(Duty.GUARD_OUT, leg),
                 priority=FORWARDING_PRIORITY,
                 match=Match(source=side.local, destination=side.remote),
-                action=Copy(),
+                action=Mirror(),
                 hard_timeout=lease,
             ),
         ]
     return tuple(flows)
 
 
-def rtcp_flows(call: str, path: Path, ports: Mapping[Leg, int], *, lease: int) -> tuple[Flow, ...]:
+def rtcp_flows(call: str, path: MediaPath, ports: Mapping[Leg, int], *, lease: int) -> tuple[Flow, ...]:
     """Build the flows that take RTCP from end to end, with a copy for Asterisk and one for us.
 
     RTCP uses the port above RTP's (RFC 3550, 11) unless `ports` knows better: a NAT may give it any. What Asterisk
@@ -203,12 +203,12 @@ def rtcp_flows(call: str, path: Path, ports: Mapping[Leg, int], *, lease: int) -
                 priority=FORWARDING_PRIORITY,
                 match=_from(side, source=anywhere, destination=here),
                 action=replace(
-                    _to_other(path, leg, sample=WHOLE), relayed=True, source=there, destination=to
+                    _to_other(path, leg, sample=FULL_PACKET), also_normal=True, source=there, destination=to
                 ),
                 hard_timeout=lease,
             ),
             Flow(
-                cookie=call_cookie(call) | Role.of(Duty.HUSH, leg),
+                cookie=call_cookie(call) | Role.of(Duty.RTCP_DROP, leg),
                 priority=FORWARDING_PRIORITY,
                 match=Match(source=here, destination=anywhere),
                 action=Drop(),
@@ -223,24 +223,24 @@ def _rtcp(address: Address) -> Address:
     return replace(address, port=min(address.port + 1, MAX_PORT))
 
 
-def _from(side: Side, *, source: Address, destination: Address) -> Match:
+def _from(side: Attachment, *, source: Address, destination: Address) -> Match:
     return Match(
         source=source,
         destination=destination,
         in_port=side.in_port,
         vlan=side.vlan,
-        eth_src=side.next_hop,
+        eth_src=side.remote_mac,
     )
 
 
-def _to_other(path: Path, leg: Leg, *, sample: int) -> Forward:
+def _to_other(path: MediaPath, leg: Leg, *, sample: int) -> Forward:
     came, goes = path.side(leg), path.side(leg.other)
     return Forward(
-        eth_src=goes.ours,
-        eth_dst=goes.next_hop,
+        eth_src=goes.local_mac,
+        eth_dst=goes.remote_mac,
         source=goes.local,
         destination=goes.remote,
         vlan=goes.vlan,
         out_port=None if goes.in_port == came.in_port else goes.in_port,
-        sample=sample,
+        mirror_bytes=sample,
     )

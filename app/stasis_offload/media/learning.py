@@ -10,141 +10,150 @@ from dataclasses import replace
 from stasis_offload.asterisk.leg_report import LegReport
 from stasis_offload.media import commands as cmd
 from stasis_offload.media import events as ev
-from stasis_offload.media.eligibility import has_heard, why_not_sighting
-from stasis_offload.media.path import Leg, Path, Side, Sighting
-from stasis_offload.media.reasons import Kind, Reason
+from stasis_offload.media.eligibility import has_received, why_not_observed
+from stasis_offload.media.path import Attachment, Leg, MediaPath, ObservedPacket
+from stasis_offload.media.reasons import Reason, ReasonKind
 from stasis_offload.media.relaying import Step, relay
 from stasis_offload.media.state import Placement, State
 
-NOT_NATIVE = Reason(Kind.NOT_NATIVE)
+NOT_NATIVE = Reason(ReasonKind.NOT_NATIVE)
 
 # Two sightings make a path only when both are this fresh (s): next hops and NAT bindings move.
-FRESH = 1.0
+MAX_OBSERVATION_AGE = 1.0
 # Flows go in at most so long (s) after the last packet of each leg: of the usual 20 ms between two packets, the rest is
 # for the switch to put them in.
-ROOM = 0.015
+CUTOVER_WINDOW = 0.015
 
 
-def learn(placement: Placement, reports: Mapping[Leg, LegReport], now: float, *, soon: bool = False) -> Step:
+def start_learning(
+    placement: Placement, reports: Mapping[Leg, LegReport], now: float, *, soon: bool = False
+) -> Step:
     """Begin to learn, or begin anew, what Asterisk has just reported; `soon` if it is yet to bridge natively."""
     learning = replace(
         placement,
         state=State.LEARNING,
-        reason=Reason(Kind.NO_MEDIA),
+        reason=Reason(ReasonKind.NO_MEDIA),
         since=now,
         deadline=now + placement.policy.verify_within,
         reports=reports,
-        sightings={},
-        passed={},
+        observed={},
+        relayed_packets={},
         settling=False,
         quiet=False,
         rtcp_ports={},
     )
-    return hope(learning, now) if soon else learning, (cmd.SetFlows(learning.flows()),)
+    return await_native(learning, now) if soon else learning, (cmd.SetFlows(learning.flows()),)
 
 
-def hope(placement: Placement, now: float) -> Placement:
+def await_native(placement: Placement, now: float) -> Placement:
     """Go on learning, and ask again soon whether Asterisk bridges natively now."""
     wait = now + placement.damping.wait(placement.policy.recheck)
-    damping = placement.damping.came_to_nothing()
+    damping = placement.damping.with_failure()
     return replace(placement, reason=NOT_NATIVE, settling=False, deadline=wait, damping=damping)
 
 
-def saw(placement: Placement, leg: Leg, sighting: Sighting, now: float) -> Step:
+def observe(placement: Placement, leg: Leg, sighting: ObservedPacket, now: float) -> Step:
     """Take a packet of a leg that is what Asterisk says; when both are heard, Asterisk is asked once more."""
     if placement.quiet:
         deadline = now + placement.policy.verify_within
-        learning = replace(placement, sightings={leg: (sighting, now)}, quiet=False, deadline=deadline)
+        learning = replace(placement, observed={leg: (sighting, now)}, quiet=False, deadline=deadline)
         return learning, (cmd.SetFlows(learning.flows()),)
     if placement.settling:
-        sightings = {**placement.sightings, leg: (sighting, now)}
-        return _settle(replace(placement, sightings=sightings), now)
-    fresh = {leg: seen for leg, seen in placement.sightings.items() if now - seen[1] <= FRESH}
+        sightings = {**placement.observed, leg: (sighting, now)}
+        return try_cut_over(replace(placement, observed=sightings), now)
+    fresh = {leg: seen for leg, seen in placement.observed.items() if now - seen[1] <= MAX_OBSERVATION_AGE}
     known = len(fresh) == len(Leg)
     fresh[leg] = (sighting, now)
     both = len(fresh) == len(Leg)
-    return replace(placement, sightings=fresh), (cmd.Request.ASK,) if both and not known else ()
+    return replace(placement, observed=fresh), (cmd.Request.ASK,) if both and not known else ()
 
 
-def passed_on(placement: Placement, event: ev.Passed, now: float) -> Step:
+def note_relayed(placement: Placement, event: ev.PacketRelayed, now: float) -> Step:
     """Take a packet that Asterisk sent to a leg's other side; one of its own has another SSRC than the leg's."""
-    passed = {**placement.passed, event.leg: (event.ssrc, event.sequence)}
-    return _settle(replace(placement, passed=passed), now)
+    passed = {**placement.relayed_packets, event.leg: (event.ssrc, event.sequence)}
+    return try_cut_over(replace(placement, relayed_packets=passed), now)
 
 
-def agree(placement: Placement, now: float) -> Step:
+def confirm(placement: Placement, now: float) -> Step:
     """Take over as soon as that is safe when Asterisk, asked after the wire was heard, still says the same."""
     if placement.reason == NOT_NATIVE:  # no longer
         deadline = now + placement.policy.verify_within
-        placement = replace(placement, reason=Reason(Kind.NO_MEDIA), deadline=deadline)
-    if len(placement.sightings) < len(Leg) or placement.settling:
+        placement = replace(placement, reason=Reason(ReasonKind.NO_MEDIA), deadline=deadline)
+    if len(placement.observed) < len(Leg) or placement.settling:
         return placement, ()
-    if any(now - at > FRESH for _, at in placement.sightings.values()):
-        return learn(placement, placement.reports, now)
+    if any(now - at > MAX_OBSERVATION_AGE for _, at in placement.observed.values()):
+        return start_learning(placement, placement.reports, now)
     for leg in Leg:
-        sighting, _ = placement.sightings[leg]
+        sighting, _ = placement.observed[leg]
         report = placement.reports[leg]
-        reason = why_not_sighting(leg, report, sighting)
+        reason = why_not_observed(leg, report, sighting)
         if reason:
             return relay(placement, reason, now)
-        if not has_heard(report):  # it is about to read the packet that we were shown, or never gets it
+        if not has_received(report):  # it is about to read the packet that we were shown, or never gets it
             wait = placement.damping.wait(placement.policy.recheck)
-            return replace(placement, deadline=now + wait, damping=placement.damping.came_to_nothing()), ()
-    return _settle(replace(placement, settling=True, deadline=now + placement.policy.verify_within), now)
+            return replace(placement, deadline=now + wait, damping=placement.damping.with_failure()), ()
+    return try_cut_over(replace(placement, settling=True, deadline=now + placement.policy.verify_within), now)
 
 
-def patience_ended(placement: Placement, now: float) -> Step:
+def on_learning_deadline(placement: Placement, now: float) -> Step:
     """Say which leg is silent and wait for it with one flow; stop waiting for Asterisk to be quick."""
     if placement.settling:
-        return _settled_or_not(placement, now)
+        return on_cutover_deadline(placement, now)
     if placement.reason == NOT_NATIVE:
         return replace(placement, deadline=now + placement.policy.recheck), (cmd.Request.ASK,)
-    silent = next((leg for leg in Leg if leg not in placement.sightings), None)
+    silent = next((leg for leg in Leg if leg not in placement.observed), None)
     if silent is None:
         return replace(placement, deadline=now + placement.policy.verify_within), (cmd.Request.ASK,)
     waiting = replace(
-        placement, reason=Reason(Kind.NO_MEDIA, silent), quiet=True, deadline=now + placement.policy.recheck
+        placement,
+        reason=Reason(ReasonKind.NO_MEDIA, silent),
+        quiet=True,
+        deadline=now + placement.policy.recheck,
     )
     return waiting, (cmd.Request.ASK, cmd.SetFlows(waiting.flows(), renew=True))
 
 
-def _settled_or_not(placement: Placement, now: float) -> Step:
+def on_cutover_deadline(placement: Placement, now: float) -> Step:
     """Take the call over though Asterisk is late, unless a leg fell silent, or Asterisk does not send it on."""
     began = now - placement.policy.verify_within
-    if any(at < began for _, at in placement.sightings.values()):
-        return learn(placement, placement.reports, now)
+    if any(at < began for _, at in placement.observed.values()):
+        return start_learning(placement, placement.reports, now)
     for leg in Leg:
-        sighting, _ = placement.sightings[leg]
-        ssrc, _ = placement.passed.get(leg, (None, 0))
+        sighting, _ = placement.observed[leg]
+        ssrc, _ = placement.relayed_packets.get(leg, (None, 0))
         if ssrc != sighting.ssrc:
-            return relay(placement, Reason(Kind.NOT_PASSED_ON, leg), now)
-    return _take_over(placement, now)
+            return relay(placement, Reason(ReasonKind.NOT_RELAYED, leg), now)
+    return cut_over(placement, now)
 
 
-def _settle(placement: Placement, now: float) -> Step:
+def try_cut_over(placement: Placement, now: float) -> Step:
     """Take the call over if all is known, Asterisk has nothing of it in its hands, and no packet is about to come."""
     if not placement.settling:
         return placement, ()
     for leg in Leg:
-        sighting, at = placement.sightings[leg]
-        if placement.passed.get(leg) != (sighting.ssrc, sighting.sequence) or now - at > ROOM:
+        sighting, at = placement.observed[leg]
+        if (
+            placement.relayed_packets.get(leg) != (sighting.ssrc, sighting.sequence)
+            or now - at > CUTOVER_WINDOW
+        ):
             return placement, ()
-    return _take_over(placement, now)
+    return cut_over(placement, now)
 
 
-def _take_over(placement: Placement, now: float) -> Step:
+def cut_over(placement: Placement, now: float) -> Step:
+    """Move the media into the switch."""
     offloaded = replace(
         placement,
         state=State.OFFLOADED,
         reason=None,
         since=now,
         deadline=now + placement.policy.verify_within,
-        path=Path(
-            caller=Side.of(placement.sightings[Leg.CALLER][0]),
-            callee=Side.of(placement.sightings[Leg.CALLEE][0]),
+        path=MediaPath(
+            caller=Attachment.of(placement.observed[Leg.CALLER][0]),
+            callee=Attachment.of(placement.observed[Leg.CALLEE][0]),
         ),
-        shown=frozenset(Leg),
-        sightings={},
+        unsampled=frozenset(Leg),
+        observed={},
         settling=False,
     )
     return offloaded, (cmd.SetFlows(offloaded.flows()),)

@@ -21,7 +21,7 @@ class Leg(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Sighting:
+class ObservedPacket:
     """One RTP packet of a leg as the switch saw it arrive.
 
     `in_port` is the switch's port number, `vlan` the 802.1Q VID or None when untagged, `next_hop` the source
@@ -30,8 +30,8 @@ class Sighting:
 
     in_port: int
     vlan: int | None
-    next_hop: str
-    ours: str
+    remote_mac: str
+    local_mac: str
     source: Address
     destination: Address
     ttl: int
@@ -41,42 +41,42 @@ class Sighting:
 
 
 @dataclass(frozen=True, slots=True)
-class Side:
+class Attachment:
     """One end of a path: where a leg's packets come from, and how packets reach that leg."""
 
     in_port: int
     vlan: int | None
-    next_hop: str
-    ours: str
+    remote_mac: str
+    local_mac: str
     remote: Address
     local: Address
 
     @classmethod
-    def of(cls, sighting: Sighting) -> "Side":
+    def of(cls, sighting: ObservedPacket) -> "Attachment":
         """Take it from a packet that the leg sent."""
         return cls(
             in_port=sighting.in_port,
             vlan=sighting.vlan,
-            next_hop=sighting.next_hop,
-            ours=sighting.ours,
+            remote_mac=sighting.remote_mac,
+            local_mac=sighting.local_mac,
             remote=sighting.source,
             local=sighting.destination,
         )
 
 
 @dataclass(frozen=True, slots=True)
-class Path:
+class MediaPath:
     """Two legs whose media is understood well enough to be forwarded without Asterisk."""
 
-    caller: Side
-    callee: Side
+    caller: Attachment
+    callee: Attachment
 
-    def side(self, leg: Leg) -> Side:
+    def side(self, leg: Leg) -> Attachment:
         """Return the end of the path that belongs to a leg."""
         return self.caller if leg is Leg.CALLER else self.callee
 
 
-def parse_sighting(in_port: int, frame: bytes) -> Sighting:
+def parse_observed_packet(in_port: int, frame: bytes) -> ObservedPacket:
     """Read an RTP packet as the switch saw it come in by one of its ports.
 
     Raises:
@@ -85,11 +85,11 @@ def parse_sighting(in_port: int, frame: bytes) -> Sighting:
     """
     datagram = parse_udp(frame)
     header = parse_rtp(datagram.payload)
-    return Sighting(
+    return ObservedPacket(
         in_port=in_port,
         vlan=datagram.vlan,
-        next_hop=datagram.eth_src,
-        ours=datagram.eth_dst,
+        remote_mac=datagram.eth_src,
+        local_mac=datagram.eth_dst,
         source=datagram.source,
         destination=datagram.destination,
         ttl=datagram.ttl,

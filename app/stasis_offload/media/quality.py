@@ -123,7 +123,7 @@ class _Arrivals:
 
 
 @dataclass(frozen=True, slots=True)
-class _End:
+class _LegHistory:
     """All that is remembered of a leg. `expected` and `lost` are of the arrivals before the present ones."""
 
     sent: _Sent | None = None
@@ -133,7 +133,9 @@ class _End:
     expected: int = 0
     lost: int = 0
 
-    def reported(self, block: ReportBlock, *, stream: Stream, now: float, sent: _Sent | None) -> "_End":
+    def reported(
+        self, block: ReportBlock, *, stream: Stream, now: float, sent: _Sent | None
+    ) -> "_LegHistory":
         if self.reception is None:
             reception = _Reception(stream, block, now)
         else:
@@ -141,7 +143,7 @@ class _End:
         rtt = _round_trip(block, now=now, sent=sent)
         return replace(self, reception=reception, rtt=self.rtt if rtt is None else rtt)
 
-    def settled(self) -> "_End":
+    def closed(self) -> "_LegHistory":
         """Add the present arrivals to the earlier ones, if there are enough to mean something; begin anew."""
         now = self.arrivals
         if now is None or now.expected < _MIN_EXPECTED:
@@ -150,7 +152,7 @@ class _End:
 
     @property
     def upstream_loss(self) -> float | None:
-        total = self.settled()
+        total = self.closed()
         return max(total.lost / total.expected, 0.0) if total.expected else None
 
 
@@ -161,10 +163,10 @@ class Quality:
     `now` is seconds of one monotonic clock, the same for all steps.
     """
 
-    caller: _End = _End()
-    callee: _End = _End()
+    caller: _LegHistory = _LegHistory()
+    callee: _LegHistory = _LegHistory()
 
-    def heard(self, leg: Leg, packets: Iterable[Packet], *, stream: Stream, now: float) -> "Quality":
+    def with_rtcp(self, leg: Leg, packets: Iterable[Packet], *, stream: Stream, now: float) -> "Quality":
         """Take in RTCP of a leg that passed the switch at `now`.
 
         `stream` is what the leg is being sent: the other leg's present RTP. What the report says of any other
@@ -182,7 +184,7 @@ class Quality:
                     end = end.reported(block, stream=stream, now=now, sent=sent)
         return self._with(leg, end)
 
-    def sampled(self, leg: Leg, *, ssrc: int, sequence: int, packets: int) -> "Quality":
+    def with_rtp_sample(self, leg: Leg, *, ssrc: int, sequence: int, packets: int) -> "Quality":
         """Compare an RTP packet of a leg with how many of its packets the flow had counted when it came.
 
         Both belong to one moment: what lies between them is taken for loss.
@@ -190,12 +192,12 @@ class Quality:
         end = self._end(leg)
         arrivals = end.arrivals.then(ssrc, sequence, packets) if end.arrivals else None
         if arrivals is None:
-            end, arrivals = end.settled(), _Arrivals(ssrc, sequence, packets)
+            end, arrivals = end.closed(), _Arrivals(ssrc, sequence, packets)
         return self._with(leg, replace(end, arrivals=arrivals))
 
-    def returned(self) -> "Quality":
+    def with_counters_reset(self) -> "Quality":
         """Note that the call went back to Asterisk: the next stay counts from 0, what was learned is kept."""
-        return Quality(caller=self.caller.settled(), callee=self.callee.settled())
+        return Quality(caller=self.caller.closed(), callee=self.callee.closed())
 
     def of(self, leg: Leg) -> LegQuality:
         """Return all that is known of one leg now."""
@@ -219,10 +221,10 @@ class Quality:
         delay_ms = network + 2 * heard.jitter_ms + (heard.stream.ptime or _USUAL_PTIME)
         return mos(rating(impairment, loss=heard.loss, delay_ms=delay_ms))
 
-    def _end(self, leg: Leg) -> _End:
+    def _end(self, leg: Leg) -> _LegHistory:
         return self.caller if leg is Leg.CALLER else self.callee
 
-    def _with(self, leg: Leg, end: _End) -> "Quality":
+    def _with(self, leg: Leg, end: _LegHistory) -> "Quality":
         return replace(self, caller=end) if leg is Leg.CALLER else replace(self, callee=end)
 
 

@@ -6,13 +6,13 @@ from enum import StrEnum
 from stasis_offload.media.path import Leg
 
 
-class Kind(StrEnum):
+class ReasonKind(StrEnum):
     """The name of a reason; what the log, `stasis-offload calls`, HTTP and OFFLOAD_REASON all say."""
 
     NOT_CONNECTED = "not-connected"
     UNREPORTED = "unreported"
     NOT_UP = "not-up"
-    PARTIES = "not-two-parties"
+    NOT_TWO_PARTIES = "not-two-parties"
     NOT_NATIVE = "not-native"
     NOT_RTP = "not-rtp"
     T38 = "t38"
@@ -39,65 +39,65 @@ class Kind(StrEnum):
     FOREIGN_SSRC = "foreign-ssrc"
     FOREIGN_SOURCE = "foreign-source"
     LOW_TTL = "low-ttl"
-    ASTERISK_SPEAKS = "asterisk-speaks"
+    ASTERISK_MEDIA = "asterisk-media"
     FLAPPING = "flapping"
-    NOT_PASSED_ON = "not-passed-on"
+    NOT_RELAYED = "not-relayed"
     MEDIA_IDLE = "media-idle"
-    NOT_COUNTING = "not-counting"
+    FLOW_LOST = "flow-lost"
     CALL_CHANGED = "call-changed"
-    MODULE_AWAY = "module-away"
-    ASTERISK_AWAY = "asterisk-away"
-    SWITCH_AWAY = "switch-away"
+    MODULE_UNREACHABLE = "module-unreachable"
+    ASTERISK_UNREACHABLE = "asterisk-unreachable"
+    SWITCH_UNREACHABLE = "switch-unreachable"
     SWITCH_REFUSED = "switch-refused"
     OPERATOR = "operator"
     DRAIN = "drain"
     ENDED = "ended"
 
 
-SENTENCES: dict[Kind, str] = {
-    Kind.NOT_CONNECTED: "The call is not answered yet.",
-    Kind.UNREPORTED: "The Asterisk module does not list this leg in the call's bridge.",
-    Kind.NOT_UP: "The leg's channel is not Up.",
-    Kind.PARTIES: "The bridge does not have exactly two channels.",
-    Kind.NOT_NATIVE: "Asterisk itself does not bridge the call natively (native_rtp with a local RTP bridge).",
-    Kind.NOT_RTP: "The leg's channel has no RTP of its own: a Local channel, for one, as after a transfer to a Dial() call.",
-    Kind.T38: "A fax is being negotiated or sent (T.38): its packets are not RTP.",
-    Kind.ENCRYPTED: "The leg's media is encrypted (SRTP or DTLS): only Asterisk has the keys.",
-    Kind.ICE: "The endpoint uses ICE (ice_support): its checks are answered by Asterisk and arrive on the RTP port.",
-    Kind.GLUE_FORBIDS: "The channel driver forbids native bridging: no audio stream, T.38 refused or over, or encryption.",
-    Kind.DIRECT_MEDIA: "The leg uses direct media, so its RTP does not pass this host.",
-    Kind.VIDEO: "The leg has video.",
-    Kind.RTCP_MUX: "The leg's RTCP shares the RTP port.",
-    Kind.RTCP_OFF: "The leg has no RTCP, so Asterisk does not say which SSRC it receives.",
-    Kind.RTP_TIMEOUT: "The endpoint's rtp_timeout is below 10 s: Asterisk could not be told in time that media flows.",
-    Kind.RTP_KEEPALIVE: "The endpoint has rtp_keepalive: Asterisk would send packets of its own into the stream.",
-    Kind.AUDIO_HOOK: "A recording, a snoop, a mute or talk detection needs the leg's audio in Asterisk.",
-    Kind.HOLD: "The leg has been put on hold by the other.",
-    Kind.CODEC: "The legs use different codecs, so Asterisk has to transcode.",
-    Kind.PTIME: "The legs negotiated different packet times.",
-    Kind.AUDIO_PT: "The legs use different payload types for the codec, and a switch cannot rewrite them.",
-    Kind.EVENT_PT: "The legs use different payload types for telephone-event.",
-    Kind.NULL_ADDRESS: "An address of the leg is null, loopback or not yet known.",
-    Kind.ADDRESS_FAMILY: "One leg is IPv4 and the other IPv6.",
-    Kind.HAIRPIN: "The leg's far end is an address of the call's own on this host.",
-    Kind.NO_MEDIA: "No RTP is heard from the leg.",
-    Kind.FOREIGN_MEDIA: "What arrives from the leg is not RTP of an agreed payload type.",
-    Kind.FOREIGN_SSRC: "The SSRC on the wire is not the one that Asterisk receives.",
-    Kind.FOREIGN_SOURCE: "The leg's packets come from another address, or by another way, than Asterisk or we learned.",
-    Kind.LOW_TTL: "The leg's packets have few hops left to live; Asterisk sends them on with a new TTL.",
-    Kind.ASTERISK_SPEAKS: "Asterisk sends the leg sound of its own: music, a tone, a digit, an announcement.",
-    Kind.FLAPPING: "The call went back to Asterisk too often within a minute (media.returns_per_minute, media.flap_hold).",
-    Kind.NOT_PASSED_ON: "Asterisk does not send the leg's packets on to the other as they came.",
-    Kind.MEDIA_IDLE: "The leg fell silent while the switch carried it.",
-    Kind.NOT_COUNTING: "The leg's flow is gone, or showed no packet after the take-over.",
-    Kind.CALL_CHANGED: "Asterisk changed the bridge or the session, so what was learned may no longer hold.",
-    Kind.MODULE_AWAY: "The Asterisk module could not be asked (see `stasis-offload check`).",
-    Kind.ASTERISK_AWAY: "No events arrive from Asterisk (see `stasis-offload check`), so no change would be noticed.",
-    Kind.SWITCH_AWAY: "There is no connection to the switch (see `stasis-offload check`).",
-    Kind.SWITCH_REFUSED: "The switch refused the flows, or has no meters for media.packets_per_second.",
-    Kind.OPERATOR: "An operator asked for it (`stasis-offload relay`); `stasis-offload offload` ends it.",
-    Kind.DRAIN: "The application is shutting down.",
-    Kind.ENDED: "The call is over.",
+EXPLANATIONS: dict[ReasonKind, str] = {
+    ReasonKind.NOT_CONNECTED: "The call is not answered yet.",
+    ReasonKind.UNREPORTED: "The Asterisk module does not list this leg in the call's bridge.",
+    ReasonKind.NOT_UP: "The leg's channel is not Up.",
+    ReasonKind.NOT_TWO_PARTIES: "The bridge does not have exactly two channels.",
+    ReasonKind.NOT_NATIVE: "Asterisk itself does not bridge the call natively (native_rtp with a local RTP bridge).",
+    ReasonKind.NOT_RTP: "The leg's channel has no RTP of its own: a Local channel, for one, as after a transfer to a Dial() call.",
+    ReasonKind.T38: "A fax is being negotiated or sent (T.38): its packets are not RTP.",
+    ReasonKind.ENCRYPTED: "The leg's media is encrypted (SRTP or DTLS): only Asterisk has the keys.",
+    ReasonKind.ICE: "The endpoint uses ICE (ice_support): its checks are answered by Asterisk and arrive on the RTP port.",
+    ReasonKind.GLUE_FORBIDS: "The channel driver forbids native bridging: no audio stream, T.38 refused or over, or encryption.",
+    ReasonKind.DIRECT_MEDIA: "The leg uses direct media, so its RTP does not pass this host.",
+    ReasonKind.VIDEO: "The leg has video.",
+    ReasonKind.RTCP_MUX: "The leg's RTCP shares the RTP port.",
+    ReasonKind.RTCP_OFF: "The leg has no RTCP, so Asterisk does not say which SSRC it receives.",
+    ReasonKind.RTP_TIMEOUT: "The endpoint's rtp_timeout is below 10 s: Asterisk could not be told in time that media flows.",
+    ReasonKind.RTP_KEEPALIVE: "The endpoint has rtp_keepalive: Asterisk would send packets of its own into the stream.",
+    ReasonKind.AUDIO_HOOK: "A recording, a snoop, a mute or talk detection needs the leg's audio in Asterisk.",
+    ReasonKind.HOLD: "The leg has been put on hold by the other.",
+    ReasonKind.CODEC: "The legs use different codecs, so Asterisk has to transcode.",
+    ReasonKind.PTIME: "The legs negotiated different packet times.",
+    ReasonKind.AUDIO_PT: "The legs use different payload types for the codec, and a switch cannot rewrite them.",
+    ReasonKind.EVENT_PT: "The legs use different payload types for telephone-event.",
+    ReasonKind.NULL_ADDRESS: "An address of the leg is null, loopback or not yet known.",
+    ReasonKind.ADDRESS_FAMILY: "One leg is IPv4 and the other IPv6.",
+    ReasonKind.HAIRPIN: "The leg's far end is an address of the call's own on this host.",
+    ReasonKind.NO_MEDIA: "No RTP is heard from the leg.",
+    ReasonKind.FOREIGN_MEDIA: "What arrives from the leg is not RTP of an agreed payload type.",
+    ReasonKind.FOREIGN_SSRC: "The SSRC on the wire is not the one that Asterisk receives.",
+    ReasonKind.FOREIGN_SOURCE: "The leg's packets come from another address, or by another way, than Asterisk or we learned.",
+    ReasonKind.LOW_TTL: "The leg's packets have few hops left to live; Asterisk sends them on with a new TTL.",
+    ReasonKind.ASTERISK_MEDIA: "Asterisk sends the leg sound of its own: music, a tone, a digit, an announcement.",
+    ReasonKind.FLAPPING: "The call went back to Asterisk too often within a minute (media.returns_per_minute, media.flap_hold).",
+    ReasonKind.NOT_RELAYED: "Asterisk does not send the leg's packets on to the other as they came.",
+    ReasonKind.MEDIA_IDLE: "The leg fell silent while the switch carried it.",
+    ReasonKind.FLOW_LOST: "The leg's flow is gone, or showed no packet after the take-over.",
+    ReasonKind.CALL_CHANGED: "Asterisk changed the bridge or the session, so what was learned may no longer hold.",
+    ReasonKind.MODULE_UNREACHABLE: "The Asterisk module could not be asked (see `stasis-offload check`).",
+    ReasonKind.ASTERISK_UNREACHABLE: "No events arrive from Asterisk (see `stasis-offload check`), so no change would be noticed.",
+    ReasonKind.SWITCH_UNREACHABLE: "There is no connection to the switch (see `stasis-offload check`).",
+    ReasonKind.SWITCH_REFUSED: "The switch refused the flows, or has no meters for media.packets_per_second.",
+    ReasonKind.OPERATOR: "An operator asked for it (`stasis-offload relay`); `stasis-offload offload` ends it.",
+    ReasonKind.DRAIN: "The application is shutting down.",
+    ReasonKind.ENDED: "The call is over.",
 }
 
 
@@ -105,13 +105,13 @@ SENTENCES: dict[Kind, str] = {
 class Reason:
     """Why a call is relayed, and on whose account where it is one leg's."""
 
-    kind: Kind
+    kind: ReasonKind
     leg: Leg | None = None
 
     @property
     def sentence(self) -> str:
         """What to tell the operator."""
-        return SENTENCES[self.kind]
+        return EXPLANATIONS[self.kind]
 
     def __str__(self) -> str:
         return f"{self.kind}:{self.leg}" if self.leg else str(self.kind)
@@ -128,6 +128,6 @@ def reasons_as_markdown() -> str:
         "",
         "| reason | means |",
         "|---|---|",
-        *(f"| `{kind}` | {sentence} |" for kind, sentence in SENTENCES.items()),
+        *(f"| `{kind}` | {sentence} |" for kind, sentence in EXPLANATIONS.items()),
     ]
     return "\n".join(lines) + "\n"

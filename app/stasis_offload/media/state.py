@@ -9,16 +9,16 @@ from stasis_offload.asterisk.leg_report import LegReport
 from stasis_offload.media import commands as cmd
 from stasis_offload.media.damping import Damping
 from stasis_offload.media.flows import (
-    Terms,
+    FlowLifetime,
     forwarding_flows,
     guarding_flows,
     learning_flow,
-    passing_flow,
+    return_flow,
     rtcp_flows,
 )
-from stasis_offload.media.path import Leg, Path, Sighting
-from stasis_offload.media.reasons import Kind, Reason
-from stasis_offload.openflow.flow import Count, Flow
+from stasis_offload.media.path import Leg, MediaPath, ObservedPacket
+from stasis_offload.media.reasons import Reason, ReasonKind
+from stasis_offload.openflow.flow import Flow, FlowCount
 from stasis_offload.packets.address import MAX_PORT
 from stasis_offload.packets.frame import Datagram, build_udp
 from stasis_offload.packets.rtcp import empty_receiver_report
@@ -49,11 +49,11 @@ class State(StrEnum):
 
 
 # The first look at an offloaded call that is no longer new comes after this long (s).
-FIRST_LOOK = 10.0
+FIRST_AUDIT = 10.0
 # What a Linux host gives a packet of its own.
 _TTL = 64
 
-NOT_CONNECTED = Reason(Kind.NOT_CONNECTED)
+NOT_CONNECTED = Reason(ReasonKind.NOT_CONNECTED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,24 +78,24 @@ class Placement:
     deadline: float | None = None
     connected: bool = False
     over: bool = False
-    blocks: frozenset[Kind] = frozenset()
+    blocks: frozenset[ReasonKind] = frozenset()
     damping: Damping = field(default_factory=Damping)
     reports: Mapping[Leg, LegReport] = field(default_factory=dict)
-    sightings: Mapping[Leg, tuple[Sighting, float]] = field(default_factory=dict)
-    passed: Mapping[Leg, tuple[int, int]] = field(default_factory=dict)
+    observed: Mapping[Leg, tuple[ObservedPacket, float]] = field(default_factory=dict)
+    relayed_packets: Mapping[Leg, tuple[int, int]] = field(default_factory=dict)
     settling: bool = False
     quiet: bool = False
-    path: Path | None = None
-    shown: frozenset[Leg] = frozenset()
+    path: MediaPath | None = None
+    unsampled: frozenset[Leg] = frozenset()
     verified: bool = False
     guarded: bool = False
     rtcp_ports: Mapping[Leg, int] = field(default_factory=dict)
-    current: Mapping[Leg, Count] = field(default_factory=dict)
-    totals: Mapping[Leg, Count] = field(default_factory=dict)
+    counts: Mapping[Leg, FlowCount] = field(default_factory=dict)
+    earlier_counts: Mapping[Leg, FlowCount] = field(default_factory=dict)
 
-    def forwarded(self, leg: Leg) -> Count:
+    def forwarded(self, leg: Leg) -> FlowCount:
         """Count what the switch has carried from this leg, as far as we have read it."""
-        return self.totals.get(leg, Count()) + self.current.get(leg, Count())
+        return self.earlier_counts.get(leg, FlowCount()) + self.counts.get(leg, FlowCount())
 
     @property
     def lease(self) -> int:
@@ -115,8 +115,8 @@ class Placement:
         if self.state is not State.OFFLOADED or self.path is None:
             return ()
         policy, lease = self.policy, self.lease
-        terms = Terms(idle_timeout=policy.idle_timeout, lease=lease, limit=policy.limit)
-        flows = forwarding_flows(self.call, self.path, terms, sampled=self.shown)
+        terms = FlowLifetime(idle_timeout=policy.idle_timeout, lease=lease, limit=policy.limit)
+        flows = forwarding_flows(self.call, self.path, terms, sampled=self.unsampled)
         if self.verified and policy.forward_rtcp:
             flows += rtcp_flows(self.call, self.path, self.rtcp_ports, lease=lease)
         if self.guarded:
@@ -129,19 +129,19 @@ class Placement:
             here, there = self.reports[leg].local, self.reports[leg].remote
             if here is None or there is None:
                 continue
-            if not self.quiet or leg not in self.sightings:
+            if not self.quiet or leg not in self.observed:
                 flows.append(learning_flow(self.call, leg, source=there, destination=here, lease=lease))
             if not self.quiet:
-                flows.append(passing_flow(self.call, leg, source=here, destination=there, lease=lease))
+                flows.append(return_flow(self.call, leg, source=here, destination=there, lease=lease))
         return tuple(flows)
 
-    def next_look(self, now: float) -> float:
+    def next_audit(self, now: float) -> float:
         """When an offloaded call is to be looked at again: soon at first, then at twice its age, up to `recheck`.
 
         So a counter that was last read then is at most half of a short call behind. Where Asterisk has an
         rtp_timeout, it gets a sign of life three times within it.
         """
-        wait = min(max(FIRST_LOOK, now - self.since), self.policy.recheck)
+        wait = min(max(FIRST_AUDIT, now - self.since), self.policy.recheck)
         return now + min([wait, *(timeout / 3 for timeout in self._timeouts)])
 
     @property
@@ -161,8 +161,8 @@ class Placement:
         port = self.rtcp_ports.get(leg, min(side.remote.port + 1, MAX_PORT))
         payload = empty_receiver_report(report.ssrc_rx)
         datagram = Datagram(
-            eth_src=side.next_hop,
-            eth_dst=side.ours,
+            eth_src=side.remote_mac,
+            eth_dst=side.local_mac,
             vlan=side.vlan,
             source=replace(side.remote, port=port),
             destination=replace(side.local, port=side.local.port + 1),

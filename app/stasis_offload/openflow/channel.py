@@ -8,7 +8,7 @@ from typing import NoReturn
 
 from stasis_offload.errors import OpenFlowError, SwitchUnavailableError
 from stasis_offload.openflow import decode, encode
-from stasis_offload.openflow.decode import VERSION, VERSION_NAMES, Framer, Kind, Message
+from stasis_offload.openflow.decode import VERSION, VERSION_NAMES, Framer, Message, MessageKind
 from stasis_offload.openflow.endpoint import Endpoint
 from stasis_offload.openflow.transport import Streams, cause_of, connect
 
@@ -19,7 +19,7 @@ MAX_XID = 0xFFFF_FFFF
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class Timeouts:
     """How long we wait, in seconds: to connect, for an answer, and in silence before we ask for a sign of life."""
 
     connect: float = 5.0
@@ -27,15 +27,15 @@ class Patience:
     silence: float = 5.0
 
 
-Answer = list[Message] | OpenFlowError
+Reply = list[Message] | OpenFlowError
 """What came back of one transaction: the messages of the kind that was asked for, or why not."""
 
 
 @dataclass(slots=True)
-class _Waiting:
+class _PendingRequest:
     """Someone who waits for an answer: one message of a kind, or several when it is a multipart reply."""
 
-    kind: Kind
+    kind: MessageKind
     answer: asyncio.Future[list[Message] | OpenFlowError]
     parts: list[Message] = field(default_factory=list)
     size: int = 0
@@ -43,7 +43,7 @@ class _Waiting:
 
 @asynccontextmanager
 async def open_channel(
-    endpoint: Endpoint, *, on_message: Callable[[Message], None], patience: Patience
+    endpoint: Endpoint, *, on_message: Callable[[Message], None], patience: Timeouts
 ) -> AsyncIterator["Channel"]:
     """Connect, agree on OpenFlow 1.3 and hand out the channel; when it ends, the block is cancelled.
 
@@ -59,7 +59,7 @@ async def open_channel(
     try:
         async with asyncio.TaskGroup() as tasks:
             reading = tasks.create_task(channel.run())
-            await channel.greet()
+            await channel.handshake()
             yield channel
             reading.cancel()
     except BaseExceptionGroup as group:
@@ -75,14 +75,14 @@ class Channel:
     """What goes over one connection. Requests may overlap; each has its own transaction id."""
 
     def __init__(
-        self, streams: Streams, *, on_message: Callable[[Message], None], patience: Patience
+        self, streams: Streams, *, on_message: Callable[[Message], None], patience: Timeouts
     ) -> None:
         self._reader, self._writer = streams
         self._on_message = on_message
         self._patience = patience
         self._later: list[bytes] | None = None
         self._xid = 0
-        self._waiting: dict[int, _Waiting] = {}
+        self._pending: dict[int, _PendingRequest] = {}
         self._greeted = asyncio.Event()
         self._closed = asyncio.Event()
         self._ended = ""
@@ -107,17 +107,17 @@ class Channel:
         if self._later is None:
             self._writer.write(data)
             self._later = []
-            asyncio.get_running_loop().call_soon(self._write_later)
+            asyncio.get_running_loop().call_soon(self._write_buffer)
         else:
             self._later.append(data)
 
-    def _write_later(self) -> None:
+    def _write_buffer(self) -> None:
         """Write what was sent after the first in one turn of the loop: of many calls, in one system call."""
         if self._later and not self._closed.is_set():
             self._writer.write(b"".join(self._later))
         self._later = None
 
-    async def confirm(self, xid: int, data: bytes) -> None:
+    async def send_and_confirm(self, xid: int, data: bytes) -> None:
         """Send messages of one transaction; return when the switch has carried out all of them.
 
         Raises:
@@ -125,9 +125,9 @@ class Channel:
             SwitchUnavailableError: the connection ended, or no answer in time; any may have been carried out.
 
         """
-        await self.ask(xid, data + encode.barrier(xid), Kind.BARRIER_REPLY)
+        await self.request(xid, data + encode.barrier(xid), MessageKind.BARRIER_REPLY)
 
-    async def confirm_each(self, *transactions: tuple[int, bytes]) -> list[OpenFlowError | None]:
+    async def send_and_confirm_each(self, *transactions: tuple[int, bytes]) -> list[OpenFlowError | None]:
         """Send transactions in one go; when all are carried out, return what was refused of each, if anything.
 
         Raises:
@@ -137,14 +137,14 @@ class Channel:
         barriers = b"".join(encode.barrier(xid) for xid, _ in transactions)
         data = b"".join(data for _, data in transactions) + barriers
         answers = await self._exchange(
-            data, dict.fromkeys((xid for xid, _ in transactions), Kind.BARRIER_REPLY)
+            data, dict.fromkeys((xid for xid, _ in transactions), MessageKind.BARRIER_REPLY)
         )
         for answer in answers:
             if isinstance(answer, SwitchUnavailableError):
                 raise answer
         return [answer if isinstance(answer, OpenFlowError) else None for answer in answers]
 
-    async def ask(self, xid: int, data: bytes, kind: Kind) -> list[Message]:
+    async def request(self, xid: int, data: bytes, kind: MessageKind) -> list[Message]:
         """Send messages of one transaction, and return the answer of that kind, in all its parts.
 
         Raises:
@@ -157,29 +157,29 @@ class Channel:
             raise answer
         return answer
 
-    def ask_now(self, questions: Mapping[int, bytes], kind: Kind) -> asyncio.Task[list[Answer]]:
+    def request_now(self, questions: Mapping[int, bytes], kind: MessageKind) -> asyncio.Task[list[Reply]]:
         """Send questions before whatever is sent later; the task ends with what came of that kind, or an error."""
         waiting = self._send(b"".join(questions.values()), dict.fromkeys(questions, kind))
         return asyncio.ensure_future(self._answers(waiting))
 
-    async def _exchange(self, data: bytes, kinds: Mapping[int, Kind]) -> list[Answer]:
+    async def _exchange(self, data: bytes, kinds: Mapping[int, MessageKind]) -> list[Reply]:
         """Send messages, and return the answer to each transaction: what came of its kind, or an error."""
         return await self._answers(self._send(data, kinds))
 
-    def _send(self, data: bytes, kinds: Mapping[int, Kind]) -> dict[int, _Waiting]:
+    def _send(self, data: bytes, kinds: Mapping[int, MessageKind]) -> dict[int, _PendingRequest]:
         create = asyncio.get_running_loop().create_future
-        waiting = {xid: _Waiting(kind, create()) for xid, kind in kinds.items()}
+        waiting = {xid: _PendingRequest(kind, create()) for xid, kind in kinds.items()}
         self.send(data)
-        self._waiting.update(waiting)
+        self._pending.update(waiting)
         return waiting
 
-    async def _answers(self, waiting: Mapping[int, _Waiting]) -> list[Answer]:
+    async def _answers(self, waiting: Mapping[int, _PendingRequest]) -> list[Reply]:
         answers = [each.answer for each in waiting.values()]
         try:
             _, late = await asyncio.wait(answers, timeout=self._patience.answer)
         finally:
             for xid in waiting:
-                del self._waiting[xid]
+                del self._pending[xid]
         if late:
             # What it holds of ours is no longer known. A new connection begins by removing all of that.
             reason = f"no answer from the switch within {self._patience.answer:g} s"
@@ -187,7 +187,7 @@ class Channel:
             raise SwitchUnavailableError(reason)
         return [answer.result() for answer in answers]
 
-    async def greet(self) -> None:
+    async def handshake(self) -> None:
         """Agree with the switch on OpenFlow 1.3.
 
         Raises:
@@ -246,34 +246,34 @@ class Channel:
         self._ended = reason
         self._closed.set()
         self._writer.transport.abort()
-        for waiting in self._waiting.values():
+        for waiting in self._pending.values():
             if not waiting.answer.done():
                 error = SwitchUnavailableError("the connection to the switch ended before its answer came")
                 waiting.answer.set_result(error)
 
     def _handle(self, message: Message) -> None:
         if not self._greeted.is_set():
-            self._agree(message)
+            self._negotiate(message)
             return
         if message.version != VERSION:
             name = VERSION_NAMES[message.version]
             raise OpenFlowError(f"the switch sent OpenFlow {name} after agreeing on 1.3")
-        waiting = self._waiting.get(message.xid)
+        waiting = self._pending.get(message.xid)
         match message.kind:
-            case Kind.ECHO_REQUEST:
+            case MessageKind.ECHO_REQUEST:
                 self.send(encode.echo_reply(message.xid, message.body))
-            case Kind.PACKET_IN | Kind.FLOW_REMOVED:
+            case MessageKind.PACKET_IN | MessageKind.FLOW_REMOVED:
                 self._on_message(message)
-            case Kind.ERROR if waiting is not None and not waiting.answer.done():
+            case MessageKind.ERROR if waiting is not None and not waiting.answer.done():
                 waiting.answer.set_result(OpenFlowError(decode.parse_error(message)))
             case kind if waiting is not None and kind == waiting.kind and not waiting.answer.done():
                 self._answer(waiting, message)
 
-    def _agree(self, message: Message) -> None:
+    def _negotiate(self, message: Message) -> None:
         match message.kind:
-            case Kind.HELLO:
+            case MessageKind.HELLO:
                 versions = decode.parse_hello(message)
-            case Kind.ERROR:
+            case MessageKind.ERROR:
                 raise OpenFlowError(decode.parse_error(message))
             case _:
                 raise OpenFlowError(f"the switch began with message type {message.kind} instead of a hello")
@@ -286,10 +286,10 @@ class Channel:
             )
         self._greeted.set()
 
-    def _answer(self, waiting: _Waiting, message: Message) -> None:
+    def _answer(self, waiting: _PendingRequest, message: Message) -> None:
         waiting.parts.append(message)
         waiting.size += len(message.body)
         if waiting.size > MAX_ANSWER:
             raise OpenFlowError(f"the switch's answer is larger than {MAX_ANSWER >> 20} MiB")
-        if message.kind != Kind.MULTIPART_REPLY or not decode.has_more(message):
+        if message.kind != MessageKind.MULTIPART_REPLY or not decode.has_more(message):
             waiting.answer.set_result(waiting.parts)

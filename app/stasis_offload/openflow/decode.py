@@ -15,7 +15,7 @@ from os_ken.ofproto import ofproto_v1_3 as ofp
 
 from stasis_offload.errors import OpenFlowError
 from stasis_offload.openflow.events import FlowRemoved, PacketIn, Port, Removal
-from stasis_offload.openflow.flow import Count
+from stasis_offload.openflow.flow import FlowCount
 
 VERSION = ofp.OFP_VERSION
 VERSION_NAMES = {1: "1.0", 2: "1.1", 3: "1.2", 4: "1.3", 5: "1.4", 6: "1.5"}
@@ -44,7 +44,7 @@ _REMOVALS = {
 }
 
 
-class Kind(IntEnum):
+class MessageKind(IntEnum):
     """The messages that mean something to us (ofp_type, OpenFlow 1.3.5, 7.1.1)."""
 
     HELLO = ofp.OFPT_HELLO
@@ -189,7 +189,7 @@ def parse_ports(parts: Sequence[Message]) -> tuple[Port, ...]:
         )
 
 
-def parse_flow_stats(parts: Sequence[Message]) -> Iterator[tuple[int, Count]]:
+def parse_flow_stats(parts: Sequence[Message]) -> Iterator[tuple[int, FlowCount]]:
     """Read the answer to flow_stats_request: the cookie and the counters of each flow."""
     with _reading("flow statistics"):
         for body in _bodies(parts, ofp.OFPMP_FLOW):
@@ -198,7 +198,7 @@ def parse_flow_stats(parts: Sequence[Message]) -> Iterator[tuple[int, Count]]:
                 length, *_, cookie, packets, octets = _FLOW_STATS.unpack_from(body, offset)
                 if length < _FLOW_STATS.size:
                     raise OpenFlowError(f"broken flow statistics from the switch: an entry of {length} bytes")
-                yield cookie, Count(packets=packets, octets=octets)
+                yield cookie, FlowCount(packets=packets, octets=octets)
                 offset += length
 
 
@@ -278,7 +278,7 @@ def parse_flow_removed(message: Message) -> FlowRemoved:
     return FlowRemoved(
         cookie=cookie,
         reason=_REMOVALS.get(reason, Removal.OTHER),
-        count=Count(packets=packets, octets=octets),
+        count=FlowCount(packets=packets, octets=octets),
     )
 
 

@@ -2,13 +2,13 @@
 
 from stasis_offload.errors import OpenFlowError, SwitchUnavailableError
 from stasis_offload.openflow import decode, encode
-from stasis_offload.openflow.channel import Channel, Patience, open_channel
-from stasis_offload.openflow.decode import VERSION, VERSION_NAMES, Kind
+from stasis_offload.openflow.channel import Channel, Timeouts, open_channel
+from stasis_offload.openflow.decode import VERSION, VERSION_NAMES, MessageKind
 from stasis_offload.openflow.endpoint import Endpoint
 from stasis_offload.openflow.events import SwitchDescription
 
 
-async def describe_switch(endpoint: Endpoint, *, patience: Patience | None = None) -> SwitchDescription:
+async def describe_switch(endpoint: Endpoint, *, patience: Timeouts | None = None) -> SwitchDescription:
     """Connect, ask and hang up; unlike with `Switch.run`, our flows stay where they are.
 
     Raises:
@@ -16,7 +16,7 @@ async def describe_switch(endpoint: Endpoint, *, patience: Patience | None = Non
         OpenFlowError: it does not speak OpenFlow 1.3, or not as it should.
 
     """
-    async with open_channel(endpoint, on_message=lambda _: None, patience=patience or Patience()) as channel:
+    async with open_channel(endpoint, on_message=lambda _: None, patience=patience or Timeouts()) as channel:
         return await describe(channel)
 
 
@@ -26,11 +26,11 @@ async def describe(channel: Channel) -> SwitchDescription:
     Raises as `Channel.ask`.
     """
     xid = channel.new_xid()
-    features = await channel.ask(xid, encode.features_request(xid), Kind.FEATURES_REPLY)
+    features = await channel.request(xid, encode.features_request(xid), MessageKind.FEATURES_REPLY)
     xid = channel.new_xid()
-    description = await channel.ask(xid, encode.description_request(xid), Kind.MULTIPART_REPLY)
+    description = await channel.request(xid, encode.description_request(xid), MessageKind.MULTIPART_REPLY)
     xid = channel.new_xid()
-    ports = await channel.ask(xid, encode.ports_request(xid), Kind.MULTIPART_REPLY)
+    ports = await channel.request(xid, encode.ports_request(xid), MessageKind.MULTIPART_REPLY)
     words = decode.parse_description(description)
     return SwitchDescription(
         datapath_id=decode.parse_features(features[0]),
@@ -49,7 +49,7 @@ async def _takes_bundles(channel: Channel) -> bool:
     xid = channel.new_xid()
     bundle = encode.stage_bundle(xid) + encode.discard_bundle(xid, xid)
     try:
-        await channel.confirm(xid, bundle)
+        await channel.send_and_confirm(xid, bundle)
     except SwitchUnavailableError:
         raise
     except OpenFlowError:
@@ -61,7 +61,7 @@ async def _max_meters(channel: Channel) -> int:
     xid = channel.new_xid()
     try:
         return decode.parse_meter_features(
-            await channel.ask(xid, encode.meter_features_request(xid), Kind.MULTIPART_REPLY)
+            await channel.request(xid, encode.meter_features_request(xid), MessageKind.MULTIPART_REPLY)
         )
     except SwitchUnavailableError:
         raise

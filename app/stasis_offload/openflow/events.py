@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from stasis_offload.openflow.flow import Count
+from stasis_offload.openflow.flow import FlowCount
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ class FlowRemoved:
 
     cookie: int
     reason: Removal
-    count: Count
+    count: FlowCount
 
 
 Event = SwitchUp | SwitchDown | PacketIn | FlowRemoved

@@ -13,7 +13,7 @@ COOKIE_ROLE_MASK = 0xFF
 # Bytes of a learned packet that reach us: Ethernet 14 + VLAN 4 + IPv6 40 + UDP 8 + RTP 12 and some extensions.
 LEARNING_BYTES = 128
 # An RTCP packet is read to its end; OpenFlow's word for all of a packet (OFPCML_NO_BUFFER, 1.3.5, A.2.5).
-WHOLE = 0xFFFF
+FULL_PACKET = 0xFFFF
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class Match:
 
 
 @dataclass(frozen=True, slots=True)
-class Copy:
+class Mirror:
     """Forward as the bridge always does (NORMAL), and send the first `max_len` bytes to us (CONTROLLER)."""
 
     max_len: int = LEARNING_BYTES
@@ -54,8 +54,8 @@ class Forward:
     destination: Address
     vlan: int | None
     out_port: int | None
-    sample: int = 0
-    relayed: bool = False
+    mirror_bytes: int = 0
+    also_normal: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ class Drop:
     """Let the packet end here."""
 
 
-Action = Copy | Forward | Drop
+Action = Mirror | Forward | Drop
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,14 +84,14 @@ class Flow:
 
 
 @dataclass(frozen=True, slots=True)
-class Count:
+class FlowCount:
     """A flow's counters since it was added."""
 
     packets: int = 0
     octets: int = 0
 
-    def __add__(self, other: "Count") -> "Count":
-        return Count(packets=self.packets + other.packets, octets=self.octets + other.octets)
+    def __add__(self, other: "FlowCount") -> "FlowCount":
+        return FlowCount(packets=self.packets + other.packets, octets=self.octets + other.octets)
 
 
 def is_ours(cookie: int) -> bool:

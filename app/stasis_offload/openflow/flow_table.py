@@ -11,15 +11,15 @@ from stasis_offload.errors import OpenFlowError, SwitchUnavailableError
 from stasis_offload.media.flows import Role, call_cookie, role_of
 from stasis_offload.openflow import decode, encode
 from stasis_offload.openflow.channel import Channel
-from stasis_offload.openflow.decode import Kind
+from stasis_offload.openflow.decode import MessageKind
 from stasis_offload.openflow.events import FlowRemoved, Removal
 from stasis_offload.openflow.flow import (
     COOKIE_CALL_MASK,
     COOKIE_PREFIX,
     COOKIE_PREFIX_MASK,
     COOKIE_ROLE_MASK,
-    Count,
     Flow,
+    FlowCount,
 )
 from stasis_offload.openflow.flowmod import Cookies
 from stasis_offload.openflow.meters import Meters
@@ -85,7 +85,7 @@ class FlowTable:
         Raises as `Channel.confirm`.
         """
         xid = self.channel.new_xid()
-        await self.channel.confirm(xid, encode.change_flows(xid, remove=[_OURS]))
+        await self.channel.send_and_confirm(xid, encode.change_flows(xid, remove=[_OURS]))
         await self._meters.sweep()
 
     async def set_flows(self, call: str, flows: Sequence[Flow], *, renew: bool = False) -> None:
@@ -106,7 +106,7 @@ class FlowTable:
         async with self._turn(cookie) as held:
             await self._replace(held, cookie, tuple(flows), renew=renew)
 
-    async def counts(self, call: str) -> dict[Role, Count]:
+    async def counts(self, call: str) -> dict[Role, FlowCount]:
         """Return the counters of the flows that forward a call. Those of OVS lag up to half a second.
 
         Raises as `Channel.ask`.
@@ -114,7 +114,7 @@ class FlowTable:
         async with self._places:
             return _by_role(await self._ask_counts(self._forwarding(call)))
 
-    async def take_out(self, call: str) -> dict[Role, Count]:
+    async def remove_flows(self, call: str) -> dict[Role, FlowCount]:
         """Remove the flows of a call, and return what those that forward had counted just before.
 
         Raises as `set_flows`.
@@ -127,7 +127,7 @@ class FlowTable:
             finally:
                 asked.cancel()
 
-    async def all_counts(self) -> dict[int, Count]:
+    async def all_counts(self) -> dict[int, FlowCount]:
         """Return the counters of the flows that forward, of all calls, by cookie.
 
         Raises as `Channel.ask`.
@@ -142,7 +142,7 @@ class FlowTable:
         Raises as `Channel.confirm`.
         """
         xid = self.channel.new_xid()
-        await self.channel.confirm(xid, encode.packet_out(xid, in_port=in_port, frame=frame))
+        await self.channel.send_and_confirm(xid, encode.packet_out(xid, in_port=in_port, frame=frame))
 
     def note_removed(self, event: FlowRemoved) -> bool:
         """Take note that a flow is gone, and return whether that is news: we did not remove it ourselves.
@@ -230,7 +230,7 @@ class FlowTable:
         leaving = _reported(held) & set(todo.remove)
         self._removed.update(leaving)
         try:
-            await (self.channel.confirm(xid, changes) if alone else self._commit(xid, changes))
+            await (self.channel.send_and_confirm(xid, changes) if alone else self._commit(xid, changes))
         except SwitchUnavailableError:
             raise
         except _PartError:
@@ -260,7 +260,7 @@ class FlowTable:
 
         """
         xid = self.channel.new_xid()
-        shown, committed = await self.channel.confirm_each(
+        shown, committed = await self.channel.send_and_confirm_each(
             (bundle, staged), (xid, encode.commit_bundle(xid, bundle))
         )
         if committed is not None:
@@ -295,16 +295,16 @@ class FlowTable:
             cookies &= {flow.cookie for flow in held.flows}
         return [Cookies(cookie) for cookie in sorted(cookies)]
 
-    def _ask_counts(self, cookies: Sequence[Cookies]) -> asyncio.Task[dict[int, Count]]:
+    def _ask_counts(self, cookies: Sequence[Cookies]) -> asyncio.Task[dict[int, FlowCount]]:
         """Ask for counters now, before whatever is sent later."""
         xids = [self.channel.new_xid() for _ in cookies]
         questions = {
             xid: encode.flow_stats_request(xid, some) for xid, some in zip(xids, cookies, strict=True)
         }
-        asked = self.channel.ask_now(questions, Kind.MULTIPART_REPLY) if questions else None
+        asked = self.channel.request_now(questions, MessageKind.MULTIPART_REPLY) if questions else None
 
-        async def counts() -> dict[int, Count]:
-            found: dict[int, Count] = {}
+        async def counts() -> dict[int, FlowCount]:
+            found: dict[int, FlowCount] = {}
             for answer in await asked if asked else ():
                 if isinstance(answer, OpenFlowError):
                     raise answer
@@ -314,7 +314,7 @@ class FlowTable:
         return asyncio.ensure_future(counts())
 
 
-def _by_role(counts: Mapping[int, Count]) -> dict[Role, Count]:
+def _by_role(counts: Mapping[int, FlowCount]) -> dict[Role, FlowCount]:
     by_role = ((role_of(cookie), count) for cookie, count in counts.items())
     return {role: count for role, count in by_role if role is not None}
 

@@ -12,7 +12,7 @@ from typing import assert_never
 from os_ken.ofproto import ofproto_v1_3 as ofp
 
 from stasis_offload.errors import OpenFlowError
-from stasis_offload.openflow.flow import Action, Copy, Drop, Flow, Forward, Match
+from stasis_offload.openflow.flow import Action, Drop, Flow, Forward, Match, Mirror
 from stasis_offload.packets.address import Address
 
 _HEADER = Struct(ofp.OFP_HEADER_PACK_STR)
@@ -167,17 +167,17 @@ def _fields(match: Match) -> Iterator[bytes]:
 
 def _actions(match: Match, action: Action) -> Iterator[bytes]:
     match action:
-        case Copy(max_len):
+        case Mirror(max_len):
             yield _NORMAL
             yield output(ofp.OFPP_CONTROLLER, max_len)
         case Forward():
             if match.in_port is None:
                 raise OpenFlowError("a flow that forwards has to match one port: else its VLAN is not known")
             # Before anything is rewritten: an output takes the packet as it is at that point (7.2.5).
-            if action.relayed:
+            if action.also_normal:
                 yield _NORMAL
-            if action.sample:
-                yield output(ofp.OFPP_CONTROLLER, action.sample)
+            if action.mirror_bytes:
+                yield output(ofp.OFPP_CONTROLLER, action.mirror_bytes)
             yield from _retag(match.vlan, action.vlan)
             family = _family_of(action.destination)
             yield _ETH_SRC.set(_mac(action.eth_src))

@@ -7,7 +7,7 @@ one that we have not added ourselves (an ADD of one that exists is refused).
 from stasis_offload.errors import OpenFlowError
 from stasis_offload.openflow import decode, encode
 from stasis_offload.openflow.channel import Channel
-from stasis_offload.openflow.decode import Kind, Meter
+from stasis_offload.openflow.decode import MessageKind, Meter
 
 SHARE = 1 << 16  # how many of the last numbers are for us, where there are that many
 
@@ -32,18 +32,24 @@ class Meters:
         if not self._numbers:
             return
         xid = self._channel.new_xid()
-        configs = await self._channel.ask(xid, encode.meter_configs_request(xid), Kind.MULTIPART_REPLY)
+        configs = await self._channel.request(
+            xid, encode.meter_configs_request(xid), MessageKind.MULTIPART_REPLY
+        )
         meters = tuple(decode.parse_meter_configs(configs))
         swept: frozenset[int] = frozenset()
         if any(self._is_like_ours(meter) for meter in meters):
             xid = self._channel.new_xid()
-            stats = await self._channel.ask(xid, encode.meter_stats_request(xid), Kind.MULTIPART_REPLY)
+            stats = await self._channel.request(
+                xid, encode.meter_stats_request(xid), MessageKind.MULTIPART_REPLY
+            )
             unused = {meter for meter, flows in decode.parse_meter_users(stats) if flows == 0}
             swept = frozenset(
                 meter.number for meter in meters if self._is_like_ours(meter) and meter.number in unused
             )
             xid = self._channel.new_xid()
-            await self._channel.confirm(xid, b"".join(encode.remove_meter(xid, meter) for meter in swept))
+            await self._channel.send_and_confirm(
+                xid, b"".join(encode.remove_meter(xid, meter) for meter in swept)
+            )
         self._foreign = frozenset(meter.number for meter in meters) - swept
 
     async def add(self, rate: int) -> int:
@@ -61,7 +67,7 @@ class Meters:
             raise OpenFlowError(f"all {len(self._numbers)} meters that we may use are in use")
         xid = self._channel.new_xid()
         # Where this fails the number is not given out again: it may be somebody else's, or half ours.
-        await self._channel.confirm(xid, encode.add_meter(xid, meter, rate=rate))
+        await self._channel.send_and_confirm(xid, encode.add_meter(xid, meter, rate=rate))
         return meter
 
     def remove(self, meter: int) -> None:

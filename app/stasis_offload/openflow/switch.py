@@ -7,8 +7,8 @@ from typing import NoReturn
 from stasis_offload.errors import OpenFlowError, SwitchUnavailableError
 from stasis_offload.media.flows import Role
 from stasis_offload.openflow import decode, encode
-from stasis_offload.openflow.channel import Patience, open_channel
-from stasis_offload.openflow.decode import Kind, Message
+from stasis_offload.openflow.channel import Timeouts, open_channel
+from stasis_offload.openflow.decode import Message, MessageKind
 from stasis_offload.openflow.describe import describe
 from stasis_offload.openflow.endpoint import Endpoint
 from stasis_offload.openflow.events import (
@@ -19,7 +19,7 @@ from stasis_offload.openflow.events import (
     SwitchDown,
     SwitchUp,
 )
-from stasis_offload.openflow.flow import Count, Flow, is_ours
+from stasis_offload.openflow.flow import Flow, FlowCount, is_ours
 from stasis_offload.openflow.flow_table import FlowTable
 
 FIRST_DELAY = 0.1  # seconds from the start of one attempt to connect to the start of the next
@@ -33,11 +33,11 @@ class Switch:
     """
 
     def __init__(
-        self, endpoint: Endpoint, on_event: Callable[[Event], None], *, patience: Patience | None = None
+        self, endpoint: Endpoint, on_event: Callable[[Event], None], *, patience: Timeouts | None = None
     ) -> None:
         self._endpoint = endpoint
         self._on_event = on_event
-        self._patience = patience or Patience()
+        self._patience = patience or Timeouts()
         self._table: FlowTable | None = None
         self._down = SwitchDown(f"not connected to {endpoint} yet")
 
@@ -68,15 +68,15 @@ class Switch:
         """Make `flows` the flows of a call, all at once, and return when they are; see `FlowTable.set_flows`."""
         await self._connected.set_flows(call, flows, renew=renew)
 
-    async def take_out(self, call: str) -> dict[Role, Count]:
+    async def remove_flows(self, call: str) -> dict[Role, FlowCount]:
         """Remove the flows of a call and return what they had counted; see `FlowTable.take_out`."""
-        return await self._connected.take_out(call)
+        return await self._connected.remove_flows(call)
 
-    async def counts(self, call: str) -> dict[Role, Count]:
+    async def counts(self, call: str) -> dict[Role, FlowCount]:
         """Return the counters of the flows that forward a call; see `FlowTable.counts`."""
         return await self._connected.counts(call)
 
-    async def all_counts(self) -> dict[int, Count]:
+    async def all_counts(self) -> dict[int, FlowCount]:
         """Return the counters of all flows that forward, by cookie; see `FlowTable.all_counts`."""
         return await self._connected.all_counts()
 
@@ -104,7 +104,7 @@ class Switch:
             table = FlowTable(channel, max_meters=description.max_meters)
             await table.sweep()
             xid = channel.new_xid()
-            await channel.confirm(xid, encode.subscribe(xid))
+            await channel.send_and_confirm(xid, encode.subscribe(xid))
             self._table = table
             self._on_event(SwitchUp(description))
             await channel.closed()
@@ -117,7 +117,7 @@ class Switch:
             self._on_event(down)
 
     def _receive(self, message: Message) -> None:
-        if message.kind == Kind.PACKET_IN:
+        if message.kind == MessageKind.PACKET_IN:
             event: PacketIn | FlowRemoved = decode.parse_packet_in(message)
         else:
             event = decode.parse_flow_removed(message)

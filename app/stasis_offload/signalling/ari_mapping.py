@@ -18,25 +18,25 @@ from stasis_offload.signalling.call_ids import CALLER
 from stasis_offload.signalling.causes import Cause
 
 
-def outcome(command: cmd.Command, *, done: bool) -> ev.Event | None:
+def event_from_result(command: cmd.Command, *, done: bool) -> ev.Event | None:
     """Return the event that answers a command that Asterisk has done, or refused; None when none is needed.
 
     ARI does not tell why a channel cannot be made; the cause is what chan_pjsip.c gives for lack of a way to it.
     """
     match command, done:
         case cmd.Join(n), True:
-            return ev.Joined(n)
+            return ev.CalleeBridged(n)
         case cmd.Create(n), False:
-            return ev.Failed(n, Cause.NO_ROUTE_DESTINATION)
+            return ev.CreateFailed(n, Cause.NO_ROUTE_DESTINATION)
         case cmd.Dial(n), False:
-            return ev.Refused(n, Cause.NO_ROUTE_DESTINATION)
-        case cmd.MakeBridge() | cmd.Join() | cmd.Answer(), False:
+            return ev.CalleeRejected(n, Cause.NO_ROUTE_DESTINATION)
+        case cmd.CreateBridge() | cmd.Join() | cmd.Answer(), False:
             return ev.BridgeFailed()
         case _:
             return None
 
 
-def heard(event: AriEvent, leg: int) -> ev.Event | None:
+def event_from_ari(event: AriEvent, leg: int) -> ev.Event | None:
     """Return what an event about the channel of a leg (legs.py) means to the call's dialing; None for nothing."""
     return _of_caller(event) if leg == CALLER else _of_callee(event, leg)
 
@@ -44,11 +44,11 @@ def heard(event: AriEvent, leg: int) -> ev.Event | None:
 def _of_caller(event: AriEvent) -> ev.Event | None:
     match event:
         case StasisEnd():
-            return ev.CallerGone(0)
+            return ev.CallerLeft(0)
         case ChannelDestroyed(cause=cause):
-            return ev.CallerGone(cause)
+            return ev.CallerLeft(cause)
         case HangupRequested(cause=cause):
-            return ev.CallerDying(cause)
+            return ev.CallerHangingUp(cause)
         case _:
             return None
 
@@ -56,13 +56,13 @@ def _of_caller(event: AriEvent) -> ev.Event | None:
 def _of_callee(event: AriEvent, n: int) -> ev.Event | None:
     match event:
         case StasisStart():
-            return ev.Entered(n)
+            return ev.CalleeEnteredStasis(n)
         case StasisEnd():
-            return ev.Left(n)
+            return ev.CalleeLeftStasis(n)
         case ChannelDestroyed(cause=cause):
-            return ev.Gone(n, cause)
+            return ev.CalleeDestroyed(n, cause)
         case HangupRequested():
-            return ev.Dying(n)
+            return ev.CalleeHangingUp(n)
         case DialChanged(state=state):
             return _DIAL_SIGNALS[state](n)
         case _:
@@ -70,9 +70,9 @@ def _of_callee(event: AriEvent, n: int) -> ev.Event | None:
 
 
 _DIAL_SIGNALS: Mapping[DialState, Callable[[int], ev.Event]] = {
-    DialState.RINGING: ev.Ringing,
-    DialState.PROGRESS: ev.Progress,
-    DialState.ANSWER: ev.Answered,
-    DialState.BUSY: partial(ev.Refused, cause=Cause.USER_BUSY),
-    DialState.CONGESTION: partial(ev.Refused, cause=Cause.CONGESTION),
+    DialState.RINGING: ev.CalleeRinging,
+    DialState.PROGRESS: ev.CalleeProgress,
+    DialState.ANSWER: ev.CalleeAnswered,
+    DialState.BUSY: partial(ev.CalleeRejected, cause=Cause.USER_BUSY),
+    DialState.CONGESTION: partial(ev.CalleeRejected, cause=Cause.CONGESTION),
 }

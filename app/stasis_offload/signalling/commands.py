@@ -24,7 +24,7 @@ class Create:
 
 
 @dataclass(frozen=True, slots=True)
-class MakeBridge:
+class CreateBridge:
     """Make the bridge of the call."""
 
 
@@ -58,7 +58,7 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class Connected:
+class StartMedia:
     """Caller and callee n are up and in the bridge: the media side starts."""
 
     n: int
@@ -80,14 +80,14 @@ class HangUpCaller:
 
 
 @dataclass(frozen=True, slots=True)
-class Dismiss:
+class HangUpReplaced:
     """Hang up a channel that is no leg of the call any more, by its id; success when it is gone already."""
 
     channel: str
 
 
 @dataclass(frozen=True, slots=True)
-class Continue:
+class ContinueInDialplan:
     """Set DIALSTATUS and the caller's hang-up cause, then let the caller go on in the dialplan."""
 
     status: DialStatus
@@ -102,16 +102,16 @@ class DestroyBridge:
 Command = (
     SetStatus
     | Create
-    | MakeBridge
+    | CreateBridge
     | Join
     | Dial
     | Ring
     | StopRing
     | Answer
-    | Connected
+    | StartMedia
     | HangUp
     | HangUpCaller
-    | Dismiss
-    | Continue
+    | HangUpReplaced
+    | ContinueInDialplan
     | DestroyBridge
 )

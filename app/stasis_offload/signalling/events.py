@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class OfCallee:
+class CalleeEvent:
     """What every event of a callee says: which."""
 
     n: int
@@ -16,77 +16,77 @@ class Started:
 
 
 @dataclass(frozen=True, slots=True)
-class Entered(OfCallee):
+class CalleeEnteredStasis(CalleeEvent):
     """Callee n is in our application (StasisStart)."""
 
 
 @dataclass(frozen=True, slots=True)
-class Failed(OfCallee):
+class CreateFailed(CalleeEvent):
     """No channel could be made for target n."""
 
     cause: int
 
 
 @dataclass(frozen=True, slots=True)
-class Refused(OfCallee):
+class CalleeRejected(CalleeEvent):
     """Callee n is busy or congested, or could not be dialled; its channel still exists."""
 
     cause: int
 
 
 @dataclass(frozen=True, slots=True)
-class Joined(OfCallee):
+class CalleeBridged(CalleeEvent):
     """The caller and callee n are in the bridge."""
 
 
 @dataclass(frozen=True, slots=True)
-class Ringing(OfCallee):
+class CalleeRinging(CalleeEvent):
     """Callee n rings (Dial, status RINGING)."""
 
 
 @dataclass(frozen=True, slots=True)
-class Progress(OfCallee):
+class CalleeProgress(CalleeEvent):
     """Callee n sends early media (Dial, status PROGRESS)."""
 
 
 @dataclass(frozen=True, slots=True)
-class Answered(OfCallee):
+class CalleeAnswered(CalleeEvent):
     """Callee n answered (Dial, status ANSWER)."""
 
 
 @dataclass(frozen=True, slots=True)
-class Dying(OfCallee):
+class CalleeHangingUp(CalleeEvent):
     """Asterisk is hanging callee n up (ChannelHangupRequest)."""
 
 
 @dataclass(frozen=True, slots=True)
-class Left(OfCallee):
+class CalleeLeftStasis(CalleeEvent):
     """Callee n left our application (StasisEnd): on its way out after Dying, else taken from us."""
 
 
 @dataclass(frozen=True, slots=True)
-class Gone(OfCallee):
+class CalleeDestroyed(CalleeEvent):
     """The channel of callee n is no more (ChannelDestroyed)."""
 
     cause: int
 
 
 @dataclass(frozen=True, slots=True)
-class CallerDying:
+class CallerHangingUp:
     """The caller is being hung up; cause 0 when not known."""
 
     cause: int
 
 
 @dataclass(frozen=True, slots=True)
-class CallerGone:
+class CallerLeft:
     """The caller left our application, hung up or gone on in the dialplan; cause 0 when not known."""
 
     cause: int
 
 
 @dataclass(frozen=True, slots=True)
-class Replaced(OfCallee):
+class CalleeReplaced(CalleeEvent):
     """A newcomer stands for callee n from here on. `old` is the id of the channel that it took the place of.
 
     `joined` is whether the newcomer is in the bridge.
@@ -105,7 +105,7 @@ class CallerReplaced:
 
 
 @dataclass(frozen=True, slots=True)
-class TimedOut:
+class DialTimedOut:
     """The deadline passed."""
 
 
@@ -116,20 +116,20 @@ class BridgeFailed:
 
 Event = (
     Started
-    | Entered
-    | Failed
-    | Refused
-    | Joined
-    | Ringing
-    | Progress
-    | Answered
-    | Dying
-    | Left
-    | Gone
-    | CallerDying
-    | CallerGone
-    | Replaced
+    | CalleeEnteredStasis
+    | CreateFailed
+    | CalleeRejected
+    | CalleeBridged
+    | CalleeRinging
+    | CalleeProgress
+    | CalleeAnswered
+    | CalleeHangingUp
+    | CalleeLeftStasis
+    | CalleeDestroyed
+    | CallerHangingUp
+    | CallerLeft
+    | CalleeReplaced
     | CallerReplaced
-    | TimedOut
+    | DialTimedOut
     | BridgeFailed
 )

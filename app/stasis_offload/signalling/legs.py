@@ -15,10 +15,10 @@ from stasis_offload.asterisk.ari_events import (
     StasisStart,
 )
 from stasis_offload.signalling import events as ev
-from stasis_offload.signalling.ari_mapping import heard
+from stasis_offload.signalling.ari_mapping import event_from_ari
 from stasis_offload.signalling.call_ids import CALLER, call_of_callee, callee_id
 
-OfLeg = StasisStart | StasisEnd | ChannelDestroyed | HangupRequested | DialChanged
+LegEvent = StasisStart | StasisEnd | ChannelDestroyed | HangupRequested | DialChanged
 
 
 class Legs:
@@ -27,75 +27,79 @@ class Legs:
     def __init__(self, caller: Channel) -> None:
         self._call = caller.id
         self._names = {caller.id: caller.name}
-        self._stand_ins: dict[int, str] = {}
-        self._coming: dict[int, str] = {}
+        self._replacements: dict[int, str] = {}
+        self._pending: dict[int, str] = {}
         self._cause = 0
 
     def channel(self, n: int) -> str:
         """Return the id of the channel that leg n is, or would be, at present."""
-        return self._stand_ins.get(n) or (callee_id(self._call, n) if n else self._call)
+        return self._replacements.get(n) or (callee_id(self._call, n) if n else self._call)
 
     def leg(self, channel: str) -> int | None:
         """Return which leg a channel is at present; None for one that was replaced, or is none of the call's."""
-        for n, stand_in in self._stand_ins.items():
+        for n, stand_in in self._replacements.items():
             if stand_in == channel:
                 return n
         call, n = call_of_callee(channel) or (channel, CALLER)
-        return n if call == self._call and n not in self._stand_ins else None
+        return n if call == self._call and n not in self._replacements else None
 
     def name(self, n: int) -> str | None:
         """Return the name of the channel that leg n is at present."""
         return self._names.get(self.channel(n))
 
-    def note(self, channel: str, name: str) -> None:
+    def set_name(self, channel: str, name: str) -> None:
         """Learn the name of a channel."""
         self._names[channel] = name
 
-    def hear(self, event: OfLeg) -> ev.Event | None:
+    def translate(self, event: LegEvent) -> ev.Event | None:
         """Return what an event about a channel means to the call; None for nothing."""
         channel = event.channel.id if isinstance(event, StasisStart) else event.channel
         leg = self.leg(channel)
         if leg is None:
             return None
-        if leg in self._coming:
+        if leg in self._pending:
             # Whoever asked for the transfer may hang up sooner than Asterisk swaps the newcomer in.
-            return self._swap(leg, joined=False) if isinstance(event, StasisEnd | ChannelDestroyed) else None
-        return heard(self._last_word(event) if leg in self._stand_ins else event, leg)
+            return (
+                self._commit_replacement(leg, joined=False)
+                if isinstance(event, StasisEnd | ChannelDestroyed)
+                else None
+            )
+        return event_from_ari(self._as_destroyed(event) if leg in self._replacements else event, leg)
 
-    def expect(self, newcomer: str, name: str, *, replaces: str) -> bool:
+    def announce_replacement(self, newcomer: str, name: str, *, replaces: str) -> bool:
         """Take it that a newcomer will stand for the leg that `replaces` is; False when there is no such leg."""
         leg = self.leg(replaces)
-        if leg is None or leg in self._coming or self.leg(newcomer) is not None:
+        if leg is None or leg in self._pending or self.leg(newcomer) is not None:
             return False
-        self._coming[leg] = newcomer
+        self._pending[leg] = newcomer
         self._names[newcomer] = name
         return True
 
-    def awaits(self, n: int) -> bool:
+    def has_pending(self, n: int) -> bool:
         """Whether a newcomer was announced for leg n and is not there yet."""
-        return n in self._coming
+        return n in self._pending
 
-    def forget(self, newcomer: str) -> None:
+    def cancel_replacement(self, newcomer: str) -> None:
         """Take it that a newcomer will not come."""
-        self._coming = {leg: channel for leg, channel in self._coming.items() if channel != newcomer}
+        self._pending = {leg: channel for leg, channel in self._pending.items() if channel != newcomer}
 
-    def entered(self, channel: str) -> ev.Event | None:
+    def on_entered_bridge(self, channel: str) -> ev.Event | None:
         """Return what it means that a channel is in the bridge now."""
-        leg = next((leg for leg, coming in self._coming.items() if coming == channel), None)
-        return None if leg is None else self._swap(leg, joined=True)
+        leg = next((leg for leg, coming in self._pending.items() if coming == channel), None)
+        return None if leg is None else self._commit_replacement(leg, joined=True)
 
-    def strangers(self, members: Sequence[str], legs: Sequence[int]) -> tuple[tuple[int, str], ...]:
+    def unannounced(self, members: Sequence[str], legs: Sequence[int]) -> tuple[tuple[int, str], ...]:
         """Return who must stand for which of these legs, by who is in the bridge: strangers for the missing."""
         missing = [n for n in legs if self.channel(n) not in members]
         strangers = [channel for channel in members if self.leg(channel) is None]
         return tuple(zip(missing, strangers, strict=False))
 
-    def _swap(self, leg: int, *, joined: bool) -> ev.Event:
+    def _commit_replacement(self, leg: int, *, joined: bool) -> ev.Event:
         old = self.channel(leg)
-        self._stand_ins[leg] = self._coming.pop(leg)
-        return ev.CallerReplaced(old, joined) if leg == CALLER else ev.Replaced(leg, old, joined)
+        self._replacements[leg] = self._pending.pop(leg)
+        return ev.CallerReplaced(old, joined) if leg == CALLER else ev.CalleeReplaced(leg, old, joined)
 
-    def _last_word(self, event: OfLeg) -> OfLeg:
+    def _as_destroyed(self, event: LegEvent) -> LegEvent:
         """Take a newcomer for gone when it leaves us, for that ends Asterisk's telling us of it.
 
         A channel that we made is counted once more and tells its end (res_stasis.c, app_send_end_msg;

@@ -15,7 +15,7 @@ Parties = Mapping[int, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Joint:
+class LocalPair:
     """Where two calls hang together: leg `near_leg` of call `near` is the half `;1` of the pair, `far_leg` its `;2`."""
 
     near: str
@@ -24,7 +24,7 @@ class Joint:
     far_leg: int
 
 
-def find_joint(call: str, parties: Parties, others: Iterable[tuple[str, Parties]]) -> Joint | None:
+def find_local_pair(call: str, parties: Parties, others: Iterable[tuple[str, Parties]]) -> LocalPair | None:
     """Return the Local pair that joins a call with one of the others, if there is one; each call by its id.
 
     The others are looked at only when a leg of the call is a Local channel.
@@ -37,11 +37,11 @@ def find_joint(call: str, parties: Parties, others: Iterable[tuple[str, Parties]
             if name in halves:
                 mine, theirs = (call, halves[name]), (other, other_leg)
                 near, far = (theirs, mine) if name.endswith(";1") else (mine, theirs)
-                return Joint(*near, *far)
+                return LocalPair(*near, *far)
     return None
 
 
-def may_splice(*bridges: Iterable[LegReport]) -> bool:
+def can_optimize(*bridges: Iterable[LegReport]) -> bool:
     """Whether each of two bridges, as the module reports them, holds an answered call of two and nothing else.
 
     A third party would be left alone, and a recording of the Local channel would end (for which Asterisk, too, leaves

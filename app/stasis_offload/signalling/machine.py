@@ -25,73 +25,82 @@ def step(dialing: Dialing, event: ev.Event, now: float) -> Step:  # noqa: PLR091
     answers while it is being cancelled, a caller hangs up while a channel is being made): it changes nothing.
     """
     match dialing.phase, dialing.callee(event), event:
-        case Phase.OVER, _, ev.Entered(n) | ev.Answered(n):
-            return dialing, (_too_late(n),)
+        case Phase.OVER, _, ev.CalleeEnteredStasis(n) | ev.CalleeAnswered(n):
+            return dialing, (_hang_up_late(n),)
         case Phase.OVER, _, _:
             return dialing, ()
         case Phase.NEW, _, ev.Started():
             after = _start(dialing, now)
-        case Phase.DIALING, _, ev.CallerDying(cause):
-            after = _lose_caller(dialing, cause)
-        case Phase.TALKING, _, ev.CallerDying(cause):
+        case Phase.DIALING, _, ev.CallerHangingUp(cause):
+            after = _end_by_caller(dialing, cause)
+        case Phase.TALKING, _, ev.CallerHangingUp(cause):
             # If it has just asked for a transfer, a newcomer is announced before it is gone.
             after = replace(dialing, caller_cause=cause), ()
-        case _, _, ev.CallerGone(cause):
-            after = _lose_caller(replace(dialing, caller_here=False), cause or dialing.caller_cause)
-        case Phase.DIALING, _, ev.TimedOut():
+        case _, _, ev.CallerLeft(cause):
+            after = _end_by_caller(replace(dialing, caller_here=False), cause or dialing.caller_cause)
+        case Phase.DIALING, _, ev.DialTimedOut():
             after = _give_up(dialing, DialStatus.NOANSWER, dismissed=Cause.NO_ANSWER)
         case Phase.DIALING, _, ev.BridgeFailed():
             after = _give_up(_failed(dialing, Cause.CONGESTION), DialStatus.CONGESTION)
-        case Phase.DIALING, Callee.ASKED, ev.Entered(n):
-            after = dialing.marked(n, Callee.CALLED), (cmd.Join(n) if dialing.in_bridge else cmd.Dial(n),)
-        case Phase.DIALING, Callee.CALLED, ev.Joined(n):
+        case Phase.DIALING, Callee.CREATING, ev.CalleeEnteredStasis(n):
+            after = (
+                dialing.with_callee(n, Callee.DIALLED),
+                (cmd.Join(n) if dialing.in_bridge else cmd.Dial(n),),
+            )
+        case Phase.DIALING, Callee.DIALLED, ev.CalleeBridged(n):
             after = dialing, (cmd.Dial(n),)
-        case Phase.DIALING, Callee.CALLED, ev.Ringing() | ev.Progress() if not dialing.ringing:
+        case Phase.DIALING, Callee.DIALLED, ev.CalleeRinging() | ev.CalleeProgress() if not dialing.ringing:
             after = replace(dialing, ringing=True), () if dialing.in_bridge else (cmd.Ring(),)
-        case Phase.DIALING, Callee.CALLED, ev.Answered(n):
+        case Phase.DIALING, Callee.DIALLED, ev.CalleeAnswered(n):
             after = _connect(dialing, n)
-        case Phase.DIALING, Callee.ASKED, ev.Failed(n, cause):
-            after = _next(_failed(dialing.marked(n, Callee.GONE), cause))
-        case Phase.DIALING, Callee.CALLED, ev.Refused(n, cause):
+        case Phase.DIALING, Callee.CREATING, ev.CreateFailed(n, cause):
+            after = _next(_failed(dialing.with_callee(n, Callee.DESTROYED), cause))
+        case Phase.DIALING, Callee.DIALLED, ev.CalleeRejected(n, cause):
             after = _refuse(dialing, n, cause)
-        case Phase.DIALING, Callee.CALLED, ev.Left(n):
+        case Phase.DIALING, Callee.DIALLED, ev.CalleeLeftStasis(n):
             # It could not even be called, and Asterisk sends it into the dialplan (control.c, app_control_dial).
             after = _refuse(dialing, n, Cause.NO_ROUTE_DESTINATION)
-        case Phase.DIALING, Callee.ASKED | Callee.CALLED | Callee.DYING, ev.Gone(n, cause):
-            after = _next(_failed(dialing.marked(n, Callee.GONE), cause))
-        case Phase.TALKING, Callee.CALLED, ev.Joined(n) if n == dialing.winner:
-            after = dialing, (cmd.SetStatus(DialStatus.ANSWER), cmd.Connected(n))
+        case Phase.DIALING, Callee.CREATING | Callee.DIALLED | Callee.HANGING_UP, ev.CalleeDestroyed(
+            n, cause
+        ):
+            after = _next(_failed(dialing.with_callee(n, Callee.DESTROYED), cause))
+        case Phase.TALKING, Callee.DIALLED, ev.CalleeBridged(n) if n == dialing.winner:
+            after = dialing, (cmd.SetStatus(DialStatus.ANSWER), cmd.StartMedia(n))
         case Phase.TALKING, _, ev.CallerReplaced(old, joined) if dialing.winner:
-            after = _swapped(
+            after = _replace_leg(
                 replace(dialing, caller_replaced=True, caller_cause=0), dialing.winner, old, joined=joined
             )
-        case Phase.TALKING, Callee.CALLED | Callee.DYING, ev.Replaced(n, old, joined) if n == dialing.winner:
-            after = _swapped(dialing.marked(n, Callee.CALLED), n, old, joined=joined)
+        case Phase.TALKING, Callee.DIALLED | Callee.HANGING_UP, ev.CalleeReplaced(n, old, joined) if (
+            n == dialing.winner
+        ):
+            after = _replace_leg(dialing.with_callee(n, Callee.DIALLED), n, old, joined=joined)
         case Phase.DIALING, _, ev.CallerReplaced(old):
-            after = replace(dialing, caller_replaced=True), (cmd.Dismiss(old),)
-        case Phase.DIALING, Callee.CALLED | Callee.DYING, ev.Replaced(n, old):
-            after = dialing.marked(n, Callee.CALLED), (cmd.Dismiss(old),)
+            after = replace(dialing, caller_replaced=True), (cmd.HangUpReplaced(old),)
+        case Phase.DIALING, Callee.DIALLED | Callee.HANGING_UP, ev.CalleeReplaced(n, old):
+            after = dialing.with_callee(n, Callee.DIALLED), (cmd.HangUpReplaced(old),)
         case _, _, ev.CallerReplaced():
             # Too late: the call is ending, and whoever came now must go as well.
             after = replace(dialing, caller_here=True), (cmd.HangUpCaller(Cause.NORMAL_CLEARING),)
-        case _, Callee(), ev.Replaced(n):
-            after = dialing.marked(n, Callee.UNWANTED), (_too_late(n),)
+        case _, Callee(), ev.CalleeReplaced(n):
+            after = dialing.with_callee(n, Callee.DISMISSED), (_hang_up_late(n),)
         case Phase.TALKING, _, ev.BridgeFailed():
-            after = _part(dialing, Cause.CONGESTION)
-        case Phase.TALKING, Callee.CALLED, ev.Left(n) if n == dialing.winner:
+            after = _end_by_callee(dialing, Cause.CONGESTION)
+        case Phase.TALKING, Callee.DIALLED, ev.CalleeLeftStasis(n) if n == dialing.winner:
             # A redirection or another application took it: it is no longer ours to hang up.
-            after = _part(dialing.marked(n, Callee.GONE), Cause.NORMAL_CLEARING)
-        case Phase.TALKING, Callee.CALLED | Callee.DYING, ev.Gone(n, cause) if n == dialing.winner:
-            after = _part(dialing.marked(n, Callee.GONE), cause)
-        case _, Callee.ASKED | Callee.CALLED, ev.Dying(n):
-            after = dialing.marked(n, Callee.DYING), ()
-        case _, Callee.UNWANTED, ev.Answered(n):
-            after = dialing, (_too_late(n),)
-        case _, Callee.UNWANTED | Callee.GONE, ev.Entered(n):
+            after = _end_by_callee(dialing.with_callee(n, Callee.DESTROYED), Cause.NORMAL_CLEARING)
+        case Phase.TALKING, Callee.DIALLED | Callee.HANGING_UP, ev.CalleeDestroyed(n, cause) if (
+            n == dialing.winner
+        ):
+            after = _end_by_callee(dialing.with_callee(n, Callee.DESTROYED), cause)
+        case _, Callee.CREATING | Callee.DIALLED, ev.CalleeHangingUp(n):
+            after = dialing.with_callee(n, Callee.HANGING_UP), ()
+        case _, Callee.DISMISSED, ev.CalleeAnswered(n):
+            after = dialing, (_hang_up_late(n),)
+        case _, Callee.DISMISSED | Callee.DESTROYED, ev.CalleeEnteredStasis(n):
             # What we told to go, or took for failed, came into being after all.
-            after = dialing.marked(n, Callee.UNWANTED), (_too_late(n),)
-        case _, Callee(), ev.Gone(n) | ev.Failed(n):
-            after = dialing.marked(n, Callee.GONE), ()
+            after = dialing.with_callee(n, Callee.DISMISSED), (_hang_up_late(n),)
+        case _, Callee(), ev.CalleeDestroyed(n) | ev.CreateFailed(n):
+            after = dialing.with_callee(n, Callee.DESTROYED), ()
         case _:
             return dialing, ()
     return _end_when_empty(*after)
@@ -103,15 +112,15 @@ def missed(dialing: Dialing, *, caller_here: bool, callees: Mapping[int, bool]) 
     `caller_here` is whether the caller exists and still runs Stasis(); `callees` maps the number of each
     callee channel that exists to whether it is up.
     """
-    events: list[ev.Event] = [] if caller_here else [ev.CallerGone(0)]
+    events: list[ev.Event] = [] if caller_here else [ev.CallerLeft(0)]
     for n, callee in enumerate(dialing.callees, start=1):
         if n not in callees:
-            events.append(ev.Gone(n, Cause.NORMAL_CLEARING))
+            events.append(ev.CalleeDestroyed(n, Cause.NORMAL_CLEARING))
             continue
-        if callee not in (Callee.CALLED, Callee.DYING):
-            events.append(ev.Entered(n))
+        if callee not in (Callee.DIALLED, Callee.HANGING_UP):
+            events.append(ev.CalleeEnteredStasis(n))
         if callees[n]:
-            events.append(ev.Answered(n))
+            events.append(ev.CalleeAnswered(n))
     return tuple(events)
 
 
@@ -124,7 +133,7 @@ def resume(request: DialRequest, *, answered: bool, callees: Mapping[int, bool],
     return Dialing(
         request=request,
         phase=Phase.TALKING if answered else Phase.DIALING,
-        callees=(Callee.CALLED,) * len(request.targets),
+        callees=(Callee.DIALLED,) * len(request.targets),
         deadline=None if answered or request.timeout is None else now + request.timeout,
         winner=min(up, default=1) if answered else None,
     )
@@ -135,30 +144,30 @@ def _start(dialing: Dialing, now: float) -> Step:
     started = replace(
         dialing,
         phase=Phase.DIALING,
-        callees=(Callee.ASKED,) * len(request.targets),
+        callees=(Callee.CREATING,) * len(request.targets),
         deadline=None if request.timeout is None else now + request.timeout,
     )
     creates = (cmd.Create(n, endpoint) for n, endpoint in enumerate(request.targets, start=1))
     # A caller who hangs up is out of our reach, in the h extension, before we hear of it: until somebody
     # answers, what h must read there is CANCEL.
-    return started, (cmd.SetStatus(DialStatus.CANCEL), *creates, cmd.MakeBridge())
+    return started, (cmd.SetStatus(DialStatus.CANCEL), *creates, cmd.CreateBridge())
 
 
 def _connect(dialing: Dialing, n: int) -> Step:
     others, hang_ups = _dismiss(dialing, Cause.ANSWERED_ELSEWHERE, keep=n)
     talking = replace(others, phase=Phase.TALKING, winner=n, deadline=None)
     if dialing.in_bridge:
-        return talking, (cmd.SetStatus(DialStatus.ANSWER), cmd.Connected(n))
+        return talking, (cmd.SetStatus(DialStatus.ANSWER), cmd.StartMedia(n))
     return talking, (*hang_ups, cmd.Answer(), cmd.Join(n))
 
 
-def _swapped(dialing: Dialing, n: int, old: str, *, joined: bool) -> Step:
+def _replace_leg(dialing: Dialing, n: int, old: str, *, joined: bool) -> Step:
     """Go on with a newcomer in a leg's place; who left by a transfer is hung up, as Dial() does it."""
-    return dialing, (cmd.Dismiss(old), cmd.Connected(n) if joined else cmd.Join(n))
+    return dialing, (cmd.HangUpReplaced(old), cmd.StartMedia(n) if joined else cmd.Join(n))
 
 
 def _refuse(dialing: Dialing, n: int, cause: int) -> Step:
-    after, commands = _next(_failed(dialing.marked(n, Callee.UNWANTED), cause))
+    after, commands = _next(_failed(dialing.with_callee(n, Callee.DISMISSED), cause))
     return after, (cmd.HangUp(n, cause), *commands)
 
 
@@ -168,7 +177,7 @@ def _failed(dialing: Dialing, cause: int) -> Dialing:
 
 def _next(dialing: Dialing) -> Step:
     """After a target failed: wait for the others, or give up when it was the last."""
-    if any(callee in WANTED or callee is Callee.DYING for callee in dialing.callees):
+    if any(callee in WANTED or callee is Callee.HANGING_UP for callee in dialing.callees):
         return dialing, ()
     return _give_up(dialing, _status(dialing.causes))
 
@@ -187,25 +196,29 @@ def _give_up(dialing: Dialing, status: DialStatus, *, dismissed: Cause = Cause.N
     after, hang_ups = _dismiss(dialing, dismissed)
     stop_ring = (cmd.StopRing(),) if dialing.ringing else ()
     # Dial() gives no cause of its own either: without one that failed, HANGUPCAUSE reads 0.
-    go_on = _send_on(dialing, status, dialing.causes[-1] if dialing.causes else 0)
+    go_on = _continue_or_hang_up(dialing, status, dialing.causes[-1] if dialing.causes else 0)
     return replace(after, phase=Phase.ENDING, deadline=None), (*hang_ups, *stop_ring, go_on)
 
 
-def _part(dialing: Dialing, cause: int) -> Step:
+def _end_by_callee(dialing: Dialing, cause: int) -> Step:
     """End a call that was answered, from the callee's side."""
     cause = cause or Cause.NORMAL_CLEARING
     after, hang_ups = _dismiss(dialing, cause)
-    end = _send_on(dialing, DialStatus.ANSWER, cause) if dialing.request.go_on else cmd.HangUpCaller(cause)
+    end = (
+        _continue_or_hang_up(dialing, DialStatus.ANSWER, cause)
+        if dialing.request.go_on
+        else cmd.HangUpCaller(cause)
+    )
     return replace(after, phase=Phase.ENDING), (*hang_ups, end)
 
 
-def _send_on(dialing: Dialing, status: DialStatus, cause: int) -> cmd.Command:
+def _continue_or_hang_up(dialing: Dialing, status: DialStatus, cause: int) -> cmd.Command:
     if dialing.caller_replaced:
         return cmd.HangUpCaller(cause or Cause.NORMAL_CLEARING)
-    return cmd.Continue(status, cause)
+    return cmd.ContinueInDialplan(status, cause)
 
 
-def _lose_caller(dialing: Dialing, cause: int) -> Step:
+def _end_by_caller(dialing: Dialing, cause: int) -> Step:
     after, hang_ups = _dismiss(dialing, cause or Cause.NORMAL_CLEARING)
     return replace(after, phase=Phase.ENDING, deadline=None), hang_ups
 
@@ -217,18 +230,18 @@ def _dismiss(
     after, hang_ups = dialing, []
     for n, callee in enumerate(dialing.callees, start=1):
         if callee in WANTED and n != keep:
-            after = after.marked(n, Callee.UNWANTED)
+            after = after.with_callee(n, Callee.DISMISSED)
             hang_ups.append(cmd.HangUp(n, cause))
     return after, tuple(hang_ups)
 
 
-def _too_late(n: int) -> cmd.HangUp:
+def _hang_up_late(n: int) -> cmd.HangUp:
     return cmd.HangUp(n, Cause.NORMAL_CLEARING)
 
 
 def _end_when_empty(dialing: Dialing, commands: tuple[cmd.Command, ...]) -> Step:
     # Not earlier: a bridge that is destroyed gives whoever is in it a cause of its own (bridge.c).
-    empty = not dialing.caller_here and all(callee is Callee.GONE for callee in dialing.callees)
+    empty = not dialing.caller_here and all(callee is Callee.DESTROYED for callee in dialing.callees)
     if dialing.phase is not Phase.ENDING or not empty:
         return dialing, commands
     return replace(dialing, phase=Phase.OVER), (*commands, cmd.DestroyBridge())

@@ -22,14 +22,14 @@ class Phase(StrEnum):
 class Callee(StrEnum):
     """Where the channel of one target stands."""
 
-    ASKED = "asked"  # its channel was asked for
-    CALLED = "called"  # it is ours, and dialled or about to be
-    DYING = "dying"  # Asterisk is hanging it up; Gone follows, with the cause
-    UNWANTED = "unwanted"  # we told it to go
-    GONE = "gone"
+    CREATING = "asked"  # its channel was asked for
+    DIALLED = "called"  # it is ours, and dialled or about to be
+    HANGING_UP = "dying"  # Asterisk is hanging it up; Gone follows, with the cause
+    DISMISSED = "unwanted"  # we told it to go
+    DESTROYED = "gone"
 
 
-WANTED = frozenset({Callee.ASKED, Callee.CALLED})
+WANTED = frozenset({Callee.CREATING, Callee.DIALLED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +67,10 @@ class Dialing:
 
     def callee(self, event: ev.Event) -> Callee | None:
         """Return where the callee that an event is about stands, None for an event about no callee of ours."""
-        if not isinstance(event, ev.OfCallee) or not 1 <= event.n <= len(self.callees):
+        if not isinstance(event, ev.CalleeEvent) or not 1 <= event.n <= len(self.callees):
             return None
         return self.callees[event.n - 1]
 
-    def marked(self, n: int, callee: Callee) -> "Dialing":
+    def with_callee(self, n: int, callee: Callee) -> "Dialing":
         """Return the call with callee n standing elsewhere."""
         return replace(self, callees=(*self.callees[: n - 1], callee, *self.callees[n:]))

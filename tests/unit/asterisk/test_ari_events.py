@@ -33,7 +33,7 @@ from stasis_offload.asterisk.ari_events import (
     parse_event,
 )
 from stasis_offload.signalling import events as ev
-from stasis_offload.signalling.ari_mapping import heard
+from stasis_offload.signalling.ari_mapping import event_from_ari
 
 CALLER_ID = "1795557419.1"
 CALLEE_ID = "offload-1795557419.1-2"
@@ -222,19 +222,19 @@ def test_a_bridge_names_its_channels() -> None:
     ("leg", "event", "meaning"),
     [
         (0, StasisStart(A_CHANNEL, (), None), None),
-        (0, StasisEnd(CALLER_ID), ev.CallerGone(0)),
-        (0, HangupRequested(CALLER_ID, 127), ev.CallerDying(127)),
-        (0, ChannelDestroyed(CALLER_ID, 16), ev.CallerGone(16)),
+        (0, StasisEnd(CALLER_ID), ev.CallerLeft(0)),
+        (0, HangupRequested(CALLER_ID, 127), ev.CallerHangingUp(127)),
+        (0, ChannelDestroyed(CALLER_ID, 16), ev.CallerLeft(16)),
         (0, DialChanged(CALLER_ID, DialState.ANSWER), None),
-        (2, StasisStart(parse_channel(channel(CALLEE_ID)), (), None), ev.Entered(2)),
-        (2, StasisEnd(CALLEE_ID), ev.Left(2)),
-        (2, HangupRequested(CALLEE_ID, 17), ev.Dying(2)),
-        (2, ChannelDestroyed(CALLEE_ID, 17), ev.Gone(2, 17)),
-        (2, DialChanged(CALLEE_ID, DialState.RINGING), ev.Ringing(2)),
-        (2, DialChanged(CALLEE_ID, DialState.PROGRESS), ev.Progress(2)),
-        (2, DialChanged(CALLEE_ID, DialState.ANSWER), ev.Answered(2)),
-        (2, DialChanged(CALLEE_ID, DialState.BUSY), ev.Refused(2, 17)),
-        (2, DialChanged(CALLEE_ID, DialState.CONGESTION), ev.Refused(2, 34)),
+        (2, StasisStart(parse_channel(channel(CALLEE_ID)), (), None), ev.CalleeEnteredStasis(2)),
+        (2, StasisEnd(CALLEE_ID), ev.CalleeLeftStasis(2)),
+        (2, HangupRequested(CALLEE_ID, 17), ev.CalleeHangingUp(2)),
+        (2, ChannelDestroyed(CALLEE_ID, 17), ev.CalleeDestroyed(2, 17)),
+        (2, DialChanged(CALLEE_ID, DialState.RINGING), ev.CalleeRinging(2)),
+        (2, DialChanged(CALLEE_ID, DialState.PROGRESS), ev.CalleeProgress(2)),
+        (2, DialChanged(CALLEE_ID, DialState.ANSWER), ev.CalleeAnswered(2)),
+        (2, DialChanged(CALLEE_ID, DialState.BUSY), ev.CalleeRejected(2, 17)),
+        (2, DialChanged(CALLEE_ID, DialState.CONGESTION), ev.CalleeRejected(2, 34)),
         (2, BridgePeer(CALLEE_ID), None),
         (2, AriUp("22.10.1"), None),
     ],
@@ -242,4 +242,4 @@ def test_a_bridge_names_its_channels() -> None:
 def test_an_event_about_a_channel_is_one_about_the_leg_that_it_is(
     leg: int, event: Event, meaning: ev.Event | None
 ) -> None:
-    assert heard(event, leg) == meaning
+    assert event_from_ari(event, leg) == meaning

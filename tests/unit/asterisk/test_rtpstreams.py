@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stasis_offload.asterisk.leg_report import Glue, LegReport, Rtcp
+from stasis_offload.asterisk.leg_report import Glue, LegReport, RtcpMode
 from stasis_offload.asterisk.rtpstreams import parse_reports
 from stasis_offload.errors import ModuleError
 from stasis_offload.packets.address import Address
@@ -62,7 +62,7 @@ def test_a_line_becomes_a_report() -> None:
     [report] = parse_reports(text(LINE))
     assert report.channel == "PJSIP/asterisk1-00000001"
     assert report.peer_id is None
-    assert (report.glue, report.video_glue, report.rtcp) == (Glue.LOCAL, Glue.NONE, Rtcp.SEPARATE)
+    assert (report.glue, report.video_glue, report.rtcp) == (Glue.LOCAL, Glue.NONE, RtcpMode.SEPARATE)
     assert report.local == Address.parse("198.18.50.3:10000")
     assert report.remote == Address.parse("[2001:db8::2]:20000")
     assert report.sdp is None

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import structlog
 
-from stasis_offload.calls.media_monitor import Listener
+from stasis_offload.calls.media_monitor import MediaMonitor
 from stasis_offload.media import events as ev
 from stasis_offload.media.path import Leg
 from stasis_offload.packets.address import Address
@@ -16,8 +16,8 @@ from tests.support.placements import GUARDED, VERIFIED, shown
 REPORTED = replace(GUARDED, reports={Leg.CALLER: CALLER, Leg.CALLEE: CALLEE})
 
 
-def listener() -> Listener:
-    return Listener(log=structlog.get_logger())
+def listener() -> MediaMonitor:
+    return MediaMonitor(log=structlog.get_logger())
 
 
 def report(*, port: int, about: int, lost: int = 0) -> bytes:
@@ -41,7 +41,7 @@ def report(*, port: int, about: int, lost: int = 0) -> bytes:
 def test_what_a_leg_reports_of_the_other_legs_stream_is_how_it_hears_the_call() -> None:
     ear = listener()
     frame = report(port=20001, about=CALLEE.ssrc_rx or 0, lost=64)
-    assert ear.hear(Leg.CALLER, frame, placement=REPORTED, now=1.0) is None
+    assert ear.on_rtcp(Leg.CALLER, frame, placement=REPORTED, now=1.0) is None
     heard = ear.quality.of(Leg.CALLER)
     assert (heard.loss, heard.jitter_ms) == (0.25, 1.0)
     assert ear.quality.of(Leg.CALLEE).loss is None
@@ -49,21 +49,21 @@ def test_what_a_leg_reports_of_the_other_legs_stream_is_how_it_hears_the_call() 
 
 def test_a_report_about_another_stream_tells_nothing_of_this_call() -> None:
     ear = listener()
-    ear.hear(Leg.CALLER, report(port=20001, about=0xDEAD), placement=REPORTED, now=1.0)
+    ear.on_rtcp(Leg.CALLER, report(port=20001, about=0xDEAD), placement=REPORTED, now=1.0)
     assert ear.quality.of(Leg.CALLER).loss is None
 
 
 def test_the_port_that_reports_come_from_is_told_once() -> None:
     frame = report(port=61111, about=CALLEE.ssrc_rx or 0)
-    news = listener().hear(Leg.CALLER, frame, placement=REPORTED, now=1.0)
-    assert news == ev.RtcpFrom(Leg.CALLER, 61111)
+    news = listener().on_rtcp(Leg.CALLER, frame, placement=REPORTED, now=1.0)
+    assert news == ev.RtcpPortLearned(Leg.CALLER, 61111)
     known = replace(REPORTED, rtcp_ports={Leg.CALLER: 61111})
-    assert listener().hear(Leg.CALLER, frame, placement=known, now=1.0) is None
+    assert listener().on_rtcp(Leg.CALLER, frame, placement=known, now=1.0) is None
 
 
 def test_what_is_not_rtcp_changes_nothing() -> None:
     ear = listener()
-    assert ear.hear(Leg.CALLER, b"no frame at all", placement=REPORTED, now=1.0) is None
+    assert ear.on_rtcp(Leg.CALLER, b"no frame at all", placement=REPORTED, now=1.0) is None
     assert ear.quality == listener().quality
 
 
@@ -71,8 +71,8 @@ def test_packets_that_were_lost_before_the_switch_are_counted_by_their_numbers()
     ear, seen = listener(), shown(Leg.CALLER)
     assert seen.sighting
     looked = replace(VERIFIED, shown=frozenset(Leg))
-    ear.see(seen, placement=looked)
+    ear.on_rtp_sample(seen, placement=looked)
     later = replace(seen, sighting=replace(seen.sighting, sequence=seen.sighting.sequence + 4000))
     counted = replace(looked, current={Leg.CALLER: replace(looked.forwarded(Leg.CALLER), packets=3600)})
-    ear.see(later, placement=counted)
+    ear.on_rtp_sample(later, placement=counted)
     assert ear.quality.of(Leg.CALLER).upstream_loss == 0.1

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from stasis_offload.api_json import BadAnswerError, call_as_json, calls_as_json, health_as_json, parse_calls
 from stasis_offload.calls.views import CallView, Health
 from stasis_offload.media.quality import LegQuality
-from stasis_offload.openflow.flow import Count
+from stasis_offload.openflow.flow import FlowCount
 from tests.support.fake_operations import DIALING, OFFLOADED
 
-count = st.builds(Count, packets=st.integers(0, 2**64), octets=st.integers(0, 2**64))
+count = st.builds(FlowCount, packets=st.integers(0, 2**64), octets=st.integers(0, 2**64))
 figure = st.none() | st.integers(0, 10**8).map(lambda fraction: fraction / 10_000)
 quality = st.builds(
     LegQuality,

@@ -10,7 +10,7 @@ import pytest
 from pydantic import SecretStr
 
 from stasis_offload.check import Item, run_checks
-from stasis_offload.config import Ari, Asterisk, Config, OpenFlow
+from stasis_offload.config import AriSettings, AsteriskSettings, Config, OpenFlowSettings
 from stasis_offload.openflow.endpoint import Unix
 
 NOBODY = 65534
@@ -28,9 +28,9 @@ async def control_socket(path: Path) -> Item:
     """Check with nothing at all there but this path, and pick what is said of it."""
     config = Config.model_construct(
         app="offload",
-        ari=Ari(url="http://127.0.0.1:1", username="offload", password=SecretStr("s3cret")),
-        asterisk=Asterisk(control_socket=path),
-        openflow=OpenFlow.model_construct(connection=Unix(str(path.parent / "breth0.mgmt"))),
+        ari=AriSettings(url="http://127.0.0.1:1", username="offload", password=SecretStr("s3cret")),
+        asterisk=AsteriskSettings(control_socket=path),
+        openflow=OpenFlowSettings.model_construct(connection=Unix(str(path.parent / "breth0.mgmt"))),
     )
     items = await run_checks(config)
     assert [item.name for item in items if item.ok] in ([], ["control socket"])

@@ -16,7 +16,7 @@ from aiohttp import web
 
 from stasis_offload import cli, config
 from stasis_offload.api_json import calls_as_json
-from stasis_offload.config import Http
+from stasis_offload.config import HttpSettings
 from stasis_offload.http_api import serve
 from tests.support.fake_operations import DIALING, OFFLOADED, REFUSED, Desk
 
@@ -94,7 +94,7 @@ def desk(free_port: int) -> Iterator[Desk]:
     desk = Desk()
 
     async def main(up: Future[str], down: asyncio.Event) -> None:
-        async with serve(Http(port=free_port), desk) as url:
+        async with serve(HttpSettings(port=free_port), desk) as url:
             up.set_result(url)
             await down.wait()
 

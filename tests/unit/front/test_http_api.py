@@ -8,12 +8,12 @@ import aiohttp
 import pytest
 
 from stasis_offload.api_json import call_as_json
-from stasis_offload.config import Http
+from stasis_offload.config import HttpSettings
 from stasis_offload.errors import ConfigError
 from stasis_offload.http_api import serve, url_of
 from tests.support.fake_operations import DIALING, OFFLOADED, REFUSED, Desk
 
-ANY_PORT = Http.model_construct(host="127.0.0.1", port=0)
+ANY_PORT = HttpSettings.model_construct(host="127.0.0.1", port=0)
 
 Answer = tuple[int, Any]
 
@@ -139,7 +139,7 @@ async def test_a_host_header_that_is_no_host_is_a_bad_request(client: Client) ->
 
 
 async def test_an_interface_opened_to_others_answers_to_any_name(desk: Desk) -> None:
-    everywhere = Http.model_construct(host="0.0.0.0", port=0)
+    everywhere = HttpSettings.model_construct(host="0.0.0.0", port=0)
     async with serve(everywhere, desk) as url, aiohttp.ClientSession() as session:
         client = Client(session, url.replace("0.0.0.0", "127.0.0.1"))
         assert (await client("GET", "/healthz", headers={"Host": "offload:8086"}))[0] == 200
@@ -182,7 +182,7 @@ async def test_what_hangs_is_given_up(client: Client, desk: Desk, monkeypatch: p
 
 async def test_an_address_in_use_is_an_error_of_the_configuration(desk: Desk) -> None:
     async with serve(ANY_PORT, desk) as url:
-        taken = Http(host="127.0.0.1", port=int(url.rpartition(":")[2]))
+        taken = HttpSettings(host="127.0.0.1", port=int(url.rpartition(":")[2]))
         with pytest.raises(
             ConfigError,
             match=r"^http.host, http.port: cannot listen on http://127.*: Address already in use$",
@@ -194,7 +194,7 @@ async def test_an_address_in_use_is_an_error_of_the_configuration(desk: Desk) ->
 async def test_an_address_that_does_not_exist_is_an_error_of_the_configuration(desk: Desk) -> None:
     for host in ("198.51.100.1", "no such host"):
         with pytest.raises(ConfigError, match=r"^http.host, http.port: cannot listen on "):
-            async with serve(Http(host=host), desk):
+            async with serve(HttpSettings(host=host), desk):
                 pass
 
 

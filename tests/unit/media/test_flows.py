@@ -7,18 +7,18 @@ from hypothesis import strategies as st
 
 from stasis_offload.media.flows import (
     Duty,
+    FlowLifetime,
     Role,
-    Terms,
     call_cookie,
     forwarding_flows,
     guarding_flows,
     learning_flow,
-    passing_flow,
+    return_flow,
     role_of,
     rtcp_flows,
 )
-from stasis_offload.media.path import Leg, Path, Side
-from stasis_offload.openflow.flow import COOKIE_CALL_MASK, WHOLE, Forward, is_ours
+from stasis_offload.media.path import Attachment, Leg, MediaPath
+from stasis_offload.openflow.flow import COOKIE_CALL_MASK, FULL_PACKET, Forward, is_ours
 from stasis_offload.packets.address import Address
 from stasis_offload.packets.frame import Datagram
 from tests.support.packets import CALLEE as UNTAGGED
@@ -27,11 +27,11 @@ from tests.support.soft_switch import CONTROLLER, NORMAL, FlowTable
 from tests.support.strategies import PATHS, UINT64
 
 CALLEE = replace(UNTAGGED, vlan=7)
-PATH = Path(caller=CALLER, callee=CALLEE)
-TERMS = Terms(idle_timeout=10, lease=60)
+PATH = MediaPath(caller=CALLER, callee=CALLEE)
+TERMS = FlowLifetime(idle_timeout=10, lease=60)
 
 
-def whole(path: Path = PATH, *, ports: dict[Leg, int] | None = None) -> FlowTable:
+def whole(path: MediaPath = PATH, *, ports: dict[Leg, int] | None = None) -> FlowTable:
     """Return every flow of a forwarded call."""
     return FlowTable(
         [
@@ -51,12 +51,12 @@ def above(packet: Datagram) -> Datagram:
     )
 
 
-def of_asterisk(side: Side) -> Datagram:
+def of_asterisk(side: Attachment) -> Datagram:
     """Return a packet that Asterisk itself sends to a leg."""
     return sent_to(side, sent_by(side))
 
 
-def forwarding(path: Path = PATH) -> FlowTable:
+def forwarding(path: MediaPath = PATH) -> FlowTable:
     return FlowTable([*forwarding_flows("call", path, TERMS)])
 
 
@@ -70,7 +70,7 @@ def test_a_packet_of_the_callee_leaves_by_port_1_as_if_asterisk_had_sent_it_to_t
 
 def test_a_packet_goes_back_out_of_the_one_port_that_both_legs_use() -> None:
     here = replace(CALLEE, in_port=1)
-    assert forwarding(Path(caller=CALLER, callee=here)).process(1, sent_by(CALLER)) == [
+    assert forwarding(MediaPath(caller=CALLER, callee=here)).process(1, sent_by(CALLER)) == [
         (1, sent_to(here, sent_by(CALLER)))
     ]
 
@@ -91,7 +91,7 @@ def test_a_packet_that_differs_in_anything_that_is_matched_goes_the_normal_way()
 
 
 @given(PATHS)
-def test_on_any_path_each_legs_packets_reach_the_other_leg(path: Path) -> None:
+def test_on_any_path_each_legs_packets_reach_the_other_leg(path: MediaPath) -> None:
     if path.caller.remote == path.callee.remote and path.caller.local == path.callee.local:
         return  # the two legs cannot be told apart
     table = forwarding(path)
@@ -141,7 +141,7 @@ def test_each_flow_of_a_call_has_a_cookie_and_a_role_of_its_own() -> None:
         *(
             flow("call", leg, source=CALLER.remote, destination=CALLER.local, lease=60)
             for leg in Leg
-            for flow in (learning_flow, passing_flow)
+            for flow in (learning_flow, return_flow)
         ),
     ]
     assert {role_of(flow.cookie) for flow in flows} == {*Role}
@@ -183,7 +183,7 @@ def test_rtcp_reaches_asterisk_as_it_came_and_us_and_the_other_leg() -> None:
         (2, above(sent_to(CALLEE, sent_by(CALLER)))),
     ]
     for flow in rtcp_flows("call", PATH, {}, lease=60):
-        assert not isinstance(flow.action, Forward) or flow.action.sample == WHOLE
+        assert not isinstance(flow.action, Forward) or flow.action.mirror_bytes == FULL_PACKET
 
 
 def test_rtcp_may_come_from_any_port_of_the_leg_and_goes_to_the_port_that_is_known() -> None:
@@ -195,7 +195,7 @@ def test_rtcp_may_come_from_any_port_of_the_leg_and_goes_to_the_port_that_is_kno
 
 def test_the_last_port_there_is_has_none_above_it() -> None:
     last = replace(CALLER, remote=Address(CALLER.remote.host, 0xFFFF))
-    flows = rtcp_flows("call", Path(caller=last, callee=CALLEE), {}, lease=60)
+    flows = rtcp_flows("call", MediaPath(caller=last, callee=CALLEE), {}, lease=60)
     (to_caller,) = [flow.action for flow in flows if role_of(flow.cookie) is Role.RTCP_CALLEE]
     assert isinstance(to_caller, Forward)
     assert to_caller.destination.port == 0xFFFF

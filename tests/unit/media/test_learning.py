@@ -7,16 +7,16 @@ import pytest
 from stasis_offload.media import commands as cmd
 from stasis_offload.media import events as ev
 from stasis_offload.media.flows import Role
-from stasis_offload.media.learning import FRESH
+from stasis_offload.media.learning import MAX_OBSERVATION_AGE
 from stasis_offload.media.machine import step
 from stasis_offload.media.path import Leg
-from stasis_offload.media.reasons import Kind, Reason
+from stasis_offload.media.reasons import Reason, ReasonKind
 from stasis_offload.media.state import Placement, State
-from stasis_offload.openflow.flow import Count
+from stasis_offload.openflow.flow import FlowCount
 from tests.support.leg_reports import CALLEE, CALLER
 from tests.support.placements import ELIGIBLE, GUARDED, LEARNING, POLICY, SETTLING, after, passed, roles, seen
 
-NOT_YET = ev.Reported(replace(CALLER, bridge_technology="simple_bridge"), CALLEE)
+NOT_YET = ev.LegsReported(replace(CALLER, bridge_technology="simple_bridge"), CALLEE)
 
 
 def test_a_call_that_asterisk_stops_bridging_natively_while_it_settles_is_not_taken_over() -> None:
@@ -28,9 +28,9 @@ def test_a_call_that_asterisk_stops_bridging_natively_while_it_settles_is_not_ta
 
 @pytest.mark.parametrize("leg", Leg)
 def test_a_leg_that_falls_silent_while_the_other_speaks_on_is_no_surprise(leg: Leg) -> None:
-    late = after(seen(leg), start=SETTLING, now=FRESH + 0.1)
+    late = after(seen(leg), start=SETTLING, now=MAX_OBSERVATION_AGE + 0.1)
     assert late.state is State.LEARNING
-    assert after(ev.Signal.EXPIRED, start=late, now=FRESH + 0.2).state is State.LEARNING
+    assert after(ev.Signal.EXPIRED, start=late, now=MAX_OBSERVATION_AGE + 0.2).state is State.LEARNING
 
 
 @pytest.mark.parametrize("leg", Leg)
@@ -41,7 +41,7 @@ def test_a_leg_that_ends_its_silence_just_after_it_was_named_is_asked_about_soon
     assert step(speaks, seen(leg.other), 1.51)[1] == (cmd.Request.ASK,)
 
 
-@pytest.mark.parametrize("state", [LEARNING, after(ev.Reported(None, CALLEE), start=LEARNING)])
+@pytest.mark.parametrize("state", [LEARNING, after(ev.LegsReported(None, CALLEE), start=LEARNING)])
 def test_a_question_whose_answer_never_comes_is_asked_again(state: Placement) -> None:
     asking = after(ev.Signal.EXPIRED, start=state, now=5.0)
     assert asking.deadline is not None
@@ -49,24 +49,24 @@ def test_a_question_whose_answer_never_comes_is_asked_again(state: Placement) ->
 
 
 def test_a_port_that_was_heard_of_an_earlier_stay_is_not_believed_in_the_next() -> None:
-    learning = after(ev.Signal.DISTURBED, ELIGIBLE, ev.RtcpFrom(Leg.CALLER, 5555), start=GUARDED)
+    learning = after(ev.Signal.DISTURBED, ELIGIBLE, ev.RtcpPortLearned(Leg.CALLER, 5555), start=GUARDED)
     assert learning.rtcp_ports == {}
 
 
 def test_what_a_flow_had_counted_is_not_lost_when_somebody_takes_it_out() -> None:
-    placement, commands = step(GUARDED, ev.Gone(Leg.CALLER, Count(1250, 250_000)), 9.0)
-    assert placement.reason == Reason(Kind.CALL_CHANGED)
+    placement, commands = step(GUARDED, ev.FlowDeleted(Leg.CALLER, FlowCount(1250, 250_000)), 9.0)
+    assert placement.reason == Reason(ReasonKind.CALL_CHANGED)
     assert commands == (cmd.Request.TAKE_OUT, cmd.Request.ASK)
-    assert placement.forwarded(Leg.CALLER) == Count(1250, 250_000)
+    assert placement.forwarded(Leg.CALLER) == FlowCount(1250, 250_000)
 
 
 def test_a_call_that_is_let_go_before_it_is_answered_waits_for_its_answer_alone() -> None:
-    held = after(ev.Blocked(Kind.OPERATOR), start=Placement(call="c", policy=POLICY))
-    assert held.reason == Reason(Kind.OPERATOR)
-    assert after(ev.Unblocked(Kind.OPERATOR), start=held).reason == Reason(Kind.NOT_CONNECTED)
+    held = after(ev.Blocked(ReasonKind.OPERATOR), start=Placement(call="c", policy=POLICY))
+    assert held.reason == Reason(ReasonKind.OPERATOR)
+    assert after(ev.Unblocked(ReasonKind.OPERATOR), start=held).reason == Reason(ReasonKind.NOT_CONNECTED)
 
 
 def test_quiet_learning_costs_one_flow() -> None:
     quiet, commands = step(after(seen(Leg.CALLER), start=LEARNING), ev.Signal.EXPIRED, 1.0)
-    assert quiet.reason == Reason(Kind.NO_MEDIA, Leg.CALLEE)
-    assert roles(commands) == [[Role.LEARN_CALLEE]]
+    assert quiet.reason == Reason(ReasonKind.NO_MEDIA, Leg.CALLEE)
+    assert roles(commands) == [[Role.LEARN_IN_CALLEE]]

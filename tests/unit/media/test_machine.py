@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 from stasis_offload.media import commands as cmd
 from stasis_offload.media import events as ev
 from stasis_offload.media.flows import Duty, Role, role_of
-from stasis_offload.media.learning import FRESH, ROOM
+from stasis_offload.media.learning import CUTOVER_WINDOW, MAX_OBSERVATION_AGE
 from stasis_offload.media.machine import step
 from stasis_offload.media.path import Leg
-from stasis_offload.media.reasons import Kind, Reason
+from stasis_offload.media.reasons import Reason, ReasonKind
 from stasis_offload.media.state import Placement, State
-from stasis_offload.openflow.flow import Count, Flow
+from stasis_offload.openflow.flow import Flow, FlowCount
 from stasis_offload.packets.address import Address
 from tests.support.leg_reports import CALLEE, CALLER
 from tests.support.placements import (
@@ -40,10 +40,10 @@ from tests.support.placements import (
 
 
 def test_nothing_is_asked_before_both_legs_are_connected() -> None:
-    for event in (ev.Signal.DISTURBED, ev.Unblocked(Kind.SWITCH_AWAY), ELIGIBLE):
+    for event in (ev.Signal.DISTURBED, ev.Unblocked(ReasonKind.SWITCH_UNREACHABLE), ELIGIBLE):
         placement, commands = step(Placement(call="c", policy=POLICY), event, 0.0)
         assert commands == ()
-        assert placement.reason == Reason(Kind.NOT_CONNECTED)
+        assert placement.reason == Reason(ReasonKind.NOT_CONNECTED)
 
 
 def test_a_connected_call_is_asked_about_learned_and_offloaded() -> None:
@@ -68,8 +68,8 @@ def test_a_connected_call_is_asked_about_learned_and_offloaded() -> None:
 def test_a_call_that_is_not_eligible_is_asked_about_again_with_growing_patience() -> None:
     placement, now, waits = after(ev.Signal.CONNECTED), 0.0, []
     for _ in range(14):
-        placement, _ = step(placement, ev.Reported(replace(CALLER, hold=True), CALLEE), now)
-        assert placement.reason == Reason(Kind.HOLD, Leg.CALLER)
+        placement, _ = step(placement, ev.LegsReported(replace(CALLER, hold=True), CALLEE), now)
+        assert placement.reason == Reason(ReasonKind.HOLD, Leg.CALLER)
         assert placement.deadline is not None
         waits.append(placement.deadline - now)
         now = placement.deadline
@@ -80,12 +80,12 @@ def test_a_call_that_is_not_eligible_is_asked_about_again_with_growing_patience(
     assert waits[-1] == pytest.approx(POLICY.recheck)
 
 
-NOT_YET = ev.Reported(replace(CALLER, bridge_technology="simple_bridge"), CALLEE)
+NOT_YET = ev.LegsReported(replace(CALLER, bridge_technology="simple_bridge"), CALLEE)
 
 
 def test_a_call_that_is_not_bridged_natively_yet_is_learned_meanwhile() -> None:
     hoping, commands = step(after(ev.Signal.CONNECTED), NOT_YET, 0.0)
-    assert (hoping.state, hoping.reason) == (State.LEARNING, Reason(Kind.NOT_NATIVE))
+    assert (hoping.state, hoping.reason) == (State.LEARNING, Reason(ReasonKind.NOT_NATIVE))
     assert roles(commands) == [WATCHING]
     known = after(seen(Leg.CALLER), passed(Leg.CALLER), seen(Leg.CALLEE), passed(Leg.CALLEE), start=hoping)
     again, commands = step(after(NOT_YET, start=known), ev.Signal.EXPIRED, 0.01)
@@ -96,18 +96,18 @@ def test_a_call_that_is_not_bridged_natively_yet_is_learned_meanwhile() -> None:
 
 def test_a_call_that_asterisk_does_not_bridge_natively_is_not_learned_for_long() -> None:
     placement, now = after(ev.Signal.CONNECTED), 0.0
-    while placement.state is not State.RELAYED or not placement.damping.fruitless:
+    while placement.state is not State.RELAYED or not placement.damping.failures:
         placement = after(NOT_YET, start=placement, now=now)
         assert placement.deadline is not None
         now = placement.deadline
         placement = after(ev.Signal.EXPIRED, start=placement, now=now)
-    assert placement.reason == Reason(Kind.NOT_NATIVE)
+    assert placement.reason == Reason(ReasonKind.NOT_NATIVE)
     assert 0.3 < now < 2.0
 
 
 def test_no_flow_goes_in_before_asterisk_has_heard_both_legs() -> None:
     deaf = replace(CALLER, packets_rx=0, ssrc_rx=None)
-    waiting, commands = step(HEARD, ev.Reported(deaf, CALLEE), 0.0)
+    waiting, commands = step(HEARD, ev.LegsReported(deaf, CALLEE), 0.0)
     assert commands == ()
     assert waiting.state is State.LEARNING
     assert waiting.deadline is not None
@@ -119,9 +119,9 @@ def test_no_flow_goes_in_before_asterisk_has_heard_both_legs() -> None:
 
 def test_a_sighting_that_went_stale_is_learned_again() -> None:
     one = after(seen(Leg.CALLER), start=LEARNING)
-    late, commands = step(one, seen(Leg.CALLEE), FRESH + 0.1)
+    late, commands = step(one, seen(Leg.CALLEE), MAX_OBSERVATION_AGE + 0.1)
     assert (late.state, commands) == (State.LEARNING, ())
-    assert step(late, seen(Leg.CALLER), FRESH + 0.1)[1] == (cmd.Request.ASK,)
+    assert step(late, seen(Leg.CALLER), MAX_OBSERVATION_AGE + 0.1)[1] == (cmd.Request.ASK,)
 
 
 @pytest.mark.parametrize("leg", Leg)
@@ -134,11 +134,11 @@ def test_a_packet_that_asterisk_still_has_in_its_hands_is_waited_for(leg: Leg) -
 @pytest.mark.parametrize("leg", Leg)
 def test_no_flow_goes_in_shortly_before_the_next_packet_is_due(leg: Leg) -> None:
     early = after(passed(leg.other), start=SETTLING)
-    late = after(passed(leg), start=early, now=ROOM + 0.003)
+    late = after(passed(leg), start=early, now=CUTOVER_WINDOW + 0.003)
     assert late.state is State.LEARNING
-    later = after(seen(leg.other), passed(leg.other), start=late, now=ROOM + 0.004)
+    later = after(seen(leg.other), passed(leg.other), start=late, now=CUTOVER_WINDOW + 0.004)
     assert later.state is State.LEARNING
-    assert after(seen(leg), passed(leg), start=later, now=ROOM + 0.006).state is State.OFFLOADED
+    assert after(seen(leg), passed(leg), start=later, now=CUTOVER_WINDOW + 0.006).state is State.OFFLOADED
 
 
 def test_packets_of_asterisks_own_are_not_taken_for_a_legs() -> None:
@@ -150,14 +150,14 @@ def test_packets_of_asterisks_own_are_not_taken_for_a_legs() -> None:
 def test_a_leg_whose_packets_asterisk_does_not_send_on_is_named(leg: Leg) -> None:
     spoke = after(seen(leg), start=after(passed(leg.other), start=SETTLING), now=0.5)
     placement, commands = step(spoke, ev.Signal.EXPIRED, 1.0)
-    assert placement.reason == Reason(Kind.NOT_PASSED_ON, leg)
+    assert placement.reason == Reason(ReasonKind.NOT_RELAYED, leg)
     assert commands == (cmd.SetFlows(()),)
 
 
 @pytest.mark.parametrize("leg", Leg)
 def test_a_leg_that_fell_silent_meanwhile_is_waited_for_anew(leg: Leg) -> None:
     placement, commands = step(after(passed(leg.other), start=SETTLING), ev.Signal.EXPIRED, 1.1)
-    assert (placement.state, placement.settling, placement.sightings) == (State.LEARNING, False, {})
+    assert (placement.state, placement.settling, placement.observed) == (State.LEARNING, False, {})
     assert roles(commands) == [WATCHING]
 
 
@@ -170,9 +170,9 @@ def test_an_asterisk_that_is_always_late_is_not_waited_for_for_ever() -> None:
 def test_a_silent_leg_is_named_and_waited_for_with_one_flow(leg: Leg) -> None:
     one = after(seen(leg.other), start=LEARNING)
     placement, commands = step(one, ev.Signal.EXPIRED, 1.0)
-    assert placement.reason == Reason(Kind.NO_MEDIA, leg)
+    assert placement.reason == Reason(ReasonKind.NO_MEDIA, leg)
     assert commands[0] is cmd.Request.ASK
-    assert roles(commands) == [[Role.of(Duty.LEARN, leg)]]
+    assert roles(commands) == [[Role.of(Duty.LEARN_IN, leg)]]
     waiting = after(ELIGIBLE, start=placement)
     assert waiting.state is State.LEARNING
     speaks, commands = step(waiting, seen(leg), 9.0)
@@ -182,14 +182,14 @@ def test_a_silent_leg_is_named_and_waited_for_with_one_flow(leg: Leg) -> None:
 
 @pytest.mark.parametrize("leg", Leg)
 def test_a_packet_that_is_not_rtp_ends_learning(leg: Leg) -> None:
-    placement, commands = step(LEARNING, ev.Seen(leg, None), 0.0)
-    assert placement.reason == Reason(Kind.FOREIGN_MEDIA, leg)
+    placement, commands = step(LEARNING, ev.PacketObserved(leg, None), 0.0)
+    assert placement.reason == Reason(ReasonKind.FOREIGN_MEDIA, leg)
     assert commands == (cmd.SetFlows(()),)
 
 
 def test_addresses_that_changed_while_learning_are_learned_anew() -> None:
     moved = replace(CALLER, remote=Address.parse("198.18.50.9:4000"))
-    placement, commands = step(HEARD, ev.Reported(moved, CALLEE), 0.0)
+    placement, commands = step(HEARD, ev.LegsReported(moved, CALLEE), 0.0)
     assert placement.state is State.LEARNING
     assert roles(commands) == [WATCHING]
 
@@ -197,22 +197,28 @@ def test_addresses_that_changed_while_learning_are_learned_anew() -> None:
 @pytest.mark.parametrize(
     ("event", "reason"),
     [
-        (ev.Signal.DISTURBED, Reason(Kind.CALL_CHANGED)),
-        (ev.Failed(Kind.SWITCH_REFUSED), Reason(Kind.SWITCH_REFUSED)),
-        (ev.Failed(Kind.MODULE_AWAY), Reason(Kind.MODULE_AWAY)),
-        (ev.Blocked(Kind.SWITCH_AWAY), Reason(Kind.SWITCH_AWAY)),
-        (ev.Blocked(Kind.ASTERISK_AWAY), Reason(Kind.ASTERISK_AWAY)),
-        (ev.Signal.ENDED, Reason(Kind.ENDED)),
-        (ev.Blocked(Kind.OPERATOR), Reason(Kind.OPERATOR)),
-        (ev.Idle(Leg.CALLEE, Count(7, 7)), Reason(Kind.MEDIA_IDLE, Leg.CALLEE)),
-        (ev.Counted({Role.FORWARD_CALLER: Count(9, 9)}), Reason(Kind.NOT_COUNTING, Leg.CALLEE)),
-        (ev.Alarm(Kind.ASTERISK_SPEAKS, Leg.CALLER), Reason(Kind.ASTERISK_SPEAKS, Leg.CALLER)),
-        (ev.Alarm(Kind.FOREIGN_SOURCE, Leg.CALLEE), Reason(Kind.FOREIGN_SOURCE, Leg.CALLEE)),
-        (ev.Reported(replace(CALLER, hold=True), CALLEE), Reason(Kind.HOLD, Leg.CALLER)),
-        (ev.Reported(None, CALLEE), Reason(Kind.UNREPORTED, Leg.CALLER)),
+        (ev.Signal.DISTURBED, Reason(ReasonKind.CALL_CHANGED)),
+        (ev.CommandFailed(ReasonKind.SWITCH_REFUSED), Reason(ReasonKind.SWITCH_REFUSED)),
+        (ev.CommandFailed(ReasonKind.MODULE_UNREACHABLE), Reason(ReasonKind.MODULE_UNREACHABLE)),
+        (ev.Blocked(ReasonKind.SWITCH_UNREACHABLE), Reason(ReasonKind.SWITCH_UNREACHABLE)),
+        (ev.Blocked(ReasonKind.ASTERISK_UNREACHABLE), Reason(ReasonKind.ASTERISK_UNREACHABLE)),
+        (ev.Signal.ENDED, Reason(ReasonKind.ENDED)),
+        (ev.Blocked(ReasonKind.OPERATOR), Reason(ReasonKind.OPERATOR)),
+        (ev.FlowIdle(Leg.CALLEE, FlowCount(7, 7)), Reason(ReasonKind.MEDIA_IDLE, Leg.CALLEE)),
+        (ev.CountersRead({Role.FORWARD_CALLER: FlowCount(9, 9)}), Reason(ReasonKind.FLOW_LOST, Leg.CALLEE)),
         (
-            ev.Reported(CALLER, replace(CALLEE, remote=Address.parse("198.18.50.9:4000"))),
-            Reason(Kind.CALL_CHANGED),
+            ev.GuardTriggered(ReasonKind.ASTERISK_MEDIA, Leg.CALLER),
+            Reason(ReasonKind.ASTERISK_MEDIA, Leg.CALLER),
+        ),
+        (
+            ev.GuardTriggered(ReasonKind.FOREIGN_SOURCE, Leg.CALLEE),
+            Reason(ReasonKind.FOREIGN_SOURCE, Leg.CALLEE),
+        ),
+        (ev.LegsReported(replace(CALLER, hold=True), CALLEE), Reason(ReasonKind.HOLD, Leg.CALLER)),
+        (ev.LegsReported(None, CALLEE), Reason(ReasonKind.UNREPORTED, Leg.CALLER)),
+        (
+            ev.LegsReported(CALLER, replace(CALLEE, remote=Address.parse("198.18.50.9:4000"))),
+            Reason(ReasonKind.CALL_CHANGED),
         ),
     ],
 )
@@ -230,56 +236,66 @@ def test_a_disturbed_call_comes_back_when_it_is_eligible_again() -> None:
 
 
 def test_a_blocked_call_stays_relayed_until_nothing_blocks_it() -> None:
-    held = after(ev.Blocked(Kind.SWITCH_AWAY), ev.Blocked(Kind.OPERATOR), start=VERIFIED)
+    held = after(ev.Blocked(ReasonKind.SWITCH_UNREACHABLE), ev.Blocked(ReasonKind.OPERATOR), start=VERIFIED)
     assert held.deadline is None
-    for event in (ev.Signal.DISTURBED, ELIGIBLE, ev.Signal.EXPIRED, ev.Failed(Kind.MODULE_AWAY)):
+    for event in (
+        ev.Signal.DISTURBED,
+        ELIGIBLE,
+        ev.Signal.EXPIRED,
+        ev.CommandFailed(ReasonKind.MODULE_UNREACHABLE),
+    ):
         assert after(event, ELIGIBLE, start=held).state is State.RELAYED
-    still, commands = step(held, ev.Unblocked(Kind.OPERATOR), 3.0)
-    assert (still.reason, commands) == (Reason(Kind.SWITCH_AWAY), ())
-    free, commands = step(still, ev.Unblocked(Kind.SWITCH_AWAY), 4.0)
+    still, commands = step(held, ev.Unblocked(ReasonKind.OPERATOR), 3.0)
+    assert (still.reason, commands) == (Reason(ReasonKind.SWITCH_UNREACHABLE), ())
+    free, commands = step(still, ev.Unblocked(ReasonKind.SWITCH_UNREACHABLE), 4.0)
     assert commands == (cmd.Request.ASK,)
     assert after(ELIGIBLE, start=free).state is State.LEARNING
 
 
 def test_a_command_that_failed_is_tried_again_with_growing_patience() -> None:
-    once = after(ev.Failed(Kind.SWITCH_REFUSED), start=OFFLOADED)
+    once = after(ev.CommandFailed(ReasonKind.SWITCH_REFUSED), start=OFFLOADED)
     again = after(*IN, start=once)
-    twice = after(ev.Failed(Kind.SWITCH_REFUSED), start=again)
+    twice = after(ev.CommandFailed(ReasonKind.SWITCH_REFUSED), start=again)
     assert once.deadline is not None
     assert twice.deadline is not None
     assert twice.deadline > once.deadline
 
 
 def test_packets_of_every_stay_in_the_switch_are_added_up() -> None:
-    last = ev.CountedLast({Role.FORWARD_CALLER: Count(50, 500), Role.FORWARD_CALLEE: Count(40, 400)})
-    once = after(ev.Blocked(Kind.OPERATOR), last, start=VERIFIED)
-    assert once.forwarded(Leg.CALLER) == Count(50, 500)
-    back = (ev.Unblocked(Kind.OPERATOR), *IN)
-    twice = after(*back, ev.Counted(BOTH_COUNT), ev.Signal.ENDED, ev.CountedLast(None), start=once)
+    last = ev.FinalCounters(
+        {Role.FORWARD_CALLER: FlowCount(50, 500), Role.FORWARD_CALLEE: FlowCount(40, 400)}
+    )
+    once = after(ev.Blocked(ReasonKind.OPERATOR), last, start=VERIFIED)
+    assert once.forwarded(Leg.CALLER) == FlowCount(50, 500)
+    back = (ev.Unblocked(ReasonKind.OPERATOR), *IN)
+    twice = after(*back, ev.CountersRead(BOTH_COUNT), ev.Signal.ENDED, ev.FinalCounters(None), start=once)
     assert twice.over
-    assert twice.forwarded(Leg.CALLER) == Count(55, 1570)
-    assert twice.forwarded(Leg.CALLEE) == Count(44, 1256)
+    assert twice.forwarded(Leg.CALLER) == FlowCount(55, 1570)
+    assert twice.forwarded(Leg.CALLEE) == FlowCount(44, 1256)
 
 
 def test_what_an_idle_flow_had_counted_is_not_lost_with_it() -> None:
-    gone = ev.CountedLast({Role.FORWARD_CALLER: Count(70, 700)})
-    ended = after(ev.Idle(Leg.CALLEE, Count(60, 600)), gone, start=VERIFIED)
-    assert (ended.forwarded(Leg.CALLER), ended.forwarded(Leg.CALLEE)) == (Count(70, 700), Count(60, 600))
+    gone = ev.FinalCounters({Role.FORWARD_CALLER: FlowCount(70, 700)})
+    ended = after(ev.FlowIdle(Leg.CALLEE, FlowCount(60, 600)), gone, start=VERIFIED)
+    assert (ended.forwarded(Leg.CALLER), ended.forwarded(Leg.CALLEE)) == (
+        FlowCount(70, 700),
+        FlowCount(60, 600),
+    )
 
 
 def test_counters_that_cannot_be_read_change_nothing() -> None:
-    assert step(VERIFIED, ev.Counted(None), 3.0) == (VERIFIED, ())
-    assert step(OFFLOADED, ev.Counted(None), 3.0) == (OFFLOADED, ())
+    assert step(VERIFIED, ev.CountersRead(None), 3.0) == (VERIFIED, ())
+    assert step(OFFLOADED, ev.CountersRead(None), 3.0) == (OFFLOADED, ())
 
 
 LEGS = st.sampled_from(Leg)
 ANY_REPORT = st.sampled_from(
     [
         ELIGIBLE,
-        ev.Reported(None, CALLEE),
-        ev.Reported(CALLER, replace(CALLEE, hold=True)),
-        ev.Reported(replace(CALLER, ssrc_rx=None, packets_rx=0), CALLEE),
-        ev.Reported(replace(CALLER, remote=Address.parse("198.18.50.9:4000")), CALLEE),
+        ev.LegsReported(None, CALLEE),
+        ev.LegsReported(CALLER, replace(CALLEE, hold=True)),
+        ev.LegsReported(replace(CALLER, ssrc_rx=None, packets_rx=0), CALLEE),
+        ev.LegsReported(replace(CALLER, remote=Address.parse("198.18.50.9:4000")), CALLEE),
     ]
 )
 ANY_EVENT = st.one_of(
@@ -288,15 +304,26 @@ ANY_EVENT = st.one_of(
     LEGS.map(seen),
     LEGS.map(shown),
     LEGS.map(passed),
-    LEGS.map(lambda leg: ev.Alarm(Kind.ASTERISK_SPEAKS, leg)),
-    LEGS.map(lambda leg: ev.RtcpFrom(leg, 4001)),
-    LEGS.map(lambda leg: ev.Seen(leg, None)),
-    LEGS.map(lambda leg: ev.Idle(leg, Count(3, 3))),
-    st.sampled_from([ev.Counted(None), ev.Counted({}), ev.Counted(BOTH_COUNT)]),
-    st.sampled_from([ev.CountedLast(None), ev.CountedLast(BOTH_COUNT)]),
-    st.sampled_from([Kind.OPERATOR, Kind.DRAIN, Kind.SWITCH_AWAY, Kind.ASTERISK_AWAY]).map(ev.Blocked),
-    st.sampled_from([Kind.OPERATOR, Kind.SWITCH_AWAY, Kind.ASTERISK_AWAY]).map(ev.Unblocked),
-    st.sampled_from([Kind.SWITCH_REFUSED, Kind.SWITCH_AWAY, Kind.MODULE_AWAY]).map(ev.Failed),
+    LEGS.map(lambda leg: ev.GuardTriggered(ReasonKind.ASTERISK_MEDIA, leg)),
+    LEGS.map(lambda leg: ev.RtcpPortLearned(leg, 4001)),
+    LEGS.map(lambda leg: ev.PacketObserved(leg, None)),
+    LEGS.map(lambda leg: ev.FlowIdle(leg, FlowCount(3, 3))),
+    st.sampled_from([ev.CountersRead(None), ev.CountersRead({}), ev.CountersRead(BOTH_COUNT)]),
+    st.sampled_from([ev.FinalCounters(None), ev.FinalCounters(BOTH_COUNT)]),
+    st.sampled_from(
+        [
+            ReasonKind.OPERATOR,
+            ReasonKind.DRAIN,
+            ReasonKind.SWITCH_UNREACHABLE,
+            ReasonKind.ASTERISK_UNREACHABLE,
+        ]
+    ).map(ev.Blocked),
+    st.sampled_from(
+        [ReasonKind.OPERATOR, ReasonKind.SWITCH_UNREACHABLE, ReasonKind.ASTERISK_UNREACHABLE]
+    ).map(ev.Unblocked),
+    st.sampled_from(
+        [ReasonKind.SWITCH_REFUSED, ReasonKind.SWITCH_UNREACHABLE, ReasonKind.MODULE_UNREACHABLE]
+    ).map(ev.CommandFailed),
 )
 
 

@@ -8,8 +8,8 @@ from stasis_offload.media import commands as cmd
 from stasis_offload.media import events as ev
 from stasis_offload.media.flows import Role, role_of
 from stasis_offload.media.machine import step
-from stasis_offload.media.path import Leg, Sighting
-from stasis_offload.media.reasons import Kind, Reason
+from stasis_offload.media.path import Leg, ObservedPacket
+from stasis_offload.media.reasons import Reason, ReasonKind
 from stasis_offload.media.state import Placement, State
 from stasis_offload.openflow.flow import Forward
 from stasis_offload.packets.address import Address
@@ -51,7 +51,7 @@ def test_a_packet_that_asterisk_was_still_shown_verifies_nothing() -> None:
 def test_a_flow_that_carries_nothing_within_a_second_is_taken_out_and_named(leg: Leg) -> None:
     early = after(shown(leg.other), start=OFFLOADED, now=0.5)
     placement, commands = step(early, ev.Signal.EXPIRED, 1.0)
-    assert placement.reason == Reason(Kind.NOT_COUNTING, leg)
+    assert placement.reason == Reason(ReasonKind.FLOW_LOST, leg)
     assert commands == (cmd.Request.TAKE_OUT,)
 
 
@@ -75,14 +75,16 @@ def commands_of_a_look(placement: Placement) -> cmd.SetFlows:
 @pytest.mark.parametrize(
     ("found", "kind"),
     [
-        (None, Kind.FOREIGN_MEDIA),
-        (sighting(Leg.CALLER, payload_type=3), Kind.FOREIGN_MEDIA),
-        (sighting(Leg.CALLER, ssrc=5), Kind.FOREIGN_SSRC),
+        (None, ReasonKind.FOREIGN_MEDIA),
+        (sighting(Leg.CALLER, payload_type=3), ReasonKind.FOREIGN_MEDIA),
+        (sighting(Leg.CALLER, ssrc=5), ReasonKind.FOREIGN_SSRC),
     ],
 )
-def test_what_an_audit_finds_wrong_sends_the_call_back(found: Sighting | None, kind: Kind) -> None:
+def test_what_an_audit_finds_wrong_sends_the_call_back(
+    found: ObservedPacket | None, kind: ReasonKind
+) -> None:
     audited = after(ev.Signal.EXPIRED, start=GUARDED, now=9.0)
-    placement, commands = step(audited, ev.Seen(Leg.CALLER, found, by_switch=True), 9.1)
+    placement, commands = step(audited, ev.PacketObserved(Leg.CALLER, found, by_switch=True), 9.1)
     assert placement.reason == Reason(kind, Leg.CALLER)
     assert commands == (cmd.Request.TAKE_OUT,)
 
@@ -93,7 +95,7 @@ def test_rtcp_stays_with_asterisk_where_the_operator_wants_it() -> None:
 
 
 def test_reports_go_to_the_port_that_a_legs_own_rtcp_comes_from() -> None:
-    placement, commands = step(GUARDED, ev.RtcpFrom(Leg.CALLEE, 61_111), 3.0)
+    placement, commands = step(GUARDED, ev.RtcpPortLearned(Leg.CALLEE, 61_111), 3.0)
     assert roles(commands) == [FORWARDING + RTCP + GUARDS]
     [to_callee] = [flow.action for flow in placement.flows() if role_of(flow.cookie) is Role.RTCP_CALLER]
     assert isinstance(to_callee, Forward)
@@ -102,7 +104,7 @@ def test_reports_go_to_the_port_that_a_legs_own_rtcp_comes_from() -> None:
 
 def test_asterisk_gets_a_sign_of_life_of_a_leg_with_an_rtp_timeout_while_its_flow_counts_on() -> None:
     reports = {Leg.CALLER: replace(CALLER, rtp_timeout=12), Leg.CALLEE: CALLEE}
-    placement, commands = step(replace(GUARDED, reports=reports), ev.Counted(BOTH_COUNT), 9.0)
+    placement, commands = step(replace(GUARDED, reports=reports), ev.CountersRead(BOTH_COUNT), 9.0)
     [sign] = commands
     assert isinstance(sign, cmd.Inject)
     datagram = parse_udp(sign.frame)
@@ -110,7 +112,7 @@ def test_asterisk_gets_a_sign_of_life_of_a_leg_with_an_rtp_timeout_while_its_flo
         Address.parse("198.18.50.2:20001"),
         Address.parse("198.18.50.3:10001"),
     )
-    assert step(placement, ev.Counted(BOTH_COUNT), 10.0)[1] == ()
+    assert step(placement, ev.CountersRead(BOTH_COUNT), 10.0)[1] == ()
     looked, _ = step(placement, ev.Signal.EXPIRED, 10.0)
     assert looked.deadline == 14.0
     assert {flow.hard_timeout for flow in looked.flows()} == {
@@ -126,14 +128,14 @@ def test_a_call_that_comes_back_too_often_stays_with_asterisk_for_a_while_and_sa
         placement = after(*back, start=placement, now=now)
         assert placement.state is State.OFFLOADED
     held = after(*back, start=placement, now=now)
-    assert (held.state, held.reason) == (State.RELAYED, Reason(Kind.FLAPPING))
+    assert (held.state, held.reason) == (State.RELAYED, Reason(ReasonKind.FLAPPING))
     assert held.deadline == now + POLICY.flap_hold
     assert after(ev.Signal.EXPIRED, *back[1:], start=held, now=held.deadline).state is State.OFFLOADED
 
 
 def test_what_an_operator_does_makes_no_call_flap() -> None:
     placement = VERIFIED
-    back = (ev.Unblocked(Kind.OPERATOR), *IN)
+    back = (ev.Unblocked(ReasonKind.OPERATOR), *IN)
     for _ in range(3 * POLICY.returns_per_minute):
-        placement = after(ev.Blocked(Kind.OPERATOR), *back, start=placement)
+        placement = after(ev.Blocked(ReasonKind.OPERATOR), *back, start=placement)
     assert placement.state is State.OFFLOADED

@@ -38,7 +38,7 @@ def report(**fields: float) -> ReceiverReport:
 def heard(*reports: ReceiverReport, stream: Stream = STREAM, quality: Quality = NOTHING) -> Quality:
     """Return what is known after the callee's reports, 5 s apart."""
     for number, one in enumerate(reports):
-        quality = quality.heard(CALLEE, [one], stream=stream, now=100.0 + 5 * number)
+        quality = quality.with_rtcp(CALLEE, [one], stream=stream, now=100.0 + 5 * number)
     return quality
 
 
@@ -47,7 +47,7 @@ def sender_report(ssrc: int = STREAM.ssrc, *, ntp: int = NTP) -> SenderReport:
 
 
 def test_nothing_is_known_without_rtcp_and_samples() -> None:
-    quality = NOTHING.heard(CALLER, [sender_report(), Bye(ssrcs=(1,))], stream=STREAM, now=1.0)
+    quality = NOTHING.with_rtcp(CALLER, [sender_report(), Bye(ssrcs=(1,))], stream=STREAM, now=1.0)
     assert [quality.of(leg) for leg in Leg] == [LegQuality(), LegQuality()]
     assert LegQuality().variable() == ""
 
@@ -121,7 +121,7 @@ def test_a_report_about_another_stream_is_ignored() -> None:
 def test_a_leg_is_told_apart_from_the_other() -> None:
     quality = heard(report(fraction_lost=0.5))
     assert quality.of(CALLER) == LegQuality()
-    quality = quality.heard(CALLER, [report(ssrc=1)], stream=Stream(ssrc=1, codec="ulaw"), now=101.0)
+    quality = quality.with_rtcp(CALLER, [report(ssrc=1)], stream=Stream(ssrc=1, codec="ulaw"), now=101.0)
     assert (quality.of(CALLER).loss, quality.of(CALLEE).loss) == (0.0, 0.5)
 
 
@@ -147,9 +147,9 @@ def test_a_codec_without_published_figures_has_no_score(codec: str) -> None:
 
 def round_trip(*, last_sr: int = SHORT_NTP, ssrc: int = STREAM.ssrc, passed: float) -> float | None:
     """Return the RTT when the callee answers after half a second, `passed` after the caller's SR."""
-    quality = NOTHING.heard(CALLER, [sender_report(ssrc)], stream=Stream(ssrc=1, codec="ulaw"), now=100.0)
+    quality = NOTHING.with_rtcp(CALLER, [sender_report(ssrc)], stream=Stream(ssrc=1, codec="ulaw"), now=100.0)
     answer = report(last_sr=last_sr, delay_since_last_sr=0x8000)
-    return quality.heard(CALLEE, [answer], stream=STREAM, now=100.0 + passed).of(CALLEE).rtt_ms
+    return quality.with_rtcp(CALLEE, [answer], stream=STREAM, now=100.0 + passed).of(CALLEE).rtt_ms
 
 
 def test_the_round_trip_is_from_the_switch_to_the_leg_and_back() -> None:
@@ -171,27 +171,27 @@ def test_what_cannot_be_a_round_trip_is_none(odd: dict[str, float]) -> None:
 
 
 def test_a_sender_without_a_clock_tells_no_round_trip() -> None:
-    quality = NOTHING.heard(CALLER, [sender_report(ntp=0)], stream=Stream(ssrc=1, codec="ulaw"), now=99.9)
+    quality = NOTHING.with_rtcp(CALLER, [sender_report(ntp=0)], stream=Stream(ssrc=1, codec="ulaw"), now=99.9)
     assert heard(report(last_sr=0), quality=quality).of(CALLEE).rtt_ms is None
 
 
 def test_a_round_trip_stays_known_when_a_later_report_does_not_tell_it() -> None:
-    quality = NOTHING.heard(CALLER, [sender_report()], stream=Stream(ssrc=1, codec="ulaw"), now=99.95)
+    quality = NOTHING.with_rtcp(CALLER, [sender_report()], stream=Stream(ssrc=1, codec="ulaw"), now=99.95)
     quality = heard(report(last_sr=SHORT_NTP), report(last_sr=1), quality=quality)
     assert quality.of(CALLEE).rtt_ms == pytest.approx(50.0)
 
 
 def test_the_score_counts_loss_both_round_trips_the_jitter_buffer_and_a_packet() -> None:
-    quality = NOTHING.heard(CALLER, [sender_report()], stream=Stream(ssrc=1, codec="ulaw"), now=99.9)
+    quality = NOTHING.with_rtcp(CALLER, [sender_report()], stream=Stream(ssrc=1, codec="ulaw"), now=99.9)
     quality = heard(
         report(last_sr=SHORT_NTP),
         report(cumulative_lost=5, highest_sequence=1250, jitter=80, last_sr=SHORT_NTP),
         stream=replace(STREAM, ptime=30),
         quality=quality,
     )
-    quality = quality.heard(CALLEE, [sender_report(0xBEEF)], stream=STREAM, now=110.0)
+    quality = quality.with_rtcp(CALLEE, [sender_report(0xBEEF)], stream=STREAM, now=110.0)
     back = report(ssrc=0xBEEF, last_sr=SHORT_NTP)
-    quality = quality.heard(CALLER, [back], stream=Stream(ssrc=0xBEEF, codec="ulaw"), now=110.04)
+    quality = quality.with_rtcp(CALLER, [back], stream=Stream(ssrc=0xBEEF, codec="ulaw"), now=110.04)
     # 100 ms and 40 ms round trip, twice 10 ms of jitter, 30 ms a packet.
     expected = mos(rating(IMPAIRMENTS["ulaw"], loss=5 / 250, delay_ms=70 + 20 + 30))
     assert quality.of(CALLEE).mos == pytest.approx(expected)
@@ -204,7 +204,7 @@ def test_a_packet_time_that_is_not_known_is_taken_as_20_ms() -> None:
 
 def sampled(*samples: tuple[int, int], quality: Quality = NOTHING, ssrc: int = 7) -> Quality:
     for sequence, packets in samples:
-        quality = quality.sampled(CALLER, ssrc=ssrc, sequence=sequence & 0xFFFF, packets=packets)
+        quality = quality.with_rtp_sample(CALLER, ssrc=ssrc, sequence=sequence & 0xFFFF, packets=packets)
     return quality
 
 
@@ -262,8 +262,8 @@ def test_what_begins_anew_keeps_the_loss_before(anew: object) -> None:
 
 
 def test_a_stay_too_short_to_tell_counts_for_nothing() -> None:
-    quality = sampled((0, 0), (4000, 3920)).returned()
-    quality = sampled((0, 0), (1000, 900), quality=quality).returned()
+    quality = sampled((0, 0), (4000, 3920)).with_counters_reset()
+    quality = sampled((0, 0), (1000, 900), quality=quality).with_counters_reset()
     assert quality.of(CALLER).upstream_loss == 80 / 4000
 
 
@@ -308,12 +308,12 @@ def test_whatever_is_reported_and_sampled_every_figure_stays_on_its_scale(steps:
     for now, (what, leg, first, second) in enumerate(steps):
         match what:
             case "heard":
-                quality = quality.heard(leg, about(first, second.ssrc), stream=second, now=float(now))
+                quality = quality.with_rtcp(leg, about(first, second.ssrc), stream=second, now=float(now))
             case "sampled":
                 sequence, packets = second
-                quality = quality.sampled(leg, ssrc=first, sequence=sequence, packets=packets)
+                quality = quality.with_rtp_sample(leg, ssrc=first, sequence=sequence, packets=packets)
             case "returned":
-                quality = quality.returned()
+                quality = quality.with_counters_reset()
         for got in map(quality.of, Leg):
             for fraction in (got.loss, got.recent_loss, got.upstream_loss):
                 assert fraction is None or 0 <= fraction <= 1

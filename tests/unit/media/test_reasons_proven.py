@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from stasis_offload.media.reasons import Kind
+from stasis_offload.media.reasons import ReasonKind
 
 TESTS = Path(__file__).parents[2]
 PROOF = "".join(
@@ -14,9 +14,9 @@ PROOF = "".join(
 )
 # PJSIP turns RTCP on for every stream; of the channels that have RTP without it (UnicastRTP), Asterisk 22 corrupts its
 # memory when their glue is asked.
-NOT_TO_BE_MADE = {Kind.RTCP_OFF}
+NOT_TO_BE_MADE = {ReasonKind.RTCP_OFF}
 
 
-@pytest.mark.parametrize("kind", sorted(set(Kind) - NOT_TO_BE_MADE))
-def test_a_lab_or_integration_test_names_each_reason(kind: Kind) -> None:
+@pytest.mark.parametrize("kind", sorted(set(ReasonKind) - NOT_TO_BE_MADE))
+def test_a_lab_or_integration_test_names_each_reason(kind: ReasonKind) -> None:
     assert any(name in PROOF for name in (f'"{kind}"', f'"{kind}:', f"Kind.{kind.name}"))

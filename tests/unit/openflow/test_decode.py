@@ -15,7 +15,7 @@ from stasis_offload.errors import OpenFlowError
 from stasis_offload.openflow import decode, encode
 from stasis_offload.openflow.decode import Framer, Message
 from stasis_offload.openflow.events import FlowRemoved, PacketIn, Port, Removal
-from stasis_offload.openflow.flow import Count
+from stasis_offload.openflow.flow import FlowCount
 from tests.support.strategies import UINT32, UINT64
 
 SWITCH = SimpleNamespace(ofproto=ofp, ofproto_parser=messages)
@@ -198,7 +198,7 @@ def test_ports_are_numbers_and_names() -> None:
 def test_flow_statistics_are_counts_by_cookie(rows: list[tuple[int, int, int, int]], split: int) -> None:
     entries = [flow_stats(cookie, packets, octets, match=bytes(8 * n)) for cookie, packets, octets, n in rows]
     parts = [multipart(ofp.OFPMP_FLOW, b"".join(some)) for some in (entries[:split], entries[split:])]
-    expected = [(cookie, Count(packets, octets)) for cookie, packets, octets, _ in rows]
+    expected = [(cookie, FlowCount(packets, octets)) for cookie, packets, octets, _ in rows]
     assert list(decode.parse_flow_stats(parts)) == expected
 
 
@@ -261,4 +261,4 @@ def test_a_packet_in_without_a_port_is_broken() -> None:
 def test_a_flow_removed_says_why_and_what_it_counted(number: int, reason: Removal) -> None:
     body = struct.pack(ofp.OFP_FLOW_REMOVED_PACK_STR0, 5, 1, number, 0, 9, 9, 10, 0, 50, 10700) + bytes(8)
     message = Message(version=4, kind=11, xid=0, body=body)
-    assert decode.parse_flow_removed(message) == FlowRemoved(5, reason, Count(50, 10700))
+    assert decode.parse_flow_removed(message) == FlowRemoved(5, reason, FlowCount(50, 10700))

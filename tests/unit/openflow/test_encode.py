@@ -11,18 +11,18 @@ from os_ken.ofproto import ofproto_v1_3 as ofp
 from os_ken.ofproto import ofproto_v1_3_parser as messages
 
 from stasis_offload.errors import OpenFlowError
-from stasis_offload.media.flows import Terms, forwarding_flows, learning_flow
+from stasis_offload.media.flows import FlowLifetime, forwarding_flows, learning_flow
 from stasis_offload.media.path import Leg
 from stasis_offload.openflow import encode
 from stasis_offload.openflow.decode import Framer
-from stasis_offload.openflow.flow import Action, Copy, Drop, Flow, Forward, Match
+from stasis_offload.openflow.flow import Action, Drop, Flow, Forward, Match, Mirror
 from stasis_offload.openflow.flowmod import Cookies
 from stasis_offload.packets.address import Address
 from tests.support.packets import CALLEE, CALLER, PATH
 from tests.support.strategies import FLOWS, UINT32, UINT64
 
 SWITCH = SimpleNamespace(ofproto=ofp, ofproto_parser=messages)
-TERMS = Terms(idle_timeout=10, lease=60)
+TERMS = FlowLifetime(idle_timeout=10, lease=60)
 
 
 def by_os_ken(xid: int, flow: Flow, meter: int | None) -> bytes:
@@ -70,7 +70,7 @@ def _family(address: Address) -> str:
 
 def _actions(match: Match, action: Action) -> list[Any]:
     match action:
-        case Copy(max_len):
+        case Mirror(max_len):
             return [
                 messages.OFPActionOutput(ofp.OFPP_NORMAL),
                 messages.OFPActionOutput(ofp.OFPP_CONTROLLER, max_len),
@@ -84,10 +84,10 @@ def _actions(match: Match, action: Action) -> list[Any]:
 def _forwarded(match: Match, action: Forward) -> list[Any]:
     family = _family(action.destination)
     before = []
-    if action.relayed:
+    if action.also_normal:
         before.append(messages.OFPActionOutput(ofp.OFPP_NORMAL))
-    if action.sample:
-        before.append(messages.OFPActionOutput(ofp.OFPP_CONTROLLER, action.sample))
+    if action.mirror_bytes:
+        before.append(messages.OFPActionOutput(ofp.OFPP_CONTROLLER, action.mirror_bytes))
     tag = []
     if match.vlan is not None and action.vlan is None:
         tag = [messages.OFPActionPopVlan()]

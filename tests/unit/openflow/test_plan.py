@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stasis_offload.openflow.flow import COOKIE_PREFIX, Copy, Flow, Match
+from stasis_offload.openflow.flow import COOKIE_PREFIX, Flow, Match, Mirror
 from stasis_offload.openflow.plan import Plan, plan
 from stasis_offload.packets.address import Address
 from tests.support.soft_switch import FlowTable
@@ -13,7 +13,7 @@ SOURCE = Address.parse("198.18.0.10:4000")
 
 def flow(cookie: int, port: int, max_len: int) -> Flow:
     match = Match(source=SOURCE, destination=Address(SOURCE.host, port))
-    return Flow(cookie=cookie, priority=1, match=match, action=Copy(max_len))
+    return Flow(cookie=cookie, priority=1, match=match, action=Mirror(max_len))
 
 
 # Few cookies, matches and actions, so that flows meet; no two flows of a table have the same match.

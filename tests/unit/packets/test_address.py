@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stasis_offload.media.path import Leg, Path, Side
+from stasis_offload.media.path import Attachment, Leg, MediaPath
 from stasis_offload.packets.address import Address
 from tests.support.strategies import FAMILIES, addresses
 
@@ -69,12 +69,22 @@ def test_an_address_of_no_one_host_cannot_be_matched(text: str) -> None:
 
 def test_each_leg_has_the_other_and_its_side_of_the_path() -> None:
     at = Address.parse("10.0.0.1:4000")
-    near = Side(
-        in_port=1, vlan=None, next_hop="02:00:00:00:00:0a", ours="02:00:00:00:00:01", remote=at, local=at
+    near = Attachment(
+        in_port=1,
+        vlan=None,
+        remote_mac="02:00:00:00:00:0a",
+        local_mac="02:00:00:00:00:01",
+        remote=at,
+        local=at,
     )
-    far = Side(
-        in_port=2, vlan=None, next_hop="02:00:00:00:00:0b", ours="02:00:00:00:00:01", remote=at, local=at
+    far = Attachment(
+        in_port=2,
+        vlan=None,
+        remote_mac="02:00:00:00:00:0b",
+        local_mac="02:00:00:00:00:01",
+        remote=at,
+        local=at,
     )
-    path = Path(caller=near, callee=far)
+    path = MediaPath(caller=near, callee=far)
     assert (path.side(Leg.CALLER), path.side(Leg.CALLER.other)) == (near, far)
     assert Leg.CALLEE.other is Leg.CALLER

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stasis_offload.errors import BadPacketError
-from stasis_offload.media.path import Sighting, parse_sighting
+from stasis_offload.media.path import ObservedPacket, parse_observed_packet
 from stasis_offload.packets.rtp import RtpHeader, parse_rtp
 from tests.support.packets import frame, rtp
 from tests.support.strategies import UINT16, UINT32
@@ -82,11 +82,11 @@ def test_what_is_not_rtp_is_refused_with_the_reason(data: bytes, why: str) -> No
 def test_the_first_128_bytes_of_a_frame_show_all_of_a_sighting() -> None:
     payload = rtp(sequence=7, payload_type=8, ssrc=0xCAFE)
     wire = frame(replace(PLAIN, vlan=12, payload=payload))
-    assert parse_sighting(3, wire[:128]) == Sighting(
+    assert parse_observed_packet(3, wire[:128]) == ObservedPacket(
         in_port=3,
         vlan=12,
-        next_hop=PLAIN.eth_src,
-        ours=PLAIN.eth_dst,
+        remote_mac=PLAIN.eth_src,
+        local_mac=PLAIN.eth_dst,
         source=PLAIN.source,
         destination=PLAIN.destination,
         ttl=PLAIN.ttl,
@@ -98,4 +98,4 @@ def test_the_first_128_bytes_of_a_frame_show_all_of_a_sighting() -> None:
 
 def test_a_frame_that_carries_something_else_is_no_sighting() -> None:
     with pytest.raises(BadPacketError, match="RTP version 0"):
-        parse_sighting(3, frame(replace(PLAIN, payload=bytes(20))))
+        parse_observed_packet(3, frame(replace(PLAIN, payload=bytes(20))))

@@ -12,7 +12,7 @@ from stasis_offload.asterisk.ari_events import (
 )
 from stasis_offload.signalling import events as ev
 from stasis_offload.signalling.call_ids import CALLER
-from stasis_offload.signalling.legs import Legs, OfLeg
+from stasis_offload.signalling.legs import LegEvent, Legs
 
 CALL = "1700000000.1"
 CALLEE = f"offload-{CALL}-2"
@@ -24,7 +24,7 @@ WHO_CALLED = Channel(CALL, "PJSIP/bob-00000001", "Up", "100", "", "Stasis", "off
 def legs_with(leg: int) -> Legs:
     """Make the legs of a call to which a newcomer is announced for a leg."""
     legs = Legs(WHO_CALLED)
-    assert legs.expect(NEWCOMER, NAME, replaces=legs.channel(leg))
+    assert legs.announce_replacement(NEWCOMER, NAME, replaces=legs.channel(leg))
     return legs
 
 
@@ -38,21 +38,24 @@ def test_the_channels_of_a_call_are_its_legs_and_no_others() -> None:
 def test_an_announced_newcomer_is_no_leg_before_it_is_in_the_bridge() -> None:
     legs = legs_with(2)
     assert (legs.leg(NEWCOMER), legs.channel(2)) == (None, CALLEE)
-    assert legs.hear(DialChanged(NEWCOMER, DialState.ANSWER)) is None
-    assert legs.entered("another") is None
-    legs.forget(NEWCOMER)
-    assert legs.hear(StasisEnd(CALLEE)) == ev.Left(2)
+    assert legs.translate(DialChanged(NEWCOMER, DialState.ANSWER)) is None
+    assert legs.on_entered_bridge("another") is None
+    legs.cancel_replacement(NEWCOMER)
+    assert legs.translate(StasisEnd(CALLEE)) == ev.CalleeLeftStasis(2)
 
 
 @pytest.mark.parametrize(
     ("leg", "old", "replaced"),
-    [(CALLER, CALL, ev.CallerReplaced(CALL, joined=True)), (2, CALLEE, ev.Replaced(2, CALLEE, joined=True))],
+    [
+        (CALLER, CALL, ev.CallerReplaced(CALL, joined=True)),
+        (2, CALLEE, ev.CalleeReplaced(2, CALLEE, joined=True)),
+    ],
 )
 def test_a_newcomer_in_the_bridge_is_the_leg_and_the_old_channel_is_none(
-    leg: int, old: str, replaced: ev.Replaced | ev.CallerReplaced
+    leg: int, old: str, replaced: ev.CalleeReplaced | ev.CallerReplaced
 ) -> None:
     legs = legs_with(leg)
-    assert legs.entered(NEWCOMER) == replaced
+    assert legs.on_entered_bridge(NEWCOMER) == replaced
     assert (legs.leg(NEWCOMER), legs.channel(leg), legs.name(leg), legs.leg(old)) == (
         leg,
         NEWCOMER,
@@ -60,44 +63,44 @@ def test_a_newcomer_in_the_bridge_is_the_leg_and_the_old_channel_is_none(
         None,
     )
     for event in (HangupRequested(old, 16), StasisEnd(old), ChannelDestroyed(old, 16)):
-        assert legs.hear(event) is None
-    assert legs.hear(DialChanged(NEWCOMER, DialState.RINGING)) == (ev.Ringing(2) if leg else None)
+        assert legs.translate(event) is None
+    assert legs.translate(DialChanged(NEWCOMER, DialState.RINGING)) == (ev.CalleeRinging(2) if leg else None)
 
 
 @pytest.mark.parametrize("end", [StasisEnd(CALLEE), ChannelDestroyed(CALLEE, 16)])
-def test_who_transfers_may_be_gone_before_the_newcomer_is_in_the_bridge(end: OfLeg) -> None:
+def test_who_transfers_may_be_gone_before_the_newcomer_is_in_the_bridge(end: LegEvent) -> None:
     legs = legs_with(2)
-    assert legs.hear(HangupRequested(CALLEE, 16)) is None
-    assert legs.hear(end) == ev.Replaced(2, CALLEE, joined=False)
+    assert legs.translate(HangupRequested(CALLEE, 16)) is None
+    assert legs.translate(end) == ev.CalleeReplaced(2, CALLEE, joined=False)
     assert legs.leg(NEWCOMER) == 2
-    assert legs.entered(NEWCOMER) is None
+    assert legs.on_entered_bridge(NEWCOMER) is None
 
 
 def test_a_newcomer_that_leaves_us_is_gone_with_the_cause_for_which_it_was_hung_up() -> None:
     legs = legs_with(2)
-    legs.entered(NEWCOMER)
-    legs.hear(HangupRequested(NEWCOMER, 17))
-    assert legs.hear(StasisEnd(NEWCOMER)) == ev.Gone(2, 17)
+    legs.on_entered_bridge(NEWCOMER)
+    legs.translate(HangupRequested(NEWCOMER, 17))
+    assert legs.translate(StasisEnd(NEWCOMER)) == ev.CalleeDestroyed(2, 17)
     caller = legs_with(CALLER)
-    caller.entered(NEWCOMER)
-    assert caller.hear(StasisEnd(NEWCOMER)) == ev.CallerGone(0)
+    caller.on_entered_bridge(NEWCOMER)
+    assert caller.translate(StasisEnd(NEWCOMER)) == ev.CallerLeft(0)
 
 
 def test_a_newcomer_can_be_replaced_in_its_turn() -> None:
     legs = legs_with(2)
-    legs.entered(NEWCOMER)
-    assert legs.expect("third", "PJSIP/carol-00000001", replaces=NEWCOMER)
-    assert legs.entered("third") == ev.Replaced(2, NEWCOMER, joined=True)
+    legs.on_entered_bridge(NEWCOMER)
+    assert legs.announce_replacement("third", "PJSIP/carol-00000001", replaces=NEWCOMER)
+    assert legs.on_entered_bridge("third") == ev.CalleeReplaced(2, NEWCOMER, joined=True)
     assert (legs.leg("third"), legs.leg(NEWCOMER)) == (2, None)
 
 
 def test_one_leg_expects_one_newcomer_and_a_channel_of_no_leg_none() -> None:
     legs = legs_with(2)
-    assert legs.awaits(2)
-    assert not legs.awaits(CALLER)
-    assert not legs.expect("another", NAME, replaces=CALLEE)
-    assert not legs.expect("another", NAME, replaces="unknown")
-    assert not Legs(WHO_CALLED).expect(CALLEE, NAME, replaces=CALL)
+    assert legs.has_pending(2)
+    assert not legs.has_pending(CALLER)
+    assert not legs.announce_replacement("another", NAME, replaces=CALLEE)
+    assert not legs.announce_replacement("another", NAME, replaces="unknown")
+    assert not Legs(WHO_CALLED).announce_replacement(CALLEE, NAME, replaces=CALL)
 
 
 @pytest.mark.parametrize(
@@ -114,4 +117,4 @@ def test_one_leg_expects_one_newcomer_and_a_channel_of_no_leg_none() -> None:
 def test_who_is_in_the_bridge_and_no_leg_stands_for_one_that_is_missing(
     members: tuple[str, ...], found: tuple[tuple[int, str], ...]
 ) -> None:
-    assert Legs(WHO_CALLED).strangers(members, (CALLER, 2)) == found
+    assert Legs(WHO_CALLED).unannounced(members, (CALLER, 2)) == found

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from stasis_offload.asterisk.leg_report import LegReport
-from stasis_offload.signalling.local_channels import Joint, find_joint, may_splice
+from stasis_offload.signalling.local_channels import LocalPair, can_optimize, find_local_pair
 from tests.support.leg_reports import CALLEE, CALLER
 
 PAIR = "Local/556@default-00000001"
@@ -19,7 +19,7 @@ def test_the_pair_is_found_from_either_call(
     call: tuple[str, dict[int, str]], other: tuple[str, dict[int, str]]
 ) -> None:
     third = ("third", {0: "PJSIP/x-00000001", 1: "Local/556@default-00000002;2"})
-    assert find_joint(*call, [third, other]) == Joint(near="near", near_leg=2, far="far", far_leg=0)
+    assert find_local_pair(*call, [third, other]) == LocalPair(near="near", near_leg=2, far="far", far_leg=0)
 
 
 @pytest.mark.parametrize(
@@ -34,7 +34,7 @@ def test_the_pair_is_found_from_either_call(
     ],
 )
 def test_two_calls_without_a_pair_between_them_have_no_joint(parties: dict[int, str]) -> None:
-    assert find_joint("near", parties, [FAR]) is None
+    assert find_local_pair("near", parties, [FAR]) is None
 
 
 @pytest.mark.parametrize(
@@ -47,10 +47,10 @@ def test_two_calls_without_a_pair_between_them_have_no_joint(parties: dict[int, 
     ],
 )
 def test_only_two_plain_answered_calls_become_one(changed: LegReport, may: bool) -> None:  # noqa: FBT001
-    assert may_splice([CALLER, CALLEE], [CALLER, changed]) is may
-    assert may_splice([CALLER, changed], [CALLER, CALLEE]) is may
+    assert can_optimize([CALLER, CALLEE], [CALLER, changed]) is may
+    assert can_optimize([CALLER, changed], [CALLER, CALLEE]) is may
 
 
 def test_a_bridge_with_one_channel_or_none_is_no_call() -> None:
-    assert not may_splice([CALLER, CALLEE], [CALLER])
-    assert not may_splice([], [CALLER, CALLEE])
+    assert not can_optimize([CALLER, CALLEE], [CALLER])
+    assert not can_optimize([], [CALLER, CALLEE])

@@ -6,7 +6,7 @@ import pytest
 
 from stasis_offload.signalling import commands as cmd
 from stasis_offload.signalling import events as ev
-from stasis_offload.signalling.ari_mapping import outcome
+from stasis_offload.signalling.ari_mapping import event_from_result
 from stasis_offload.signalling.causes import DialStatus
 from stasis_offload.signalling.dial_args import DialRequest
 from stasis_offload.signalling.machine import missed, resume, step
@@ -29,9 +29,9 @@ def last(request: DialRequest, *events: ev.Event) -> list[cmd.Command]:
     return after(request, *events)[1]
 
 
-CALLED = (ev.Entered(1), ev.Joined(1))
-TALKING = (*CALLED, ev.Answered(1))
-BOTH_CALLED = (ev.Entered(1), ev.Entered(2))
+CALLED = (ev.CalleeEnteredStasis(1), ev.CalleeBridged(1))
+TALKING = (*CALLED, ev.CalleeAnswered(1))
+BOTH_CALLED = (ev.CalleeEnteredStasis(1), ev.CalleeEnteredStasis(2))
 
 
 def test_a_call_begins_with_a_channel_for_each_target_and_a_bridge() -> None:
@@ -39,33 +39,33 @@ def test_a_call_begins_with_a_channel_for_each_target_and_a_bridge() -> None:
         cmd.SetStatus(DialStatus.CANCEL),
         cmd.Create(1, "PJSIP/555@peer"),
         cmd.Create(2, "PJSIP/556@peer"),
-        cmd.MakeBridge(),
+        cmd.CreateBridge(),
     ]
 
 
 def test_one_target_is_dialled_inside_the_bridge_so_that_early_media_and_answer_need_nobody() -> None:
-    assert last(ONE, ev.Entered(1)) == [cmd.Join(1)]
-    assert last(ONE, ev.Entered(1), ev.Joined(1)) == [cmd.Dial(1)]
-    assert last(ONE, *CALLED, ev.Ringing(1)) == []
-    assert last(ONE, *CALLED, ev.Progress(1)) == []
-    assert last(ONE, *TALKING) == [cmd.SetStatus(DialStatus.ANSWER), cmd.Connected(1)]
+    assert last(ONE, ev.CalleeEnteredStasis(1)) == [cmd.Join(1)]
+    assert last(ONE, ev.CalleeEnteredStasis(1), ev.CalleeBridged(1)) == [cmd.Dial(1)]
+    assert last(ONE, *CALLED, ev.CalleeRinging(1)) == []
+    assert last(ONE, *CALLED, ev.CalleeProgress(1)) == []
+    assert last(ONE, *TALKING) == [cmd.SetStatus(DialStatus.ANSWER), cmd.StartMedia(1)]
 
 
 @pytest.mark.parametrize("target", ["Local/1@default", "IAX2/peer/1"])
 def test_a_target_that_may_send_a_busy_frame_is_dialled_outside_the_bridge(target: str) -> None:
-    assert last(DialRequest((target,)), ev.Entered(1)) == [cmd.Dial(1)]
+    assert last(DialRequest((target,)), ev.CalleeEnteredStasis(1)) == [cmd.Dial(1)]
 
 
 def test_the_first_to_answer_wins_and_the_others_hear_that_it_was_answered_elsewhere() -> None:
-    assert last(TWO, *BOTH_CALLED, ev.Answered(2)) == [cmd.HangUp(1, 26), cmd.Answer(), cmd.Join(2)]
-    talking, commands = after(TWO, *BOTH_CALLED, ev.Answered(2), ev.Joined(2))
-    assert commands == [cmd.SetStatus(DialStatus.ANSWER), cmd.Connected(2)]
+    assert last(TWO, *BOTH_CALLED, ev.CalleeAnswered(2)) == [cmd.HangUp(1, 26), cmd.Answer(), cmd.Join(2)]
+    talking, commands = after(TWO, *BOTH_CALLED, ev.CalleeAnswered(2), ev.CalleeBridged(2))
+    assert commands == [cmd.SetStatus(DialStatus.ANSWER), cmd.StartMedia(2)]
     assert (talking.phase, talking.winner) == (Phase.TALKING, 2)
 
 
 def test_a_fork_rings_the_caller_once() -> None:
-    assert last(TWO, *BOTH_CALLED, ev.Progress(2)) == [cmd.Ring()]
-    assert last(TWO, *BOTH_CALLED, ev.Progress(2), ev.Ringing(1)) == []
+    assert last(TWO, *BOTH_CALLED, ev.CalleeProgress(2)) == [cmd.Ring()]
+    assert last(TWO, *BOTH_CALLED, ev.CalleeProgress(2), ev.CalleeRinging(1)) == []
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,9 @@ def test_a_fork_rings_the_caller_once() -> None:
     ],
 )
 def test_a_callee_that_fails_gives_the_status_that_dial_gives(cause: int, status: DialStatus) -> None:
-    assert last(ONE, *CALLED, ev.Dying(1), ev.Left(1), ev.Gone(1, cause)) == [cmd.Continue(status, cause)]
+    assert last(
+        ONE, *CALLED, ev.CalleeHangingUp(1), ev.CalleeLeftStasis(1), ev.CalleeDestroyed(1, cause)
+    ) == [cmd.ContinueInDialplan(status, cause)]
 
 
 @pytest.mark.parametrize(
@@ -101,25 +103,34 @@ def test_when_all_fail_the_status_is_of_the_best_and_the_cause_of_the_last(
     causes: tuple[int, int], status: DialStatus
 ) -> None:
     first, second = causes
-    assert last(TWO, *BOTH_CALLED, ev.Gone(1, first)) == []
-    assert last(TWO, *BOTH_CALLED, ev.Gone(1, first), ev.Gone(2, second)) == [cmd.Continue(status, second)]
+    assert last(TWO, *BOTH_CALLED, ev.CalleeDestroyed(1, first)) == []
+    assert last(TWO, *BOTH_CALLED, ev.CalleeDestroyed(1, first), ev.CalleeDestroyed(2, second)) == [
+        cmd.ContinueInDialplan(status, second)
+    ]
 
 
 def test_a_target_that_cannot_be_made_does_not_end_the_others() -> None:
-    assert last(TWO, ev.Failed(1, 3)) == []
-    assert last(TWO, ev.Failed(1, 3), ev.Entered(2), ev.Gone(2, 17)) == [cmd.Continue(DialStatus.BUSY, 17)]
-    assert last(TWO, ev.Failed(1, 3), ev.Failed(2, 3)) == [cmd.Continue(DialStatus.CHANUNAVAIL, 3)]
+    assert last(TWO, ev.CreateFailed(1, 3)) == []
+    assert last(TWO, ev.CreateFailed(1, 3), ev.CalleeEnteredStasis(2), ev.CalleeDestroyed(2, 17)) == [
+        cmd.ContinueInDialplan(DialStatus.BUSY, 17)
+    ]
+    assert last(TWO, ev.CreateFailed(1, 3), ev.CreateFailed(2, 3)) == [
+        cmd.ContinueInDialplan(DialStatus.CHANUNAVAIL, 3)
+    ]
 
 
 def test_a_busy_frame_ends_the_callee_as_dial_does() -> None:
-    assert last(DialRequest(("Local/1@x",)), ev.Entered(1), ev.Refused(1, 17)) == [
+    assert last(DialRequest(("Local/1@x",)), ev.CalleeEnteredStasis(1), ev.CalleeRejected(1, 17)) == [
         cmd.HangUp(1, 17),
-        cmd.Continue(DialStatus.BUSY, 17),
+        cmd.ContinueInDialplan(DialStatus.BUSY, 17),
     ]
 
 
 def test_a_callee_that_cannot_be_called_and_is_sent_into_the_dialplan_is_hung_up() -> None:
-    assert last(ONE, *CALLED, ev.Left(1)) == [cmd.HangUp(1, 3), cmd.Continue(DialStatus.CHANUNAVAIL, 3)]
+    assert last(ONE, *CALLED, ev.CalleeLeftStasis(1)) == [
+        cmd.HangUp(1, 3),
+        cmd.ContinueInDialplan(DialStatus.CHANUNAVAIL, 3),
+    ]
 
 
 def test_the_timeout_runs_from_the_start_and_ends_with_the_answer() -> None:
@@ -130,98 +141,104 @@ def test_the_timeout_runs_from_the_start_and_ends_with_the_answer() -> None:
 
 
 def test_at_the_timeout_everybody_is_hung_up_and_the_dialplan_goes_on() -> None:
-    assert last(TWO, *BOTH_CALLED, ev.Ringing(1), ev.TimedOut()) == [
+    assert last(TWO, *BOTH_CALLED, ev.CalleeRinging(1), ev.DialTimedOut()) == [
         cmd.HangUp(1, 19),
         cmd.HangUp(2, 19),
         cmd.StopRing(),
-        cmd.Continue(DialStatus.NOANSWER, 0),
+        cmd.ContinueInDialplan(DialStatus.NOANSWER, 0),
     ]
-    assert last(TWO, *BOTH_CALLED, ev.Gone(1, 17), ev.TimedOut()) == [
+    assert last(TWO, *BOTH_CALLED, ev.CalleeDestroyed(1, 17), ev.DialTimedOut()) == [
         cmd.HangUp(2, 19),
-        cmd.Continue(DialStatus.NOANSWER, 17),
+        cmd.ContinueInDialplan(DialStatus.NOANSWER, 17),
     ]
 
 
 def test_a_caller_who_hangs_up_takes_the_callees_along() -> None:
-    assert last(TWO, *BOTH_CALLED, ev.CallerDying(127)) == [cmd.HangUp(1, 127), cmd.HangUp(2, 127)]
-    assert last(TWO, *BOTH_CALLED, ev.CallerDying(127), ev.CallerGone(0)) == []
-    assert last(ONE, *TALKING, ev.CallerGone(0)) == [cmd.HangUp(1, 16)]
-    assert last(ONE, *TALKING, ev.CallerDying(44), ev.CallerGone(0)) == [cmd.HangUp(1, 44)]
+    assert last(TWO, *BOTH_CALLED, ev.CallerHangingUp(127)) == [cmd.HangUp(1, 127), cmd.HangUp(2, 127)]
+    assert last(TWO, *BOTH_CALLED, ev.CallerHangingUp(127), ev.CallerLeft(0)) == []
+    assert last(ONE, *TALKING, ev.CallerLeft(0)) == [cmd.HangUp(1, 16)]
+    assert last(ONE, *TALKING, ev.CallerHangingUp(44), ev.CallerLeft(0)) == [cmd.HangUp(1, 44)]
 
 
 def test_a_callee_who_hangs_up_takes_the_caller_along_with_its_cause() -> None:
-    assert last(ONE, *TALKING, ev.Dying(1), ev.Left(1), ev.Gone(1, 44)) == [cmd.HangUpCaller(44)]
-    assert last(ONE, *TALKING, ev.Gone(1, 0)) == [cmd.HangUpCaller(16)]
+    assert last(ONE, *TALKING, ev.CalleeHangingUp(1), ev.CalleeLeftStasis(1), ev.CalleeDestroyed(1, 44)) == [
+        cmd.HangUpCaller(44)
+    ]
+    assert last(ONE, *TALKING, ev.CalleeDestroyed(1, 0)) == [cmd.HangUpCaller(16)]
 
 
 def test_with_option_g_the_dialplan_goes_on_after_the_callee() -> None:
     request = DialRequest(ONE.targets, go_on=True)
-    assert last(request, *TALKING, ev.Gone(1, 16)) == [cmd.Continue(DialStatus.ANSWER, 16)]
+    assert last(request, *TALKING, ev.CalleeDestroyed(1, 16)) == [
+        cmd.ContinueInDialplan(DialStatus.ANSWER, 16)
+    ]
 
 
 def test_a_callee_that_a_transfer_took_is_not_hung_up() -> None:
-    assert last(ONE, *TALKING, ev.Left(1)) == [cmd.HangUpCaller(16)]
+    assert last(ONE, *TALKING, ev.CalleeLeftStasis(1)) == [cmd.HangUpCaller(16)]
 
 
 def test_a_dying_callee_keeps_its_own_cause() -> None:
-    assert last(ONE, *TALKING, ev.Dying(1), ev.CallerDying(16)) == []
-    assert last(ONE, *TALKING, ev.Dying(1), ev.CallerGone(16)) == []
+    assert last(ONE, *TALKING, ev.CalleeHangingUp(1), ev.CallerHangingUp(16)) == []
+    assert last(ONE, *TALKING, ev.CalleeHangingUp(1), ev.CallerLeft(16)) == []
 
 
-@pytest.mark.parametrize("events", [(), (ev.Entered(1),)])
+@pytest.mark.parametrize("events", [(), (ev.CalleeEnteredStasis(1),)])
 def test_without_a_bridge_the_call_cannot_be(events: Sequence[ev.Event]) -> None:
     assert last(ONE, *events, ev.BridgeFailed()) == [
         cmd.HangUp(1, 16),
-        cmd.Continue(DialStatus.CONGESTION, 34),
+        cmd.ContinueInDialplan(DialStatus.CONGESTION, 34),
     ]
 
 
 def test_a_winner_who_cannot_be_joined_ends_the_call() -> None:
-    assert last(TWO, *BOTH_CALLED, ev.Answered(1), ev.BridgeFailed()) == [
+    assert last(TWO, *BOTH_CALLED, ev.CalleeAnswered(1), ev.BridgeFailed()) == [
         cmd.HangUp(1, 34),
         cmd.HangUpCaller(34),
     ]
 
 
 def test_the_bridge_goes_when_the_last_channel_has_gone() -> None:
-    ending, commands = after(ONE, *TALKING, ev.Gone(1, 16))
+    ending, commands = after(ONE, *TALKING, ev.CalleeDestroyed(1, 16))
     assert not ending.over
     assert cmd.DestroyBridge() not in commands
-    over, commands = after(ONE, *TALKING, ev.Gone(1, 16), ev.CallerGone(16))
+    over, commands = after(ONE, *TALKING, ev.CalleeDestroyed(1, 16), ev.CallerLeft(16))
     assert over.over
     assert commands == [cmd.DestroyBridge()]
-    assert last(ONE, *TALKING, ev.CallerGone(16), ev.Gone(1, 16)) == [cmd.DestroyBridge()]
+    assert last(ONE, *TALKING, ev.CallerLeft(16), ev.CalleeDestroyed(1, 16)) == [cmd.DestroyBridge()]
 
 
 # Races
 
 
 def test_a_callee_who_answers_while_being_cancelled_is_hung_up_again() -> None:
-    assert last(ONE, *CALLED, ev.TimedOut(), ev.Answered(1)) == [cmd.HangUp(1, 16)]
-    assert last(ONE, *CALLED, ev.CallerDying(0), ev.Answered(1)) == [cmd.HangUp(1, 16)]
+    assert last(ONE, *CALLED, ev.DialTimedOut(), ev.CalleeAnswered(1)) == [cmd.HangUp(1, 16)]
+    assert last(ONE, *CALLED, ev.CallerHangingUp(0), ev.CalleeAnswered(1)) == [cmd.HangUp(1, 16)]
 
 
 def test_a_second_answer_changes_nothing_but_that_callee() -> None:
-    talking, commands = after(TWO, *BOTH_CALLED, ev.Answered(1), ev.Answered(2))
+    talking, commands = after(TWO, *BOTH_CALLED, ev.CalleeAnswered(1), ev.CalleeAnswered(2))
     assert commands == [cmd.HangUp(2, 16)]
     assert talking.winner == 1
 
 
 def test_a_channel_that_appears_after_its_creation_was_taken_for_failed_is_hung_up() -> None:
-    ending, commands = after(ONE, ev.Failed(1, 3), ev.Entered(1))
+    ending, commands = after(ONE, ev.CreateFailed(1, 3), ev.CalleeEnteredStasis(1))
     assert commands == [cmd.HangUp(1, 16)]
-    assert not step(ending, ev.CallerGone(0), NOW)[0].over
-    assert last(ONE, ev.Failed(1, 3), ev.CallerGone(0), ev.Entered(1)) == [cmd.HangUp(1, 16)]
+    assert not step(ending, ev.CallerLeft(0), NOW)[0].over
+    assert last(ONE, ev.CreateFailed(1, 3), ev.CallerLeft(0), ev.CalleeEnteredStasis(1)) == [
+        cmd.HangUp(1, 16)
+    ]
 
 
 def test_a_caller_who_hangs_up_while_a_channel_is_made_leaves_none_behind() -> None:
-    assert last(ONE, ev.CallerDying(0)) == [cmd.HangUp(1, 16)]
-    assert last(ONE, ev.CallerDying(0), ev.Entered(1)) == [cmd.HangUp(1, 16)]
+    assert last(ONE, ev.CallerHangingUp(0)) == [cmd.HangUp(1, 16)]
+    assert last(ONE, ev.CallerHangingUp(0), ev.CalleeEnteredStasis(1)) == [cmd.HangUp(1, 16)]
 
 
 def test_an_event_of_a_target_that_was_never_asked_for_changes_nothing() -> None:
     dialing, _ = after(ONE, *CALLED)
-    for event in (ev.Answered(2), ev.Gone(0, 16), ev.Entered(7)):
+    for event in (ev.CalleeAnswered(2), ev.CalleeDestroyed(0, 16), ev.CalleeEnteredStasis(7)):
         assert step(dialing, event, NOW) == (dialing, ())
 
 
@@ -231,10 +248,10 @@ def test_an_event_of_a_target_that_was_never_asked_for_changes_nothing() -> None
 @pytest.mark.parametrize(
     ("command", "done", "refused"),
     [
-        (cmd.MakeBridge(), None, ev.BridgeFailed()),
-        (cmd.Create(2, "PJSIP/1"), None, ev.Failed(2, 3)),
-        (cmd.Join(2), ev.Joined(2), ev.BridgeFailed()),
-        (cmd.Dial(2), None, ev.Refused(2, 3)),
+        (cmd.CreateBridge(), None, ev.BridgeFailed()),
+        (cmd.Create(2, "PJSIP/1"), None, ev.CreateFailed(2, 3)),
+        (cmd.Join(2), ev.CalleeBridged(2), ev.BridgeFailed()),
+        (cmd.Dial(2), None, ev.CalleeRejected(2, 3)),
         (cmd.Answer(), None, ev.BridgeFailed()),
         (cmd.Ring(), None, None),
         (cmd.HangUp(1, 16), None, None),
@@ -244,25 +261,25 @@ def test_an_event_of_a_target_that_was_never_asked_for_changes_nothing() -> None
 def test_a_command_is_answered_by_the_event_that_it_becomes(
     command: cmd.Command, done: ev.Event | None, refused: ev.Event | None
 ) -> None:
-    assert outcome(command, done=True) == done
-    assert outcome(command, done=False) == refused
+    assert event_from_result(command, done=True) == done
+    assert event_from_result(command, done=False) == refused
 
 
 # After Asterisk could not be heard
 
 
 def test_what_was_missed_is_told_by_what_is_there() -> None:
-    dialing, _ = after(TWO, ev.Entered(1))
-    assert missed(dialing, caller_here=True, callees={1: False, 2: False}) == (ev.Entered(2),)
+    dialing, _ = after(TWO, ev.CalleeEnteredStasis(1))
+    assert missed(dialing, caller_here=True, callees={1: False, 2: False}) == (ev.CalleeEnteredStasis(2),)
     assert missed(dialing, caller_here=True, callees={2: True}) == (
-        ev.Gone(1, 16),
-        ev.Entered(2),
-        ev.Answered(2),
+        ev.CalleeDestroyed(1, 16),
+        ev.CalleeEnteredStasis(2),
+        ev.CalleeAnswered(2),
     )
     assert missed(dialing, caller_here=False, callees={}) == (
-        ev.CallerGone(0),
-        ev.Gone(1, 16),
-        ev.Gone(2, 16),
+        ev.CallerLeft(0),
+        ev.CalleeDestroyed(1, 16),
+        ev.CalleeDestroyed(2, 16),
     )
 
 
@@ -271,10 +288,10 @@ def test_what_was_missed_is_told_by_what_is_there() -> None:
     [
         (ONE, True, {1: True}, []),
         (ONE, True, {}, [cmd.HangUpCaller(16)]),
-        (DialRequest(ONE.targets, go_on=True), True, {}, [cmd.Continue(DialStatus.ANSWER, 16)]),
-        (ONE, False, {1: True}, [cmd.SetStatus(DialStatus.ANSWER), cmd.Connected(1)]),
+        (DialRequest(ONE.targets, go_on=True), True, {}, [cmd.ContinueInDialplan(DialStatus.ANSWER, 16)]),
+        (ONE, False, {1: True}, [cmd.SetStatus(DialStatus.ANSWER), cmd.StartMedia(1)]),
         (ONE, False, {1: False}, []),
-        (TWO, False, {}, [cmd.Continue(DialStatus.NOANSWER, 16)]),
+        (TWO, False, {}, [cmd.ContinueInDialplan(DialStatus.NOANSWER, 16)]),
         (TWO, True, {2: True}, []),
     ],
 )

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from stasis_offload.signalling import commands as cmd
 from stasis_offload.signalling import events as ev
-from stasis_offload.signalling.ari_mapping import outcome
+from stasis_offload.signalling.ari_mapping import event_from_result
 from stasis_offload.signalling.dial_args import DialRequest
 from stasis_offload.signalling.machine import step
 from stasis_offload.signalling.state import Callee, Dialing, Phase
@@ -16,16 +16,24 @@ numbers = st.integers(min_value=0, max_value=4)
 causes = st.sampled_from([0, 1, 16, 17, 19, 34, 127])
 events = st.one_of(
     st.just(ev.Started()),
-    st.just(ev.TimedOut()),
+    st.just(ev.DialTimedOut()),
     st.just(ev.BridgeFailed()),
-    st.builds(ev.CallerDying, causes),
-    st.builds(ev.CallerGone, causes),
+    st.builds(ev.CallerHangingUp, causes),
+    st.builds(ev.CallerLeft, causes),
     *(
         st.builds(kind, numbers)
-        for kind in (ev.Entered, ev.Joined, ev.Ringing, ev.Progress, ev.Answered, ev.Dying, ev.Left)
+        for kind in (
+            ev.CalleeEnteredStasis,
+            ev.CalleeBridged,
+            ev.CalleeRinging,
+            ev.CalleeProgress,
+            ev.CalleeAnswered,
+            ev.CalleeHangingUp,
+            ev.CalleeLeftStasis,
+        )
     ),
-    *(st.builds(kind, numbers, causes) for kind in (ev.Failed, ev.Refused, ev.Gone)),
-    st.builds(ev.Replaced, numbers, st.just("old"), st.booleans()),
+    *(st.builds(kind, numbers, causes) for kind in (ev.CreateFailed, ev.CalleeRejected, ev.CalleeDestroyed)),
+    st.builds(ev.CalleeReplaced, numbers, st.just("old"), st.booleans()),
     st.builds(ev.CallerReplaced, st.just("old"), st.booleans()),
 )
 requests = st.builds(
@@ -41,7 +49,7 @@ def test_no_sequence_of_events_breaks_the_call(request: DialRequest, sequence: l
     dialing, commands, winners = Dialing(request), list[cmd.Command](), set[int]()
     n_targets = range(1, len(request.targets) + 1)
     # However it began, every channel ends some day.
-    ends = [ev.CallerGone(0), *(ev.Gone(n, 16) for n in n_targets)]
+    ends = [ev.CallerLeft(0), *(ev.CalleeDestroyed(n, 16) for n in n_targets)]
     for event in [ev.Started(), *sequence, *ends]:
         was = dialing.caller_here
         dialing, more = step(dialing, event, NOW)
@@ -49,15 +57,15 @@ def test_no_sequence_of_events_breaks_the_call(request: DialRequest, sequence: l
         if isinstance(event, ev.CallerReplaced):
             continue  # whoever comes late is told to go once more
         commands += more
-        assert not any(isinstance(c, cmd.Continue | cmd.HangUpCaller) for c in more) or was
+        assert not any(isinstance(c, cmd.ContinueInDialplan | cmd.HangUpCaller) for c in more) or was
         if dialing.phase in (Phase.ENDING, Phase.OVER):
-            assert not {Callee.ASKED, Callee.CALLED} & set(dialing.callees)
+            assert not {Callee.CREATING, Callee.DIALLED} & set(dialing.callees)
         assert dialing.deadline is None or dialing.phase is Phase.DIALING
     assert dialing.over
     assert len(winners) <= 1
-    assert sum(isinstance(c, cmd.Continue | cmd.HangUpCaller) for c in commands) <= 1
+    assert sum(isinstance(c, cmd.ContinueInDialplan | cmd.HangUpCaller) for c in commands) <= 1
     assert commands.count(cmd.DestroyBridge()) == 1
-    assert not any(isinstance(c, cmd.Continue) for c in commands) or not dialing.caller_replaced
+    assert not any(isinstance(c, cmd.ContinueInDialplan) for c in commands) or not dialing.caller_replaced
 
 
 class Asterisk:
@@ -75,7 +83,7 @@ class Asterisk:
         answers = []
         for command in commands:
             done = self._do(command)
-            if answer := outcome(command, done=done):
+            if answer := event_from_result(command, done=done):
                 answers.append(answer)
             if not done and not isinstance(command, cmd.Create) and self._data.draw(st.booleans()):
                 break
@@ -83,14 +91,14 @@ class Asterisk:
 
     def _do(self, command: cmd.Command) -> bool:
         match command:
-            case cmd.MakeBridge():
+            case cmd.CreateBridge():
                 self.bridge = self._may()
                 return self.bridge
             case cmd.Create(n):
                 if not self._may():
                     return False
                 self.callees.add(n)
-                self.events.append(ev.Entered(n))
+                self.events.append(ev.CalleeEnteredStasis(n))
             case cmd.Join(n):
                 return self.bridge and self.caller_here and n in self.callees
             case cmd.Dial(n) if n in self.callees:
@@ -98,10 +106,10 @@ class Asterisk:
                     st.sampled_from(
                         [
                             [],
-                            [ev.Ringing(n)],
-                            [ev.Progress(n), ev.Answered(n)],
-                            [ev.Answered(n)],
-                            [ev.Refused(n, 17)],
+                            [ev.CalleeRinging(n)],
+                            [ev.CalleeProgress(n), ev.CalleeAnswered(n)],
+                            [ev.CalleeAnswered(n)],
+                            [ev.CalleeRejected(n, 17)],
                         ]
                     )
                 )
@@ -109,9 +117,9 @@ class Asterisk:
                 return False
             case cmd.HangUp(n, cause):
                 self.end(n, cause)
-            case cmd.Continue() | cmd.HangUpCaller():
+            case cmd.ContinueInDialplan() | cmd.HangUpCaller():
                 self.end_caller()
-            case cmd.Connected(n):
+            case cmd.StartMedia(n):
                 self.connected.append(n)
             case cmd.DestroyBridge():
                 self.bridge = False
@@ -120,12 +128,12 @@ class Asterisk:
     def end(self, n: int, cause: int) -> None:
         if n in self.callees:
             self.callees.remove(n)
-            self.events += [ev.Dying(n), ev.Left(n), ev.Gone(n, cause)]
+            self.events += [ev.CalleeHangingUp(n), ev.CalleeLeftStasis(n), ev.CalleeDestroyed(n, cause)]
 
     def end_caller(self) -> None:
         if self.caller_here:
             self.caller_here = False
-            self.events += [ev.CallerDying(16), ev.CallerGone(16)]
+            self.events += [ev.CallerHangingUp(16), ev.CallerLeft(16)]
 
     def _may(self) -> bool:
         return self._data.draw(st.sampled_from([True, True, True, False]))
@@ -145,7 +153,7 @@ def test_whatever_the_parties_do_no_channel_and_no_bridge_is_left(
             if isinstance(act, int):
                 asterisk.end(act, 16)
             elif act == "timeout" and dialing.deadline is not None:
-                asterisk.events.append(ev.TimedOut())
+                asterisk.events.append(ev.DialTimedOut())
             else:
                 asterisk.end_caller()
         answers = [asterisk.events.pop(0)] if asterisk.events else []

@@ -10,8 +10,8 @@ from stasis_offload.signalling.state import Dialing, Phase
 
 ONE = DialRequest(("PJSIP/555@peer",))
 GOES_ON = DialRequest(("PJSIP/555@peer",), go_on=True)
-TALKING = (ev.Started(), ev.Entered(1), ev.Joined(1), ev.Answered(1))
-NEW_CALLEE = ev.Replaced(1, "old", joined=True)
+TALKING = (ev.Started(), ev.CalleeEnteredStasis(1), ev.CalleeBridged(1), ev.CalleeAnswered(1))
+NEW_CALLEE = ev.CalleeReplaced(1, "old", joined=True)
 NEW_CALLER = ev.CallerReplaced("old", joined=True)
 
 
@@ -27,50 +27,52 @@ def after(request: DialRequest, *events: ev.Event) -> tuple[Dialing, list[cmd.Co
 def test_who_transfers_is_hung_up_and_the_others_talk_on(newcomer: ev.Event) -> None:
     dialing, commands = after(ONE, *TALKING, newcomer)
     assert dialing.phase is Phase.TALKING
-    assert commands == [cmd.Dismiss("old"), cmd.Connected(1)]
+    assert commands == [cmd.HangUpReplaced("old"), cmd.StartMedia(1)]
 
 
 @pytest.mark.parametrize(
-    "newcomer", [ev.Replaced(1, "old", joined=False), ev.CallerReplaced("old", joined=False)]
+    "newcomer", [ev.CalleeReplaced(1, "old", joined=False), ev.CallerReplaced("old", joined=False)]
 )
 def test_a_newcomer_that_asterisk_did_not_get_into_the_bridge_is_put_there(newcomer: ev.Event) -> None:
-    assert after(ONE, *TALKING, newcomer)[1] == [cmd.Dismiss("old"), cmd.Join(1)]
+    assert after(ONE, *TALKING, newcomer)[1] == [cmd.HangUpReplaced("old"), cmd.Join(1)]
 
 
-@pytest.mark.parametrize(("dying", "newcomer"), [(ev.Dying(1), NEW_CALLEE), (ev.CallerDying(16), NEW_CALLER)])
+@pytest.mark.parametrize(
+    ("dying", "newcomer"), [(ev.CalleeHangingUp(1), NEW_CALLEE), (ev.CallerHangingUp(16), NEW_CALLER)]
+)
 def test_a_newcomer_stands_for_a_leg_that_was_hanging_up_already(dying: ev.Event, newcomer: ev.Event) -> None:
     dialing, commands = after(ONE, *TALKING, dying)
     assert (dialing.phase, commands) == (Phase.TALKING, [])
     dialing, commands = after(ONE, *TALKING, dying, newcomer)
     assert dialing.phase is Phase.TALKING
-    assert commands == [cmd.Dismiss("old"), cmd.Connected(1)]
+    assert commands == [cmd.HangUpReplaced("old"), cmd.StartMedia(1)]
 
 
 def test_the_end_of_a_newcomer_is_the_end_of_the_call() -> None:
-    assert after(ONE, *TALKING, NEW_CALLEE, ev.Gone(1, 17))[1] == [cmd.HangUpCaller(17)]
-    assert after(ONE, *TALKING, NEW_CALLER, ev.CallerGone(16))[1] == [cmd.HangUp(1, 16)]
+    assert after(ONE, *TALKING, NEW_CALLEE, ev.CalleeDestroyed(1, 17))[1] == [cmd.HangUpCaller(17)]
+    assert after(ONE, *TALKING, NEW_CALLER, ev.CallerLeft(16))[1] == [cmd.HangUp(1, 16)]
 
 
-@pytest.mark.parametrize("end", [ev.Gone(1, 16), ev.Left(1), ev.BridgeFailed()])
+@pytest.mark.parametrize("end", [ev.CalleeDestroyed(1, 16), ev.CalleeLeftStasis(1), ev.BridgeFailed()])
 def test_a_newcomer_has_no_dialplan_to_go_on_with(end: ev.Event) -> None:
     _, commands = after(GOES_ON, *TALKING, NEW_CALLER, end)
     assert isinstance(commands[-1], cmd.HangUpCaller)
 
 
 def test_what_becomes_of_a_transfer_while_it_rings_changes_nothing() -> None:
-    for event in (ev.Refused(1, 17), ev.Answered(1)):
+    for event in (ev.CalleeRejected(1, 17), ev.CalleeAnswered(1)):
         dialing, commands = after(ONE, *TALKING, NEW_CALLEE, event)
         assert (dialing.phase, commands) == (Phase.TALKING, [])
 
 
 def test_a_callee_picked_up_while_it_rings_may_answer() -> None:
     dialing, commands = after(ONE, *TALKING[:3], NEW_CALLEE)
-    assert (dialing.phase, commands) == (Phase.DIALING, [cmd.Dismiss("old")])
-    assert step(dialing, ev.Answered(1), 100.0)[0].phase is Phase.TALKING
+    assert (dialing.phase, commands) == (Phase.DIALING, [cmd.HangUpReplaced("old")])
+    assert step(dialing, ev.CalleeAnswered(1), 100.0)[0].phase is Phase.TALKING
 
 
 def test_a_newcomer_to_a_call_that_is_ending_must_go_as_well() -> None:
-    ending = (*TALKING, ev.CallerGone(16))
+    ending = (*TALKING, ev.CallerLeft(16))
     assert after(ONE, *ending, NEW_CALLEE)[1] == [cmd.HangUp(1, 16)]
     dialing, commands = after(ONE, *ending, NEW_CALLER)
     assert (dialing.caller_here, commands) == (True, [cmd.HangUpCaller(16)])
