@@ -12,6 +12,7 @@ from stasis_offload.asterisk.ari_events import AriUp
 from stasis_offload.asterisk.ari_events import Event as AriEvent
 from stasis_offload.asterisk.rtpstreams import RtpStreams
 from stasis_offload.calls.calls import Calls
+from stasis_offload.calls.gateways import Gateways
 from stasis_offload.calls.operations import Operations
 from stasis_offload.calls.recovery import Recovery
 from stasis_offload.config import Config
@@ -68,10 +69,10 @@ async def run(config: Config) -> None:
             forward_rtcp=media.rtcp == "forward",
             limit=media.packets_per_second,
         )
-        module = RtpStreams(config.asterisk.control_socket)
+        gateways = Gateways(ari=ari, switch=switch, rtpstreams=RtpStreams(config.asterisk.control_socket))
         try:
             async with asyncio.TaskGroup() as tasks:
-                calls = Calls(ari=ari, switch=switch, module=module, policy=policy, tasks=tasks)
+                calls = Calls(gateways=gateways, policy=policy, tasks=tasks)
                 recovery = Recovery(calls, app=config.app, tasks=tasks)
                 operator = Operations(calls)
                 switching = outer.create_task(switch.run())
@@ -89,7 +90,7 @@ async def run(config: Config) -> None:
 
 async def _sweep(switch: Switch) -> None:
     try:
-        await switch.sweep()
+        await switch.flow_table.sweep()
     except OpenFlowError as error:
         structlog.get_logger(__name__).warning("flows.not_swept", error=str(error))
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 
 from lab.control import LabError
-from stasis_offload.media.flows import FlowLifetime, forwarding_flows
+from stasis_offload.media.flows import FlowLifetime, forwarding_flows, owner_of
 from stasis_offload.media.path import Attachment, MediaPath
 from stasis_offload.openflow.flow import Flow
 from stasis_offload.packets.address import Address
@@ -72,7 +72,7 @@ async def _ours(bridge: Bridge) -> tuple[float, float, list[str]]:
             began = time.perf_counter()
             async with asyncio.TaskGroup() as tasks:
                 for call, of_call in wanted.items():
-                    tasks.create_task(switch.set_flows(call, of_call))
+                    tasks.create_task(switch.flow_table.set_flows(owner_of(call), of_call))
             return 2 * CALLS / (time.perf_counter() - began)
 
         installed = await set_all(dict(flows))

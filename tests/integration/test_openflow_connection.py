@@ -5,7 +5,7 @@ import socket
 import pytest
 
 from stasis_offload.errors import SwitchUnavailableError
-from stasis_offload.media.flows import Role
+from stasis_offload.media.flows import FORWARDING_ROLES, Role, owner_of
 from stasis_offload.openflow.channel import Timeouts
 from stasis_offload.openflow.endpoint import LOOPBACK, Ptcp, Tcp
 from stasis_offload.openflow.events import SwitchDown, SwitchUp
@@ -18,17 +18,17 @@ NORMAL = "priority=0 actions=NORMAL"
 
 async def test_a_restart_of_the_switch_is_told_and_it_begins_anew(ovs: Ovs, bridge: Bridge) -> None:
     async with connected(bridge.management) as (switch, events):
-        await switch.set_flows("call", flows_of("call"))
+        await switch.flow_table.set_flows(owner_of("call"), flows_of("call"))
         ovs.stop()
         assert (await events.next(SwitchDown)).reason == "the switch closed the connection"
         assert not switch.is_up
         with pytest.raises(SwitchUnavailableError, match="no connection to the switch: "):
-            await switch.set_flows("call", ())
+            await switch.flow_table.set_flows(owner_of("call"), ())
         assert (await events.next(SwitchDown)).reason.startswith(f"cannot connect to {bridge.management}: ")
         ovs.start()
         await events.next(SwitchUp)
         assert bridge.flows() == [NORMAL]
-        await switch.set_flows("call", flows_of("call"))
+        await switch.flow_table.set_flows(owner_of("call"), flows_of("call"))
         assert bridge.cookies() == {flow.cookie for flow in flows_of("call")}
 
 
@@ -37,11 +37,11 @@ async def test_a_switch_that_hangs_is_found_out_and_come_back_to(ovs: Ovs, bridg
     async with connected(bridge.management, patience=patience) as (switch, events):
         with ovs.frozen():
             with pytest.raises(SwitchUnavailableError, match="no answer from the switch within 1 s"):
-                await switch.set_flows("call", flows_of("call"))
+                await switch.flow_table.set_flows(owner_of("call"), flows_of("call"))
             assert (await events.next(SwitchDown)).reason == "no answer from the switch within 1 s"
             assert (await events.next(SwitchDown)).reason == "no OpenFlow hello from the switch within 1 s"
         await events.next(SwitchUp)
-        await switch.set_flows("call", flows_of("call"))
+        await switch.flow_table.set_flows(owner_of("call"), flows_of("call"))
         assert bridge.cookies() == {flow.cookie for flow in flows_of("call")}
 
 
@@ -57,7 +57,7 @@ async def test_requests_under_way_when_the_connection_ends_are_told_so(ovs: Ovs,
     patience = Timeouts(connect=1.0, answer=30.0, silence=0.5)
     async with connected(bridge.management, patience=patience) as (switch, _):
         with ovs.frozen(), pytest.raises(SwitchUnavailableError, match="ended before its answer came"):
-            await switch.all_counts()
+            await switch.flow_table.all_counts(FORWARDING_ROLES)
 
 
 async def test_a_bridge_without_openflow_1_3_is_named_with_what_it_offers(ovs: Ovs, bridge: Bridge) -> None:
@@ -67,7 +67,7 @@ async def test_a_bridge_without_openflow_1_3_is_named_with_what_it_offers(ovs: O
         assert down.reason.startswith("the switch offers OpenFlow 1.0, 1.5, but not 1.3")
         ovs.vsctl("set", "bridge", bridge.name, "protocols=OpenFlow13")
         await events.next(SwitchUp)
-        await switch.set_flows("call", flows_of("call"))
+        await switch.flow_table.set_flows(owner_of("call"), flows_of("call"))
 
 
 async def test_a_switch_may_dial_us(ovs: Ovs, bridge: Bridge) -> None:
@@ -79,9 +79,12 @@ async def test_a_switch_may_dial_us(ovs: Ovs, bridge: Bridge) -> None:
     )
     for _ in range(2):
         async with connected(endpoint) as (switch, _):
-            await switch.set_flows("call", flows_of("call"))
+            await switch.flow_table.set_flows(owner_of("call"), flows_of("call"))
             assert bridge.cookies() == {flow.cookie for flow in flows_of("call")}
-            assert set(await switch.counts("call")) == {Role.FORWARD_CALLER, Role.FORWARD_CALLEE}
+            assert set(await switch.flow_table.counts(owner_of("call"), FORWARDING_ROLES)) == {
+                Role.FORWARD_CALLER,
+                Role.FORWARD_CALLEE,
+            }
 
 
 async def test_a_switch_that_does_not_dial_is_waited_for_and_missed() -> None:
@@ -108,7 +111,7 @@ async def test_a_switch_may_listen_on_tcp(ovs: Ovs, bridge: Bridge) -> None:
         assert (await events.next(SwitchDown)).reason == f"cannot connect to {endpoint}: Connection refused"
         ovs.vsctl("set-controller", bridge.name, f"ptcp:{endpoint.port}:{LOOPBACK}")
         await events.next(SwitchUp)
-        await switch.set_flows("call", flows_of("call"))
+        await switch.flow_table.set_flows(owner_of("call"), flows_of("call"))
         assert bridge.cookies() == {flow.cookie for flow in flows_of("call")}
 
 

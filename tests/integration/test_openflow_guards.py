@@ -10,10 +10,12 @@ import pytest
 
 from stasis_offload.errors import OpenFlowError
 from stasis_offload.media.flows import (
+    FORWARDING_ROLES,
     FlowLifetime,
     Role,
     forwarding_flows,
     guarding_flows,
+    owner_of,
     role_of,
     rtcp_flows,
 )
@@ -59,7 +61,7 @@ async def forwarding(
             *rtcp_flows("call", path, {}, lease=60),
             *guarding_flows("call", path, lease=60),
         )
-        await switch.set_flows("call", flows)
+        await switch.flow_table.set_flows(owner_of("call"), flows)
         yield switch, events, wires
 
 
@@ -137,13 +139,17 @@ async def test_a_packet_in_the_name_of_a_leg_comes_out_as_if_no_flow_were_ours(
 ) -> None:
     async with forwarding(bridge, PATH, sampled=tuple(Leg)) as (switch, events, (one, two, three)):
         packet = frame(make(CALLER))
-        await switch.inject(1, packet)
+        await switch.flow_table.inject(1, packet)
         assert [await two.receive(), await three.receive()] == [packet, packet]
         one.send(frame(sent_by(CALLER)))
         assert await two.receive() == frame(sent_to(CALLEE, sent_by(CALLER)))
         assert frame(sent_by(CALLER)).startswith(await shown(events, Role.FORWARD_CALLER))
         async with asyncio.timeout(SECONDS):
-            while not (counted := (await switch.counts("call"))[Role.FORWARD_CALLER].packets):
+            while not (
+                counted := (await switch.flow_table.counts(owner_of("call"), FORWARDING_ROLES))[
+                    Role.FORWARD_CALLER
+                ].packets
+            ):
                 pass
         assert counted == 1
 
@@ -151,4 +157,4 @@ async def test_a_packet_in_the_name_of_a_leg_comes_out_as_if_no_flow_were_ours(
 async def test_a_packet_into_a_port_that_cannot_be_is_refused(bridge: Bridge) -> None:
     async with connected(bridge.management) as (switch, _):
         with pytest.raises(OpenFlowError, match="OFPT_PACKET_OUT"):
-            await switch.inject(0xFFFF_FF80, frame(sent_by(CALLER)))
+            await switch.flow_table.inject(0xFFFF_FF80, frame(sent_by(CALLER)))

@@ -4,7 +4,15 @@ import asyncio
 import re
 from dataclasses import replace
 
-from stasis_offload.media.flows import FlowLifetime, Role, forwarding_flows, guarding_flows, rtcp_flows
+from stasis_offload.media.flows import (
+    FORWARDING_ROLES,
+    FlowLifetime,
+    Role,
+    forwarding_flows,
+    guarding_flows,
+    owner_of,
+    rtcp_flows,
+)
 from stasis_offload.media.path import Leg
 from stasis_offload.openflow.events import FlowRemoved, PacketIn, Removal
 from stasis_offload.openflow.flow import Flow, FlowCount
@@ -52,7 +60,7 @@ async def until_counted(switch: Switch, packets: int) -> FlowCount:
     """Ask until the caller's flow has counted that many."""
     async with asyncio.timeout(SECONDS):
         while True:
-            count = (await switch.counts("call"))[Role.FORWARD_CALLER]
+            count = (await switch.flow_table.counts(owner_of("call"), FORWARDING_ROLES))[Role.FORWARD_CALLER]
             if count.packets >= packets:
                 return count
 
@@ -68,15 +76,15 @@ def ages(bridge: Bridge) -> dict[int, float]:
 
 async def test_counters_go_on_through_a_change_of_action_and_a_renewal(bridge: Bridge) -> None:
     async with plugged(bridge.sockets) as (one, two, _), connected(bridge.management) as (switch, events):
-        await switch.set_flows("call", whole())
+        await switch.flow_table.set_flows(owner_of("call"), whole())
         await carry(one, two, 3)
         await until_counted(switch, 3)
-        await switch.set_flows("call", whole(sampled=(Leg.CALLER,)))
+        await switch.flow_table.set_flows(owner_of("call"), whole(sampled=(Leg.CALLER,)))
         carried = 3 + await until_sampled(one, two, events)
         assert (await until_counted(switch, carried)).packets == carried
-        await switch.set_flows("call", whole(sampled=(Leg.CALLER,)), renew=True)
+        await switch.flow_table.set_flows(owner_of("call"), whole(sampled=(Leg.CALLER,)), renew=True)
         assert (await until_counted(switch, carried)).packets == carried
-        await switch.set_flows("call", whole(), renew=True)
+        await switch.flow_table.set_flows(owner_of("call"), whole(), renew=True)
         await carry(one, two, 2)
         assert (await until_counted(switch, carried + 2)).packets == carried + 2
         assert bridge.cookies() == {flow.cookie for flow in whole()}
@@ -84,10 +92,10 @@ async def test_counters_go_on_through_a_change_of_action_and_a_renewal(bridge: B
 
 async def test_a_renewal_begins_the_lease_anew(bridge: Bridge) -> None:
     async with connected(bridge.management) as (switch, _):
-        await switch.set_flows("call", whole())
-        await switch.set_flows("later", learning_flows_of("later"))
+        await switch.flow_table.set_flows(owner_of("call"), whole())
+        await switch.flow_table.set_flows(owner_of("later"), learning_flows_of("later"))
         wait_until(lambda: min(ages(bridge).values()) > 0, what="time to pass for the flows")
-        await switch.set_flows("call", whole(), renew=True)
+        await switch.flow_table.set_flows(owner_of("call"), whole(), renew=True)
         age = ages(bridge)
         later = min(age[flow.cookie] for flow in learning_flows_of("later"))
         assert all(age[flow.cookie] < later for flow in whole())
@@ -96,24 +104,24 @@ async def test_a_renewal_begins_the_lease_anew(bridge: Bridge) -> None:
 async def test_the_lease_ends_what_is_not_renewed_and_that_is_told(bridge: Bridge) -> None:
     kept = learning_flows_of("kept")
     async with connected(bridge.management) as (switch, events):
-        await switch.set_flows("kept", kept)
-        await switch.set_flows("call", whole(replace(TERMS, lease=1)))
+        await switch.flow_table.set_flows(owner_of("kept"), kept)
+        await switch.flow_table.set_flows(owner_of("call"), whole(replace(TERMS, lease=1)))
         ended = [await events.next(FlowRemoved) for _ in whole()]
         assert {event.cookie for event in ended} == {flow.cookie for flow in whole()}
         assert {event.reason for event in ended} == {Removal.HARD}
         assert bridge.cookies() == {flow.cookie for flow in kept}
-        await switch.set_flows("call", whole())
+        await switch.flow_table.set_flows(owner_of("call"), whole())
         assert bridge.cookies() == {flow.cookie for flow in (*kept, *whole())}
 
 
 async def test_a_renewal_a_removal_and_a_change_of_one_flow_need_no_bundle(bridge: Bridge) -> None:
     sampled = forwarding_flows("call", PATH, TERMS, sampled=[Leg.CALLER])
     async with tapped(bridge.management) as (endpoint, sent), connected(endpoint) as (switch, _):
-        await switch.set_flows("call", whole())
+        await switch.flow_table.set_flows(owner_of("call"), whole())
         bundled = sent[Kind.EXPERIMENTER]
         assert bundled > len(whole())
-        await switch.set_flows("call", whole(), renew=True)
+        await switch.flow_table.set_flows(owner_of("call"), whole(), renew=True)
         for flows in (whole()[:2], sampled, (), whole()[:1]):
-            await switch.set_flows("call", flows)
+            await switch.flow_table.set_flows(owner_of("call"), flows)
             assert bridge.cookies() == {flow.cookie for flow in flows}
         assert sent[Kind.EXPERIMENTER] == bundled

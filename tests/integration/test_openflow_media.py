@@ -6,7 +6,15 @@ from itertools import count
 
 import pytest
 
-from stasis_offload.media.flows import FlowLifetime, Role, call_cookie, forwarding_flows, learning_flow
+from stasis_offload.media.flows import (
+    FORWARDING_ROLES,
+    FlowLifetime,
+    Role,
+    call_cookie,
+    forwarding_flows,
+    learning_flow,
+    owner_of,
+)
 from stasis_offload.media.path import Attachment, Leg, MediaPath, parse_observed_packet
 from stasis_offload.openflow.events import FlowRemoved, PacketIn, Removal
 from stasis_offload.openflow.flow import LEARNING_BYTES
@@ -69,7 +77,7 @@ async def until_forwarded(one: Wire, two: Wire, *, forwarded: bool = True) -> No
 @pytest.mark.parametrize("path", PATHS.values(), ids=PATHS.keys())
 async def test_each_leg_gets_the_others_packets_as_if_from_asterisk(bridge: Bridge, path: MediaPath) -> None:
     async with plugged(bridge.sockets) as wires, connected(bridge.management) as (switch, _):
-        await switch.set_flows("call", forwarding_flows("call", path, TERMS))
+        await switch.flow_table.set_flows(owner_of("call"), forwarding_flows("call", path, TERMS))
         for leg in Leg:
             came, goes = path.side(leg), path.side(leg.other)
             packet = sent_by(came)
@@ -84,7 +92,7 @@ async def test_learning_shows_us_a_packet_that_goes_on_to_asterisk_as_ever(
     side = path.caller
     flow = learning_flow("call", Leg.CALLER, source=side.remote, destination=side.local, lease=60)
     async with plugged(bridge.sockets) as (one, two, three), connected(bridge.management) as (switch, events):
-        await switch.set_flows("call", [flow])
+        await switch.flow_table.set_flows(owner_of("call"), [flow])
         packet = frame(sent_by(side, sequence=7))
         one.send(packet)
         seen = await events.next(PacketIn)
@@ -113,15 +121,15 @@ async def test_media_moves_into_the_switch_and_back_without_a_packet_lost_or_dou
         for leg in Leg
     ]
     async with plugged(bridge.sockets) as (one, two, _), connected(bridge.management) as (switch, events):
-        await switch.set_flows("call", learning)
+        await switch.flow_table.set_flows(owner_of("call"), learning)
         assert not await is_forwarded(one, two)
         await events.next(PacketIn)
-        await switch.set_flows("call", forwarding_flows("call", PATH, TERMS))
+        await switch.flow_table.set_flows(owner_of("call"), forwarding_flows("call", PATH, TERMS))
         await until_forwarded(one, two)
         events.rest()
         assert await is_forwarded(one, two)
         assert events.rest() == []
-        await switch.set_flows("call", ())
+        await switch.flow_table.set_flows(owner_of("call"), ())
         await until_forwarded(one, two, forwarded=False)
 
 
@@ -137,7 +145,7 @@ async def test_a_packet_that_differs_in_anything_that_is_matched_goes_the_normal
         replace(ours, vlan=None),
     ]
     async with plugged(bridge.sockets) as (one, two, three), connected(bridge.management) as (switch, _):
-        await switch.set_flows("call", forwarding_flows("call", path, TERMS))
+        await switch.flow_table.set_flows(owner_of("call"), forwarding_flows("call", path, TERMS))
         for stranger in strangers:
             one.send(frame(stranger))
             assert [await two.receive(), await three.receive()] == [frame(stranger), frame(stranger)]
@@ -149,18 +157,20 @@ async def test_a_packet_that_differs_in_anything_that_is_matched_goes_the_normal
 
 async def test_a_packet_at_the_end_of_its_life_is_not_forwarded(bridge: Bridge) -> None:
     async with plugged(bridge.sockets) as (one, two, _), connected(bridge.management) as (switch, events):
-        await switch.set_flows("call", forwarding_flows("call", PATH, TERMS))
+        await switch.flow_table.set_flows(owner_of("call"), forwarding_flows("call", PATH, TERMS))
         one.send(frame(replace(sent_by(CALLER), ttl=1)))
         alive = replace(sent_by(CALLER), ttl=2)
         one.send(frame(alive))
         assert await two.receive() == frame(sent_to(CALLEE, alive))
-        await switch.counts("call")
+        await switch.flow_table.counts(owner_of("call"), FORWARDING_ROLES)
         assert events.rest() == []
 
 
 async def test_a_call_that_falls_silent_is_cleared_and_told_with_its_counts(bridge: Bridge) -> None:
     async with plugged(bridge.sockets) as (one, two, _), connected(bridge.management) as (switch, events):
-        await switch.set_flows("call", forwarding_flows("call", PATH, replace(TERMS, idle_timeout=1)))
+        await switch.flow_table.set_flows(
+            owner_of("call"), forwarding_flows("call", PATH, replace(TERMS, idle_timeout=1))
+        )
         octets = 0
         for sequence in range(3):
             packet = frame(sent_by(CALLER, sequence=sequence))
@@ -175,23 +185,23 @@ async def test_a_call_that_falls_silent_is_cleared_and_told_with_its_counts(brid
             (Removal.IDLE, 0),
         ]
         assert caller.count.octets == octets
-        await switch.set_flows("call", forwarding_flows("call", PATH, TERMS))
+        await switch.flow_table.set_flows(owner_of("call"), forwarding_flows("call", PATH, TERMS))
         await until_forwarded(one, two)
 
 
 async def test_packets_are_counted_by_leg(bridge: Bridge) -> None:
     async with plugged(bridge.sockets) as (one, two, _), connected(bridge.management) as (switch, _):
         flows = forwarding_flows("call", PATH, TERMS)
-        await switch.set_flows("call", flows)
+        await switch.flow_table.set_flows(owner_of("call"), flows)
         for sequence in range(5):
             one.send(frame(sent_by(CALLER, sequence=sequence)))
             await two.receive()
         two.send(frame(sent_by(CALLEE)))
         await one.receive()
         size = len(frame(sent_by(CALLER)))
-        counts = await switch.counts("call")
+        counts = await switch.flow_table.counts(owner_of("call"), FORWARDING_ROLES)
         while counts[Role.FORWARD_CALLER].packets + counts[Role.FORWARD_CALLEE].packets < 6:
-            counts = await switch.counts("call")
+            counts = await switch.flow_table.counts(owner_of("call"), FORWARDING_ROLES)
         assert {role: (count.packets, count.octets) for role, count in counts.items()} == {
             Role.FORWARD_CALLER: (5, 5 * size),
             Role.FORWARD_CALLEE: (1, size),

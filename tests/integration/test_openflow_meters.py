@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from stasis_offload.errors import OpenFlowError
-from stasis_offload.media.flows import FlowLifetime, forwarding_flows
+from stasis_offload.media.flows import FlowLifetime, forwarding_flows, owner_of
 from stasis_offload.openflow.channel import Timeouts, open_channel
 from stasis_offload.openflow.describe import describe_switch
 from stasis_offload.openflow.flow import Flow
@@ -58,9 +58,9 @@ async def received(wire: Wire, *, until: bytes) -> int:
 
 async def test_a_flood_is_cut_down_to_the_limit_and_others_are_not(bridge: Bridge) -> None:
     async with plugged(bridge.sockets) as (one, two, _), connected(bridge.management) as (switch, _):
-        await switch.set_flows("call", forwarding_flows("call", PATH, TERMS))
+        await switch.flow_table.set_flows(owner_of("call"), forwarding_flows("call", PATH, TERMS))
         other = flows_of("other", 7)
-        await switch.set_flows("other", other)
+        await switch.flow_table.set_flows(owner_of("other"), other)
         began = time.monotonic()
         sent = await flood(one, frame(sent_by(CALLER)), seconds=3)
         took = time.monotonic() - began
@@ -78,17 +78,17 @@ async def test_a_flood_is_cut_down_to_the_limit_and_others_are_not(bridge: Bridg
 
 async def test_meters_come_before_their_flows_and_go_after_them(bridge: Bridge) -> None:
     async with connected(bridge.management) as (switch, _):
-        await switch.set_flows("call", limited())
+        await switch.flow_table.set_flows(owner_of("call"), limited())
         assert meters(bridge) == {LAST: LIMIT, LAST - 1: LIMIT}
-        await switch.set_flows("call", limited(), renew=True)
-        await switch.set_flows("other", limited("other", 1)[:1])
+        await switch.flow_table.set_flows(owner_of("call"), limited(), renew=True)
+        await switch.flow_table.set_flows(owner_of("other"), limited("other", 1)[:1])
         assert meters(bridge) == {LAST: LIMIT, LAST - 1: LIMIT, LAST - 2: LIMIT}
-        await switch.set_flows("call", limited(limit=LIMIT + 1))
+        await switch.flow_table.set_flows(owner_of("call"), limited(limit=LIMIT + 1))
         await switch.describe()  # to which the answer comes after what was asked before
         assert sorted(meters(bridge).values()) == [LIMIT, LIMIT + 1, LIMIT + 1]
         assert len(bridge.cookies()) == 3
-        await switch.set_flows("call", flows_of("call"))
-        await switch.set_flows("other", ())
+        await switch.flow_table.set_flows(owner_of("call"), flows_of("call"))
+        await switch.flow_table.set_flows(owner_of("other"), ())
         await switch.describe()
         assert meters(bridge) == {}
         assert bridge.cookies() == {flow.cookie for flow in flows_of("call")}
@@ -99,13 +99,13 @@ async def test_that_somebody_removed_a_meter_and_so_its_flow_shows_at_the_next_r
 ) -> None:
     """OpenFlow 1.3 has no reason for such an end, and OVS does not tell it."""
     async with connected(bridge.management) as (switch, _):
-        await switch.set_flows("call", limited())
+        await switch.flow_table.set_flows(owner_of("call"), limited())
         bridge.ofctl("del-meters")
         assert bridge.cookies() == set()
         with pytest.raises(OpenFlowError, match="OFPMMFC_INVALID_METER"):
-            await switch.set_flows("call", limited(), renew=True)
-        await switch.set_flows("call", ())
-        await switch.set_flows("call", limited())
+            await switch.flow_table.set_flows(owner_of("call"), limited(), renew=True)
+        await switch.flow_table.set_flows(owner_of("call"), ())
+        await switch.flow_table.set_flows(owner_of("call"), limited())
         assert bridge.cookies() == {flow.cookie for flow in limited()}
         assert len(meters(bridge)) == 2
 
@@ -115,7 +115,7 @@ async def test_a_refused_change_leaves_no_meter_behind(bridge: Bridge) -> None:
     bad = replace(other, action=replace(other.action, out_port=0xFFFF_FF80))
     async with connected(bridge.management) as (switch, _):
         with pytest.raises(OpenFlowError, match="OFPBAC_BAD_OUT_PORT"):
-            await switch.set_flows("call", (good, bad))
+            await switch.flow_table.set_flows(owner_of("call"), (good, bad))
         await switch.describe()
         assert (meters(bridge), bridge.cookies()) == ({}, set())
 
@@ -132,13 +132,13 @@ async def test_the_meters_of_a_dead_predecessor_are_swept_and_only_those(bridge:
         )
     bridge.ofctl("add-flow", f"cookie=5,priority=9,udp,tp_dst=9,actions=meter:{LAST - 9},normal")
     async with connected(bridge.management) as (switch, _):
-        await switch.set_flows("call", limited())
+        await switch.flow_table.set_flows(owner_of("call"), limited())
         assert {*meters(bridge)} == {*foreign, LAST, LAST - 1}
     async with connected(bridge.management) as (switch, _):
         assert {*meters(bridge)} == {*foreign}
         assert bridge.cookies() == {5}
         for number in range(6):
-            await switch.set_flows(f"call {number}", limited(f"call {number}", number))
+            await switch.flow_table.set_flows(owner_of(f"call {number}"), limited(f"call {number}", number))
         ours = {LAST - offset for offset in range(14)} - {LAST - 8, LAST - 9}
         assert {*meters(bridge)} == {*foreign} | ours
 
@@ -147,10 +147,10 @@ async def test_a_number_that_somebody_else_took_meanwhile_is_left_to_them(bridge
     async with connected(bridge.management) as (switch, _):
         bridge.ofctl("add-meter", f"meter={LAST},pktps,burst,bands=type=drop,rate=7,burst_size=9")
         with pytest.raises(OpenFlowError, match="OFPMMFC_METER_EXISTS"):
-            await switch.set_flows("call", limited())
-        await switch.set_flows("call", limited())
+            await switch.flow_table.set_flows(owner_of("call"), limited())
+        await switch.flow_table.set_flows(owner_of("call"), limited())
         assert meters(bridge) == {LAST: 7, LAST - 1: LIMIT, LAST - 2: LIMIT}
-        await switch.set_flows("call", ())
+        await switch.flow_table.set_flows(owner_of("call"), ())
         await switch.describe()
         assert meters(bridge) == {LAST: 7}
 
@@ -158,8 +158,8 @@ async def test_a_number_that_somebody_else_took_meanwhile_is_left_to_them(bridge
 async def test_without_a_limit_no_meter_is_ever_changed(bridge: Bridge) -> None:
     async with tapped(bridge.management) as (endpoint, sent), connected(endpoint) as (switch, _):
         before = sent[Kind.MULTIPART_REQUEST]
-        await switch.set_flows("call", flows_of("call"))
-        await switch.set_flows("call", ())
+        await switch.flow_table.set_flows(owner_of("call"), flows_of("call"))
+        await switch.flow_table.set_flows(owner_of("call"), ())
         assert sent[Kind.METER_MOD] == 0
         assert sent[Kind.MULTIPART_REQUEST] == before
 
@@ -169,10 +169,10 @@ async def test_a_switch_without_meters_refuses_a_limit_and_nothing_changes(bridg
     assert description.max_meters == LAST
     async with open_channel(bridge.management, on_message=lambda _: None, patience=Timeouts()) as channel:
         table = FlowTable(channel, max_meters=0)
-        await table.set_flows("call", flows_of("call"))
+        await table.set_flows(owner_of("call"), flows_of("call"))
         held = bridge.flows()
         with pytest.raises(
             OpenFlowError, match=r"^the switch has no meters, which media\.packets_per_second needs$"
         ):
-            await table.set_flows("call", limited())
+            await table.set_flows(owner_of("call"), limited())
         assert bridge.flows() == held

@@ -7,7 +7,7 @@ from itertools import count
 import pytest
 
 from stasis_offload.errors import OpenFlowError
-from stasis_offload.media.flows import Role, call_cookie
+from stasis_offload.media.flows import FORWARDING_ROLES, Role, call_cookie, owner_of
 from stasis_offload.openflow.describe import describe_switch
 from stasis_offload.openflow.events import FlowRemoved, Port, Removal, SwitchUp
 from stasis_offload.openflow.flow import FlowCount, Forward
@@ -22,7 +22,7 @@ NORMAL = "priority=0 actions=NORMAL"
 async def test_an_operator_sees_the_flows_as_they_were_meant(bridge: Bridge) -> None:
     caller, callee = flows_of("call")
     async with connected(bridge.management) as (switch, _):
-        await switch.set_flows("call", (caller,))
+        await switch.flow_table.set_flows(owner_of("call"), (caller,))
         seen, normal = bridge.flows()
         assert normal == NORMAL
         assert seen == (
@@ -33,16 +33,16 @@ async def test_an_operator_sees_the_flows_as_they_were_meant(bridge: Bridge) -> 
             "set_field:198.18.1.1->ip_src,set_field:198.18.1.20->ip_dst,"
             "set_field:20000->udp_src,set_field:5000->udp_dst,dec_ttl,output:2"
         )
-        await switch.set_flows("call", (caller, callee))
+        await switch.flow_table.set_flows(owner_of("call"), (caller, callee))
         assert bridge.cookies() == {caller.cookie, callee.cookie}
 
 
 async def test_setting_the_same_flows_again_asks_nothing_of_the_switch(bridge: Bridge) -> None:
     async with connected(bridge.management) as (switch, _):
         for flows in ((), learning_flows_of("call"), flows_of("call"), ()):
-            await switch.set_flows("call", flows)
+            await switch.flow_table.set_flows(owner_of("call"), flows)
             with pytest.raises(StopIteration):
-                switch.set_flows("call", flows).send(None)
+                switch.flow_table.set_flows(owner_of("call"), flows).send(None)
 
 
 async def test_flows_of_many_calls_at_once_are_each_set_and_removed(bridge: Bridge) -> None:
@@ -50,18 +50,22 @@ async def test_flows_of_many_calls_at_once_are_each_set_and_removed(bridge: Brid
     async with connected(bridge.management) as (switch, _):
         async with asyncio.TaskGroup() as tasks:
             for number, call in enumerate(calls):
-                tasks.create_task(switch.set_flows(call, flows_of(call, number)))
+                tasks.create_task(switch.flow_table.set_flows(owner_of(call), flows_of(call, number)))
         expected = {flow.cookie for number, call in enumerate(calls) for flow in flows_of(call, number)}
-        assert await switch.all_counts() == dict.fromkeys(expected, FlowCount(0, 0))
-        assert await switch.counts("call-7") == {
+        assert await switch.flow_table.all_counts(FORWARDING_ROLES) == dict.fromkeys(
+            expected, FlowCount(0, 0)
+        )
+        assert await switch.flow_table.counts(owner_of("call-7"), FORWARDING_ROLES) == {
             Role.FORWARD_CALLER: FlowCount(0, 0),
             Role.FORWARD_CALLEE: FlowCount(0, 0),
         }
         async with asyncio.TaskGroup() as tasks:
             for call in calls[1:]:
-                tasks.create_task(switch.set_flows(call, ()))
-        assert set(await switch.all_counts()) == {flow.cookie for flow in flows_of("call-0")}
-        assert await switch.counts("call-7") == {}
+                tasks.create_task(switch.flow_table.set_flows(owner_of(call), ()))
+        assert set(await switch.flow_table.all_counts(FORWARDING_ROLES)) == {
+            flow.cookie for flow in flows_of("call-0")
+        }
+        assert await switch.flow_table.counts(owner_of("call-7"), FORWARDING_ROLES) == {}
 
 
 async def test_changes_of_one_call_follow_each_other_in_the_order_in_which_they_were_asked_for(
@@ -71,7 +75,7 @@ async def test_changes_of_one_call_follow_each_other_in_the_order_in_which_they_
         for last in ((), flows_of("call", 1)):
             async with asyncio.TaskGroup() as tasks:
                 for flows in (flows_of("call"), learning_flows_of("call"), (), flows_of("call"), last):
-                    tasks.create_task(switch.set_flows("call", flows))
+                    tasks.create_task(switch.flow_table.set_flows(owner_of("call"), flows))
             assert bridge.cookies() == {flow.cookie for flow in last}
 
 
@@ -79,8 +83,8 @@ async def test_flows_of_others_are_never_touched(bridge: Bridge) -> None:
     bridge.ofctl("add-flow", FOREIGN.replace(" actions", ",actions"))
     before = bridge.flows()
     async with connected(bridge.management) as (switch, _):
-        await switch.set_flows("call", flows_of("call"))
-        await switch.set_flows("call", ())
+        await switch.flow_table.set_flows(owner_of("call"), flows_of("call"))
+        await switch.flow_table.set_flows(owner_of("call"), ())
     assert bridge.flows() == before
     assert len(before) == 2
 
@@ -89,12 +93,12 @@ async def test_the_flows_of_a_dead_predecessor_are_swept_and_only_those(bridge: 
     bridge.ofctl("add-flow", FOREIGN.replace(" actions", ",actions"))
     before = bridge.flows()
     async with connected(bridge.management) as (switch, _):
-        await switch.set_flows("call", flows_of("call"))
-        await switch.set_flows("other", learning_flows_of("other"))
+        await switch.flow_table.set_flows(owner_of("call"), flows_of("call"))
+        await switch.flow_table.set_flows(owner_of("other"), learning_flows_of("other"))
     assert len(bridge.flows()) == len(before) + 4
     async with connected(bridge.management) as (switch, _):
         assert bridge.flows() == before
-        assert await switch.all_counts() == {}
+        assert await switch.flow_table.all_counts(FORWARDING_ROLES) == {}
 
 
 async def test_a_bundle_with_a_bad_flow_leaves_the_switch_as_it_was(bridge: Bridge) -> None:
@@ -103,16 +107,16 @@ async def test_a_bundle_with_a_bad_flow_leaves_the_switch_as_it_was(bridge: Brid
     bad = replace(other, action=replace(other.action, out_port=0xFFFF_FF80))
     async with connected(bridge.management) as (switch, _):
         with pytest.raises(OpenFlowError, match=r"OFPT_EXPERIMENTER\(4\): .*OFPBAC_BAD_OUT_PORT"):
-            await switch.set_flows("call", (good, bad))
+            await switch.flow_table.set_flows(owner_of("call"), (good, bad))
         assert bridge.flows() == [NORMAL]
-        await switch.set_flows("call", learning_flows_of("call"))
+        await switch.flow_table.set_flows(owner_of("call"), learning_flows_of("call"))
         held = bridge.flows()
         with pytest.raises(OpenFlowError, match="OFPBAC_BAD_OUT_PORT"):
-            await switch.set_flows("call", (good, bad))
+            await switch.flow_table.set_flows(owner_of("call"), (good, bad))
         assert bridge.flows() == held
         with pytest.raises(StopIteration):  # what is known stays true
-            switch.set_flows("call", learning_flows_of("call")).send(None)
-        await switch.set_flows("call", flows_of("call"))
+            switch.flow_table.set_flows(owner_of("call"), learning_flows_of("call")).send(None)
+        await switch.flow_table.set_flows(owner_of("call"), flows_of("call"))
         assert bridge.cookies() == {good.cookie, other.cookie}
 
 
@@ -120,20 +124,22 @@ async def test_a_bundle_for_which_the_table_is_too_small_leaves_the_switch_as_it
     limit = ("--", "--id=@table", "create", "Flow_Table", "flow_limit=4", "overflow_policy=refuse")
     bridge.ovs.vsctl(*limit[1:], "--", "set", "bridge", bridge.name, "flow_tables:0=@table")
     async with connected(bridge.management) as (switch, _):
-        await switch.set_flows("call", flows_of("call"))
+        await switch.flow_table.set_flows(owner_of("call"), flows_of("call"))
         held = bridge.flows()
         with pytest.raises(OpenFlowError, match="OFPFMFC_TABLE_FULL"):
-            await switch.set_flows("other", flows_of("other", 1))
+            await switch.flow_table.set_flows(owner_of("other"), flows_of("other", 1))
         assert bridge.flows() == held
-        await switch.set_flows("call", ())
-        await switch.set_flows("other", flows_of("other", 1))
+        await switch.flow_table.set_flows(owner_of("call"), ())
+        await switch.flow_table.set_flows(owner_of("other"), flows_of("other", 1))
         assert bridge.cookies() == {flow.cookie for flow in flows_of("other")}
 
 
 async def test_a_change_that_is_cancelled_at_any_moment_does_not_confuse_the_next(bridge: Bridge) -> None:
     async with connected(bridge.management) as (switch, _):
         for steps in count(1):
-            change = asyncio.create_task(switch.set_flows("call", flows_of("call", steps)))
+            change = asyncio.create_task(
+                switch.flow_table.set_flows(owner_of("call"), flows_of("call", steps))
+            )
             for _ in range(steps):
                 await asyncio.sleep(0)
             if change.done():
@@ -141,43 +147,43 @@ async def test_a_change_that_is_cancelled_at_any_moment_does_not_confuse_the_nex
             change.cancel()
             await asyncio.gather(change, return_exceptions=True)
             if steps % 2:
-                await switch.set_flows("call", learning_flows_of("call"))
+                await switch.flow_table.set_flows(owner_of("call"), learning_flows_of("call"))
                 assert bridge.cookies() == {flow.cookie for flow in learning_flows_of("call")}
             else:
-                await switch.set_flows("call", ())
+                await switch.flow_table.set_flows(owner_of("call"), ())
                 assert bridge.cookies() == set()
 
 
 async def test_flows_that_somebody_else_deleted_are_told_and_set_again(bridge: Bridge) -> None:
     async with connected(bridge.management) as (switch, events):
-        await switch.set_flows("call", flows_of("call"))
+        await switch.flow_table.set_flows(owner_of("call"), flows_of("call"))
         bridge.ofctl("del-flows", f"cookie={call_cookie('call'):#x}/0xffffffffffffff00")
         removed = [await events.next(FlowRemoved) for _ in range(2)]
         assert {event.cookie for event in removed} == {flow.cookie for flow in flows_of("call")}
         assert {event.reason for event in removed} == {Removal.DELETE}
-        await switch.set_flows("call", flows_of("call"))
+        await switch.flow_table.set_flows(owner_of("call"), flows_of("call"))
         assert bridge.cookies() == {flow.cookie for flow in flows_of("call")}
 
 
 async def test_flows_that_we_replaced_ourselves_are_no_news_and_stay_known(bridge: Bridge) -> None:
     async with connected(bridge.management) as (switch, events):
         for number in range(20):
-            await switch.set_flows("call", flows_of("call", number))
-            await switch.set_flows("call", learning_flows_of("call"))
-            await switch.set_flows("call", ())
-        await switch.set_flows("call", flows_of("call"))
+            await switch.flow_table.set_flows(owner_of("call"), flows_of("call", number))
+            await switch.flow_table.set_flows(owner_of("call"), learning_flows_of("call"))
+            await switch.flow_table.set_flows(owner_of("call"), ())
+        await switch.flow_table.set_flows(owner_of("call"), flows_of("call"))
         bridge.ofctl("del-flows", f"cookie={flows_of('call')[0].cookie:#x}/-1")
         told = await events.next(FlowRemoved)
         assert (told.cookie, told.reason) == (flows_of("call")[0].cookie, Removal.DELETE)
         assert events.rest() == []
-        await switch.set_flows("call", flows_of("call"))
+        await switch.flow_table.set_flows(owner_of("call"), flows_of("call"))
         assert bridge.cookies() == {flow.cookie for flow in flows_of("call")}
 
 
 async def test_flows_with_the_cookie_of_another_call_are_a_defect(bridge: Bridge) -> None:
     async with connected(bridge.management) as (switch, _):
         with pytest.raises(ValueError, match="another call"):
-            await switch.set_flows("call", flows_of("other"))
+            await switch.flow_table.set_flows(owner_of("call"), flows_of("other"))
 
 
 async def test_the_switch_says_who_it_is(bridge: Bridge) -> None:
@@ -199,7 +205,7 @@ async def test_the_switch_says_who_it_is(bridge: Bridge) -> None:
 
 async def test_asking_a_switch_who_it_is_leaves_our_flows_where_they_are(bridge: Bridge) -> None:
     async with connected(bridge.management) as (switch, events):
-        await switch.set_flows("call", flows_of("call"))
+        await switch.flow_table.set_flows(owner_of("call"), flows_of("call"))
         description = await describe_switch(bridge.management)
         assert description == await switch.describe()
         assert bridge.cookies() == {flow.cookie for flow in flows_of("call")}

@@ -50,8 +50,8 @@ def _flows(family: int) -> st.SearchStrategy[Flow]:
         destination=hosts,
         vlan=VLANS,
         out_port=st.none() | OF_PORTS,
-        sample=UINT16,
-        relayed=st.booleans(),
+        mirror_bytes=UINT16,
+        also_normal=st.booleans(),
     )
     one_port = st.builds(Match, in_port=OF_PORTS, vlan=VLANS, eth_src=st.none() | MACS, **matched)
     any_port = st.builds(Match, in_port=st.none(), vlan=st.none(), **matched)

@@ -24,7 +24,7 @@ MAY_IMPORT = {
 # Values and decisions: no I/O, no clock, no asyncio, no library. Of the other rooms, these modules.
 PURE_ROOMS = {"packets", "signalling", "media"}
 PURE_MODULES = {
-    *("asterisk.ari_events", "asterisk.leg_report", "asterisk.json_fields"),
+    *("asterisk.ari_events", "asterisk.leg_report"),
     *("openflow.flow", "openflow.plan", "openflow.events", "openflow.endpoint"),
     *("calls.views", "api_json", "errors"),
 }

@@ -5,12 +5,12 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import assert_never
 
-from structlog.typing import FilteringBoundLogger
+import structlog
 
 from stasis_offload.asterisk.ari import AriClient
 from stasis_offload.asterisk.ari_events import Channel
-from stasis_offload.asterisk.rtpstreams import RtpStreams
 from stasis_offload.calls.channel_variables import ChannelVariables
+from stasis_offload.calls.gateways import Gateways
 from stasis_offload.calls.media_session import MediaSession
 from stasis_offload.calls.runner import MachineRunner
 from stasis_offload.errors import AriError, AriUnavailableError
@@ -18,7 +18,6 @@ from stasis_offload.media import events as media
 from stasis_offload.media.path import Leg
 from stasis_offload.media.reasons import ReasonKind
 from stasis_offload.media.state import Placement, Policy
-from stasis_offload.openflow.switch import Switch
 from stasis_offload.signalling import commands as cmd
 from stasis_offload.signalling import events as sig
 from stasis_offload.signalling.ari_mapping import event_from_result
@@ -56,40 +55,36 @@ class Call:
     channels it consists of now.
     """
 
-    def __init__(  # noqa: PLR0913 - a call needs all of the outside world
+    def __init__(
         self,
         caller: Channel,
         dialing: Dialing,
         *,
-        connected: Callable[["Call"], None],
-        ari: AriClient,
-        switch: Switch,
-        module: RtpStreams,
+        gateways: Gateways,
         policy: Policy,
         blocks: frozenset[ReasonKind],
-        log: FilteringBoundLogger,
+        on_connected: Callable[["Call"], None],
     ) -> None:
+        log = structlog.get_logger(__name__).bind(call=caller.id)
         self.id = caller.id
         self.began = asyncio.get_running_loop().time()
         self.left = False
         self.legs = Legs(caller)
         self.media = MediaSession(
             caller.id,
-            bridge=bridge_id(caller.id),
+            gateways=gateways,
             policy=policy,
             blocks=blocks,
-            module=module,
-            switch=switch,
             on_change=self._note_media,
             log=log,
         )
-        self._connected = connected
+        self._on_connected = on_connected
         self._joined = False
         self._withdrawn = False
-        self._ari = ari
+        self._ari = gateways.ari
         self._bridge = bridge_id(caller.id)
         self._log = log
-        self._variables = ChannelVariables(caller.id, ari=ari, log=log)
+        self._variables = ChannelVariables(caller.id, ari=gateways.ari, log=log)
         self._machine = MachineRunner[Dialing, sig.Event, cmd.Command](
             dialing, step=self._step, execute=self._execute, expired=sig.DialTimedOut()
         )
@@ -241,7 +236,7 @@ class Call:
             case cmd.StartMedia(n):
                 self.media.start(caller=channel(CALLER), callee=channel(n))
                 self._joined = True
-                self._connected(self)
+                self._on_connected(self)
             case cmd.HangUp(n, cause):
                 if n == self.dialing.winner:
                     await self._withdraw()

@@ -8,7 +8,6 @@ from typing import assert_never
 
 import structlog
 
-from stasis_offload.asterisk.ari import AriClient
 from stasis_offload.asterisk.ari_events import (
     AriDown,
     AriReplaced,
@@ -27,8 +26,8 @@ from stasis_offload.asterisk.ari_events import (
     StasisStart,
     Transferred,
 )
-from stasis_offload.asterisk.rtpstreams import RtpStreams
 from stasis_offload.calls.call import Call, leave
+from stasis_offload.calls.gateways import Gateways
 from stasis_offload.calls.newcomers import Replacements
 from stasis_offload.errors import AriError, ModuleError
 from stasis_offload.media import events as media
@@ -37,8 +36,7 @@ from stasis_offload.media.reasons import ReasonKind
 from stasis_offload.media.state import Policy
 from stasis_offload.openflow.events import Event as SwitchEvent
 from stasis_offload.openflow.events import FlowRemoved, PacketIn, SwitchDown, SwitchUp
-from stasis_offload.openflow.flow import COOKIE_CALL_MASK
-from stasis_offload.openflow.switch import Switch
+from stasis_offload.openflow.flow import COOKIE_OWNER_MASK
 from stasis_offload.signalling import events as sig
 from stasis_offload.signalling.call_ids import bridge_id, call_of_bridge, call_of_callee
 from stasis_offload.signalling.causes import Cause, DialStatus
@@ -62,18 +60,16 @@ class Calls:
     def __init__(
         self,
         *,
-        ari: AriClient,
-        switch: Switch,
-        module: RtpStreams,
+        gateways: Gateways,
         policy: Policy,
         tasks: asyncio.TaskGroup,
     ) -> None:
-        self.ari = ari
-        self.switch = switch
+        self.ari = gateways.ari
+        self.switch = gateways.switch
+        self._gateways = gateways
         self.problems: dict[str, str] = {"asterisk": "not reached yet", "switch": "not reached yet"}
         self.replaced = False
         self.blocks = {ReasonKind.ASTERISK_UNREACHABLE, ReasonKind.SWITCH_UNREACHABLE}
-        self._module = module
         self._policy = policy
         self._tasks = tasks
         self._calls: dict[str, Call] = {}
@@ -143,11 +139,11 @@ class Calls:
                 self.problems["switch"] = reason
                 self._block(ReasonKind.SWITCH_UNREACHABLE)
             case PacketIn(cookie, in_port, frame):
-                call, role = self._by_cookie.get(cookie & COOKIE_CALL_MASK), role_of(cookie)
+                call, role = self._by_cookie.get(cookie & COOKIE_OWNER_MASK), role_of(cookie)
                 if call and role:
                     call.media.on_packet_in(role, in_port=in_port, frame=frame)
             case FlowRemoved(cookie):
-                call, role = self._by_cookie.get(cookie & COOKIE_CALL_MASK), role_of(cookie)
+                call, role = self._by_cookie.get(cookie & COOKIE_OWNER_MASK), role_of(cookie)
                 if call and role:
                     call.media.on_flow_removed(role, event)
             case _:
@@ -155,17 +151,13 @@ class Calls:
 
     def own(self, caller: Channel, dialing: Dialing) -> Call:
         """Take a call over, from its first moment or from an earlier process of ours."""
-        log = self._log.bind(call=caller.id)
         call = Call(
             caller,
             dialing,
-            connected=self._splice,
-            ari=self.ari,
-            switch=self.switch,
-            module=self._module,
+            gateways=self._gateways,
             policy=self._policy,
             blocks=frozenset(self.blocks),
-            log=log,
+            on_connected=self._splice,
         )
         self._calls[call.id] = call
         self._by_cookie[call_cookie(call.id)] = call
@@ -259,7 +251,9 @@ class Calls:
 
     async def _splice_at(self, joint: LocalPair) -> None:
         """Put the far leg into the near bridge; both calls hear of it when it is there (`_on_entered`)."""
-        bridges = [await self._module.report(bridge_id(call)) for call in (joint.near, joint.far)]
+        bridges = [
+            await self._gateways.rtpstreams.report(bridge_id(call)) for call in (joint.near, joint.far)
+        ]
         near, far = self._calls.get(joint.near), self._calls.get(joint.far)
         if not (near and far and self._joint(near) == joint and can_optimize(*bridges)):
             return

@@ -7,13 +7,13 @@ from typing import assert_never
 
 from structlog.typing import FilteringBoundLogger
 
-from stasis_offload.asterisk.rtpstreams import RtpStreams
+from stasis_offload.calls.gateways import Gateways
 from stasis_offload.calls.media_monitor import MediaMonitor
 from stasis_offload.calls.runner import MachineRunner
 from stasis_offload.errors import BadPacketError, ModuleError, OpenFlowError, SwitchUnavailableError
 from stasis_offload.media import commands as cmd
 from stasis_offload.media import events as ev
-from stasis_offload.media.flows import Duty, Role
+from stasis_offload.media.flows import FORWARDING_ROLES, Duty, Role, owner_of
 from stasis_offload.media.machine import step
 from stasis_offload.media.path import Leg, parse_observed_packet
 from stasis_offload.media.quality import Quality
@@ -22,28 +22,26 @@ from stasis_offload.media.relaying import Step
 from stasis_offload.media.state import Placement, Policy, State
 from stasis_offload.openflow.events import FlowRemoved, Removal
 from stasis_offload.openflow.flow import FlowCount
-from stasis_offload.openflow.switch import Switch
+from stasis_offload.signalling.call_ids import bridge_id
 
 
 class MediaSession:
     """Where one call's media is, kept true."""
 
-    def __init__(  # noqa: PLR0913 - what a call's media depends on
+    def __init__(
         self,
         call: str,
         *,
-        bridge: str,
+        gateways: Gateways,
         policy: Policy,
         blocks: frozenset[ReasonKind],
-        module: RtpStreams,
-        switch: Switch,
         on_change: Callable[[Placement], None],
         log: FilteringBoundLogger,
     ) -> None:
-        self._call = call
-        self._bridge = bridge
-        self._module = module
-        self._switch = switch
+        self._owner = owner_of(call)
+        self._bridge = bridge_id(call)
+        self._rtpstreams = gateways.rtpstreams
+        self._switch = gateways.switch
         self._on_change = on_change
         self._log = log
         self._channels: dict[str, Leg] = {}
@@ -128,7 +126,7 @@ class MediaSession:
             self._log.exception("media.defect")
         finally:
             with suppress(OpenFlowError):
-                await self._switch.set_flows(self._call, ())  # costs nothing when there are none
+                await self._switch.flow_table.set_flows(self._owner, ())  # costs nothing when there are none
 
     def request_end(self) -> None:
         """Take it that the call is ending; `end` waits for what this sets off."""
@@ -196,7 +194,7 @@ class MediaSession:
     async def _set_flows(self, command: cmd.SetFlows) -> Sequence[ev.Event]:
         before = _now()
         try:
-            await self._switch.set_flows(self._call, command.flows, renew=command.renew)
+            await self._switch.flow_table.set_flows(self._owner, command.flows, renew=command.renew)
         except OpenFlowError as error:
             return (self._failed(error),)
         if self.placement.state is State.OFFLOADED and not self.placement.verified:
@@ -206,11 +204,11 @@ class MediaSession:
     async def _take_out(self) -> Sequence[ev.Event]:
         before = _now()
         try:
-            counts = await self._switch.remove_flows(self._call)
+            counts = await self._switch.flow_table.remove_flows(self._owner, FORWARDING_ROLES)
         except OpenFlowError as error:
             return (ev.FinalCounters(None), self._failed(error))
         self._log.info("flows.removed", ms=_milliseconds(_now() - before))
-        return (ev.FinalCounters(counts),)
+        return (ev.FinalCounters(_by_role(counts)),)
 
     def _failed(self, error: OpenFlowError) -> ev.CommandFailed:
         away = isinstance(error, SwitchUnavailableError)
@@ -220,7 +218,7 @@ class MediaSession:
     async def _inject(self, command: cmd.Inject) -> Sequence[ev.Event]:
         """Send Asterisk a sign of a leg's life; one that is lost is made up for by the next."""
         try:
-            await self._switch.inject(command.in_port, command.frame)
+            await self._switch.flow_table.inject(command.in_port, command.frame)
         except OpenFlowError as error:
             self._log.warning("media.keepalive_failed", error=str(error))
         return ()
@@ -230,7 +228,7 @@ class MediaSession:
             return ()  # of a call that is being hung up, Asterisk says what is no reason any more
         try:
             async with asyncio.timeout(None) as self._asking:
-                reports = await self._module.report(self._bridge)
+                reports = await self._rtpstreams.report(self._bridge)
         except TimeoutError:
             return ()  # what interrupted us is taken next
         except ModuleError as error:
@@ -254,10 +252,14 @@ class MediaSession:
 
     async def _counts(self) -> Mapping[Role, FlowCount] | None:
         try:
-            return await self._switch.counts(self._call)
+            return _by_role(await self._switch.flow_table.counts(self._owner, FORWARDING_ROLES))
         except OpenFlowError as error:
             self._log.warning("flows.not_counted", error=str(error))
             return None
+
+
+def _by_role(counts: Mapping[int, FlowCount]) -> dict[Role, FlowCount]:
+    return {Role(role): count for role, count in counts.items()}
 
 
 def _now() -> float:

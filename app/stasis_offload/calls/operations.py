@@ -8,7 +8,7 @@ from stasis_offload.calls.calls import Calls
 from stasis_offload.calls.views import CallView, Health, UnknownCallError
 from stasis_offload.errors import OpenFlowError
 from stasis_offload.media import events as media
-from stasis_offload.media.flows import Duty, Role, call_cookie
+from stasis_offload.media.flows import FORWARDING_ROLES, Duty, Role, call_cookie
 from stasis_offload.media.path import Leg
 from stasis_offload.media.reasons import ReasonKind
 from stasis_offload.media.state import State
@@ -25,7 +25,7 @@ class Operations:
     async def calls(self) -> Sequence[CallView]:
         """Return every call, oldest first, with the switch's counters of this moment where they can be read."""
         try:
-            counts = await self._calls.switch.all_counts()
+            counts = await self._calls.switch.flow_table.all_counts(FORWARDING_ROLES)
         except OpenFlowError:
             counts = {}
         now = asyncio.get_running_loop().time()

@@ -20,7 +20,6 @@ from hashlib import blake2b
 
 from stasis_offload.media.path import Attachment, Leg, MediaPath
 from stasis_offload.openflow.flow import (
-    COOKIE_PREFIX,
     COOKIE_ROLE_MASK,
     FULL_PACKET,
     LEARNING_BYTES,
@@ -29,6 +28,7 @@ from stasis_offload.openflow.flow import (
     Forward,
     Match,
     Mirror,
+    owner_cookie,
 )
 from stasis_offload.packets.address import MAX_PORT, Address
 
@@ -99,10 +99,17 @@ class FlowLifetime:
     limit: int = 0
 
 
+FORWARDING_ROLES = tuple(role for role in Role if role.forwards)
+
+
+def owner_of(call: str) -> int:
+    """Return the owner (40 bits) that a call's flows name; the same call id gives the same owner after a restart."""
+    return int.from_bytes(blake2b(call.encode(), digest_size=5).digest(), "big")
+
+
 def call_cookie(call: str) -> int:
-    """Return the cookie of a call with role 0; the same call id gives the same cookie after a restart."""
-    digest = int.from_bytes(blake2b(call.encode(), digest_size=5).digest(), "big")
-    return COOKIE_PREFIX | digest << 8
+    """Return the cookie of a call with role 0."""
+    return owner_cookie(owner_of(call))
 
 
 def role_of(cookie: int) -> Role | None:

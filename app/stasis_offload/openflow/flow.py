@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 from stasis_offload.packets.address import Address
 
-# 64-bit cookie: 16 bits that say "ours", 40 bits of the call, 8 bits of the flow's role.
+# 64-bit cookie: 16 bits that say "ours", 40 bits of the owner, 8 bits of the flow's role.
 COOKIE_PREFIX = 0x0FF1 << 48
 COOKIE_PREFIX_MASK = 0xFFFF << 48
-COOKIE_CALL_MASK = COOKIE_PREFIX_MASK | 0xFF_FFFF_FFFF << 8
+COOKIE_OWNER_MASK = COOKIE_PREFIX_MASK | 0xFF_FFFF_FFFF << 8
 COOKIE_ROLE_MASK = 0xFF
 
 # Bytes of a learned packet that reach us: Ethernet 14 + VLAN 4 + IPv6 40 + UDP 8 + RTP 12 and some extensions.
@@ -92,6 +92,16 @@ class FlowCount:
 
     def __add__(self, other: "FlowCount") -> "FlowCount":
         return FlowCount(packets=self.packets + other.packets, octets=self.octets + other.octets)
+
+
+def owner_cookie(owner: int) -> int:
+    """Return the cookie of an owner (0 to 2**40 - 1) with role 0."""
+    return COOKIE_PREFIX | owner << 8
+
+
+def owner_in(cookie: int) -> int:
+    """Return the owner that a cookie names."""
+    return (cookie & COOKIE_OWNER_MASK & ~COOKIE_PREFIX_MASK) >> 8
 
 
 def is_ours(cookie: int) -> bool:

@@ -2,24 +2,24 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import NoReturn
 
 from stasis_offload.errors import OpenFlowError, SwitchUnavailableError
-from stasis_offload.media.flows import Role, call_cookie, role_of
 from stasis_offload.openflow import decode, encode
 from stasis_offload.openflow.channel import Channel
 from stasis_offload.openflow.decode import MessageKind
 from stasis_offload.openflow.events import FlowRemoved, Removal
 from stasis_offload.openflow.flow import (
-    COOKIE_CALL_MASK,
+    COOKIE_OWNER_MASK,
     COOKIE_PREFIX,
     COOKIE_PREFIX_MASK,
     COOKIE_ROLE_MASK,
     Flow,
     FlowCount,
+    owner_cookie,
 )
 from stasis_offload.openflow.flowmod import Cookies
 from stasis_offload.openflow.meters import Meters
@@ -30,7 +30,6 @@ from stasis_offload.openflow.plan import Plan, plan
 IN_FLIGHT = 100
 
 _OURS = Cookies(COOKIE_PREFIX, COOKIE_PREFIX_MASK)
-_FORWARDS = tuple(role for role in Role if role.forwards)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +49,9 @@ class _Call:
     """One call's flows as we left them.
 
     `unsure` says that the outcome of the last change is not known; `lost` are the cookies of those that the switch
-    has since given up by itself. `meters` are those that `flows` use, by cookie, and `added` the numbers of those
+    has since given up by itself. `possible` are the cookies of every flow that the
+    switch may hold: OVS finds a flow by its whole cookie in no time, and by a part of it only by looking at every flow
+    there is (collect_rules_loose, ofproto/ofproto.c). `meters` are those that `flows` use, by cookie, and `added` the numbers of those
     and of any that is yet to be removed.
     """
 
@@ -59,6 +60,7 @@ class _Call:
     lost: set[int] = field(default_factory=set)
     meters: dict[int, _Metered] = field(default_factory=dict)
     added: set[int] = field(default_factory=set)
+    possible: set[int] = field(default_factory=set)
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     users: int = 0
 
@@ -88,7 +90,7 @@ class FlowTable:
         await self.channel.send_and_confirm(xid, encode.change_flows(xid, remove=[_OURS]))
         await self._meters.sweep()
 
-    async def set_flows(self, call: str, flows: Sequence[Flow], *, renew: bool = False) -> None:
+    async def set_flows(self, owner: int, flows: Sequence[Flow], *, renew: bool = False) -> None:
         """Make `flows` the flows of a call, all at once; free when they are that already.
 
         With `renew`, the hard timeout of each begins anew, and its counters go on.
@@ -100,41 +102,41 @@ class FlowTable:
                 the switch holds, the next `set_flows` begins by removing all there is of this call.
 
         """
-        cookie = call_cookie(call)
-        if any(flow.cookie & COOKIE_CALL_MASK != cookie for flow in flows):
-            raise ValueError(f"a flow with the cookie of another call than {call}")
+        cookie = owner_cookie(owner)
+        if any(flow.cookie & COOKIE_OWNER_MASK != cookie for flow in flows):
+            raise ValueError(f"a flow with the cookie of another owner than {owner}")
         async with self._turn(cookie) as held:
-            await self._replace(held, cookie, tuple(flows), renew=renew)
+            await self._replace(held, tuple(flows), renew=renew)
 
-    async def counts(self, call: str) -> dict[Role, FlowCount]:
+    async def counts(self, owner: int, roles: Collection[int]) -> dict[int, FlowCount]:
         """Return the counters of the flows that forward a call. Those of OVS lag up to half a second.
 
         Raises as `Channel.ask`.
         """
         async with self._places:
-            return _by_role(await self._ask_counts(self._forwarding(call)))
+            return _by_role(await self._ask_counts(self._present(owner, roles)))
 
-    async def remove_flows(self, call: str) -> dict[Role, FlowCount]:
+    async def remove_flows(self, owner: int, roles: Collection[int]) -> dict[int, FlowCount]:
         """Remove the flows of a call, and return what those that forward had counted just before.
 
         Raises as `set_flows`.
         """
         async with self._leaving:
-            asked = self._ask_counts(self._forwarding(call))
+            asked = self._ask_counts(self._present(owner, roles))
             try:
-                await self.set_flows(call, ())
+                await self.set_flows(owner, ())
                 return _by_role(await asked)
             finally:
                 asked.cancel()
 
-    async def all_counts(self) -> dict[int, FlowCount]:
+    async def all_counts(self, roles: Collection[int]) -> dict[int, FlowCount]:
         """Return the counters of the flows that forward, of all calls, by cookie.
 
         Raises as `Channel.ask`.
         """
         mask = COOKIE_PREFIX_MASK | COOKIE_ROLE_MASK
         async with self._places:
-            return await self._ask_counts([Cookies(COOKIE_PREFIX | role, mask) for role in _FORWARDS])
+            return await self._ask_counts([Cookies(COOKIE_PREFIX | role, mask) for role in roles])
 
     async def inject(self, in_port: int, frame: bytes) -> None:
         """Let a packet go the bridge's normal way as if it had come in by a port, and meet no flow of ours.
@@ -152,7 +154,7 @@ class FlowTable:
         """
         if self._cross_out(event.cookie) and event.reason is Removal.DELETE:
             return False
-        held = self._calls.get(event.cookie & COOKIE_CALL_MASK)
+        held = self._calls.get(event.cookie & COOKIE_OWNER_MASK)
         if held is None:
             return False
         held.lost.add(event.cookie)
@@ -180,9 +182,9 @@ class FlowTable:
             if not (held.users or held.flows or held.unsure):
                 del self._calls[cookie]
 
-    async def _replace(self, held: _Call, cookie: int, flows: tuple[Flow, ...], *, renew: bool) -> None:
+    async def _replace(self, held: _Call, flows: tuple[Flow, ...], *, renew: bool) -> None:
         if held.is_doubtful:
-            todo = Plan(remove=_cookies_of(cookie), add=flows)
+            todo = Plan(remove=tuple(sorted(held.possible)), add=flows)
         else:
             todo = plan(flows, held.flows, renew=renew)
         if todo.is_empty:
@@ -191,8 +193,9 @@ class FlowTable:
         async with self._places:
             try:
                 meters = await self._add_meters(held, flows)
-                await self._carry_out(held, cookie, todo, meters)
+                await self._carry_out(held, todo, meters)
                 held.flows, held.meters, held.unsure = flows, meters, False
+                held.possible = {flow.cookie for flow in flows}
                 held.lost -= lost
             finally:
                 self._remove_meters(held)
@@ -220,13 +223,14 @@ class FlowTable:
                 self._meters.remove(meter)
         held.added = used
 
-    async def _carry_out(self, held: _Call, call: int, todo: Plan, meters: Mapping[int, _Metered]) -> None:
+    async def _carry_out(self, held: _Call, todo: Plan, meters: Mapping[int, _Metered]) -> None:
         """Make a change, and wait for the switch but once."""
         xid = self.channel.new_xid()
         alone = not todo.add or len(todo.remove) + len(todo.add) == 1 or _is_renewal(todo, held.flows)
         encoder = encode.change_flows if alone else encode.stage_bundle
         changes = encoder(xid, remove=map(Cookies, todo.remove), add=todo.add, meters=_numbers(meters))
         unsure, held.unsure = held.unsure, True
+        held.possible |= {flow.cookie for flow in todo.add}
         leaving = _reported(held) & set(todo.remove)
         self._removed.update(leaving)
         try:
@@ -235,7 +239,7 @@ class FlowTable:
             raise
         except _PartError:
             self._removed.update((_reported(held) - leaving) | {flow.cookie for flow in todo.add})
-            await self._restore(held, call)
+            await self._restore(held)
             held.unsure = unsure
             raise
         except OpenFlowError as error:
@@ -268,10 +272,10 @@ class FlowTable:
         if shown is not None:
             raise _PartError(str(shown)) from shown
 
-    async def _restore(self, held: _Call, call: int) -> None:
+    async def _restore(self, held: _Call) -> None:
         """Put back what the switch held before a change of which it made but a part, a moment ago."""
         xid = self.channel.new_xid()
-        everything = map(Cookies, _cookies_of(call))
+        everything = map(Cookies, sorted(held.possible))
         bundle = encode.stage_bundle(xid, remove=everything, add=held.flows, meters=_numbers(held.meters))
         try:
             await self._commit(xid, bundle)
@@ -285,12 +289,12 @@ class FlowTable:
         self.channel.close(reason)
         raise SwitchUnavailableError(reason)
 
-    def _forwarding(self, call: str) -> list[Cookies]:
-        """List the cookies of the flows of a call that forward, as far as the switch may have them."""
-        held = self._calls.get(call_cookie(call))
+    def _present(self, owner: int, roles: Collection[int]) -> list[Cookies]:
+        """List the cookies of an owner's flows of these roles, as far as the switch may have them."""
+        held = self._calls.get(owner_cookie(owner))
         if held is None:
             return []
-        cookies = {call_cookie(call) | role for role in _FORWARDS}
+        cookies = {owner_cookie(owner) | role for role in roles}
         if not held.is_doubtful:
             cookies &= {flow.cookie for flow in held.flows}
         return [Cookies(cookie) for cookie in sorted(cookies)]
@@ -314,9 +318,8 @@ class FlowTable:
         return asyncio.ensure_future(counts())
 
 
-def _by_role(counts: Mapping[int, FlowCount]) -> dict[Role, FlowCount]:
-    by_role = ((role_of(cookie), count) for cookie, count in counts.items())
-    return {role: count for role, count in by_role if role is not None}
+def _by_role(counts: Mapping[int, FlowCount]) -> dict[int, FlowCount]:
+    return {cookie & COOKIE_ROLE_MASK: count for cookie, count in counts.items()}
 
 
 def _is_renewal(todo: Plan, flows: Sequence[Flow]) -> bool:
@@ -331,12 +334,3 @@ def _numbers(meters: Mapping[int, _Metered]) -> dict[int, int]:
 def _reported(held: _Call) -> set[int]:
     """Return the cookies of the flows whose end the switch has yet to tell us."""
     return {flow.cookie for flow in held.flows if flow.idle_timeout or flow.hard_timeout} - held.lost
-
-
-def _cookies_of(call: int) -> tuple[int, ...]:
-    """List every cookie that a call's flows can have.
-
-    OVS finds a flow by its whole cookie in no time, and by a part of it only by looking at every flow there is
-    (collect_rules_loose, ofproto/ofproto.c): with 10,000 flows that takes it milliseconds, for each call.
-    """
-    return tuple(call | role for role in Role)

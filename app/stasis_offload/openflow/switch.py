@@ -1,11 +1,10 @@
 """The switch, kept connected for ever: each connection begins without a flow of ours, and says so."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import NoReturn
 
 from stasis_offload.errors import OpenFlowError, SwitchUnavailableError
-from stasis_offload.media.flows import Role
 from stasis_offload.openflow import decode, encode
 from stasis_offload.openflow.channel import Timeouts, open_channel
 from stasis_offload.openflow.decode import Message, MessageKind
@@ -15,11 +14,10 @@ from stasis_offload.openflow.events import (
     Event,
     FlowRemoved,
     PacketIn,
-    SwitchDescription,
     SwitchDown,
     SwitchUp,
 )
-from stasis_offload.openflow.flow import Flow, FlowCount, is_ours
+from stasis_offload.openflow.flow import is_ours
 from stasis_offload.openflow.flow_table import FlowTable
 
 FIRST_DELAY = 0.1  # seconds from the start of one attempt to connect to the start of the next
@@ -64,36 +62,14 @@ class Switch:
                 self._table = None
             await asyncio.sleep(began + delay - loop.time())
 
-    async def set_flows(self, call: str, flows: Sequence[Flow], *, renew: bool = False) -> None:
-        """Make `flows` the flows of a call, all at once, and return when they are; see `FlowTable.set_flows`."""
-        await self._connected.set_flows(call, flows, renew=renew)
-
-    async def remove_flows(self, call: str) -> dict[Role, FlowCount]:
-        """Remove the flows of a call and return what they had counted; see `FlowTable.take_out`."""
-        return await self._connected.remove_flows(call)
-
-    async def counts(self, call: str) -> dict[Role, FlowCount]:
-        """Return the counters of the flows that forward a call; see `FlowTable.counts`."""
-        return await self._connected.counts(call)
-
-    async def all_counts(self) -> dict[int, FlowCount]:
-        """Return the counters of all flows that forward, by cookie; see `FlowTable.all_counts`."""
-        return await self._connected.all_counts()
-
-    async def inject(self, in_port: int, frame: bytes) -> None:
-        """Let a packet go the bridge's normal way as if it had come in by a port; see `FlowTable.inject`."""
-        await self._connected.inject(in_port, frame)
-
-    async def sweep(self) -> None:
-        """Remove every flow of ours, for one who is about to leave; see `FlowTable.sweep`."""
-        await self._connected.sweep()
-
-    async def describe(self) -> SwitchDescription:
-        """Ask the switch who it is; see `describe.describe`."""
-        return await describe(self._connected.channel)
-
     @property
-    def _connected(self) -> FlowTable:
+    def flow_table(self) -> FlowTable:
+        """Our flows in the switch, as long as the present connection lasts.
+
+        Raises:
+            SwitchUnavailableError: there is no connection.
+
+        """
         if self._table is None:
             raise SwitchUnavailableError(f"no connection to the switch: {self._down.reason}")
         return self._table

@@ -70,9 +70,9 @@ def test_what_is_not_rtcp_changes_nothing() -> None:
 def test_packets_that_were_lost_before_the_switch_are_counted_by_their_numbers() -> None:
     ear, seen = listener(), shown(Leg.CALLER)
     assert seen.sighting
-    looked = replace(VERIFIED, shown=frozenset(Leg))
+    looked = replace(VERIFIED, unsampled=frozenset(Leg))
     ear.on_rtp_sample(seen, placement=looked)
     later = replace(seen, sighting=replace(seen.sighting, sequence=seen.sighting.sequence + 4000))
-    counted = replace(looked, current={Leg.CALLER: replace(looked.forwarded(Leg.CALLER), packets=3600)})
+    counted = replace(looked, counts={Leg.CALLER: replace(looked.forwarded(Leg.CALLER), packets=3600)})
     ear.on_rtp_sample(later, placement=counted)
     assert ear.quality.of(Leg.CALLER).upstream_loss == 0.1

@@ -18,7 +18,7 @@ from stasis_offload.media.flows import (
     rtcp_flows,
 )
 from stasis_offload.media.path import Attachment, Leg, MediaPath
-from stasis_offload.openflow.flow import COOKIE_CALL_MASK, FULL_PACKET, Forward, is_ours
+from stasis_offload.openflow.flow import COOKIE_OWNER_MASK, FULL_PACKET, Forward, is_ours
 from stasis_offload.packets.address import Address
 from stasis_offload.packets.frame import Datagram
 from tests.support.packets import CALLEE as UNTAGGED
@@ -121,7 +121,7 @@ def test_forwarding_ends_the_copying_at_once() -> None:
 def test_a_cookie_tells_that_it_is_ours_and_its_call_and_role(call: str, role: Role) -> None:
     cookie = call_cookie(call) | role
     assert is_ours(cookie)
-    assert cookie & COOKIE_CALL_MASK == call_cookie(call)
+    assert cookie & COOKIE_OWNER_MASK == call_cookie(call)
     assert role_of(cookie) is role
 
 

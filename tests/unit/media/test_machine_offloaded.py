@@ -69,7 +69,7 @@ def test_each_look_asks_counts_and_has_one_packet_of_each_leg_shown_again() -> N
 
 
 def commands_of_a_look(placement: Placement) -> cmd.SetFlows:
-    return cmd.SetFlows(replace(placement, shown=frozenset(Leg)).flows(), renew=True)
+    return cmd.SetFlows(replace(placement, unsampled=frozenset(Leg)).flows(), renew=True)
 
 
 @pytest.mark.parametrize(

@@ -248,7 +248,7 @@ def test_heavy_loss_is_loss_and_not_a_new_sequence() -> None:
 @pytest.mark.parametrize(
     "anew",
     [
-        lambda quality: sampled((5, 10), (4005, 4010), quality=quality.returned()),
+        lambda quality: sampled((5, 10), (4005, 4010), quality=quality.with_counters_reset()),
         lambda quality: sampled((5, 10), (4005, 4010), quality=quality),
         lambda quality: sampled((4080, 4000), (8080, 8000), quality=quality, ssrc=8),
         lambda quality: sampled((40_000, 4100), (44_000, 8100), quality=quality),
@@ -288,7 +288,7 @@ STREAMS = st.builds(
 STEPS = st.one_of(
     st.tuples(st.just("heard"), LEGS, st.lists(PACKETS, max_size=3), STREAMS),
     st.tuples(st.just("sampled"), LEGS, st.integers(0, 2), st.tuples(UINT16, UINT32)),
-    st.just(("returned", None, None, None)),
+    st.just(("with_counters_reset", None, None, None)),
 )
 
 
@@ -312,7 +312,7 @@ def test_whatever_is_reported_and_sampled_every_figure_stays_on_its_scale(steps:
             case "sampled":
                 sequence, packets = second
                 quality = quality.with_rtp_sample(leg, ssrc=first, sequence=sequence, packets=packets)
-            case "returned":
+            case "with_counters_reset":
                 quality = quality.with_counters_reset()
         for got in map(quality.of, Leg):
             for fraction in (got.loss, got.recent_loss, got.upstream_loss):
