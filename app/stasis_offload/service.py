@@ -11,10 +11,15 @@ from stasis_offload.asterisk.ari import AriClient
 from stasis_offload.asterisk.ari_events import AriUp
 from stasis_offload.asterisk.ari_events import Event as AriEvent
 from stasis_offload.asterisk.rtpstreams import RtpStreams
-from stasis_offload.calls.calls import Calls
+from stasis_offload.calls.background import Background
+from stasis_offload.calls.dispatcher import Dispatcher
 from stasis_offload.calls.gateways import Gateways
+from stasis_offload.calls.offload_gate import OffloadGate
 from stasis_offload.calls.operations import Operations
 from stasis_offload.calls.recovery import Recovery
+from stasis_offload.calls.registry import Registry
+from stasis_offload.calls.supervisor import Supervisor
+from stasis_offload.calls.transfers import Transfers
 from stasis_offload.config import Config
 from stasis_offload.errors import OpenFlowError
 from stasis_offload.http_api import serve
@@ -39,16 +44,16 @@ async def run(config: Config) -> None:
     """
     log = structlog.get_logger(__name__)
     log.info("run.started", version=version("stasis-offload"), app=config.app)
-    calls: Calls
+    dispatcher: Dispatcher
     recovery: Recovery
 
     def on_switch(event: SwitchEvent) -> None:
-        calls.on_switch(event)
+        dispatcher.on_switch(event)
 
     def on_ari(event: AriEvent) -> None:
         if isinstance(event, AriUp):
             recovery.begin()
-        calls.on_ari(event)
+        dispatcher.on_ari(event)
 
     async with asyncio.TaskGroup() as outer:
         switch = Switch(config.openflow.connection, on_switch)
@@ -70,20 +75,39 @@ async def run(config: Config) -> None:
             limit=media.packets_per_second,
         )
         gateways = Gateways(ari=ari, switch=switch, rtpstreams=RtpStreams(config.asterisk.control_socket))
+        registry = Registry()
         try:
             async with asyncio.TaskGroup() as tasks:
-                calls = Calls(gateways=gateways, policy=policy, tasks=tasks)
-                recovery = Recovery(calls, app=config.app, tasks=tasks)
-                operator = Operations(calls)
+                background = Background(tasks)
+                gate = OffloadGate(registry, background=background)
+                transfers = Transfers(registry, gateways=gateways, background=background)
+                supervisor = Supervisor(
+                    registry,
+                    gateways=gateways,
+                    policy=policy,
+                    gate=gate,
+                    transfers=transfers,
+                    background=background,
+                )
+                dispatcher = Dispatcher(registry, supervisor=supervisor, transfers=transfers, gate=gate)
+                recovery = Recovery(
+                    registry,
+                    supervisor=supervisor,
+                    transfers=transfers,
+                    ari=ari,
+                    app=config.app,
+                    tasks=tasks,
+                )
+                operations = Operations(registry, gate=gate, switch=switch)
                 switching = outer.create_task(switch.run())
-                async with serve(config.http, operator) as url:
+                async with serve(config.http, operations) as url:
                     log.info("http.up", url=url)
                     tasks.create_task(ari.run())
-                    await _serve_until_stopped(operator)
+                    await _serve_until_stopped(operations)
         except* _StoppedError:
-            log.info("run.stopped", calls=len(calls))
+            log.info("run.stopped", calls=len(registry))
         finally:
-            if not calls.replaced:  # else the flows may be the other's already
+            if not dispatcher.replaced:  # else the flows may be the other's already
                 await _sweep(switch)
             switching.cancel()
 
@@ -95,7 +119,7 @@ async def _sweep(switch: Switch) -> None:
         structlog.get_logger(__name__).warning("flows.not_swept", error=str(error))
 
 
-async def _serve_until_stopped(operator: Operations) -> NoReturn:
+async def _serve_until_stopped(operations: Operations) -> NoReturn:
     """Wait for a signal, give the media of every call back to Asterisk, and say so by an exception."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -108,7 +132,7 @@ async def _serve_until_stopped(operator: Operations) -> NoReturn:
             loop.remove_signal_handler(number)  # a second one ends us at once
     try:
         async with asyncio.timeout(DRAIN_WITHIN):
-            await operator.drain()
+            await operations.drain()
     except TimeoutError:
         structlog.get_logger(__name__).error("drain.incomplete", within=DRAIN_WITHIN)
     raise _StoppedError

@@ -131,6 +131,10 @@ class Call:
         self.media.post(media.Signal.DISTURBED)
         return True
 
+    def on_bridge_changed(self) -> None:
+        """Have the media placed anew: something about the bridge or a session has changed."""
+        self.media.post(media.Signal.DISTURBED)
+
     def release_leg(self, channel: str) -> None:
         """Take it that a leg is another call's from now on."""
         leg = self.legs.leg(channel)

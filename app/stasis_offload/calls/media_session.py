@@ -74,10 +74,10 @@ class MediaSession:
         self._listener = MediaMonitor(log=self._log)
         self.post(ev.Signal.CONNECTED)
 
-    def post(self, event: ev.Event) -> None:
-        """Hand in what happened to the call, the switch or the operator's mind."""
+    def post(self, event: ev.Event) -> asyncio.Event:
+        """Post an event to the media machine; what is returned is set when it and its commands are done."""
         self._stop_asking(event)
-        self._machine.post(event)
+        return self._machine.post(event)
 
     def on_packet_in(self, role: Role, *, in_port: int, frame: bytes) -> None:
         """Take a packet that a flow of this call showed us."""
@@ -107,16 +107,9 @@ class MediaSession:
             self._log.warning("flows.deleted_externally", leg=role.leg, reason=event.reason)
             self.post(ev.FlowDeleted(role.leg, event.count))
 
-    async def block(self, kind: ReasonKind) -> None:
-        """Give the media back to Asterisk and keep it there; when this returns, what can be done is done."""
-        event = ev.Blocked(kind)
-        self._stop_asking(event)
-        await self._machine.post_and_wait(event)
-
     async def reclaim(self) -> None:
         """Give the media back to Asterisk, to be learned again; when this returns, what can be done is done."""
-        self._stop_asking(ev.Signal.DISTURBED)
-        await self._machine.post_and_wait(ev.Signal.DISTURBED)
+        await self.post(ev.Signal.DISTURBED).wait()
 
     async def run(self) -> None:
         """Keep the media where it belongs until `end`."""

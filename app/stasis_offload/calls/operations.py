@@ -4,7 +4,8 @@ import asyncio
 from collections.abc import Mapping, Sequence
 
 from stasis_offload.calls.call import Call
-from stasis_offload.calls.calls import Calls
+from stasis_offload.calls.offload_gate import OffloadGate
+from stasis_offload.calls.registry import Registry
 from stasis_offload.calls.views import CallView, Health, UnknownCallError
 from stasis_offload.errors import OpenFlowError
 from stasis_offload.media import events as media
@@ -13,65 +14,57 @@ from stasis_offload.media.path import Leg
 from stasis_offload.media.reasons import ReasonKind
 from stasis_offload.media.state import State
 from stasis_offload.openflow.flow import FlowCount
+from stasis_offload.openflow.switch import Switch
 from stasis_offload.signalling.state import Phase
 
 
 class Operations:
-    """The Operations of view.py."""
+    """The CallControl of http_api.py."""
 
-    def __init__(self, calls: Calls) -> None:
-        self._calls = calls
+    def __init__(self, registry: Registry, *, gate: OffloadGate, switch: Switch) -> None:
+        self._registry = registry
+        self._gate = gate
+        self._switch = switch
 
     async def calls(self) -> Sequence[CallView]:
         """Return every call, oldest first, with the switch's counters of this moment where they can be read."""
         try:
-            counts = await self._calls.switch.flow_table.all_counts(FORWARDING_ROLES)
+            counts = await self._switch.flow_table.all_counts(FORWARDING_ROLES)
         except OpenFlowError:
             counts = {}
         now = asyncio.get_running_loop().time()
-        return [_view(call, counts, now) for call in sorted(self._calls, key=lambda call: call.began)]
+        return [_view(call, counts, now) for call in sorted(self._registry, key=lambda call: call.began)]
 
     def health(self) -> Health:
         """Return what is wrong at this moment."""
         return Health(
-            calls=len(self._calls),
-            held=ReasonKind.OPERATOR in self._calls.blocks,
-            problems=tuple(f"{what}: {problem}" for what, problem in self._calls.problems.items()),
+            calls=len(self._registry),
+            held=ReasonKind.OPERATOR in self._gate.blocks,
+            problems=tuple(f"{what}: {problem}" for what, problem in self._gate.problems.items()),
         )
 
     async def relay(self, call: str | None) -> int:
-        """Hold one call's media in Asterisk, or every call's; its flows are out by then, if the switch is there."""
-        if call is None:
-            self._calls.blocks.add(ReasonKind.OPERATOR)
-        return await self._block(self._chosen(call), ReasonKind.OPERATOR)
+        """Block one call, or every call; its flows are out by then, if the switch can be reached."""
+        chosen = None if call is None else [self._find(call)]
+        return await self._gate.block_and_wait(ReasonKind.OPERATOR, chosen)
 
     async def offload(self, call: str | None) -> int:
-        """End what `relay` holds."""
-        chosen = self._chosen(call)
+        """Lift what `relay` blocks."""
         if call is None:
-            self._calls.unblock(ReasonKind.OPERATOR)
-        else:
-            chosen[0].media.post(media.Unblocked(ReasonKind.OPERATOR))
-        return len(chosen)
+            self._gate.unblock(ReasonKind.OPERATOR)
+            return len(self._registry)
+        self._find(call).media.post(media.Unblocked(ReasonKind.OPERATOR))
+        return 1
 
     async def drain(self) -> None:
         """Give the media of every call back for good, because the application is about to stop."""
-        self._calls.blocks.add(ReasonKind.DRAIN)
-        await self._block(self._chosen(None), ReasonKind.DRAIN)
+        await self._gate.block_and_wait(ReasonKind.DRAIN)
 
-    async def _block(self, chosen: Sequence[Call], kind: ReasonKind) -> int:
-        async with asyncio.TaskGroup() as tasks:
-            for call in chosen:
-                tasks.create_task(self._calls.block(call, kind))
-        return len(chosen)
-
-    def _chosen(self, call: str | None) -> Sequence[Call]:
-        if call is None:
-            return list(self._calls)
-        found = self._calls.get(call)
+    def _find(self, call: str) -> Call:
+        found = self._registry.get(call)
         if found is None:
             raise UnknownCallError(f"there is no call {call!r}")
-        return [found]
+        return found
 
 
 def _view(call: Call, counts: Mapping[int, FlowCount], now: float) -> CallView:

@@ -6,10 +6,13 @@ from dataclasses import replace
 
 import structlog
 
+from stasis_offload.asterisk.ari import AriClient
 from stasis_offload.asterisk.ari_events import Bridge, Channel
 from stasis_offload.asterisk.leg_report import UP
 from stasis_offload.calls.call import Call
-from stasis_offload.calls.calls import Calls
+from stasis_offload.calls.registry import Registry
+from stasis_offload.calls.supervisor import Supervisor
+from stasis_offload.calls.transfers import Transfers
 from stasis_offload.errors import AriError
 from stasis_offload.signalling import events as sig
 from stasis_offload.signalling.call_ids import CALLER, bridge_id, call_of_bridge, call_of_callee
@@ -26,8 +29,20 @@ TRY_AGAIN = 1.0
 class Recovery:
     """Compares the calls we know with the channels that Asterisk has, whenever we may have missed something."""
 
-    def __init__(self, calls: Calls, *, app: str, tasks: asyncio.TaskGroup) -> None:
-        self._calls = calls
+    def __init__(
+        self,
+        registry: Registry,
+        *,
+        supervisor: Supervisor,
+        transfers: Transfers,
+        ari: AriClient,
+        app: str,
+        tasks: asyncio.TaskGroup,
+    ) -> None:
+        self._calls = registry
+        self._supervisor = supervisor
+        self._transfers = transfers
+        self._ari = ari
         self._app = app
         self._tasks = tasks
         self._running: asyncio.Task[None] | None = None
@@ -82,24 +97,25 @@ class Recovery:
             request = parse_dial(self._arguments(caller) or ())
         except DialArgumentError as error:
             if not mine:
-                self._calls.refuse(caller.id, error)
+                self._supervisor.reject(caller.id, error)
             return False
-        status = await self._calls.ari.get_variable(caller.id, "DIALSTATUS")
+        status = await self._ari.get_variable(caller.id, "DIALSTATUS")
         answered = status == DialStatus.ANSWER
         if self._calls.get(caller.id):
             return False
         self._log.info("call.adopted", call=caller.id, answered=answered)
         if not mine and not status:
-            self._calls.own(caller, Dialing(request))
+            self._supervisor.adopt(caller, Dialing(request))
             return True
         now = asyncio.get_running_loop().time()
         up = {n: channel.state == UP for n, channel in mine.items()}
         dialing = resume(request, answered=answered, callees=up, now=now)
-        call = self._calls.own(caller, dialing)
+        call = self._supervisor.adopt(caller, dialing)
         for channel in mine.values():
             call.legs.set_name(channel.id, channel.name)
         if answered and dialing.winner is not None and up.get(dialing.winner):
-            call.media.start(caller=caller.id, callee=mine[dialing.winner].id)
+            # As if it had just been bridged: the machine starts the media, and joins what a Local pair joins.
+            call.post(sig.CalleeBridged(dialing.winner))
         return True
 
     def _adopt_without_caller(self, call: str, there: "AsteriskSnapshot") -> None:
@@ -109,14 +125,14 @@ class Recovery:
         request = DialRequest(targets=("",) * max(up, default=1))
         dialing = resume(request, answered=True, callees=up, now=asyncio.get_running_loop().time())
         member = there.channels[there.members[call][0]]
-        self._calls.own(replace(member, id=call), dialing)
+        self._supervisor.adopt(replace(member, id=call), dialing)
 
     def _replay_missed(self, call: Call, there: "AsteriskSnapshot") -> None:
         """Tell a call what happened while nobody listened."""
         if call.dialing.phase is Phase.TALKING and call.dialing.winner:
             members = [member for member in there.members.get(call.id, ()) if self._is_ours(there, member)]
             for leg, newcomer in call.legs.unannounced(members, (CALLER, call.dialing.winner)):
-                self._calls.replace(call, leg, there.channels[newcomer])
+                self._transfers.commit_unannounced(call, leg, there.channels[newcomer])
         up = {
             n: there.channels[channel].state == UP
             for n, _ in enumerate(call.dialing.callees, start=1)
@@ -134,13 +150,13 @@ class Recovery:
         for channel in there.channels:
             call = there.call_of(channel)
             if call_of_callee(channel) and call not in owned and self._calls.get(call) is None:
-                self._calls.hang_up_orphan(channel)
+                self._supervisor.hang_up_orphan(channel)
         for call in there.members:
             if call not in owned and self._calls.get(call) is None:
-                await self._calls.ari.destroy_bridge(bridge_id(call))
+                await self._ari.destroy_bridge(bridge_id(call))
 
     async def _snapshot(self) -> "AsteriskSnapshot":
-        return AsteriskSnapshot(await self._calls.ari.channels(), await self._calls.ari.bridges())
+        return AsteriskSnapshot(await self._ari.channels(), await self._ari.bridges())
 
     def _is_ours(self, there: "AsteriskSnapshot", channel: str) -> bool:
         found = there.channels.get(channel)

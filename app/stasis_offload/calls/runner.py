@@ -48,16 +48,18 @@ class MachineRunner(Generic[S, E, C]):
         self._inbox: asyncio.Queue[tuple[E, asyncio.Event]] = asyncio.Queue()
         self._ended = asyncio.Event()
 
-    def post(self, event: E) -> None:
-        """Hand in an event; it is taken in turn."""
-        self._inbox.put_nowait((event, asyncio.Event()))
+    def post(self, event: E) -> asyncio.Event:
+        """Post an event; it is taken in turn. What is returned is set when it and its commands are done, or never will be."""
+        handled = asyncio.Event()
+        if self._ended.is_set():
+            handled.set()
+        else:
+            self._inbox.put_nowait((event, handled))
+        return handled
 
     async def post_and_wait(self, event: E) -> None:
         """Hand in an event and wait until it and its commands are done, or the machine has ended."""
-        handled = asyncio.Event()
-        if not self._ended.is_set():
-            self._inbox.put_nowait((event, handled))
-            await handled.wait()
+        await self.post(event).wait()
 
     async def run(self) -> None:
         """Take events until the machine is over."""

@@ -1,0 +1,28 @@
+"""Tasks that nobody waits for: each ends with the application, and its failure is logged, never lost."""
+
+import asyncio
+from collections.abc import Coroutine
+
+import structlog
+
+from stasis_offload.errors import AriError, ModuleError
+
+
+class Background:
+    """Starts such tasks within the application's task group."""
+
+    def __init__(self, tasks: asyncio.TaskGroup) -> None:
+        self._tasks = tasks
+        self._log = structlog.get_logger(__name__)
+
+    def start(self, work: Coroutine[None, None, None], **about: str) -> None:
+        """Run a coroutine; `about` names in the log what it is for."""
+        self._tasks.create_task(self._run(work, about))
+
+    async def _run(self, work: Coroutine[None, None, None], about: dict[str, str]) -> None:
+        try:
+            await work
+        except (AriError, ModuleError) as error:
+            self._log.warning("task.refused", error=str(error), **about)
+        except Exception:  # noqa: BLE001 - a defect in one task is not the other calls'
+            self._log.exception("task.defect", **about)

@@ -1,0 +1,124 @@
+"""Hands each event of Asterisk and of the switch to the one call that it concerns. Synchronous, in order."""
+
+from typing import assert_never
+
+import structlog
+
+from stasis_offload.asterisk import ari_events as ari
+from stasis_offload.calls.call import Call
+from stasis_offload.calls.offload_gate import OffloadGate
+from stasis_offload.calls.registry import Registry
+from stasis_offload.calls.supervisor import Supervisor
+from stasis_offload.calls.transfers import Transfers
+from stasis_offload.media.flows import role_of
+from stasis_offload.media.reasons import ReasonKind
+from stasis_offload.openflow import events as switch
+from stasis_offload.signalling.call_ids import call_of_callee
+from stasis_offload.signalling.legs import LegEvent
+
+
+class Dispatcher:
+    """Routes events.
+
+    `replaced` says that another program has taken the Stasis application, and with it the calls.
+    """
+
+    def __init__(
+        self, registry: Registry, *, supervisor: Supervisor, transfers: Transfers, gate: OffloadGate
+    ) -> None:
+        self.replaced = False
+        self._registry = registry
+        self._supervisor = supervisor
+        self._transfers = transfers
+        self._gate = gate
+        self._log = structlog.get_logger(__name__)
+
+    def on_ari(self, event: ari.Event) -> None:
+        """Take an event of Asterisk."""
+        match event:
+            case ari.AriUp(asterisk=version):
+                self._log.info("ari.up", asterisk=version)
+                self._gate.problems.pop("asterisk", None)
+                self._gate.unblock(ReasonKind.ASTERISK_UNREACHABLE)
+            case ari.AriDown(reason):
+                self._log.warning("ari.down", reason=reason)
+                self._gate.problems["asterisk"] = reason
+                self._gate.block(ReasonKind.ASTERISK_UNREACHABLE)
+            case ari.AriReplaced():
+                self._log.error("ari.replaced")
+                self.replaced = True
+                self._gate.problems["asterisk"] = "another program took over the Stasis application"
+            case ari.StasisStart():
+                self._on_start(event)
+            case (
+                ari.StasisEnd(channel)
+                | ari.ChannelDestroyed(channel)
+                | ari.HangupRequested(channel)
+                | ari.DialChanged(channel)
+            ):
+                self._on_leg_event(channel, event)
+            case ari.BridgePeer(channel) | ari.Held(channel):
+                self._on_bridge_changed(self._registry.by_channel(channel))
+            case ari.EnteredBridge(bridge, channel):
+                call = self._registry.by_bridge(bridge)
+                if call:
+                    self._transfers.on_entered_bridge(call, channel)
+            case ari.LeftBridge(bridge=bridge) | ari.BridgeDestroyed(bridge):
+                self._on_bridge_changed(self._registry.by_bridge(bridge))
+            case ari.Transferred(bridges, channels):
+                for call in {self._registry.by_bridge(bridge) for bridge in bridges} | {
+                    self._registry.by_channel(channel) for channel in channels
+                }:
+                    self._on_bridge_changed(call)
+            case _:
+                assert_never(event)
+
+    def on_switch(self, event: switch.Event) -> None:
+        """Take an event of the switch."""
+        match event:
+            case switch.SwitchUp(description):
+                self._log.info("switch.up", datapath=f"{description.datapath_id:016x}")
+                self._gate.problems.pop("switch", None)
+                self._gate.unblock(ReasonKind.SWITCH_UNREACHABLE)
+            case switch.SwitchDown(reason):
+                self._log.warning("switch.down", reason=reason)
+                self._gate.problems["switch"] = reason
+                self._gate.block(ReasonKind.SWITCH_UNREACHABLE)
+            case switch.PacketIn(cookie, in_port, frame):
+                call, role = self._registry.by_cookie(cookie), role_of(cookie)
+                if call and role:
+                    call.media.on_packet_in(role, in_port=in_port, frame=frame)
+            case switch.FlowRemoved(cookie):
+                call, role = self._registry.by_cookie(cookie), role_of(cookie)
+                if call and role:
+                    call.media.on_flow_removed(role, event)
+            case _:
+                assert_never(event)
+
+    def _on_start(self, event: ari.StasisStart) -> None:
+        channel = event.channel
+        call = self._registry.by_channel(channel.id)
+        if event.replaces is not None:
+            if not self._transfers.announce(channel, replaces=event.replaces):
+                self._supervisor.hang_up_orphan(channel.id)
+        elif call_of_callee(channel.id):
+            if call is None or call.dialing.over:
+                self._supervisor.hang_up_orphan(channel.id)
+            else:
+                call.legs.set_name(channel.id, channel.name)
+                call.on_ari_event(event)
+        elif call is None:
+            self._supervisor.start(channel, event.args)
+        elif call.left:
+            # Its next Stasis() came before its last call was over.
+            self._supervisor.restart_later(event)
+
+    def _on_leg_event(self, channel: str, event: LegEvent) -> None:
+        if isinstance(event, ari.StasisEnd | ari.ChannelDestroyed):
+            self._supervisor.cancel_restart(channel)
+            self._registry.cancel_replacement(channel)
+        self._transfers.on_leg_event(channel, event)
+
+    def _on_bridge_changed(self, call: Call | None) -> None:
+        if call:
+            self._transfers.on_bridge_changed(call)

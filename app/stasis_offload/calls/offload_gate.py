@@ -1,0 +1,67 @@
+"""Whether calls may be offloaded at all: blocks of one call or of all, and their paced release."""
+
+import asyncio
+from collections import deque
+from collections.abc import Iterable
+from contextlib import suppress
+
+from stasis_offload.calls.background import Background
+from stasis_offload.calls.call import Call
+from stasis_offload.calls.registry import Registry
+from stasis_offload.media import events as media
+from stasis_offload.media.reasons import ReasonKind
+
+# From the release of one call to that of the next (s): 100 calls a second.
+RELEASE_INTERVAL = 0.01
+
+
+class OffloadGate:
+    """Blocks calls from being offloaded.
+
+    `blocks` are the reasons that hold for all calls, new ones too; `problems` says in one sentence each what is wrong,
+    for /healthz.
+    """
+
+    def __init__(self, registry: Registry, *, background: Background) -> None:
+        self.blocks = {ReasonKind.ASTERISK_UNREACHABLE, ReasonKind.SWITCH_UNREACHABLE}
+        self.problems: dict[str, str] = {"asterisk": "not reached yet", "switch": "not reached yet"}
+        self._registry = registry
+        self._background = background
+        self._releasing: dict[ReasonKind, deque[Call]] = {}
+
+    def block(self, kind: ReasonKind, calls: Iterable[Call] | None = None) -> tuple[asyncio.Event, ...]:
+        """Block some calls, or all of them and those to come (None).
+
+        Each returned event is set when the media of one call is back with Asterisk, as far as that can be done.
+        """
+        if calls is None:
+            self.blocks.add(kind)
+            calls = self._registry
+        handled = []
+        for call in calls:
+            with suppress(KeyError, ValueError):
+                self._releasing[kind].remove(call)
+            handled.append(call.media.post(media.Blocked(kind)))
+        return tuple(handled)
+
+    async def block_and_wait(self, kind: ReasonKind, calls: Iterable[Call] | None = None) -> int:
+        """Block calls, wait until each is back with Asterisk, and return how many they were."""
+        handled = self.block(kind, calls)
+        for event in handled:
+            await event.wait()
+        return len(handled)
+
+    def unblock(self, kind: ReasonKind) -> None:
+        """Lift a block from all calls, one call every 10 ms.
+
+        A cutover that nobody notices needs Asterisk to relay what it has received before the next packet comes: it
+        could not, if all calls were queried in the same moment.
+        """
+        self.blocks.discard(kind)
+        self._releasing[kind] = deque(self._registry)
+        self._background.start(self._release(kind, self._releasing[kind]))
+
+    async def _release(self, kind: ReasonKind, calls: deque[Call]) -> None:
+        while calls and self._releasing[kind] is calls and kind not in self.blocks:
+            calls.popleft().media.post(media.Unblocked(kind))
+            await asyncio.sleep(RELEASE_INTERVAL)

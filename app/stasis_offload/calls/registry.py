@@ -1,0 +1,79 @@
+"""The calls of one Asterisk: found by id, by the channel that plays a leg, by bridge and by cookie. No I/O."""
+
+from collections.abc import Iterator
+
+from stasis_offload.calls.call import Call
+from stasis_offload.media.flows import owner_of
+from stasis_offload.openflow.flow import owner_in
+from stasis_offload.signalling.call_ids import call_of_bridge, call_of_callee
+
+
+class Registry:
+    """Every call, by the unique id of the caller's channel; iteration is safe while calls come and go.
+
+    A channel's id usually names its call. A replacement's does not: those are listed here, pending from their
+    announcement, committed once they play a leg.
+    """
+
+    def __init__(self) -> None:
+        self._calls: dict[str, Call] = {}
+        self._by_owner: dict[int, Call] = {}
+        self._replacements: dict[str, Call] = {}
+        self._pending: dict[str, Call] = {}
+
+    def __iter__(self) -> Iterator[Call]:
+        return iter(tuple(self._calls.values()))
+
+    def __len__(self) -> int:
+        return len(self._calls)
+
+    def get(self, call: str) -> Call | None:
+        """Find a call by its id."""
+        return self._calls.get(call)
+
+    def by_bridge(self, bridge: str) -> Call | None:
+        """Find the call that a bridge was created for."""
+        return self._calls.get(call_of_bridge(bridge) or "")
+
+    def by_channel(self, channel: str) -> Call | None:
+        """Find the call in which a channel plays a leg, or that dialled it."""
+        dialled = call_of_callee(channel)
+        return self._replacements.get(channel) or self._calls.get(dialled[0] if dialled else channel)
+
+    def by_cookie(self, cookie: int) -> Call | None:
+        """Find the call that owns a flow."""
+        return self._by_owner.get(owner_in(cookie))
+
+    def add(self, call: Call) -> None:
+        """Enter a call."""
+        self._calls[call.id] = call
+        self._by_owner[owner_of(call.id)] = call
+
+    def remove(self, call: Call) -> None:
+        """Remove a call that is over, and its replacements."""
+        del self._calls[call.id]
+        self._by_owner.pop(owner_of(call.id), None)
+        for replacements in (self._replacements, self._pending):
+            for channel in [channel for channel, owner in replacements.items() if owner is call]:
+                del replacements[channel]
+
+    def announce_replacement(self, call: Call, channel: str, name: str, *, replaces: str) -> bool:
+        """Register a pending replacement for the leg that `replaces` is. Return False if the call has no such leg."""
+        if not call.announce_replacement(channel, name, replaces=replaces):
+            return False
+        self._pending[channel] = call
+        return True
+
+    def cancel_replacement(self, channel: str) -> None:
+        """Remove a pending replacement; nothing happens if there is none."""
+        call = self._pending.pop(channel, None)
+        if call:
+            call.legs.cancel_replacement(channel)
+
+    def commit_replacement(self, call: Call, channel: str) -> None:
+        """Register that a replacement now plays a leg of a call, and release it from the call it came from."""
+        was = self.by_channel(channel)
+        self._pending.pop(channel, None)
+        self._replacements[channel] = call
+        if was and was is not call:
+            was.release_leg(channel)

@@ -1,0 +1,100 @@
+"""Starts and adopts calls, and deals with channels that belong to none."""
+
+import structlog
+
+from stasis_offload.asterisk.ari_events import Channel, StasisStart
+from stasis_offload.calls.background import Background
+from stasis_offload.calls.call import Call, leave
+from stasis_offload.calls.gateways import Gateways
+from stasis_offload.calls.offload_gate import OffloadGate
+from stasis_offload.calls.registry import Registry
+from stasis_offload.calls.transfers import Transfers
+from stasis_offload.media.state import Policy
+from stasis_offload.signalling import events as sig
+from stasis_offload.signalling.causes import Cause, DialStatus
+from stasis_offload.signalling.dial_args import DialArgumentError, parse_dial
+from stasis_offload.signalling.state import Dialing
+
+
+class Supervisor:
+    """Runs every call from its start, or its adoption after a restart, to its end."""
+
+    def __init__(
+        self,
+        registry: Registry,
+        *,
+        gateways: Gateways,
+        policy: Policy,
+        gate: OffloadGate,
+        transfers: Transfers,
+        background: Background,
+    ) -> None:
+        self._registry = registry
+        self._gateways = gateways
+        self._policy = policy
+        self._gate = gate
+        self._transfers = transfers
+        self._background = background
+        self._reentries: dict[str, StasisStart] = {}
+        self._log = structlog.get_logger(__name__)
+
+    def start(self, channel: Channel, args: tuple[str, ...]) -> None:
+        """Start the call of a channel that entered the application with these arguments."""
+        try:
+            request = parse_dial(args)
+        except DialArgumentError as error:
+            self.reject(channel.id, error)
+            return
+        self._log.info(
+            "call.new",
+            call=channel.id,
+            caller=channel.name,
+            number=channel.caller,
+            targets=list(request.targets),
+        )
+        self.adopt(channel, Dialing(request)).post(sig.Started())
+
+    def adopt(self, caller: Channel, dialing: Dialing) -> Call:
+        """Run a call from a signalling state: a new one, or one that an earlier process began."""
+        call = Call(
+            caller,
+            dialing,
+            gateways=self._gateways,
+            policy=self._policy,
+            blocks=frozenset(self._gate.blocks),
+            on_connected=self._transfers.optimize,
+        )
+        self._registry.add(call)
+        self._background.start(self._run(call), call=call.id)
+        return call
+
+    def restart_later(self, event: StasisStart) -> None:
+        """Start the next call of a caller once its present call is over: the ids are the same."""
+        self._reentries[event.channel.id] = event
+
+    def cancel_restart(self, channel: str) -> None:
+        """Forget that a caller entered again: its channel has left."""
+        self._reentries.pop(channel, None)
+
+    def hang_up_orphan(self, channel: str) -> None:
+        """Hang up a channel that was to be a leg of a call that is no more."""
+        self._log.warning("channel.orphan", channel=channel)
+        hang_up = self._gateways.ari.hang_up(channel, cause=Cause.NORMAL_CLEARING)
+        self._background.start(hang_up, channel=channel)
+
+    def reject(self, caller: str, error: DialArgumentError) -> None:
+        """Let a caller continue in the dialplan because of arguments that cannot be dialled, as Dial() would."""
+        self._log.warning("call.refused", call=caller, error=str(error))
+        rejected = leave(self._gateways.ari, caller, status=DialStatus.INVALIDARGS, cause=0)
+        self._background.start(rejected, call=caller)
+
+    async def _run(self, call: Call) -> None:
+        try:
+            await call.run()
+        except Exception:  # noqa: BLE001 - a defect in one call is not the others'
+            self._log.exception("call.defect", call=call.id)
+        finally:
+            self._registry.remove(call)
+        again = self._reentries.pop(call.id, None)
+        if again:
+            self.start(again.channel, again.args)

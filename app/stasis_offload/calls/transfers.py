@@ -1,0 +1,81 @@
+"""Replacement channels (transfer, INVITE with Replaces, pickup), and calls that a Local pair joins."""
+
+from stasis_offload.asterisk.ari_events import Channel
+from stasis_offload.calls.background import Background
+from stasis_offload.calls.call import Call
+from stasis_offload.calls.gateways import Gateways
+from stasis_offload.calls.registry import Registry
+from stasis_offload.errors import AriError
+from stasis_offload.signalling.call_ids import bridge_id
+from stasis_offload.signalling.legs import LegEvent
+from stasis_offload.signalling.local_channels import LocalPair, can_optimize, find_local_pair
+
+
+class Transfers:
+    """Follows the channels that come to play a leg of a call."""
+
+    def __init__(self, registry: Registry, *, gateways: Gateways, background: Background) -> None:
+        self._registry = registry
+        self._ari = gateways.ari
+        self._rtpstreams = gateways.rtpstreams
+        self._background = background
+
+    def announce(self, channel: Channel, *, replaces: str) -> bool:
+        """Register a channel that Asterisk is about to put in another's place. Return False if that is no leg."""
+        call = self._registry.by_channel(replaces)
+        return call is not None and self._registry.announce_replacement(
+            call, channel.id, channel.name, replaces=replaces
+        )
+
+    def on_leg_event(self, channel: str, event: LegEvent) -> None:
+        """Pass on what Asterisk reports of a channel."""
+        call = self._registry.by_channel(channel)
+        replacement = call.on_ari_event(event) if call else None
+        if call and replacement:
+            self._registry.commit_replacement(call, replacement)
+
+    def on_entered_bridge(self, call: Call, channel: str) -> None:
+        """Commit a pending replacement that is in the call's bridge now."""
+        replacement = call.on_entered_bridge(channel)
+        if replacement:
+            self._registry.commit_replacement(call, replacement)
+        self.on_bridge_changed(call)
+
+    def on_bridge_changed(self, call: Call) -> None:
+        """Have the media placed anew, and join the call with another if a Local pair lies between them."""
+        call.on_bridge_changed()
+        self.optimize(call)
+
+    def commit_unannounced(self, call: Call, leg: int, channel: Channel) -> None:
+        """Let a channel that is in the call's bridge, and that no event announced, play a leg."""
+        self._registry.cancel_replacement(channel.id)
+        replaces = call.legs.channel(leg)
+        if self._registry.announce_replacement(call, channel.id, channel.name, replaces=replaces):
+            self.on_entered_bridge(call, channel.id)
+
+    def optimize(self, call: Call) -> None:
+        """Join a call with the one that a Local pair connects it to, if there is one."""
+        pair = self._local_pair(call)
+        if pair:
+            self._background.start(self._optimize(pair), call=pair.near)
+
+    def _local_pair(self, call: Call) -> LocalPair | None:
+        others = ((other.id, other.parties) for other in self._registry if other is not call)
+        return find_local_pair(call.id, call.parties, others)
+
+    async def _optimize(self, pair: LocalPair) -> None:
+        """Put the far leg into the near bridge; `on_entered_bridge` follows for both calls."""
+        bridges = [await self._rtpstreams.report(bridge_id(call)) for call in (pair.near, pair.far)]
+        near, far = self._registry.get(pair.near), self._registry.get(pair.far)
+        if not (near and far and self._local_pair(near) == pair and can_optimize(*bridges)):
+            return
+        leg = next(leg for leg in far.parties if leg != pair.far_leg)
+        moving = far.legs.channel(leg)
+        replaces = near.legs.channel(pair.near_leg)
+        if not self._registry.announce_replacement(near, moving, far.parties[leg], replaces=replaces):
+            return
+        try:
+            await self._ari.join(bridge=bridge_id(near.id), channel=moving)
+        except AriError:
+            self._registry.cancel_replacement(moving)
+            raise
