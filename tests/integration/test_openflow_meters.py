@@ -10,7 +10,7 @@ import pytest
 from stasis_offload.errors import OpenFlowError
 from stasis_offload.media.flows import FlowLifetime, forwarding_flows, owner_of
 from stasis_offload.openflow.channel import Timeouts, open_channel
-from stasis_offload.openflow.describe import describe_switch
+from stasis_offload.openflow.describe import describe, describe_switch
 from stasis_offload.openflow.flow import Flow
 from stasis_offload.openflow.flow_table import FlowTable
 from tests.support.dummy_ports import Wire, plugged
@@ -84,12 +84,12 @@ async def test_meters_come_before_their_flows_and_go_after_them(bridge: Bridge) 
         await switch.flow_table.set_flows(owner_of("other"), limited("other", 1)[:1])
         assert meters(bridge) == {LAST: LIMIT, LAST - 1: LIMIT, LAST - 2: LIMIT}
         await switch.flow_table.set_flows(owner_of("call"), limited(limit=LIMIT + 1))
-        await switch.describe()  # to which the answer comes after what was asked before
+        await describe(switch.flow_table.channel)  # to which the answer comes after what was asked before
         assert sorted(meters(bridge).values()) == [LIMIT, LIMIT + 1, LIMIT + 1]
         assert len(bridge.cookies()) == 3
         await switch.flow_table.set_flows(owner_of("call"), flows_of("call"))
         await switch.flow_table.set_flows(owner_of("other"), ())
-        await switch.describe()
+        await describe(switch.flow_table.channel)
         assert meters(bridge) == {}
         assert bridge.cookies() == {flow.cookie for flow in flows_of("call")}
 
@@ -116,7 +116,7 @@ async def test_a_refused_change_leaves_no_meter_behind(bridge: Bridge) -> None:
     async with connected(bridge.management) as (switch, _):
         with pytest.raises(OpenFlowError, match="OFPBAC_BAD_OUT_PORT"):
             await switch.flow_table.set_flows(owner_of("call"), (good, bad))
-        await switch.describe()
+        await describe(switch.flow_table.channel)
         assert (meters(bridge), bridge.cookies()) == ({}, set())
 
 
@@ -151,7 +151,7 @@ async def test_a_number_that_somebody_else_took_meanwhile_is_left_to_them(bridge
         await switch.flow_table.set_flows(owner_of("call"), limited())
         assert meters(bridge) == {LAST: 7, LAST - 1: LIMIT, LAST - 2: LIMIT}
         await switch.flow_table.set_flows(owner_of("call"), ())
-        await switch.describe()
+        await describe(switch.flow_table.channel)
         assert meters(bridge) == {LAST: 7}
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from stasis_offload.errors import OpenFlowError
 from stasis_offload.media.flows import FORWARDING_ROLES, Role, call_cookie, owner_of
-from stasis_offload.openflow.describe import describe_switch
+from stasis_offload.openflow.describe import describe, describe_switch
 from stasis_offload.openflow.events import FlowRemoved, Port, Removal, SwitchUp
 from stasis_offload.openflow.flow import FlowCount, Forward
 from tests.support.many_calls import flows_of, learning_flows_of
@@ -182,14 +182,14 @@ async def test_flows_that_we_replaced_ourselves_are_no_news_and_stay_known(bridg
 
 async def test_flows_with_the_cookie_of_another_call_are_a_defect(bridge: Bridge) -> None:
     async with connected(bridge.management) as (switch, _):
-        with pytest.raises(ValueError, match="another call"):
+        with pytest.raises(ValueError, match="another owner"):
             await switch.flow_table.set_flows(owner_of("call"), flows_of("other"))
 
 
 async def test_the_switch_says_who_it_is(bridge: Bridge) -> None:
     async with running(bridge.management) as (switch, events):
         description = (await events.next(SwitchUp)).description
-        assert await switch.describe() == description
+        assert await describe(switch.flow_table.channel) == description
     assert (description.version, description.hardware) == ("1.3", "Open vSwitch")
     assert description.manufacturer == "Nicira, Inc."
     assert description.software[0].isdigit()
@@ -207,6 +207,6 @@ async def test_asking_a_switch_who_it_is_leaves_our_flows_where_they_are(bridge:
     async with connected(bridge.management) as (switch, events):
         await switch.flow_table.set_flows(owner_of("call"), flows_of("call"))
         description = await describe_switch(bridge.management)
-        assert description == await switch.describe()
+        assert description == await describe(switch.flow_table.channel)
         assert bridge.cookies() == {flow.cookie for flow in flows_of("call")}
         assert events.rest() == []
