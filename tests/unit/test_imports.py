@@ -3,13 +3,10 @@
 import ast
 import sys
 from graphlib import TopologicalSorter
-from pathlib import Path
 
 import pytest
 
-SOURCE = Path(__file__).parents[2] / "app" / "stasis_offload"
-PACKAGE = "stasis_offload"
-FRONT = "front"  # the files beside the rooms: what an operator touches
+from tests.support.source import FRONT, MODULES, PAGE, ROOMS, SOURCE, others, ours, room_of, with_picture
 
 # Room: what it may import of ours, a room or a single module. A room may always import itself and `errors`.
 MAY_IMPORT = {
@@ -46,54 +43,6 @@ OWNERS = {
 }
 
 
-def modules() -> dict[str, ast.Module]:
-    """Return the syntax tree of every module by its name within the package, "" for the package itself."""
-    found = {}
-    for file in sorted(SOURCE.rglob("*.py")):
-        name = ".".join(file.relative_to(SOURCE).with_suffix("").parts).removesuffix("__init__").strip(".")
-        found[name] = ast.parse(file.read_text(encoding="utf-8"))
-    return found
-
-
-MODULES = modules()
-ROOMS = set(MAY_IMPORT) - {FRONT}
-
-
-def room_of(name: str) -> str:
-    """Return the room of a module of ours."""
-    room = name.partition(".")[0]
-    return room if room in ROOMS else FRONT
-
-
-def imports(name: str) -> set[str]:
-    """Return the full name of every module that a module of ours imports, wherever in it."""
-    found = set()
-    for node in ast.walk(MODULES[name]):
-        match node:
-            case ast.Import(names=names):
-                found |= {alias.name for alias in names}
-            case ast.ImportFrom(module=str(module), names=names, level=0):
-                inner = {
-                    full
-                    for alias in names
-                    if (full := f"{module}.{alias.name}").removeprefix(f"{PACKAGE}.") in MODULES
-                }
-                found |= inner or {module}
-            case ast.ImportFrom():
-                pytest.fail(f"{name} imports relatively, which this test does not follow")
-    return found
-
-
-def ours(name: str) -> set[str]:
-    """Return the modules of ours that a module imports."""
-    return {found.removeprefix(f"{PACKAGE}.") for found in imports(name) if found.startswith(f"{PACKAGE}.")}
-
-
-def others(name: str) -> set[str]:
-    """Return the modules of the standard library and of other libraries that a module imports."""
-    return {found for found in imports(name) if found.partition(".")[0] != PACKAGE}
-
-
 def is_pure(name: str) -> bool:
     """Whether a module must be pure."""
     return room_of(name) in PURE_ROOMS or name in PURE_MODULES
@@ -103,7 +52,8 @@ PURE = sorted(name for name in MODULES if is_pure(name))
 
 
 def test_the_rooms_are_the_six_of_the_architecture() -> None:
-    assert {file.parent.name for file in SOURCE.rglob("*.py")} - {PACKAGE} == ROOMS
+    assert {file.parent.name for file in SOURCE.rglob("*.py")} - {SOURCE.name} == set(ROOMS)
+    assert set(MAY_IMPORT) == {*ROOMS, FRONT}
     assert set(MODULES) >= PURE_MODULES
 
 
@@ -161,3 +111,8 @@ def test_no_constructor_takes_more_than_six_parameters(name: str) -> None:
         if isinstance(node, ast.FunctionDef) and node.name == "__init__":
             parameters = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
             assert len(parameters) - 1 <= 6, f"{name}:{node.lineno}"
+
+
+def test_the_picture_in_the_documentation_is_that_of_the_code() -> None:
+    page = PAGE.read_text(encoding="utf-8")
+    assert page == with_picture(page), "draw it anew: python -m tests.support.source"
