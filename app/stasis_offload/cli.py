@@ -33,7 +33,7 @@ EXIT_REPLACED = 75
 EXIT_CONFIG = 78
 EXIT_INTERRUPTED = 130
 
-# A little longer than the server's own deadline (http.py), so that its sentence arrives before ours (s).
+# A little longer than the server's own deadline (http_api.py), so that its sentence arrives before ours (s).
 _ANSWERED_WITHIN = 25.0
 _LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - where to find who listens everywhere
 # Wide enough for a line per call where there is no terminal to fit into (columns).

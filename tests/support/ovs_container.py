@@ -158,7 +158,7 @@ class Bridge:
 
     @property
     def sockets(self) -> list[Path]:
-        """The sockets of its ports (wires.py), in the order of PORTS."""
+        """The sockets of its ports (dummy_ports.py), in the order of PORTS."""
         return [self.ovs.directory / f"{self.name}p{port}.sock" for port in PORTS]
 
 

@@ -1,4 +1,4 @@
-"""A flow table in software, by the words of flows.py: put a packet in, see where it comes out, and how."""
+"""A flow table in software, by the words of openflow/flow.py: put a packet in, see where it comes out, and how."""
 
 from dataclasses import dataclass, field, replace
 

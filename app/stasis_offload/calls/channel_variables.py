@@ -22,7 +22,7 @@ def variables_of(
 
     OFFLOAD_STATUS is `offloaded` or `relayed`: what carries the media. OFFLOAD_REASON says why it is relayed,
     empty otherwise. OFFLOAD_PACKETS counts what the switch carried, both directions together.
-    OFFLOAD_CALLER_QUALITY and OFFLOAD_CALLEE_QUALITY are there once there is something to tell (quality.py).
+    OFFLOAD_CALLER_QUALITY and OFFLOAD_CALLEE_QUALITY are there once there is something to tell (media/quality.py).
     """
     packets = sum(placement.forwarded(leg).packets for leg in Leg)
     variables = {**before, "OFFLOAD_PACKETS": str(packets)}

@@ -26,7 +26,7 @@ class Plan:
 
 
 def plan(desired: Iterable[Flow], actual: Iterable[Flow], *, renew: bool = False) -> Plan:
-    """Compare flows by their cookie, of which each flow has its own (flows.py).
+    """Compare flows by their cookie, of which each flow has its own (flow.py).
 
     With `renew`, flows that are right are added again too, which starts their hard timeout anew and changes nothing
     else.
