@@ -39,4 +39,4 @@ check: .venv/.ready ## lint and types, in seconds
 	@.venv/bin/mypy
 
 .venv/.ready: pyproject.toml
-	@lab/venv.sh
+	@scripts/venv.sh

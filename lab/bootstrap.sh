@@ -1,7 +1,7 @@
 #!/bin/bash
 # Leaves a Docker engine that answers, a Docker Compose, and the base image; takes what is there first.
 set -euo pipefail
-source "$(dirname "$0")/shell.sh"
+source "$(dirname "$0")/lib.sh"
 
 base=debian:forky-slim
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from lab.control import LabError, container, execute, wait_until
-from lab.talker import MARK, TALK
+from lab.rtp_talker import MARK, TALK
 from stasis_offload.errors import BadPacketError
 from stasis_offload.packets.address import Address
 from stasis_offload.packets.frame import Datagram, parse_udp
@@ -37,7 +37,7 @@ _REPORTS = (b"\xc8", b"\xc9")
 class Packet:
     """One RTP packet: when it passed the endpoint's interface (Unix time, s), and what tells packets apart.
 
-    `talk` is what lab/talker.py wrote into it: the speaker and the speaker's own number of the packet, which live
+    `talk` is what lab/rtp_talker.py wrote into it: the speaker and the speaker's own number of the packet, which live
     through every renumbering; None in another's packet.
     """
 
@@ -173,7 +173,7 @@ class Capture:
         ]
 
     def said(self, speaker: int) -> list[Packet]:
-        """List what lab/talker.py sent for a speaker, in order."""
+        """List what lab/rtp_talker.py sent for a speaker, in order."""
         return _talk_of(self.sent, speaker)
 
     def heard(self, speaker: int, *, at: Address | None = None) -> list[Packet]:

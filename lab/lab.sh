@@ -1,7 +1,7 @@
 #!/bin/bash
 # lab.sh up: the lab, healthy and checked, from whatever was there before. lab.sh down: nothing of it is left.
 set -euo pipefail
-source "$(dirname "$0")/shell.sh"
+source "$(dirname "$0")/lib.sh"
 
 services="asterisk1 ovs asterisk2 offload edge"
 

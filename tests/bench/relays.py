@@ -18,7 +18,7 @@ _REGISTRY = "stasis-offload-lab/"
 
 def build_rtpengine() -> None:
     """Build the image of rtpengine, which the lab itself does not need."""
-    file, tag = "--file=lab/rtpengine.Dockerfile", f"--tag={_REGISTRY}rtpengine"
+    file, tag = "--file=lab/rtpengine/Dockerfile", f"--tag={_REGISTRY}rtpengine"
     docker("build", "--quiet", "--network=host", file, tag, ".")
 
 

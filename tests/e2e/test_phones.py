@@ -3,7 +3,7 @@
 from lab import control
 from lab.capture import captured
 from lab.control import wait_until
-from lab.voices import talker
+from lab.talker_client import talker
 from tests.support.observed import media_moved
 from tests.support.phone import CALLEE_PORT, CALLER_PORT, EDGE, Phone, sdp
 

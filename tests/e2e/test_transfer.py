@@ -14,13 +14,13 @@ import pytest
 from lab import control
 from lab.capture import NODE2, Capture, Packet, captured
 from lab.control import wait_until
-from lab.voices import Talker, talker
+from lab.talker_client import Talker, talker
 from tests.support.observed import Cdrs, media_moved
 from tests.support.phone import CALLEE_PORT, CALLER_PORT, EDGE, Phone, sdp
 
 CAROL_PORT = 5090
 CONSULTING_PORT = 5085
-# Where each speaks and hears, which is also the name of the voice (lab/talker.py) and its SSRC.
+# Where each speaks and hears, which is also the name of the voice (lab/rtp_talker.py) and its SSRC.
 BOB, ALICE, CAROL, CONSULTING = 40000, 42000, 44000, 46000
 # From Asterisk's word that the transfer is done on (s).
 GONE_WITHIN = 0.3

@@ -11,11 +11,11 @@ from datetime import datetime
 from lab import control
 from lab.capture import Capture, Packet, captured
 from lab.control import wait_until
-from lab.voices import Talker, talker
+from lab.talker_client import Talker, talker
 from stasis_offload.packets.address import Address
 from tests.support.phone import CALLEE_PORT, CALLER_PORT, EDGE, Phone, sdp
 
-# Who is heard is told by the first SSRC of a speaker (lab/talker.py).
+# Who is heard is told by the first SSRC of a speaker (lab/rtp_talker.py).
 BOB, ALICE = 0xB0B, 0xA11CE
 BOB_PORT, ALICE_PORT = 40000, 42000
 # What the switch may still forward after Asterisk's first own packet of a change (s): a packet or none on a machine that

@@ -1,4 +1,4 @@
-"""A phone at the edge: SIPp speaks its SIP, step by step as the test says; lab/talker.py speaks its RTP.
+"""A phone at the edge: SIPp speaks its SIP, step by step as the test says; lab/rtp_talker.py speaks its RTP.
 
 How the test commands without sleeps: SIPp runs one scenario for every phone (lab/edge/phone.xml), a loop that waits
 for whatever comes. What comes from the test is a datagram to SIPp's port that looks like a request of the call, with

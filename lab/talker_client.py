@@ -1,4 +1,4 @@
-"""The host's end of lab/talker.py: streams of RTP that leave the edge, begun and changed while they run."""
+"""The host's end of lab/rtp_talker.py: streams of RTP that leave the edge, begun and changed while they run."""
 
 import os
 import subprocess
@@ -10,19 +10,19 @@ from tempfile import TemporaryDirectory
 
 from lab.control import LabError, container, wait_until
 
-PROGRAM = "/usr/local/lib/talker.py"
+PROGRAM = "/usr/local/lib/rtp_talker.py"
 
 
 @dataclass
 class Talker:
-    """A running talker.py, until the block that `talker()` opened has ended."""
+    """A running rtp_talker.py, until the block that `talker()` opened has ended."""
 
     _process: "subprocess.Popen[bytes]"
     _answers: Path
     _words: int = field(default=0)
 
     def set(self, name: str, **fields: object) -> None:
-        """Begin or change a stream; the fields are those of lab/talker.py, `from` is written `from_`.
+        """Begin or change a stream; the fields are those of lab/rtp_talker.py, `from` is written `from_`.
 
         Raises:
             LabError: with what the program said of it.
@@ -50,7 +50,7 @@ class Talker:
 
 @contextmanager
 def talker() -> Iterator[Talker]:
-    """Run lab/talker.py at the edge while the block runs; its streams end with it."""
+    """Run lab/rtp_talker.py at the edge while the block runs; its streams end with it."""
     with TemporaryDirectory() as folder:
         answers = Path(folder, "answers")
         with answers.open("wb") as output:

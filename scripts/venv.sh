@@ -1,7 +1,7 @@
 #!/bin/bash
 # Makes .venv with the project and its development tools; the Makefile calls it when pyproject.toml is newer.
 set -euo pipefail
-source "$(dirname "$0")/shell.sh"
+source "$(dirname "$0")/../lab/lib.sh"
 
 python=${PYTHON:-python3}
 "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null ||
