@@ -1,0 +1,119 @@
+"""What a user installs: the sdist has every file an installation needs, and the wheel every module, and it runs."""
+
+import os
+import subprocess
+import sys
+import tarfile
+import tomllib
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from shutil import copytree, ignore_patterns
+from tempfile import TemporaryDirectory
+from typing import NamedTuple
+from venv import EnvBuilder
+
+import pytest
+
+CHECKOUT = Path(__file__).parents[2]
+VERSION = tomllib.loads((CHECKOUT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
+
+# What the README's installation names beside the application, and what a distribution asks for.
+NEEDED = {
+    *("CHANGELOG.md", "LICENSE", "README.md", "pyproject.toml", "stasis-offload.toml.example"),
+    *("asterisk-module/LICENSE", "asterisk-module/Makefile", "asterisk-module/README.md"),
+    *("dialplan/extensions.conf", "systemd/stasis-offload.service"),
+}
+# Each file of these folders belongs to the sdist.
+WHOLE = ("app/stasis_offload", "asterisk-module", "dialplan", "docs", "systemd")
+BUILT = ignore_patterns(".*", "build", "dist", "*.egg-info", "__pycache__", "*.so")
+
+
+class Built(NamedTuple):
+    """The three archives, and the copy of the checkout that they were built from."""
+
+    source: Path
+    sdist: Path
+    wheel_of_sdist: Path
+    wheel_of_checkout: Path
+
+
+def run(*command: str | Path, cwd: Path) -> str:
+    """Run a command in a folder that has no project in it, unless it is the copy, and return what it prints."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    done = subprocess.run(
+        [*map(str, command)],
+        cwd=cwd,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    assert done.returncode == 0, f"{' '.join(map(str, command))}: {done.stderr or done.stdout}"
+    return done.stdout
+
+
+def one(folder: Path, pattern: str) -> Path:
+    (found,) = folder.glob(pattern)
+    return found
+
+
+@pytest.fixture(scope="module")
+def built() -> Iterator[Built]:
+    """Build from a copy: setuptools leaves files behind, and packs what an earlier build left in `build/`."""
+    with TemporaryDirectory() as folder:
+        source = copytree(CHECKOUT, Path(folder, "source"), ignore=BUILT)
+        build = (sys.executable, "-m", "build", "--no-isolation")
+        # Without --wheel or --sdist the wheel is built from the sdist, and not from the folder.
+        run(*build, "--outdir", Path(folder, "released"), source, cwd=Path(folder))
+        run(*build, "--wheel", "--outdir", Path(folder, "direct"), source, cwd=Path(folder))
+        yield Built(
+            source,
+            one(Path(folder, "released"), "*.tar.gz"),
+            one(Path(folder, "released"), "*.whl"),
+            one(Path(folder, "direct"), "*.whl"),
+        )
+
+
+def files_of(folder: Path, *, below: str = ".") -> set[str]:
+    return {str(file.relative_to(folder)) for file in (folder / below).rglob("*") if file.is_file()}
+
+
+def contents_of(wheel: Path) -> dict[str, bytes]:
+    with zipfile.ZipFile(wheel) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def test_the_sdist_has_every_file_that_an_installation_needs(built: Built) -> None:
+    with tarfile.open(built.sdist) as archive:
+        top = f"stasis_offload-{VERSION}/"
+        packed = {member.name.removeprefix(top) for member in archive if member.isfile()}
+    # The copy was made of sources alone; what setuptools has written into it since lies in an .egg-info.
+    wanted = set().union(*(files_of(built.source, below=folder) for folder in WHOLE)) | NEEDED
+    assert wanted - packed == set()
+    assert not {name for name in packed if name.endswith((".so", ".pyc"))}
+
+
+def test_the_wheel_has_every_module_and_nothing_but_the_application(built: Built) -> None:
+    modules = files_of(built.source / "app", below="stasis_offload")
+    packed = {name for name in contents_of(built.wheel_of_sdist) if ".dist-info/" not in name}
+    assert packed == modules
+
+
+def test_the_sdist_builds_the_same_wheel_as_the_checkout(built: Built) -> None:
+    assert contents_of(built.wheel_of_sdist) == contents_of(built.wheel_of_checkout)
+
+
+def test_the_wheel_runs_in_an_empty_environment(built: Built, tmp_path: Path) -> None:
+    EnvBuilder(with_pip=True).create(tmp_path / "empty")
+    programs = tmp_path / "empty" / "bin"
+    # The dependencies come from the package index: only so does the test notice one that the metadata lacks.
+    run(programs / "pip", "install", "--quiet", built.wheel_of_sdist, cwd=tmp_path)
+    assert run(programs / "stasis-offload", "version", cwd=tmp_path) == f"stasis-offload {VERSION}\n"
+    documented = (CHECKOUT / "docs" / "reasons.md").read_text(encoding="utf-8")
+    assert run(programs / "stasis-offload", "reasons", "--markdown", cwd=tmp_path) == documented
+    named = [line.split("`")[1] for line in documented.splitlines() if line.startswith("| `")]
+    table = run(programs / "stasis-offload", "reasons", cwd=tmp_path)
+    assert named
+    assert {name for name in named if name not in table} == set()
