@@ -19,7 +19,7 @@ test: .venv/.ready lab ## every test but the module's own: unit, integration, an
 
 test-module: ## the Asterisk module alone: 10,000 CLI calls under valgrind during call churn (4 minutes)
 	@lab/bootstrap.sh
-	@docker build --quiet --network host --file asterisk-module/test/Dockerfile --tag rtpstreams-test asterisk-module
+	@docker build --quiet --network host --file asterisk-module/test/Dockerfile --tag rtpstreams-test .
 	@docker run --rm --init --sysctl net.ipv6.conf.lo.disable_ipv6=0 rtpstreams-test
 
 bench: .venv/.ready lab ## the benchmark: moves, set-up, latency, CPU, flow programming; bench-report.json (4 minutes)

@@ -36,7 +36,9 @@
 #include "rtpstreams_leg.h"
 #include "rtpstreams_row.h"
 
-#define RTPSTREAMS_VERSION "0.1.0"
+#ifndef RTPSTREAMS_VERSION
+#error "RTPSTREAMS_VERSION is not defined: the Makefile reads it from the project's pyproject.toml"
+#endif
 
 /*! \brief Append one row per channel of the bridge */
 static void describe_bridge(struct ast_str **answer, struct ast_bridge *bridge, rtpstreams_row append_row)
