@@ -33,10 +33,12 @@ lab: ## the lab, left running (a Docker engine and the base image are made if th
 lab-down: ## remove everything the lab made
 	@lab/lab.sh down
 
-check: .venv/.ready ## lint and types, in seconds
-	@echo "check: ruff and mypy"
+check: .venv/.ready ## lint, format, types and spelling, in seconds
+	@echo "check: ruff, mypy and codespell"
 	@.venv/bin/ruff check .
+	@.venv/bin/ruff format --check .
 	@.venv/bin/mypy
+	@.venv/bin/codespell
 
 .venv/.ready: pyproject.toml
 	@scripts/venv.sh

@@ -11,7 +11,7 @@ VERSION = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8")
 
 
 def make(*arguments: str) -> str:
-    command = ["make", "--no-print-directory", "-C", PROJECT / "asterisk-module", *arguments]
+    command = ["make", "--no-print-directory", "-C", str(PROJECT / "asterisk-module"), *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
