@@ -23,8 +23,10 @@ from stasis_offload.calls.views import CallView
 from stasis_offload.config import Config
 from stasis_offload.errors import AriReplacedError, ConfigError, OffloadError
 from stasis_offload.http_api import url_of
+from stasis_offload.media.phases import MEANINGS, transitions_as_markdown
 from stasis_offload.media.quality import LegQuality
 from stasis_offload.media.reasons import EXPLANATIONS, reasons_as_markdown
+from stasis_offload.media.state import STATES
 
 # What systemd's RestartPreventExitStatus= can tell apart (sysexits.h): 75 and 78 are not worth a restart.
 EXIT_FAILED = 1
@@ -141,6 +143,23 @@ def reasons(
     table.add_column("MEANS", overflow="fold")
     for kind, sentence in EXPLANATIONS.items():
         table.add_row(kind, sentence)
+    _console().print(table)
+
+
+@commands.command()
+def phases(
+    *, markdown: Annotated[bool, typer.Option("--markdown", help="As docs/phases.md.")] = False
+) -> None:
+    """Explain every phase of a call's media; with --markdown, also what each event does in it."""
+    if markdown:
+        typer.echo(transitions_as_markdown(), nl=False)
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("PHASE")
+    table.add_column("STATE")
+    table.add_column("MEANS", overflow="fold")
+    for phase, meaning in MEANINGS.items():
+        table.add_row(phase, STATES[phase], meaning)
     _console().print(table)
 
 

@@ -46,12 +46,12 @@ IN = (
     passed(Leg.CALLEE),
 )
 
-LEARNING = after(ev.Signal.CONNECTED, ELIGIBLE)
+LEARNING = after(ev.Connected(), ELIGIBLE)
 HEARD = after(seen(Leg.CALLER), seen(Leg.CALLEE), start=LEARNING)
 SETTLING = after(ELIGIBLE, start=HEARD)
 OFFLOADED = after(passed(Leg.CALLER), passed(Leg.CALLEE), start=SETTLING)
 VERIFIED = after(shown(Leg.CALLER), shown(Leg.CALLEE), start=OFFLOADED)
-GUARDED = after(ev.Signal.EXPIRED, shown(Leg.CALLER), shown(Leg.CALLEE), start=VERIFIED, now=1.0)
+GUARDED = after(ev.DeadlineReached(), shown(Leg.CALLER), shown(Leg.CALLEE), start=VERIFIED, now=1.0)
 
 
 WATCHING = [Role.LEARN_IN_CALLER, Role.LEARN_OUT_CALLER, Role.LEARN_IN_CALLEE, Role.LEARN_OUT_CALLEE]

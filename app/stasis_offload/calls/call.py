@@ -128,12 +128,12 @@ class Call:
         if self.dialing.over or not self.legs.announce_replacement(newcomer, name, replaces=replaces):
             return False
         self._log.info("leg.replacement_announced", channel=name, replaces=replaces)
-        self.media.post(media.Signal.DISTURBED)
+        self.media.post(media.BridgeChanged())
         return True
 
     def on_bridge_changed(self) -> None:
         """Have the media placed anew: something about the bridge or a session has changed."""
-        self.media.post(media.Signal.DISTURBED)
+        self.media.post(media.BridgeChanged())
 
     def release_leg(self, channel: str) -> None:
         """Take it that a leg is another call's from now on."""

@@ -14,12 +14,11 @@ from stasis_offload.errors import BadPacketError, ModuleError, OpenFlowError, Sw
 from stasis_offload.media import commands as cmd
 from stasis_offload.media import events as ev
 from stasis_offload.media.flows import FORWARDING_ROLES, Duty, Role, owner_of
-from stasis_offload.media.machine import step
+from stasis_offload.media.machine import interrupts_query, step
 from stasis_offload.media.path import Leg, parse_observed_packet
 from stasis_offload.media.quality import Quality
 from stasis_offload.media.reasons import Reason, ReasonKind
-from stasis_offload.media.relaying import Step
-from stasis_offload.media.state import Placement, Policy, State
+from stasis_offload.media.state import Phase, Placement, Policy, State
 from stasis_offload.openflow.events import FlowRemoved, Removal
 from stasis_offload.openflow.flow import FlowCount
 from stasis_offload.signalling.call_ids import bridge_id
@@ -50,9 +49,10 @@ class MediaSession:
         self._asking: asyncio.Timeout | None = None
         self._machine = MachineRunner[Placement, ev.Event, cmd.Command](
             Placement(call=call, policy=policy, blocks=blocks),
-            step=self._step,
+            step=step,
+            on_transition=self._on_transition,
             execute=self._execute,
-            expired=ev.Signal.EXPIRED,
+            expired=ev.DeadlineReached(),
         )
 
     @property
@@ -72,7 +72,7 @@ class MediaSession:
         """
         self._channels = {caller: Leg.CALLER, callee: Leg.CALLEE}
         self._listener = MediaMonitor(log=self._log)
-        self.post(ev.Signal.CONNECTED)
+        self.post(ev.Connected())
 
     def post(self, event: ev.Event) -> asyncio.Event:
         """Post an event to the media machine; what is returned is set when it and its commands are done."""
@@ -109,7 +109,7 @@ class MediaSession:
 
     async def reclaim(self) -> None:
         """Give the media back to Asterisk, to be learned again; when this returns, what can be done is done."""
-        await self.post(ev.Signal.DISTURBED).wait()
+        await self.post(ev.BridgeChanged()).wait()
 
     async def run(self) -> None:
         """Keep the media where it belongs until `end`."""
@@ -123,7 +123,7 @@ class MediaSession:
 
     def request_end(self) -> None:
         """Take it that the call is ending; `end` waits for what this sets off."""
-        self.post(ev.Signal.ENDED)
+        self.post(ev.CallEnded())
 
     async def end(self) -> None:
         """Take the media back for good; the flows are out of the switch when this returns."""
@@ -148,23 +148,21 @@ class MediaSession:
         if event:
             self.post(event)
 
-    def _step(self, placement: Placement, event: ev.Event, now: float) -> Step:
-        after, commands = step(placement, event, now)
+    def _on_transition(self, before: Placement, event: ev.Event, after: Placement) -> None:
         if isinstance(event, ev.PacketObserved):
-            self._listener.on_rtp_sample(event, placement=placement)
-        if placement.state is State.OFFLOADED and after.state is not State.OFFLOADED:
+            self._listener.on_rtp_sample(event, placement=before)
+        if before.state is State.OFFLOADED and after.state is not State.OFFLOADED:
             self._listener.on_relayed()
-        if (after.state, after.reason) != (placement.state, placement.reason):
+        if (after.state, after.reason) != (before.state, before.reason):
             self._log.info(
                 f"media.{after.state}",
                 reason=str(after.reason) if after.reason else None,
-                was=placement.state,
+                was=before.state,
             )
-        if after != placement:
-            self._on_change(after)  # `placement` is still the one before
-        if after.verified and not placement.verified:
-            self._log.info("media.verified", ms=round((now - after.since) * 1000))
-        return after, commands
+        if after != before:
+            self._on_change(after)
+        if after.is_verified and not before.is_verified:
+            self._log.info("media.verified", ms=round((_now() - after.since) * 1000))
 
     async def _execute(self, commands: tuple[cmd.Command, ...]) -> list[ev.Event]:
         return [answer for command in commands for answer in await self._carry_out(command)]
@@ -173,13 +171,13 @@ class MediaSession:
         match command:
             case cmd.SetFlows():
                 return await self._set_flows(command)
-            case cmd.Inject():
+            case cmd.InjectPacket():
                 return await self._inject(command)
-            case cmd.Request.ASK:
+            case cmd.QueryLegs():
                 return await self._ask()
-            case cmd.Request.COUNT:
+            case cmd.ReadCounters():
                 return (ev.CountersRead(await self._counts()),)
-            case cmd.Request.TAKE_OUT:
+            case cmd.RemoveFlows():
                 return await self._take_out()
             case _:
                 assert_never(command)
@@ -190,7 +188,7 @@ class MediaSession:
             await self._switch.flow_table.set_flows(self._owner, command.flows, renew=command.renew)
         except OpenFlowError as error:
             return (self._failed(error),)
-        if self.placement.state is State.OFFLOADED and not self.placement.verified:
+        if self.placement.phase is Phase.UNVERIFIED:
             self._log.info("flows.installed", flows=len(command.flows), ms=_milliseconds(_now() - before))
         return ()
 
@@ -208,7 +206,7 @@ class MediaSession:
         self._log.warning("flows.failed" if away else "flows.refused", error=str(error))
         return ev.CommandFailed(ReasonKind.SWITCH_UNREACHABLE if away else ReasonKind.SWITCH_REFUSED)
 
-    async def _inject(self, command: cmd.Inject) -> Sequence[ev.Event]:
+    async def _inject(self, command: cmd.InjectPacket) -> Sequence[ev.Event]:
         """Send Asterisk a sign of a leg's life; one that is lost is made up for by the next."""
         try:
             await self._switch.flow_table.inject(command.in_port, command.frame)
@@ -235,11 +233,8 @@ class MediaSession:
 
     def _stop_asking(self, event: ev.Event) -> None:
         """No slow answer of Asterisk may keep flows in the switch, or a caller from hanging up."""
-        self._ending = self._ending or event is ev.Signal.ENDED
-        urgent = isinstance(event, ev.Blocked) or event in (ev.Signal.DISTURBED, ev.Signal.ENDED)
-        if isinstance(event, ev.GuardTriggered | ev.FlowDeleted):
-            urgent = self.placement.state is State.OFFLOADED
-        if self._asking and urgent:
+        self._ending = self._ending or isinstance(event, ev.CallEnded)
+        if self._asking and interrupts_query(self.placement, event):
             self._asking.reschedule(0)
             self._asking = None
 

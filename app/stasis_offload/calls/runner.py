@@ -30,7 +30,8 @@ class MachineRunner(Generic[S, E, C]):
 
     `step` decides; `execute` carries out the commands of one step in their order and returns the events that
     answer them, which are taken before anything that arrived meanwhile. `execute` must turn the errors it
-    expects into events; any other exception ends `run`.
+    expects into events; any other exception ends `run`. `on_transition` is told of each step (the state before, the
+    event, the state after) when the state is stored, and before the commands are carried out.
     """
 
     def __init__(
@@ -40,11 +41,13 @@ class MachineRunner(Generic[S, E, C]):
         step: Callable[[S, E, float], tuple[S, tuple[C, ...]]],
         execute: Callable[[tuple[C, ...]], Awaitable[Iterable[E]]],
         expired: E,
+        on_transition: Callable[[S, E, S], None] = lambda _before, _event, _after: None,
     ) -> None:
         self.state = state
         self._step = step
         self._execute = execute
         self._expired = expired
+        self._on_transition = on_transition
         self._inbox: asyncio.Queue[tuple[E, asyncio.Event]] = asyncio.Queue()
         self._ended = asyncio.Event()
 
@@ -89,7 +92,8 @@ class MachineRunner(Generic[S, E, C]):
     async def _handle(self, event: E) -> None:
         events = deque([event])
         while events:
-            now = asyncio.get_running_loop().time()
-            self.state, commands = self._step(self.state, events.popleft(), now)
+            before, event = self.state, events.popleft()
+            self.state, commands = self._step(before, event, asyncio.get_running_loop().time())
+            self._on_transition(before, event, self.state)
             if commands:
                 events.extend(await self._execute(commands))

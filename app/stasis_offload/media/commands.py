@@ -1,17 +1,23 @@
 """What can be done about a call's media."""
 
 from dataclasses import dataclass
-from enum import StrEnum
 
 from stasis_offload.openflow.flow import Flow
 
 
-class Request(StrEnum):
-    """Commands that carry nothing but their name; each is answered by an event."""
+@dataclass(frozen=True, slots=True)
+class QueryLegs:
+    """Ask Asterisk's module for a report of each leg; LegsReported answers."""
 
-    ASK = "ask the module"
-    COUNT = "read the counters"
-    TAKE_OUT = "take the flows out, and read what they had counted"
+
+@dataclass(frozen=True, slots=True)
+class ReadCounters:
+    """Read what the call's flows have counted; CountersRead answers."""
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveFlows:
+    """Take the call's flows out, and read what they had counted; FinalCounters answers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,11 +29,11 @@ class SetFlows:
 
 
 @dataclass(frozen=True, slots=True)
-class Inject:
+class InjectPacket:
     """Send Asterisk a frame as if it had come in by a port of the switch."""
 
     in_port: int
     frame: bytes
 
 
-Command = Request | SetFlows | Inject
+Command = QueryLegs | ReadCounters | RemoveFlows | SetFlows | InjectPacket

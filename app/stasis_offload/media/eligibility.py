@@ -4,7 +4,7 @@ The rule: the switch may carry a call only while both endpoints could not tell i
 bridge (bridges/bridge_native_rtp.c). Any doubt is a reason to relay.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from stasis_offload.asterisk.leg_report import NATIVE_RTP, PARTIES, UP, Glue, LegReport, RtcpMode
 from stasis_offload.media.path import Leg, ObservedPacket
@@ -96,3 +96,14 @@ def has_received(report: LegReport) -> bool:
     (res/res_rtp_asterisk.c, strict RTP learning).
     """
     return report.ssrc_rx is not None and report.packets_rx > 0
+
+
+def is_other_media(before: Mapping[Leg, LegReport], after: Mapping[Leg, LegReport]) -> bool:
+    """Whether what was learned of the legs is worthless by what Asterisk reports now."""
+    return any(_media(before.get(leg)) != _media(after.get(leg)) for leg in Leg)
+
+
+def _media(report: LegReport | None) -> tuple[object, ...] | None:
+    if report is None:
+        return None
+    return (report.channel_id, report.local, report.remote, report.audio_pt_rx, report.event_pt_rx)

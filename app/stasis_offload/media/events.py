@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 
 from stasis_offload.asterisk.leg_report import LegReport
 from stasis_offload.media.flows import Role
@@ -38,6 +37,12 @@ class LegsReported:
 
     caller: LegReport | None
     callee: LegReport | None
+
+    @property
+    def by_leg(self) -> dict[Leg, LegReport]:
+        """The reports of the legs that Asterisk lists."""
+        reports = {Leg.CALLER: self.caller, Leg.CALLEE: self.callee}
+        return {leg: report for leg, report in reports.items() if report}
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,13 +112,24 @@ class CommandFailed:
     kind: ReasonKind
 
 
-class Signal(StrEnum):
-    """Events that carry nothing but their name."""
+@dataclass(frozen=True, slots=True)
+class Connected:
+    """Both legs are up in the bridge."""
 
-    CONNECTED = "both legs are up in the bridge"
-    DISTURBED = "Asterisk changed something about the bridge or a session"
-    EXPIRED = "the deadline passed"
-    ENDED = "the call is ending"
+
+@dataclass(frozen=True, slots=True)
+class BridgeChanged:
+    """Asterisk changed something about the bridge or a session."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeadlineReached:
+    """The placement's deadline passed."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallEnded:
+    """The call is ending."""
 
 
 Event = (
@@ -129,5 +145,8 @@ Event = (
     | Blocked
     | Unblocked
     | CommandFailed
-    | Signal
+    | Connected
+    | BridgeChanged
+    | DeadlineReached
+    | CallEnded
 )

@@ -1,10 +1,14 @@
-"""Back to Asterisk: the one way out of the switch, and of learning, with its reason."""
+"""Back to Asterisk: the one way out of the switch, and of learning, with its reason; and what is asked from there."""
 
 from dataclasses import replace
 
 from stasis_offload.media import commands as cmd
+from stasis_offload.media import events as ev
+from stasis_offload.media.eligibility import why_not
+from stasis_offload.media.path import Leg
 from stasis_offload.media.reasons import Reason, ReasonKind
-from stasis_offload.media.state import Placement, State
+from stasis_offload.media.state import NOT_CONNECTED, NOT_NATIVE, Phase, Placement, State
+from stasis_offload.openflow.flow import FlowCount
 
 # Asterisk that speaks to a leg is not asked again before it may have ended (s): the length of a long digit.
 MIN_ASTERISK_RTP_WAIT = 1.0
@@ -24,13 +28,86 @@ _NOT_FLAPPING = frozenset(
 Step = tuple[Placement, tuple[cmd.Command, ...]]
 
 
+def connect(placement: Placement, _event: ev.Connected, now: float) -> Step:
+    """Query the legs at once, now that both are up; while the call is blocked, say by what."""
+    return query_anew(replace(placement, connected=True), now)
+
+
+def on_bridge_changed(placement: Placement, _event: ev.BridgeChanged, now: float) -> Step:
+    """Query the legs at once when both are up; while the call is blocked, say by what."""
+    return query_anew(placement, now)
+
+
+def unblock(placement: Placement, event: ev.Unblocked, now: float) -> Step:
+    """Query the legs at once unless something else blocks the call."""
+    return query_anew(replace(placement, blocks=placement.blocks - {event.kind}), now)
+
+
+def query_again(placement: Placement, _event: ev.DeadlineReached, now: float) -> Step:
+    """Query the legs, and again after `media.recheck` if no answer comes."""
+    return replace(placement, deadline=now + placement.policy.recheck), (cmd.QueryLegs(),)
+
+
+def block(placement: Placement, event: ev.Blocked, now: float) -> Step:
+    """Take the flows out, if there are any, and relay the call until nothing blocks it."""
+    blocked = replace(placement, blocks=placement.blocks | {event.kind})
+    return relay(blocked, _blocking_reason(blocked), now)
+
+
+def on_command_failed(placement: Placement, event: ev.CommandFailed, now: float) -> Step:
+    """Take the flows out, if there are any, relay the call, and try again later."""
+    return relay(placement, Reason(event.kind), now)
+
+
+def end(placement: Placement, _event: ev.CallEnded, now: float) -> Step:
+    """Take the flows out, if there are any, and relay the call to its end."""
+    relayed, commands = relay(placement, Reason(ReasonKind.ENDED), now)
+    return replace(relayed, phase=Phase.ENDED, deadline=None), commands
+
+
+def add_final_counters(placement: Placement, event: ev.FinalCounters, _now: float) -> Step:
+    """Add what the flows had counted when they were taken out to the counts of earlier stays in the switch."""
+    read = {role.leg: count for role, count in (event.counts or {}).items() if role.forwards}
+    last = {**placement.counts, **read}
+    totals = {leg: placement.earlier_counts.get(leg, FlowCount()) + last.get(leg, FlowCount()) for leg in Leg}
+    return replace(placement, earlier_counts=totals, counts={}), ()
+
+
+def reclaim(placement: Placement, now: float) -> Step:
+    """Take the flows out of an offloaded call that changed, and only then query its legs."""
+    relayed, commands = relay(placement, Reason(ReasonKind.CALL_CHANGED), now)
+    asking, question = query_anew(relayed, now)
+    return asking, commands + question
+
+
+def query_anew(placement: Placement, now: float) -> Step:
+    """Query the legs at once, and be patient only from here on; while the call is blocked, say by what."""
+    if not placement.connected:
+        return replace(placement, reason=NOT_CONNECTED) if not placement.blocks else placement, ()
+    if placement.blocks:
+        return relay(placement, _blocking_reason(placement), now)
+    return replace(placement, damping=placement.damping.reset()), (cmd.QueryLegs(),)
+
+
+def why_not_now(placement: Placement, event: ev.LegsReported, now: float) -> Reason | None:
+    """Find what speaks against the call in Asterisk's reports, or in that it came back too often."""
+    reason = why_not(event.caller, event.callee)
+    if reason in (None, NOT_NATIVE) and placement.damping.is_suppressed(now):
+        return Reason(ReasonKind.FLAPPING)
+    return reason
+
+
+def _blocking_reason(placement: Placement) -> Reason:
+    return Reason(next(kind for kind in BLOCKS if kind in placement.blocks))
+
+
 def relay(placement: Placement, reason: Reason, now: float) -> Step:
     """Give the media back to Asterisk, or leave it there, and say why."""
     policy, damping = placement.policy, placement.damping.with_failure()
     commands: dict[State, tuple[cmd.Command, ...]] = {
         State.RELAYED: (),
         State.LEARNING: (cmd.SetFlows(()),),
-        State.OFFLOADED: (cmd.Request.TAKE_OUT,),
+        State.OFFLOADED: (cmd.RemoveFlows(),),
     }
     if placement.state is State.OFFLOADED and reason.kind not in _NOT_FLAPPING:
         damping = damping.with_return(now, most=policy.returns_per_minute, hold=policy.flap_hold)
@@ -41,7 +118,7 @@ def relay(placement: Placement, reason: Reason, now: float) -> Step:
         wait = damping.suppressed_until
     relayed = replace(
         placement,
-        state=State.RELAYED,
+        phase=Phase.RELAYED,
         reason=reason,
         since=placement.since if placement.state is State.RELAYED else now,
         deadline=None if placement.blocks else wait,
@@ -49,11 +126,7 @@ def relay(placement: Placement, reason: Reason, now: float) -> Step:
         reports={},
         observed={},
         relayed_packets={},
-        settling=False,
-        quiet=False,
         path=None,
         unsampled=frozenset(),
-        verified=False,
-        guarded=False,
     )
     return relayed, commands[placement.state]

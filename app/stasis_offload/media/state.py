@@ -48,50 +48,84 @@ class State(StrEnum):
     OFFLOADED = "offloaded"
 
 
+class Phase(StrEnum):
+    """Where the call's media is on its way into the switch and out again; each phase has its rows in machine.py."""
+
+    RELAYED = "relayed"
+    AWAITING_NATIVE = "awaiting-native"
+    LEARNING = "learning"
+    CUTTING_OVER = "cutting-over"
+    DORMANT = "dormant"
+    UNVERIFIED = "unverified"
+    VERIFIED = "verified"
+    GUARDED = "guarded"
+    ENDED = "ended"
+
+
+STATES: Mapping[Phase, State] = {
+    Phase.RELAYED: State.RELAYED,
+    Phase.AWAITING_NATIVE: State.LEARNING,
+    Phase.LEARNING: State.LEARNING,
+    Phase.CUTTING_OVER: State.LEARNING,
+    Phase.DORMANT: State.LEARNING,
+    Phase.UNVERIFIED: State.OFFLOADED,
+    Phase.VERIFIED: State.OFFLOADED,
+    Phase.GUARDED: State.OFFLOADED,
+    Phase.ENDED: State.RELAYED,
+}
+
 # The first look at an offloaded call that is no longer new comes after this long (s).
 FIRST_AUDIT = 10.0
 # What a Linux host gives a packet of its own.
 _TTL = 64
 
 NOT_CONNECTED = Reason(ReasonKind.NOT_CONNECTED)
+NOT_NATIVE = Reason(ReasonKind.NOT_NATIVE)
 
 
 @dataclass(frozen=True, slots=True)
 class Placement:
     """Where one call's media is, why, and what is known. Times are seconds of one monotonic clock.
 
-    `since` is when the state was entered. While learning, `sightings` are the last packets of the legs that were shown,
-    and when; `passed` are SSRC and sequence number of the last packet that Asterisk sent on of each leg; `settling` says
-    that all else is known, and `quiet` that a leg has been silent for so long that only its first packet is waited for.
-    `path`, `shown` and what follows them belong to a stay in the switch: `shown`
-    are the legs of which a packet has yet to be shown to us, `verified` says that once one of each was, and `guarded`
-    that Asterisk has no packet of the time before any more. `rtcp_ports` are the ports that RTCP was seen to come from.
-    `totals` are the packets and octets forwarded from each leg in all earlier stays in the switch, `current` those of
-    the stay that lasts.
+    `since` is when the state was entered. While learning, `observed` are the last packets of the legs that were shown,
+    and when; `relayed_packets` are SSRC and sequence number of the last packet that Asterisk sent on of each leg.
+    `path`, `unsampled` and what follows them belong to a stay in the switch: `unsampled` are the legs of which a packet
+    has yet to be shown to us. `rtcp_ports` are the ports that RTCP was seen to come from. `earlier_counts` are the
+    packets and octets forwarded from each leg in all earlier stays in the switch, `counts` those of the stay that lasts.
     """
 
     call: str
     policy: Policy
-    state: State = State.RELAYED
+    phase: Phase = Phase.RELAYED
     reason: Reason | None = NOT_CONNECTED
     since: float = 0.0
     deadline: float | None = None
     connected: bool = False
-    over: bool = False
     blocks: frozenset[ReasonKind] = frozenset()
     damping: Damping = field(default_factory=Damping)
     reports: Mapping[Leg, LegReport] = field(default_factory=dict)
     observed: Mapping[Leg, tuple[ObservedPacket, float]] = field(default_factory=dict)
     relayed_packets: Mapping[Leg, tuple[int, int]] = field(default_factory=dict)
-    settling: bool = False
-    quiet: bool = False
     path: MediaPath | None = None
     unsampled: frozenset[Leg] = frozenset()
-    verified: bool = False
-    guarded: bool = False
     rtcp_ports: Mapping[Leg, int] = field(default_factory=dict)
     counts: Mapping[Leg, FlowCount] = field(default_factory=dict)
     earlier_counts: Mapping[Leg, FlowCount] = field(default_factory=dict)
+
+    @property
+    def state(self) -> State:
+        """What carries the call's RTP in this phase."""
+        return STATES[self.phase]
+
+    @property
+    def over(self) -> bool:
+        """Whether the call has ended."""
+        return self.phase is Phase.ENDED
+
+    @property
+    def is_verified(self) -> bool:
+        """Whether the switch was seen to forward a packet of each leg."""
+        return self.phase in (Phase.VERIFIED, Phase.GUARDED)
 
     def forwarded(self, leg: Leg) -> FlowCount:
         """Count what the switch has carried from this leg, as far as we have read it."""
@@ -117,21 +151,22 @@ class Placement:
         policy, lease = self.policy, self.lease
         terms = FlowLifetime(idle_timeout=policy.idle_timeout, lease=lease, limit=policy.limit)
         flows = forwarding_flows(self.call, self.path, terms, sampled=self.unsampled)
-        if self.verified and policy.forward_rtcp:
+        if self.is_verified and policy.forward_rtcp:
             flows += rtcp_flows(self.call, self.path, self.rtcp_ports, lease=lease)
-        if self.guarded:
+        if self.phase is Phase.GUARDED:
             flows += guarding_flows(self.call, self.path, lease=lease)
         return flows
 
     def _learning_flows(self) -> tuple[Flow, ...]:
         flows, lease = [], self.lease
+        dormant = self.phase is Phase.DORMANT
         for leg in Leg:
             here, there = self.reports[leg].local, self.reports[leg].remote
             if here is None or there is None:
                 continue
-            if not self.quiet or leg not in self.observed:
+            if not dormant or leg not in self.observed:
                 flows.append(learning_flow(self.call, leg, source=there, destination=here, lease=lease))
-            if not self.quiet:
+            if not dormant:
                 flows.append(return_flow(self.call, leg, source=here, destination=there, lease=lease))
         return tuple(flows)
 
@@ -148,7 +183,7 @@ class Placement:
     def _timeouts(self) -> list[int]:
         return [report.rtp_timeout for report in self.reports.values() if report.rtp_timeout]
 
-    def keepalive(self, leg: Leg) -> cmd.Inject | None:
+    def keepalive(self, leg: Leg) -> cmd.InjectPacket | None:
         """Build what resets Asterisk's rtp_timeout of a leg: a receiver report of the leg's that says nothing.
 
         Asterisk takes any packet on a leg's RTP or RTCP port for a sign of life (media_session_rtcp_read_callback in
@@ -170,4 +205,4 @@ class Placement:
             size=len(payload),
             payload=payload,
         )
-        return cmd.Inject(in_port=side.in_port, frame=build_udp(datagram))
+        return cmd.InjectPacket(in_port=side.in_port, frame=build_udp(datagram))

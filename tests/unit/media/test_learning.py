@@ -11,7 +11,7 @@ from stasis_offload.media.learning import MAX_OBSERVATION_AGE
 from stasis_offload.media.machine import step
 from stasis_offload.media.path import Leg
 from stasis_offload.media.reasons import Reason, ReasonKind
-from stasis_offload.media.state import Placement, State
+from stasis_offload.media.state import Phase, Placement, State
 from stasis_offload.openflow.flow import FlowCount
 from tests.support.leg_reports import CALLEE, CALLER
 from tests.support.placements import ELIGIBLE, GUARDED, LEARNING, POLICY, SETTLING, after, passed, roles, seen
@@ -21,42 +21,42 @@ NOT_YET = ev.LegsReported(replace(CALLER, bridge_technology="simple_bridge"), CA
 
 def test_a_call_that_asterisk_stops_bridging_natively_while_it_settles_is_not_taken_over() -> None:
     behind = after(passed(Leg.CALLER, behind=1), passed(Leg.CALLEE, behind=1), start=SETTLING)
-    placement = after(ev.Signal.DISTURBED, NOT_YET, ev.Signal.EXPIRED, start=behind, now=0.1)
-    assert (placement.state, placement.settling) == (State.LEARNING, False)
-    assert after(ELIGIBLE, start=placement, now=0.1).settling
+    placement = after(ev.BridgeChanged(), NOT_YET, ev.DeadlineReached(), start=behind, now=0.1)
+    assert placement.phase is Phase.AWAITING_NATIVE
+    assert after(ELIGIBLE, start=placement, now=0.1).phase is Phase.CUTTING_OVER
 
 
 @pytest.mark.parametrize("leg", Leg)
 def test_a_leg_that_falls_silent_while_the_other_speaks_on_is_no_surprise(leg: Leg) -> None:
     late = after(seen(leg), start=SETTLING, now=MAX_OBSERVATION_AGE + 0.1)
     assert late.state is State.LEARNING
-    assert after(ev.Signal.EXPIRED, start=late, now=MAX_OBSERVATION_AGE + 0.2).state is State.LEARNING
+    assert after(ev.DeadlineReached(), start=late, now=MAX_OBSERVATION_AGE + 0.2).state is State.LEARNING
 
 
 @pytest.mark.parametrize("leg", Leg)
 def test_a_leg_that_ends_its_silence_just_after_it_was_named_is_asked_about_soon(leg: Leg) -> None:
-    quiet = after(ev.Signal.EXPIRED, start=after(seen(leg.other), start=LEARNING, now=0.9), now=1.0)
-    assert quiet.quiet
+    quiet = after(ev.DeadlineReached(), start=after(seen(leg.other), start=LEARNING, now=0.9), now=1.0)
+    assert quiet.phase is Phase.DORMANT
     speaks = after(seen(leg), start=quiet, now=1.5)
-    assert step(speaks, seen(leg.other), 1.51)[1] == (cmd.Request.ASK,)
+    assert step(speaks, seen(leg.other), 1.51)[1] == (cmd.QueryLegs(),)
 
 
 @pytest.mark.parametrize("state", [LEARNING, after(ev.LegsReported(None, CALLEE), start=LEARNING)])
 def test_a_question_whose_answer_never_comes_is_asked_again(state: Placement) -> None:
-    asking = after(ev.Signal.EXPIRED, start=state, now=5.0)
+    asking = after(ev.DeadlineReached(), start=state, now=5.0)
     assert asking.deadline is not None
     assert asking.deadline <= 5.0 + POLICY.recheck
 
 
 def test_a_port_that_was_heard_of_an_earlier_stay_is_not_believed_in_the_next() -> None:
-    learning = after(ev.Signal.DISTURBED, ELIGIBLE, ev.RtcpPortLearned(Leg.CALLER, 5555), start=GUARDED)
+    learning = after(ev.BridgeChanged(), ELIGIBLE, ev.RtcpPortLearned(Leg.CALLER, 5555), start=GUARDED)
     assert learning.rtcp_ports == {}
 
 
 def test_what_a_flow_had_counted_is_not_lost_when_somebody_takes_it_out() -> None:
     placement, commands = step(GUARDED, ev.FlowDeleted(Leg.CALLER, FlowCount(1250, 250_000)), 9.0)
     assert placement.reason == Reason(ReasonKind.CALL_CHANGED)
-    assert commands == (cmd.Request.TAKE_OUT, cmd.Request.ASK)
+    assert commands == (cmd.RemoveFlows(), cmd.QueryLegs())
     assert placement.forwarded(Leg.CALLER) == FlowCount(1250, 250_000)
 
 
@@ -67,6 +67,6 @@ def test_a_call_that_is_let_go_before_it_is_answered_waits_for_its_answer_alone(
 
 
 def test_quiet_learning_costs_one_flow() -> None:
-    quiet, commands = step(after(seen(Leg.CALLER), start=LEARNING), ev.Signal.EXPIRED, 1.0)
+    quiet, commands = step(after(seen(Leg.CALLER), start=LEARNING), ev.DeadlineReached(), 1.0)
     assert quiet.reason == Reason(ReasonKind.NO_MEDIA, Leg.CALLEE)
     assert roles(commands) == [[Role.LEARN_IN_CALLEE]]

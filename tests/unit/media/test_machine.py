@@ -14,7 +14,7 @@ from stasis_offload.media.learning import CUTOVER_WINDOW, MAX_OBSERVATION_AGE
 from stasis_offload.media.machine import step
 from stasis_offload.media.path import Leg
 from stasis_offload.media.reasons import Reason, ReasonKind
-from stasis_offload.media.state import Placement, State
+from stasis_offload.media.state import Phase, Placement, State
 from stasis_offload.openflow.flow import Flow, FlowCount
 from stasis_offload.packets.address import Address
 from tests.support.leg_reports import CALLEE, CALLER
@@ -40,7 +40,7 @@ from tests.support.placements import (
 
 
 def test_nothing_is_asked_before_both_legs_are_connected() -> None:
-    for event in (ev.Signal.DISTURBED, ev.Unblocked(ReasonKind.SWITCH_UNREACHABLE), ELIGIBLE):
+    for event in (ev.BridgeChanged(), ev.Unblocked(ReasonKind.SWITCH_UNREACHABLE), ELIGIBLE):
         placement, commands = step(Placement(call="c", policy=POLICY), event, 0.0)
         assert commands == ()
         assert placement.reason == Reason(ReasonKind.NOT_CONNECTED)
@@ -48,14 +48,14 @@ def test_nothing_is_asked_before_both_legs_are_connected() -> None:
 
 def test_a_connected_call_is_asked_about_learned_and_offloaded() -> None:
     start = Placement(call="c", policy=POLICY)
-    asked, commands = step(start, ev.Signal.CONNECTED, 0.0)
-    assert commands == (cmd.Request.ASK,)
+    asked, commands = step(start, ev.Connected(), 0.0)
+    assert commands == (cmd.QueryLegs(),)
     learning, commands = step(asked, ELIGIBLE, 0.0)
     assert roles(commands) == [WATCHING]
     one, commands = step(learning, seen(Leg.CALLER), 0.0)
     assert commands == ()
     both, commands = step(one, seen(Leg.CALLEE), 0.0)
-    assert commands == (cmd.Request.ASK,)
+    assert commands == (cmd.QueryLegs(),)
     settling, commands = step(both, ELIGIBLE, 0.0)
     assert (settling.state, commands) == (State.LEARNING, ())
     one_way, commands = step(settling, passed(Leg.CALLER), 0.0)
@@ -66,15 +66,15 @@ def test_a_connected_call_is_asked_about_learned_and_offloaded() -> None:
 
 
 def test_a_call_that_is_not_eligible_is_asked_about_again_with_growing_patience() -> None:
-    placement, now, waits = after(ev.Signal.CONNECTED), 0.0, []
+    placement, now, waits = after(ev.Connected()), 0.0, []
     for _ in range(14):
         placement, _ = step(placement, ev.LegsReported(replace(CALLER, hold=True), CALLEE), now)
         assert placement.reason == Reason(ReasonKind.HOLD, Leg.CALLER)
         assert placement.deadline is not None
         waits.append(placement.deadline - now)
         now = placement.deadline
-        placement, commands = step(placement, ev.Signal.EXPIRED, now)
-        assert commands == (cmd.Request.ASK,)
+        placement, commands = step(placement, ev.DeadlineReached(), now)
+        assert commands == (cmd.QueryLegs(),)
     assert all(later >= sooner - 1e-9 for sooner, later in pairwise(waits))
     assert waits[0] < 0.05
     assert waits[-1] == pytest.approx(POLICY.recheck)
@@ -84,23 +84,23 @@ NOT_YET = ev.LegsReported(replace(CALLER, bridge_technology="simple_bridge"), CA
 
 
 def test_a_call_that_is_not_bridged_natively_yet_is_learned_meanwhile() -> None:
-    hoping, commands = step(after(ev.Signal.CONNECTED), NOT_YET, 0.0)
+    hoping, commands = step(after(ev.Connected()), NOT_YET, 0.0)
     assert (hoping.state, hoping.reason) == (State.LEARNING, Reason(ReasonKind.NOT_NATIVE))
     assert roles(commands) == [WATCHING]
     known = after(seen(Leg.CALLER), passed(Leg.CALLER), seen(Leg.CALLEE), passed(Leg.CALLEE), start=hoping)
-    again, commands = step(after(NOT_YET, start=known), ev.Signal.EXPIRED, 0.01)
-    assert commands == (cmd.Request.ASK,)
+    again, commands = step(after(NOT_YET, start=known), ev.DeadlineReached(), 0.01)
+    assert commands == (cmd.QueryLegs(),)
     offloaded, commands = step(again, ELIGIBLE, 0.01)
     assert (offloaded.state, roles(commands)) == (State.OFFLOADED, [FORWARDING])
 
 
 def test_a_call_that_asterisk_does_not_bridge_natively_is_not_learned_for_long() -> None:
-    placement, now = after(ev.Signal.CONNECTED), 0.0
+    placement, now = after(ev.Connected()), 0.0
     while placement.state is not State.RELAYED or not placement.damping.failures:
         placement = after(NOT_YET, start=placement, now=now)
         assert placement.deadline is not None
         now = placement.deadline
-        placement = after(ev.Signal.EXPIRED, start=placement, now=now)
+        placement = after(ev.DeadlineReached(), start=placement, now=now)
     assert placement.reason == Reason(ReasonKind.NOT_NATIVE)
     assert 0.3 < now < 2.0
 
@@ -112,16 +112,16 @@ def test_no_flow_goes_in_before_asterisk_has_heard_both_legs() -> None:
     assert waiting.state is State.LEARNING
     assert waiting.deadline is not None
     assert waiting.deadline < 0.1
-    asking, commands = step(waiting, ev.Signal.EXPIRED, 0.02)
-    assert commands == (cmd.Request.ASK,)
-    assert after(ELIGIBLE, start=asking).settling
+    asking, commands = step(waiting, ev.DeadlineReached(), 0.02)
+    assert commands == (cmd.QueryLegs(),)
+    assert after(ELIGIBLE, start=asking).phase is Phase.CUTTING_OVER
 
 
 def test_a_sighting_that_went_stale_is_learned_again() -> None:
     one = after(seen(Leg.CALLER), start=LEARNING)
     late, commands = step(one, seen(Leg.CALLEE), MAX_OBSERVATION_AGE + 0.1)
     assert (late.state, commands) == (State.LEARNING, ())
-    assert step(late, seen(Leg.CALLER), MAX_OBSERVATION_AGE + 0.1)[1] == (cmd.Request.ASK,)
+    assert step(late, seen(Leg.CALLER), MAX_OBSERVATION_AGE + 0.1)[1] == (cmd.QueryLegs(),)
 
 
 @pytest.mark.parametrize("leg", Leg)
@@ -149,35 +149,35 @@ def test_packets_of_asterisks_own_are_not_taken_for_a_legs() -> None:
 @pytest.mark.parametrize("leg", Leg)
 def test_a_leg_whose_packets_asterisk_does_not_send_on_is_named(leg: Leg) -> None:
     spoke = after(seen(leg), start=after(passed(leg.other), start=SETTLING), now=0.5)
-    placement, commands = step(spoke, ev.Signal.EXPIRED, 1.0)
+    placement, commands = step(spoke, ev.DeadlineReached(), 1.0)
     assert placement.reason == Reason(ReasonKind.NOT_RELAYED, leg)
     assert commands == (cmd.SetFlows(()),)
 
 
 @pytest.mark.parametrize("leg", Leg)
 def test_a_leg_that_fell_silent_meanwhile_is_waited_for_anew(leg: Leg) -> None:
-    placement, commands = step(after(passed(leg.other), start=SETTLING), ev.Signal.EXPIRED, 1.1)
-    assert (placement.state, placement.settling, placement.observed) == (State.LEARNING, False, {})
+    placement, commands = step(after(passed(leg.other), start=SETTLING), ev.DeadlineReached(), 1.1)
+    assert (placement.phase, placement.observed) == (Phase.LEARNING, {})
     assert roles(commands) == [WATCHING]
 
 
 def test_an_asterisk_that_is_always_late_is_not_waited_for_for_ever() -> None:
     late = after(passed(Leg.CALLER, behind=1), passed(Leg.CALLEE, behind=1), start=SETTLING)
-    assert after(ev.Signal.EXPIRED, start=late, now=1.0).state is State.OFFLOADED
+    assert after(ev.DeadlineReached(), start=late, now=1.0).state is State.OFFLOADED
 
 
 @pytest.mark.parametrize("leg", Leg)
 def test_a_silent_leg_is_named_and_waited_for_with_one_flow(leg: Leg) -> None:
     one = after(seen(leg.other), start=LEARNING)
-    placement, commands = step(one, ev.Signal.EXPIRED, 1.0)
+    placement, commands = step(one, ev.DeadlineReached(), 1.0)
     assert placement.reason == Reason(ReasonKind.NO_MEDIA, leg)
-    assert commands[0] is cmd.Request.ASK
+    assert commands[0] == cmd.QueryLegs()
     assert roles(commands) == [[Role.of(Duty.LEARN_IN, leg)]]
     waiting = after(ELIGIBLE, start=placement)
     assert waiting.state is State.LEARNING
     speaks, commands = step(waiting, seen(leg), 9.0)
     assert roles(commands) == [WATCHING]
-    assert step(speaks, seen(leg.other), 9.01)[1] == (cmd.Request.ASK,)
+    assert step(speaks, seen(leg.other), 9.01)[1] == (cmd.QueryLegs(),)
 
 
 @pytest.mark.parametrize("leg", Leg)
@@ -197,12 +197,12 @@ def test_addresses_that_changed_while_learning_are_learned_anew() -> None:
 @pytest.mark.parametrize(
     ("event", "reason"),
     [
-        (ev.Signal.DISTURBED, Reason(ReasonKind.CALL_CHANGED)),
+        (ev.BridgeChanged(), Reason(ReasonKind.CALL_CHANGED)),
         (ev.CommandFailed(ReasonKind.SWITCH_REFUSED), Reason(ReasonKind.SWITCH_REFUSED)),
         (ev.CommandFailed(ReasonKind.MODULE_UNREACHABLE), Reason(ReasonKind.MODULE_UNREACHABLE)),
         (ev.Blocked(ReasonKind.SWITCH_UNREACHABLE), Reason(ReasonKind.SWITCH_UNREACHABLE)),
         (ev.Blocked(ReasonKind.ASTERISK_UNREACHABLE), Reason(ReasonKind.ASTERISK_UNREACHABLE)),
-        (ev.Signal.ENDED, Reason(ReasonKind.ENDED)),
+        (ev.CallEnded(), Reason(ReasonKind.ENDED)),
         (ev.Blocked(ReasonKind.OPERATOR), Reason(ReasonKind.OPERATOR)),
         (ev.FlowIdle(Leg.CALLEE, FlowCount(7, 7)), Reason(ReasonKind.MEDIA_IDLE, Leg.CALLEE)),
         (ev.CountersRead({Role.FORWARD_CALLER: FlowCount(9, 9)}), Reason(ReasonKind.FLOW_LOST, Leg.CALLEE)),
@@ -227,11 +227,11 @@ def test_any_disturbance_reads_the_counters_takes_the_flows_out_first_and_says_w
 ) -> None:
     placement, commands = step(GUARDED, event, 2.0)
     assert (placement.state, placement.reason) == (State.RELAYED, reason)
-    assert commands[:1] == (cmd.Request.TAKE_OUT,)
+    assert commands[:1] == (cmd.RemoveFlows(),)
 
 
 def test_a_disturbed_call_comes_back_when_it_is_eligible_again() -> None:
-    placement = after(ev.Signal.DISTURBED, *IN, start=VERIFIED)
+    placement = after(ev.BridgeChanged(), *IN, start=VERIFIED)
     assert placement.state is State.OFFLOADED
 
 
@@ -239,16 +239,16 @@ def test_a_blocked_call_stays_relayed_until_nothing_blocks_it() -> None:
     held = after(ev.Blocked(ReasonKind.SWITCH_UNREACHABLE), ev.Blocked(ReasonKind.OPERATOR), start=VERIFIED)
     assert held.deadline is None
     for event in (
-        ev.Signal.DISTURBED,
+        ev.BridgeChanged(),
         ELIGIBLE,
-        ev.Signal.EXPIRED,
+        ev.DeadlineReached(),
         ev.CommandFailed(ReasonKind.MODULE_UNREACHABLE),
     ):
         assert after(event, ELIGIBLE, start=held).state is State.RELAYED
     still, commands = step(held, ev.Unblocked(ReasonKind.OPERATOR), 3.0)
     assert (still.reason, commands) == (Reason(ReasonKind.SWITCH_UNREACHABLE), ())
     free, commands = step(still, ev.Unblocked(ReasonKind.SWITCH_UNREACHABLE), 4.0)
-    assert commands == (cmd.Request.ASK,)
+    assert commands == (cmd.QueryLegs(),)
     assert after(ELIGIBLE, start=free).state is State.LEARNING
 
 
@@ -268,7 +268,7 @@ def test_packets_of_every_stay_in_the_switch_are_added_up() -> None:
     once = after(ev.Blocked(ReasonKind.OPERATOR), last, start=VERIFIED)
     assert once.forwarded(Leg.CALLER) == FlowCount(50, 500)
     back = (ev.Unblocked(ReasonKind.OPERATOR), *IN)
-    twice = after(*back, ev.CountersRead(BOTH_COUNT), ev.Signal.ENDED, ev.FinalCounters(None), start=once)
+    twice = after(*back, ev.CountersRead(BOTH_COUNT), ev.CallEnded(), ev.FinalCounters(None), start=once)
     assert twice.over
     assert twice.forwarded(Leg.CALLER) == FlowCount(55, 1570)
     assert twice.forwarded(Leg.CALLEE) == FlowCount(44, 1256)
@@ -299,7 +299,7 @@ ANY_REPORT = st.sampled_from(
     ]
 )
 ANY_EVENT = st.one_of(
-    st.sampled_from([s for s in ev.Signal if s is not ev.Signal.ENDED]),
+    st.sampled_from([ev.Connected(), ev.BridgeChanged(), ev.DeadlineReached()]),
     ANY_REPORT,
     LEGS.map(seen),
     LEGS.map(shown),
@@ -331,17 +331,17 @@ ANY_EVENT = st.one_of(
 def test_whatever_happens_the_switch_forwards_only_an_offloaded_call_and_nothing_once_it_ended(
     events: list[tuple[ev.Event, float]], data: st.DataObject
 ) -> None:
-    placement, now = after(ev.Signal.CONNECTED), 0.0
+    placement, now = after(ev.Connected()), 0.0
     in_switch: tuple[Flow, ...] = ()
     end = data.draw(st.integers(0, len(events)))
-    for event, pause in [*events[:end], (ev.Signal.ENDED, 0.0), *events[end:]]:
+    for event, pause in [*events[:end], (ev.CallEnded(), 0.0), *events[end:]]:
         now += pause
         was = placement
         placement, commands = step(placement, event, now)
         for command in commands:
             if isinstance(command, cmd.SetFlows):
                 in_switch = command.flows
-            elif command is cmd.Request.TAKE_OUT:
+            elif isinstance(command, cmd.RemoveFlows):
                 in_switch = ()
         forwards = any(role_of(flow.cookie) in FORWARDING for flow in in_switch)
         assert forwards == (placement.state is State.OFFLOADED)

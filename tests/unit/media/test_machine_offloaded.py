@@ -10,7 +10,7 @@ from stasis_offload.media.flows import Role, role_of
 from stasis_offload.media.machine import step
 from stasis_offload.media.path import Leg, ObservedPacket
 from stasis_offload.media.reasons import Reason, ReasonKind
-from stasis_offload.media.state import Placement, State
+from stasis_offload.media.state import Phase, Placement, State
 from stasis_offload.openflow.flow import Forward
 from stasis_offload.packets.address import Address
 from stasis_offload.packets.frame import parse_udp
@@ -36,9 +36,9 @@ from tests.support.placements import (
 def test_a_forwarded_packet_of_each_leg_verifies_a_take_over_and_only_then_rtcp_is_forwarded() -> None:
     assert all(sampled(flow) for flow in OFFLOADED.flows())
     one, commands = step(OFFLOADED, shown(Leg.CALLER), 0.02)
-    assert (one.verified, commands) == (False, ())
+    assert (one.phase, commands) == (Phase.UNVERIFIED, ())
     both, commands = step(one, shown(Leg.CALLEE), 0.02)
-    assert both.verified
+    assert both.phase is Phase.VERIFIED
     assert roles(commands) == [FORWARDING + RTCP]
     assert not any(sampled(flow) for flow in both.flows() if role_of(flow.cookie) in FORWARDING)
 
@@ -50,22 +50,22 @@ def test_a_packet_that_asterisk_was_still_shown_verifies_nothing() -> None:
 @pytest.mark.parametrize("leg", Leg)
 def test_a_flow_that_carries_nothing_within_a_second_is_taken_out_and_named(leg: Leg) -> None:
     early = after(shown(leg.other), start=OFFLOADED, now=0.5)
-    placement, commands = step(early, ev.Signal.EXPIRED, 1.0)
+    placement, commands = step(early, ev.DeadlineReached(), 1.0)
     assert placement.reason == Reason(ReasonKind.FLOW_LOST, leg)
-    assert commands == (cmd.Request.TAKE_OUT,)
+    assert commands == (cmd.RemoveFlows(),)
 
 
 def test_each_look_asks_counts_and_has_one_packet_of_each_leg_shown_again() -> None:
-    placement, commands = step(VERIFIED, ev.Signal.EXPIRED, 1.0)
+    placement, commands = step(VERIFIED, ev.DeadlineReached(), 1.0)
     assert commands == (cmd.SetFlows(placement.flows(), renew=True),)
     assert roles(commands) == [FORWARDING + RTCP + GUARDS]
-    assert step(GUARDED, ev.Signal.EXPIRED, 6.0)[1][:2] == (cmd.Request.ASK, cmd.Request.COUNT)
+    assert step(GUARDED, ev.DeadlineReached(), 6.0)[1][:2] == (cmd.QueryLegs(), cmd.ReadCounters())
     audited = after(shown(Leg.CALLEE), start=placement, now=1.1)
     done, commands = step(audited, shown(Leg.CALLER), 1.1)
     assert roles(commands) == [FORWARDING + RTCP + GUARDS]
     assert step(done, shown(Leg.CALLER), 1.2) == (done, ())
     assert done.deadline
-    assert step(done, ev.Signal.EXPIRED, done.deadline)[1][2] == commands_of_a_look(done)
+    assert step(done, ev.DeadlineReached(), done.deadline)[1][2] == commands_of_a_look(done)
 
 
 def commands_of_a_look(placement: Placement) -> cmd.SetFlows:
@@ -83,10 +83,10 @@ def commands_of_a_look(placement: Placement) -> cmd.SetFlows:
 def test_what_an_audit_finds_wrong_sends_the_call_back(
     found: ObservedPacket | None, kind: ReasonKind
 ) -> None:
-    audited = after(ev.Signal.EXPIRED, start=GUARDED, now=9.0)
+    audited = after(ev.DeadlineReached(), start=GUARDED, now=9.0)
     placement, commands = step(audited, ev.PacketObserved(Leg.CALLER, found, by_switch=True), 9.1)
     assert placement.reason == Reason(kind, Leg.CALLER)
-    assert commands == (cmd.Request.TAKE_OUT,)
+    assert commands == (cmd.RemoveFlows(),)
 
 
 def test_rtcp_stays_with_asterisk_where_the_operator_wants_it() -> None:
@@ -106,14 +106,14 @@ def test_asterisk_gets_a_sign_of_life_of_a_leg_with_an_rtp_timeout_while_its_flo
     reports = {Leg.CALLER: replace(CALLER, rtp_timeout=12), Leg.CALLEE: CALLEE}
     placement, commands = step(replace(GUARDED, reports=reports), ev.CountersRead(BOTH_COUNT), 9.0)
     [sign] = commands
-    assert isinstance(sign, cmd.Inject)
+    assert isinstance(sign, cmd.InjectPacket)
     datagram = parse_udp(sign.frame)
     assert (datagram.source, datagram.destination) == (
         Address.parse("198.18.50.2:20001"),
         Address.parse("198.18.50.3:10001"),
     )
     assert step(placement, ev.CountersRead(BOTH_COUNT), 10.0)[1] == ()
-    looked, _ = step(placement, ev.Signal.EXPIRED, 10.0)
+    looked, _ = step(placement, ev.DeadlineReached(), 10.0)
     assert looked.deadline == 14.0
     assert {flow.hard_timeout for flow in looked.flows()} == {
         8
@@ -122,7 +122,7 @@ def test_asterisk_gets_a_sign_of_life_of_a_leg_with_an_rtp_timeout_while_its_flo
 
 def test_a_call_that_comes_back_too_often_stays_with_asterisk_for_a_while_and_says_so() -> None:
     placement, now = VERIFIED, 0.0
-    back = (ev.Signal.DISTURBED, *IN)
+    back = (ev.BridgeChanged(), *IN)
     for _ in range(POLICY.returns_per_minute):
         now += 5.0
         placement = after(*back, start=placement, now=now)
@@ -130,7 +130,7 @@ def test_a_call_that_comes_back_too_often_stays_with_asterisk_for_a_while_and_sa
     held = after(*back, start=placement, now=now)
     assert (held.state, held.reason) == (State.RELAYED, Reason(ReasonKind.FLAPPING))
     assert held.deadline == now + POLICY.flap_hold
-    assert after(ev.Signal.EXPIRED, *back[1:], start=held, now=held.deadline).state is State.OFFLOADED
+    assert after(ev.DeadlineReached(), *back[1:], start=held, now=held.deadline).state is State.OFFLOADED
 
 
 def test_what_an_operator_does_makes_no_call_flap() -> None:

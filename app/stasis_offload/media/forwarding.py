@@ -1,0 +1,131 @@
+"""In the switch: a take-over is verified, then guarded and looked at again and again, and given back in any doubt."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from stasis_offload.media import commands as cmd
+from stasis_offload.media import events as ev
+from stasis_offload.media.eligibility import is_other_media, why_not_observed
+from stasis_offload.media.path import Leg
+from stasis_offload.media.reasons import Reason, ReasonKind
+from stasis_offload.media.relaying import Step, reclaim, relay, why_not_now
+from stasis_offload.media.state import Phase, Placement
+from stasis_offload.openflow.flow import FlowCount
+
+# What Asterisk had read before a take-over it has sent on by then (s); what it sends later is its own.
+GUARD_DELAY = 1.0
+
+
+def verify(placement: Placement, event: ev.PacketObserved, now: float) -> Step:
+    """Go on to `verified` once a forwarded packet of each leg was seen; relay a call whose packet is not as reported."""
+
+    def finish(sampled: Placement) -> Step:
+        verified = replace(
+            sampled, phase=Phase.VERIFIED, damping=sampled.damping.reset(), deadline=now + GUARD_DELAY
+        )
+        return verified, (cmd.SetFlows(verified.flows()),)
+
+    return _sample(placement, event, now, finish)
+
+
+def audit(placement: Placement, event: ev.PacketObserved, now: float) -> Step:
+    """End the look once a packet of each leg was seen; relay a call whose packet is not as reported."""
+    return _sample(placement, event, now, lambda sampled: (sampled, (cmd.SetFlows(sampled.flows()),)))
+
+
+def on_verify_deadline(placement: Placement, _event: ev.DeadlineReached, now: float) -> Step:
+    """Take the flows out and name the leg of which the switch has forwarded no packet."""
+    silent = next(leg for leg in Leg if leg in placement.unsampled)
+    return relay(placement, Reason(ReasonKind.FLOW_LOST, silent), now)
+
+
+def start_guarding(placement: Placement, _event: ev.DeadlineReached, now: float) -> Step:
+    """Guard the call: what Asterisk sends from here on is its own; have a packet of each leg shown."""
+    # Asterisk has just been asked, and there is little to count.
+    looked = replace(
+        placement, phase=Phase.GUARDED, unsampled=frozenset(Leg), deadline=placement.next_audit(now)
+    )
+    return looked, (cmd.SetFlows(looked.flows(), renew=True),)
+
+
+def start_audit(placement: Placement, _event: ev.DeadlineReached, now: float) -> Step:
+    """Query the legs, read the counters, renew the flows, and have a packet of each leg shown."""
+    looked = replace(placement, unsampled=frozenset(Leg), deadline=placement.next_audit(now))
+    return looked, (cmd.QueryLegs(), cmd.ReadCounters(), cmd.SetFlows(looked.flows(), renew=True))
+
+
+def check_report(placement: Placement, event: ev.LegsReported, now: float) -> Step:
+    """Take the flows out of a call that is not eligible any more, or whose addresses or payload types changed."""
+    reason = why_not_now(placement, event, now)
+    if reason:
+        return relay(placement, reason, now)
+    reports = event.by_leg
+    if is_other_media(placement.reports, reports):
+        return relay(placement, Reason(ReasonKind.CALL_CHANGED), now)
+    return replace(placement, reports=reports), ()
+
+
+def check_counters(placement: Placement, event: ev.CountersRead, now: float) -> Step:
+    """Send Asterisk a sign of life of each leg that goes on and has an rtp_timeout; relay a call that lost a flow."""
+    if event.counts is None:
+        return placement, ()
+    read = {role.leg: count for role, count in event.counts.items() if role.forwards}
+    counted = replace(placement, counts={**placement.counts, **read})
+    gone = next((leg for leg in Leg if leg not in read), None)  # somebody else may have taken it out
+    if gone:
+        return relay(counted, Reason(ReasonKind.FLOW_LOST, gone), now)
+    signs = (
+        counted.keepalive(leg)
+        for leg in Leg
+        if placement.reports[leg].rtp_timeout and read[leg].packets > _packets(placement, leg)
+    )
+    return counted, tuple(sign for sign in signs if sign)
+
+
+def learn_rtcp_port(placement: Placement, event: ev.RtcpPortLearned, _now: float) -> Step:
+    """Forward RTCP to the port that a leg's own comes from."""
+    known = replace(placement, rtcp_ports={**placement.rtcp_ports, event.leg: event.port})
+    return known, (cmd.SetFlows(known.flows()),)
+
+
+def on_guard_triggered(placement: Placement, event: ev.GuardTriggered, now: float) -> Step:
+    """Take the flows out: Asterisk speaks to a leg itself, or a leg sends from elsewhere."""
+    return relay(placement, Reason(event.kind, event.leg), now)
+
+
+def on_flow_idle(placement: Placement, event: ev.FlowIdle, now: float) -> Step:
+    """Take the flows out: a leg fell silent."""
+    return relay(_with_count(placement, event), Reason(ReasonKind.MEDIA_IDLE, event.leg), now)
+
+
+def on_flow_deleted(placement: Placement, event: ev.FlowDeleted, now: float) -> Step:
+    """Take the other flows out, and only then query the legs."""
+    return reclaim(_with_count(placement, event), now)
+
+
+def on_call_changed(placement: Placement, _event: ev.BridgeChanged, now: float) -> Step:
+    """Take the flows out, and only then query the legs."""
+    return reclaim(placement, now)
+
+
+def _sample(
+    placement: Placement, event: ev.PacketObserved, now: float, finish: Callable[[Placement], Step]
+) -> Step:
+    """Take a packet that a forwarding flow was to show us; `finish` when it is the last and all are as reported."""
+    if not event.by_switch or event.leg not in placement.unsampled:  # of learning, or one too many
+        return placement, ()
+    if event.sighting is None:
+        return relay(placement, Reason(ReasonKind.FOREIGN_MEDIA, event.leg), now)
+    reason = why_not_observed(event.leg, placement.reports[event.leg], event.sighting)
+    if reason:
+        return relay(placement, reason, now)
+    sampled = replace(placement, unsampled=placement.unsampled - {event.leg})
+    return (sampled, ()) if sampled.unsampled else finish(sampled)
+
+
+def _with_count(placement: Placement, event: ev.FlowIdle | ev.FlowDeleted) -> Placement:
+    return replace(placement, counts={**placement.counts, event.leg: event.count})
+
+
+def _packets(placement: Placement, leg: Leg) -> int:
+    return placement.counts.get(leg, FlowCount()).packets
