@@ -18,6 +18,7 @@ from stasis_offload import cli, config
 from stasis_offload.api_json import calls_as_json
 from stasis_offload.config import HttpSettings
 from stasis_offload.http_api import serve
+from stasis_offload.media.state import Phase
 from tests.support.fake_operations import DIALING, OFFLOADED, REFUSED, Desk
 
 WITHIN = 10.0
@@ -262,3 +263,9 @@ def test_version_is_one_line(command: Command) -> None:
     assert outcome.status in (0, 1)
     assert len((outcome.out + outcome.err).splitlines()) == 1
     assert (outcome.out + outcome.err).startswith("stasis-offload")
+
+
+def test_every_phase_is_explained_and_with_markdown_what_each_event_does_in_it(command: Command) -> None:
+    plain, page = command("phases"), command("phases", "--markdown")
+    assert (plain.status, page.status) == (0, 0)
+    assert all(phase in plain.out and f"## {phase}\n" in page.out for phase in Phase)
