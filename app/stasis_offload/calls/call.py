@@ -1,4 +1,4 @@
-"""One call, owned from Stasis() to the last channel: carries out what dialing.py decides, media withdrawn first."""
+"""One call, from Stasis() to its last channel: executes the commands of the signalling machine (machine.py)."""
 
 import asyncio
 from collections.abc import Callable
@@ -24,7 +24,7 @@ from stasis_offload.signalling.ari_mapping import event_from_result
 from stasis_offload.signalling.call_ids import CALLER, bridge_id
 from stasis_offload.signalling.causes import Cause, DialStatus
 from stasis_offload.signalling.legs import LegEvent, Legs
-from stasis_offload.signalling.machine import step
+from stasis_offload.signalling.machine import ends_media, step
 from stasis_offload.signalling.state import Dialing, Phase
 
 # The flows of a call are taken out before its channels die, but a switch that does not answer must not keep
@@ -46,6 +46,14 @@ _RETRIED = (
     cmd.ContinueInDialplan,
     cmd.DestroyBridge,
 )
+
+_PHASE_LOGS = {
+    Phase.NEW: "call.new",
+    Phase.DIALING: "call.dialing",
+    Phase.TALKING: "call.talking",
+    Phase.ENDING: "call.ending",
+    Phase.OVER: "call.over",
+}
 
 
 class Call:
@@ -152,18 +160,10 @@ class Call:
 
     def post(self, event: sig.Event) -> None:
         """Hand in what happened to the call's channels."""
-        match event:
-            case sig.CallerHangingUp():
-                self.media.request_end()
-            case sig.CallerLeft():
-                self.left = True
-                self.media.request_end()
-            case sig.CalleeHangingUp(n) | sig.CalleeLeftStasis(n) | sig.CalleeDestroyed(n) if (
-                n == self.dialing.winner
-            ):
-                self.media.request_end()
-            case _:
-                pass
+        if isinstance(event, sig.CallerLeft):
+            self.left = True
+        if ends_media(self.dialing, event):
+            self.media.request_end()
         self._machine.post(event)
 
     async def run(self) -> None:
@@ -187,7 +187,7 @@ class Call:
     ) -> tuple[Dialing, tuple[cmd.Command, ...]]:
         after, commands = step(dialing, event, now)
         if after.phase is not dialing.phase:
-            self._log.info(f"call.{after.phase}", callee=self.legs.name(after.winner or -1))
+            self._log.info(_PHASE_LOGS[after.phase], callee=self.legs.name(after.winner or -1))
         return after, commands
 
     async def _execute(self, commands: tuple[cmd.Command, ...]) -> list[sig.Event]:
@@ -241,21 +241,18 @@ class Call:
                 self.media.start(caller=channel(CALLER), callee=channel(n))
                 self._joined = True
                 self._on_connected(self)
+            case cmd.EndMedia():
+                await self._withdraw()
             case cmd.HangUp(n, cause):
-                if n == self.dialing.winner:
-                    await self._withdraw()
                 await ari.hang_up(channel(n), cause=cause)
             case cmd.HangUpCaller(cause):
-                await self._withdraw()
                 await ari.hang_up(channel(CALLER), cause=cause)
             case cmd.HangUpReplaced(old):
                 await self._release_replaced(old)
                 await ari.hang_up(old, cause=Cause.NORMAL_CLEARING)
             case cmd.ContinueInDialplan(status, cause):
-                await self._withdraw()
                 await leave(ari, channel(CALLER), status=status, cause=cause)
             case cmd.DestroyBridge():
-                await self._withdraw()
                 await ari.destroy_bridge(self._bridge)
             case _:
                 assert_never(command)

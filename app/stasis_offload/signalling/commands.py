@@ -65,6 +65,11 @@ class StartMedia:
 
 
 @dataclass(frozen=True, slots=True)
+class EndMedia:
+    """Take the media back for good: when this is done, no flow of the call is left in the switch."""
+
+
+@dataclass(frozen=True, slots=True)
 class HangUp:
     """Hang callee n up; success when it is gone already."""
 
@@ -109,6 +114,7 @@ Command = (
     | StopRing
     | Answer
     | StartMedia
+    | EndMedia
     | HangUp
     | HangUpCaller
     | HangUpReplaced

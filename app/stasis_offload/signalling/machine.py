@@ -18,8 +18,41 @@ from stasis_offload.signalling.state import WANTED, Callee, Dialing, Phase
 Step = tuple[Dialing, tuple[cmd.Command, ...]]
 
 
-def step(dialing: Dialing, event: ev.Event, now: float) -> Step:  # noqa: PLR0912, PLR0915 - a table
-    """Return what the call becomes by an event, and what is to be done; `now` in seconds.
+def step(dialing: Dialing, event: ev.Event, now: float) -> Step:
+    """Return the call after an event, and the commands to execute; `now` in seconds.
+
+    Whatever happens, EndMedia precedes the first command that ends a channel of the conversation or its bridge:
+    flows that outlive a channel would forward packets to an address that is nobody's any more.
+    """
+    after, commands = _transition(dialing, event, now)
+    return after, _end_media_first(after, commands)
+
+
+def ends_media(dialing: Dialing, event: ev.Event) -> bool:
+    """Return whether an event ends the media at once, before `step` has its turn: a party of it is leaving."""
+    match event:
+        case ev.CallerHangingUp() | ev.CallerLeft():
+            return True
+        case ev.CalleeHangingUp(n) | ev.CalleeLeftStasis(n) | ev.CalleeDestroyed(n):
+            return n == dialing.winner
+        case _:
+            return False
+
+
+def _end_media_first(dialing: Dialing, commands: tuple[cmd.Command, ...]) -> tuple[cmd.Command, ...]:
+    for at, command in enumerate(commands):
+        match command:
+            case cmd.HangUp(n) if n != dialing.winner:
+                pass  # a target that is not part of the conversation
+            case cmd.HangUp() | cmd.HangUpCaller() | cmd.ContinueInDialplan() | cmd.DestroyBridge():
+                return *commands[:at], cmd.EndMedia(), *commands[at:]
+            case _:
+                pass
+    return commands
+
+
+def _transition(dialing: Dialing, event: ev.Event, now: float) -> Step:  # noqa: PLR0912, PLR0915 - a table
+    """Apply one row of the table.
 
     Rows are tried from the top. An event that no row names is late or a duplicate, as happens (a callee
     answers while it is being cancelled, a caller hangs up while a channel is being made): it changes nothing.

@@ -9,7 +9,7 @@ from stasis_offload.signalling import events as ev
 from stasis_offload.signalling.ari_mapping import event_from_result
 from stasis_offload.signalling.causes import DialStatus
 from stasis_offload.signalling.dial_args import DialRequest
-from stasis_offload.signalling.machine import missed, resume, step
+from stasis_offload.signalling.machine import ends_media, missed, resume, step
 from stasis_offload.signalling.state import Dialing, Phase
 
 ONE = DialRequest(("PJSIP/555@peer",))
@@ -85,7 +85,7 @@ def test_a_fork_rings_the_caller_once() -> None:
 def test_a_callee_that_fails_gives_the_status_that_dial_gives(cause: int, status: DialStatus) -> None:
     assert last(
         ONE, *CALLED, ev.CalleeHangingUp(1), ev.CalleeLeftStasis(1), ev.CalleeDestroyed(1, cause)
-    ) == [cmd.ContinueInDialplan(status, cause)]
+    ) == [cmd.EndMedia(), cmd.ContinueInDialplan(status, cause)]
 
 
 @pytest.mark.parametrize(
@@ -105,23 +105,27 @@ def test_when_all_fail_the_status_is_of_the_best_and_the_cause_of_the_last(
     first, second = causes
     assert last(TWO, *BOTH_CALLED, ev.CalleeDestroyed(1, first)) == []
     assert last(TWO, *BOTH_CALLED, ev.CalleeDestroyed(1, first), ev.CalleeDestroyed(2, second)) == [
-        cmd.ContinueInDialplan(status, second)
+        cmd.EndMedia(),
+        cmd.ContinueInDialplan(status, second),
     ]
 
 
 def test_a_target_that_cannot_be_made_does_not_end_the_others() -> None:
     assert last(TWO, ev.CreateFailed(1, 3)) == []
     assert last(TWO, ev.CreateFailed(1, 3), ev.CalleeEnteredStasis(2), ev.CalleeDestroyed(2, 17)) == [
-        cmd.ContinueInDialplan(DialStatus.BUSY, 17)
+        cmd.EndMedia(),
+        cmd.ContinueInDialplan(DialStatus.BUSY, 17),
     ]
     assert last(TWO, ev.CreateFailed(1, 3), ev.CreateFailed(2, 3)) == [
-        cmd.ContinueInDialplan(DialStatus.CHANUNAVAIL, 3)
+        cmd.EndMedia(),
+        cmd.ContinueInDialplan(DialStatus.CHANUNAVAIL, 3),
     ]
 
 
 def test_a_busy_frame_ends_the_callee_as_dial_does() -> None:
     assert last(DialRequest(("Local/1@x",)), ev.CalleeEnteredStasis(1), ev.CalleeRejected(1, 17)) == [
         cmd.HangUp(1, 17),
+        cmd.EndMedia(),
         cmd.ContinueInDialplan(DialStatus.BUSY, 17),
     ]
 
@@ -129,6 +133,7 @@ def test_a_busy_frame_ends_the_callee_as_dial_does() -> None:
 def test_a_callee_that_cannot_be_called_and_is_sent_into_the_dialplan_is_hung_up() -> None:
     assert last(ONE, *CALLED, ev.CalleeLeftStasis(1)) == [
         cmd.HangUp(1, 3),
+        cmd.EndMedia(),
         cmd.ContinueInDialplan(DialStatus.CHANUNAVAIL, 3),
     ]
 
@@ -145,10 +150,12 @@ def test_at_the_timeout_everybody_is_hung_up_and_the_dialplan_goes_on() -> None:
         cmd.HangUp(1, 19),
         cmd.HangUp(2, 19),
         cmd.StopRing(),
+        cmd.EndMedia(),
         cmd.ContinueInDialplan(DialStatus.NOANSWER, 0),
     ]
     assert last(TWO, *BOTH_CALLED, ev.CalleeDestroyed(1, 17), ev.DialTimedOut()) == [
         cmd.HangUp(2, 19),
+        cmd.EndMedia(),
         cmd.ContinueInDialplan(DialStatus.NOANSWER, 17),
     ]
 
@@ -156,26 +163,31 @@ def test_at_the_timeout_everybody_is_hung_up_and_the_dialplan_goes_on() -> None:
 def test_a_caller_who_hangs_up_takes_the_callees_along() -> None:
     assert last(TWO, *BOTH_CALLED, ev.CallerHangingUp(127)) == [cmd.HangUp(1, 127), cmd.HangUp(2, 127)]
     assert last(TWO, *BOTH_CALLED, ev.CallerHangingUp(127), ev.CallerLeft(0)) == []
-    assert last(ONE, *TALKING, ev.CallerLeft(0)) == [cmd.HangUp(1, 16)]
-    assert last(ONE, *TALKING, ev.CallerHangingUp(44), ev.CallerLeft(0)) == [cmd.HangUp(1, 44)]
+    assert last(ONE, *TALKING, ev.CallerLeft(0)) == [cmd.EndMedia(), cmd.HangUp(1, 16)]
+    assert last(ONE, *TALKING, ev.CallerHangingUp(44), ev.CallerLeft(0)) == [
+        cmd.EndMedia(),
+        cmd.HangUp(1, 44),
+    ]
 
 
 def test_a_callee_who_hangs_up_takes_the_caller_along_with_its_cause() -> None:
     assert last(ONE, *TALKING, ev.CalleeHangingUp(1), ev.CalleeLeftStasis(1), ev.CalleeDestroyed(1, 44)) == [
-        cmd.HangUpCaller(44)
+        cmd.EndMedia(),
+        cmd.HangUpCaller(44),
     ]
-    assert last(ONE, *TALKING, ev.CalleeDestroyed(1, 0)) == [cmd.HangUpCaller(16)]
+    assert last(ONE, *TALKING, ev.CalleeDestroyed(1, 0)) == [cmd.EndMedia(), cmd.HangUpCaller(16)]
 
 
 def test_with_option_g_the_dialplan_goes_on_after_the_callee() -> None:
     request = DialRequest(ONE.targets, go_on=True)
     assert last(request, *TALKING, ev.CalleeDestroyed(1, 16)) == [
-        cmd.ContinueInDialplan(DialStatus.ANSWER, 16)
+        cmd.EndMedia(),
+        cmd.ContinueInDialplan(DialStatus.ANSWER, 16),
     ]
 
 
 def test_a_callee_that_a_transfer_took_is_not_hung_up() -> None:
-    assert last(ONE, *TALKING, ev.CalleeLeftStasis(1)) == [cmd.HangUpCaller(16)]
+    assert last(ONE, *TALKING, ev.CalleeLeftStasis(1)) == [cmd.EndMedia(), cmd.HangUpCaller(16)]
 
 
 def test_a_dying_callee_keeps_its_own_cause() -> None:
@@ -187,12 +199,14 @@ def test_a_dying_callee_keeps_its_own_cause() -> None:
 def test_without_a_bridge_the_call_cannot_be(events: Sequence[ev.Event]) -> None:
     assert last(ONE, *events, ev.BridgeFailed()) == [
         cmd.HangUp(1, 16),
+        cmd.EndMedia(),
         cmd.ContinueInDialplan(DialStatus.CONGESTION, 34),
     ]
 
 
 def test_a_winner_who_cannot_be_joined_ends_the_call() -> None:
     assert last(TWO, *BOTH_CALLED, ev.CalleeAnswered(1), ev.BridgeFailed()) == [
+        cmd.EndMedia(),
         cmd.HangUp(1, 34),
         cmd.HangUpCaller(34),
     ]
@@ -204,8 +218,45 @@ def test_the_bridge_goes_when_the_last_channel_has_gone() -> None:
     assert cmd.DestroyBridge() not in commands
     over, commands = after(ONE, *TALKING, ev.CalleeDestroyed(1, 16), ev.CallerLeft(16))
     assert over.over
-    assert commands == [cmd.DestroyBridge()]
-    assert last(ONE, *TALKING, ev.CallerLeft(16), ev.CalleeDestroyed(1, 16)) == [cmd.DestroyBridge()]
+    assert commands == [cmd.EndMedia(), cmd.DestroyBridge()]
+    assert last(ONE, *TALKING, ev.CallerLeft(16), ev.CalleeDestroyed(1, 16)) == [
+        cmd.EndMedia(),
+        cmd.DestroyBridge(),
+    ]
+
+
+# Media first
+
+
+@pytest.mark.parametrize(
+    "event", [ev.CallerHangingUp(16), ev.CallerLeft(0), ev.CalleeHangingUp(2), ev.CalleeLeftStasis(2)]
+)
+def test_media_ends_as_soon_as_a_party_of_the_conversation_leaves(event: ev.Event) -> None:
+    talking, _ = after(TWO, *BOTH_CALLED, ev.CalleeAnswered(2), ev.CalleeBridged(2))
+    assert ends_media(talking, event)
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        ev.CalleeHangingUp(1),
+        ev.CalleeLeftStasis(1),
+        ev.CalleeDestroyed(1, 16),
+        ev.CalleeAnswered(2),
+        ev.CalleeReplaced(2, "old", joined=True),
+        ev.CallerReplaced("old", joined=True),
+        ev.BridgeFailed(),
+    ],
+)
+def test_media_survives_the_end_of_another_target_and_a_replacement(event: ev.Event) -> None:
+    talking, _ = after(TWO, *BOTH_CALLED, ev.CalleeAnswered(2), ev.CalleeBridged(2))
+    assert not ends_media(talking, event)
+
+
+def test_before_the_answer_only_the_caller_ends_media() -> None:
+    dialing, _ = after(ONE, *CALLED)
+    assert ends_media(dialing, ev.CallerLeft(0))
+    assert not ends_media(dialing, ev.CalleeDestroyed(1, 16))
 
 
 # Races
@@ -287,11 +338,16 @@ def test_what_was_missed_is_told_by_what_is_there() -> None:
     ("request_", "answered", "callees", "commands"),
     [
         (ONE, True, {1: True}, []),
-        (ONE, True, {}, [cmd.HangUpCaller(16)]),
-        (DialRequest(ONE.targets, go_on=True), True, {}, [cmd.ContinueInDialplan(DialStatus.ANSWER, 16)]),
+        (ONE, True, {}, [cmd.EndMedia(), cmd.HangUpCaller(16)]),
+        (
+            DialRequest(ONE.targets, go_on=True),
+            True,
+            {},
+            [cmd.EndMedia(), cmd.ContinueInDialplan(DialStatus.ANSWER, 16)],
+        ),
         (ONE, False, {1: True}, [cmd.SetStatus(DialStatus.ANSWER), cmd.StartMedia(1)]),
         (ONE, False, {1: False}, []),
-        (TWO, False, {}, [cmd.ContinueInDialplan(DialStatus.NOANSWER, 16)]),
+        (TWO, False, {}, [cmd.EndMedia(), cmd.ContinueInDialplan(DialStatus.NOANSWER, 16)]),
         (TWO, True, {2: True}, []),
     ],
 )

@@ -68,6 +68,42 @@ def test_no_sequence_of_events_breaks_the_call(request: DialRequest, sequence: l
     assert not any(isinstance(c, cmd.ContinueInDialplan) for c in commands) or not dialing.caller_replaced
 
 
+def check_media_first(request: DialRequest, events_: list[ev.Event]) -> None:
+    dialing, media, ended = Dialing(request), False, False
+    for event in events_:
+        dialing, commands = step(dialing, event, NOW)
+        for command in commands:
+            match command:
+                case cmd.StartMedia():
+                    assert not ended  # EndMedia is for good
+                    media = True
+                case cmd.EndMedia():
+                    media, ended = False, True
+                case cmd.HangUpCaller() | cmd.ContinueInDialplan() | cmd.DestroyBridge():
+                    assert not media
+                case cmd.HangUp(n):
+                    assert not media or n != dialing.winner
+                case _:
+                    pass
+
+
+@given(requests, st.lists(events, max_size=30))
+def test_media_ends_before_its_channels_and_its_bridge(
+    request: DialRequest, sequence: list[ev.Event]
+) -> None:
+    check_media_first(request, [ev.Started(), *sequence])
+
+
+@given(requests, st.lists(events, max_size=30))
+def test_media_that_started_ends_before_its_channels_and_its_bridge(
+    request: DialRequest, sequence: list[ev.Event]
+) -> None:
+    outside = [ev.CalleeEnteredStasis(1), ev.CalleeAnswered(1), ev.CalleeBridged(1)]
+    inside = [ev.CalleeEnteredStasis(1), ev.CalleeBridged(1), ev.CalleeAnswered(1)]
+    answered = inside if Dialing(request).in_bridge else outside
+    check_media_first(request, [ev.Started(), *answered, *sequence])
+
+
 class Asterisk:
     """A model of what Asterisk does with the commands: its channels, and the events still to be delivered."""
 

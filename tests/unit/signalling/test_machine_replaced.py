@@ -49,8 +49,11 @@ def test_a_newcomer_stands_for_a_leg_that_was_hanging_up_already(dying: ev.Event
 
 
 def test_the_end_of_a_newcomer_is_the_end_of_the_call() -> None:
-    assert after(ONE, *TALKING, NEW_CALLEE, ev.CalleeDestroyed(1, 17))[1] == [cmd.HangUpCaller(17)]
-    assert after(ONE, *TALKING, NEW_CALLER, ev.CallerLeft(16))[1] == [cmd.HangUp(1, 16)]
+    assert after(ONE, *TALKING, NEW_CALLEE, ev.CalleeDestroyed(1, 17))[1] == [
+        cmd.EndMedia(),
+        cmd.HangUpCaller(17),
+    ]
+    assert after(ONE, *TALKING, NEW_CALLER, ev.CallerLeft(16))[1] == [cmd.EndMedia(), cmd.HangUp(1, 16)]
 
 
 @pytest.mark.parametrize("end", [ev.CalleeDestroyed(1, 16), ev.CalleeLeftStasis(1), ev.BridgeFailed()])
@@ -73,6 +76,6 @@ def test_a_callee_picked_up_while_it_rings_may_answer() -> None:
 
 def test_a_newcomer_to_a_call_that_is_ending_must_go_as_well() -> None:
     ending = (*TALKING, ev.CallerLeft(16))
-    assert after(ONE, *ending, NEW_CALLEE)[1] == [cmd.HangUp(1, 16)]
+    assert after(ONE, *ending, NEW_CALLEE)[1] == [cmd.EndMedia(), cmd.HangUp(1, 16)]
     dialing, commands = after(ONE, *ending, NEW_CALLER)
-    assert (dialing.caller_here, commands) == (True, [cmd.HangUpCaller(16)])
+    assert (dialing.caller_here, commands) == (True, [cmd.EndMedia(), cmd.HangUpCaller(16)])
