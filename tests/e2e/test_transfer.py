@@ -289,6 +289,26 @@ def test_a_restarted_application_takes_a_transferred_call_over(by: str) -> None:
     assert_talk(all_.capture, other_port, CAROL)
 
 
+def test_two_calls_that_a_transfer_joined_while_the_application_was_away_end_in_the_switch_again() -> None:
+    with talking() as (all_, bob, alice, carol):
+        consulting = all_.phone("consulting", CONSULTING_PORT)
+        all_.call(consulting, "target", CONSULTING)
+        all_.answer(carol, CAROL)
+        all_.answered(consulting, CONSULTING)
+        media_moved(2)
+        control.stop("offload")
+        assert alice.refer(replaces(consulting)).start.startswith("SIP/2.0 202")
+        alice.hang_up()
+        consulting.ended()
+        control.start("offload")
+        media_moved()
+        forwarded_more()
+        carol.hang_up()
+        bob.ended()
+        over()
+    assert_talk(all_.capture, BOB, CAROL)
+
+
 def test_a_restarted_application_takes_a_call_over_whose_leg_is_a_local_channel() -> None:
     with talking() as (all_, bob, alice, carol):
         alice.refer(f"<sip:dial-target@{NODE2}>")
