@@ -289,17 +289,25 @@ def test_a_restarted_application_takes_a_transferred_call_over(by: str) -> None:
     assert_talk(all_.capture, other_port, CAROL)
 
 
-def test_two_calls_that_a_transfer_joined_while_the_application_was_away_end_in_the_switch_again() -> None:
+def test_a_restarted_application_joins_two_calls_that_a_recording_kept_apart() -> None:
     with talking() as (all_, bob, alice, carol):
+        recorded = control.calls()[0]["caller"]
+        control.asterisk("asterisk2", f"mixmonitor start {recorded} /tmp/recording.wav")
         consulting = all_.phone("consulting", CONSULTING_PORT)
         all_.call(consulting, "target", CONSULTING)
         all_.answer(carol, CAROL)
         all_.answered(consulting, CONSULTING)
-        media_moved(2)
-        control.stop("offload")
         assert alice.refer(replaces(consulting)).start.startswith("SIP/2.0 202")
         alice.hang_up()
         consulting.ended()
+        reasons = ["not-rtp:callee", "not-rtp:caller"]
+        wait_until(
+            lambda: sorted(call["reason"] for call in control.calls()) == reasons,
+            within=10,
+            what="a Local pair",
+        )
+        control.stop("offload")
+        control.asterisk("asterisk2", f"mixmonitor stop {recorded}")
         control.start("offload")
         media_moved()
         forwarded_more()
