@@ -1,4 +1,4 @@
-"""What an event of Asterisk about a leg, or its answer to a command, means to the dialing of the call."""
+"""Translates ARI events and command results into signalling events."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -19,9 +19,10 @@ from stasis_offload.signalling.causes import Cause
 
 
 def event_from_result(command: cmd.Command, *, done: bool) -> ev.Event | None:
-    """Return the event that answers a command that Asterisk has done, or refused; None when none is needed.
+    """Return the event for the result of a command, executed or refused; None when none is needed.
 
-    ARI does not tell why a channel cannot be made; the cause is what chan_pjsip.c gives for lack of a way to it.
+    ARI does not report why a channel cannot be created. The cause is the one chan_pjsip.c gives for an endpoint
+    that it cannot reach.
     """
     match command, done:
         case cmd.Join(n), True:
@@ -37,7 +38,7 @@ def event_from_result(command: cmd.Command, *, done: bool) -> ev.Event | None:
 
 
 def event_from_ari(event: AriEvent, leg: int) -> ev.Event | None:
-    """Return what an event about the channel of a leg (legs.py) means to the call's dialing; None for nothing."""
+    """Return the signalling event for an ARI event about a leg's channel (legs.py); None if there is none."""
     return _of_caller(event) if leg == CALLER else _of_callee(event, leg)
 
 

@@ -1,9 +1,9 @@
-"""The ids that carry a call's identity: of its bridge, and of the channels dialled for it."""
+"""Bridge and channel ids that encode the call they belong to."""
 
 import re
 
 CALLER = 0
-"""The number of the caller where legs are counted: callee n is leg n."""
+"""The caller's leg number; callee n is leg n."""
 
 PREFIX = "offload-"
 
@@ -11,21 +11,21 @@ _CALLEE_ID = re.compile(re.escape(PREFIX) + r"(?P<call>.+)-(?P<n>[1-9][0-9]*)", 
 
 
 def bridge_id(call: str) -> str:
-    """Id of a call's bridge; `call` is the unique id of the channel that entered Stasis."""
+    """Return the id of a call's bridge; `call` is the unique id of the channel that entered Stasis."""
     return f"{PREFIX}{call}"
 
 
 def callee_id(call: str, n: int) -> str:
-    """Id of the channel dialled for the n-th target of a call, counted from 1."""
+    """Return the id of the channel dialled for the n-th target of a call, counted from 1."""
     return f"{PREFIX}{call}-{n}"
 
 
 def call_of_bridge(bridge: str) -> str | None:
-    """Return the call that a bridge was made for, or None when the id is not one of ours."""
+    """Return the call that a bridge belongs to; None if we did not create the bridge."""
     return bridge.removeprefix(PREFIX) or None if bridge.startswith(PREFIX) else None
 
 
 def call_of_callee(channel: str) -> tuple[str, int] | None:
-    """Return the call and the number of the target, or None when the channel is none that we dialled."""
+    """Return the call and the target's number; None if we did not dial the channel."""
     match = _CALLEE_ID.fullmatch(channel)
     return (match["call"], int(match["n"])) if match else None

@@ -4,7 +4,7 @@ from enum import IntEnum, StrEnum
 
 
 class DialStatus(StrEnum):
-    """The values of DIALSTATUS that an application of ours sets (app_dial.c)."""
+    """The values of DIALSTATUS that this application sets (app_dial.c)."""
 
     ANSWER = "ANSWER"
     BUSY = "BUSY"
@@ -16,7 +16,7 @@ class DialStatus(StrEnum):
 
 
 class Cause(IntEnum):
-    """The Q.850 causes that the machine itself gives or reads (asterisk/causes.h)."""
+    """The Q.850 causes that the machine sets or tests (asterisk/causes.h)."""
 
     NO_ROUTE_DESTINATION = 3
     NORMAL_CLEARING = 16

@@ -1,6 +1,6 @@
-"""What can be done about a dialled call, in this order; `ari_mapping.outcome` tells which event answers each.
+"""Commands of the signalling machine, executed in order; `ari_mapping.event_from_result` maps results to events.
 
-After one that Asterisk refused the rest may be left undone, but for Create: a target depends on no other.
+After a refused command the rest of the step may be skipped, except after Create: targets are independent.
 """
 
 from dataclasses import dataclass
@@ -10,14 +10,14 @@ from stasis_offload.signalling.causes import DialStatus
 
 @dataclass(frozen=True, slots=True)
 class SetStatus:
-    """Set DIALSTATUS on the caller, who stays with us."""
+    """Set DIALSTATUS on the caller, who stays in the application."""
 
     status: DialStatus
 
 
 @dataclass(frozen=True, slots=True)
 class Create:
-    """Make the channel of callee n, with the caller as originator."""
+    """Create the channel of callee n, with the caller as originator."""
 
     n: int
     endpoint: str
@@ -25,12 +25,12 @@ class Create:
 
 @dataclass(frozen=True, slots=True)
 class CreateBridge:
-    """Make the bridge of the call."""
+    """Create the call's bridge."""
 
 
 @dataclass(frozen=True, slots=True)
 class Join:
-    """Put the caller and callee n into the bridge; answered by Joined."""
+    """Put the caller and callee n into the bridge; answered by CalleeBridged."""
 
     n: int
 
@@ -44,12 +44,12 @@ class Dial:
 
 @dataclass(frozen=True, slots=True)
 class Ring:
-    """Tell the caller that it rings."""
+    """Indicate ringing to the caller."""
 
 
 @dataclass(frozen=True, slots=True)
 class StopRing:
-    """Stop the tone of an answered caller before the dialplan goes on."""
+    """Stop the ringing tone of an answered caller before the dialplan continues."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class StartMedia:
-    """Caller and callee n are up and in the bridge: the media side starts."""
+    """Start the media of caller and callee n, who are up and in the bridge."""
 
     n: int
 
@@ -71,7 +71,7 @@ class EndMedia:
 
 @dataclass(frozen=True, slots=True)
 class HangUp:
-    """Hang callee n up; success when it is gone already."""
+    """Hang up callee n; succeeds if it is already gone."""
 
     n: int
     cause: int
@@ -79,21 +79,21 @@ class HangUp:
 
 @dataclass(frozen=True, slots=True)
 class HangUpCaller:
-    """Hang the caller up; success when it is gone already."""
+    """Hang up the caller; succeeds if it is already gone."""
 
     cause: int
 
 
 @dataclass(frozen=True, slots=True)
 class HangUpReplaced:
-    """Hang up a channel that is no leg of the call any more, by its id; success when it is gone already."""
+    """Hang up a replaced channel, by its id; succeeds if it is already gone."""
 
     channel: str
 
 
 @dataclass(frozen=True, slots=True)
 class ContinueInDialplan:
-    """Set DIALSTATUS and the caller's hang-up cause, then let the caller go on in the dialplan."""
+    """Set DIALSTATUS and the caller's hang-up cause, then return the caller to the dialplan."""
 
     status: DialStatus
     cause: int
@@ -101,7 +101,7 @@ class ContinueInDialplan:
 
 @dataclass(frozen=True, slots=True)
 class DestroyBridge:
-    """Destroy the bridge of the call; success when it is gone already."""
+    """Destroy the call's bridge; succeeds if it is already gone."""
 
 
 Command = (

@@ -1,4 +1,4 @@
-"""The arguments of Stasis() mean what Dial()'s would, and whatever Dial() could do and we cannot is named."""
+"""Parses the arguments of Stasis() as Dial() would. An unsupported feature of Dial() is an error that names it."""
 
 import math
 import re
@@ -11,12 +11,12 @@ _TIMEOUT = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)", re.ASCII)
 
 
 class DialArgumentError(OffloadError):
-    """The arguments of Stasis() cannot be dialled; the text names the one at fault."""
+    """The arguments of Stasis() cannot be dialled; the text names the invalid one."""
 
 
 @dataclass(frozen=True, slots=True)
 class DialRequest:
-    """What the dialplan asks for: targets as `TECH/resource`, seconds to answer (None: no limit), option g."""
+    """A dialplan's request: targets as `TECH/resource`, seconds to answer (None: no limit), option g."""
 
     targets: tuple[str, ...]
     timeout: float | None = None
@@ -24,7 +24,7 @@ class DialRequest:
 
 
 def parse_dial(args: Sequence[str]) -> DialRequest:
-    """Read `DIALSTRING[,TIMEOUT[,OPTIONS]]`, as StasisStart hands it over (app_dial.c, dial_exec_full).
+    """Parse `DIALSTRING[,TIMEOUT[,OPTIONS]]` as passed in StasisStart (app_dial.c, dial_exec_full).
 
     Raises:
         DialArgumentError: naming what is wrong.
@@ -58,7 +58,7 @@ def _parse_timeout(text: str) -> float | None:
         return None
     if "^" in text:
         raise DialArgumentError(f"a timeout for early media is not supported: {text!r}")
-    # Dial() takes what is not a number for no limit; here the dialplan hears of the typing error.
+    # Dial() treats anything but a number as no limit; here a typing error is reported.
     if not _TIMEOUT.fullmatch(text) or not math.isfinite(seconds := float(text)):
         raise DialArgumentError(f"the timeout is not a number of seconds: {text!r}")
     return seconds if seconds > 0 else None

@@ -1,28 +1,28 @@
-"""What can happen to a dialled call, in the order in which it was reported."""
+"""Events of the signalling machine, in the order in which Asterisk reports them."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class CalleeEvent:
-    """What every event of a callee says: which."""
+    """An event about callee n."""
 
     n: int
 
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """The caller is in our application: the call begins."""
+    """The caller entered the application: the call starts."""
 
 
 @dataclass(frozen=True, slots=True)
 class CalleeEnteredStasis(CalleeEvent):
-    """Callee n is in our application (StasisStart)."""
+    """Callee n entered the application (StasisStart)."""
 
 
 @dataclass(frozen=True, slots=True)
 class CreateFailed(CalleeEvent):
-    """No channel could be made for target n."""
+    """The channel for target n could not be created."""
 
     cause: int
 
@@ -61,35 +61,35 @@ class CalleeHangingUp(CalleeEvent):
 
 @dataclass(frozen=True, slots=True)
 class CalleeLeftStasis(CalleeEvent):
-    """Callee n left our application (StasisEnd): on its way out after Dying, else taken from us."""
+    """Callee n left the application (StasisEnd): hanging up if CalleeHangingUp came before, else taken away."""
 
 
 @dataclass(frozen=True, slots=True)
 class CalleeDestroyed(CalleeEvent):
-    """The channel of callee n is no more (ChannelDestroyed)."""
+    """The channel of callee n was destroyed (ChannelDestroyed)."""
 
     cause: int
 
 
 @dataclass(frozen=True, slots=True)
 class CallerHangingUp:
-    """The caller is being hung up; cause 0 when not known."""
+    """The caller is hanging up; cause 0 when unknown."""
 
     cause: int
 
 
 @dataclass(frozen=True, slots=True)
 class CallerLeft:
-    """The caller left our application, hung up or gone on in the dialplan; cause 0 when not known."""
+    """The caller left the application: hung up, or continued in the dialplan. Cause 0 when unknown."""
 
     cause: int
 
 
 @dataclass(frozen=True, slots=True)
 class CalleeReplaced(CalleeEvent):
-    """A newcomer stands for callee n from here on. `old` is the id of the channel that it took the place of.
+    """A replacement channel is callee n from now on; `old` is the id of the replaced channel.
 
-    `joined` is whether the newcomer is in the bridge.
+    `joined` is whether the replacement is in the bridge.
     """
 
     old: str
@@ -98,7 +98,7 @@ class CalleeReplaced(CalleeEvent):
 
 @dataclass(frozen=True, slots=True)
 class CallerReplaced:
-    """A newcomer stands for the caller from here on; `old` and `joined` as in Replaced."""
+    """A replacement channel is the caller from now on; `old` and `joined` as in CalleeReplaced."""
 
     old: str
     joined: bool
@@ -111,7 +111,7 @@ class DialTimedOut:
 
 @dataclass(frozen=True, slots=True)
 class BridgeFailed:
-    """There is no bridge, the caller cannot be answered, or the two channels cannot be joined."""
+    """The bridge is missing, the caller cannot be answered, or the two channels cannot be joined."""
 
 
 Event = (

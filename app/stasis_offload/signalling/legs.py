@@ -1,7 +1,7 @@
-"""A leg of a call outlives its channel: a newcomer that takes a channel's place in the bridge stands for its leg.
+"""Which channel each leg of a call currently is. A leg outlives its channel when another one replaces it.
 
-Asterisk announces a newcomer before it swaps it in (StasisStart.replace_channel, res/stasis/stasis_bridge.c), and may
-still fail to. Until it is in the bridge, or the channel that it replaces is gone, everything is as before.
+Asterisk announces a replacement before it swaps it in (StasisStart.replace_channel, res/stasis/stasis_bridge.c), and
+the swap may still fail. Nothing changes until the replacement is in the bridge or the replaced channel is gone.
 """
 
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ LegEvent = StasisStart | StasisEnd | ChannelDestroyed | HangupRequested | DialCh
 
 
 class Legs:
-    """The channels of one call, by their ids and names, and which leg each of them is now (signals.py)."""
+    """The channels of one call by id and name, and the leg that each currently is (call_ids.CALLER)."""
 
     def __init__(self, caller: Channel) -> None:
         self._call = caller.id
@@ -32,11 +32,11 @@ class Legs:
         self._cause = 0
 
     def channel(self, n: int) -> str:
-        """Return the id of the channel that leg n is, or would be, at present."""
+        """Return the id of the channel that leg n currently is, or will be once created."""
         return self._replacements.get(n) or (callee_id(self._call, n) if n else self._call)
 
     def leg(self, channel: str) -> int | None:
-        """Return which leg a channel is at present; None for one that was replaced, or is none of the call's."""
+        """Return the leg that a channel currently is; None if it was replaced or belongs to another call."""
         for n, stand_in in self._replacements.items():
             if stand_in == channel:
                 return n
@@ -44,21 +44,21 @@ class Legs:
         return n if call == self._call and n not in self._replacements else None
 
     def name(self, n: int) -> str | None:
-        """Return the name of the channel that leg n is at present."""
+        """Return the name of the channel that leg n currently is."""
         return self._names.get(self.channel(n))
 
     def set_name(self, channel: str, name: str) -> None:
-        """Learn the name of a channel."""
+        """Store the name of a channel."""
         self._names[channel] = name
 
     def translate(self, event: LegEvent) -> ev.Event | None:
-        """Return what an event about a channel means to the call; None for nothing."""
+        """Return the signalling event for an ARI event about a channel; None if there is none."""
         channel = event.channel.id if isinstance(event, StasisStart) else event.channel
         leg = self.leg(channel)
         if leg is None:
             return None
         if leg in self._pending:
-            # Whoever asked for the transfer may hang up sooner than Asterisk swaps the newcomer in.
+            # The transferor may hang up before Asterisk swaps the replacement in.
             return (
                 self._commit_replacement(leg, joined=False)
                 if isinstance(event, StasisEnd | ChannelDestroyed)
@@ -67,7 +67,7 @@ class Legs:
         return event_from_ari(self._as_destroyed(event) if leg in self._replacements else event, leg)
 
     def announce_replacement(self, newcomer: str, name: str, *, replaces: str) -> bool:
-        """Take it that a newcomer will stand for the leg that `replaces` is; False when there is no such leg."""
+        """Register a pending replacement for the leg that `replaces` currently is. Return False if there is none."""
         leg = self.leg(replaces)
         if leg is None or leg in self._pending or self.leg(newcomer) is not None:
             return False
@@ -76,20 +76,20 @@ class Legs:
         return True
 
     def has_pending(self, n: int) -> bool:
-        """Whether a newcomer was announced for leg n and is not there yet."""
+        """Return whether a replacement for leg n is announced and not in place yet."""
         return n in self._pending
 
     def cancel_replacement(self, newcomer: str) -> None:
-        """Take it that a newcomer will not come."""
+        """Drop a pending replacement."""
         self._pending = {leg: channel for leg, channel in self._pending.items() if channel != newcomer}
 
     def on_entered_bridge(self, channel: str) -> ev.Event | None:
-        """Return what it means that a channel is in the bridge now."""
+        """Complete the replacement whose channel entered the bridge; None if it is no pending one."""
         leg = next((leg for leg, coming in self._pending.items() if coming == channel), None)
         return None if leg is None else self._commit_replacement(leg, joined=True)
 
     def unannounced(self, members: Sequence[str], legs: Sequence[int]) -> tuple[tuple[int, str], ...]:
-        """Return who must stand for which of these legs, by who is in the bridge: strangers for the missing."""
+        """Return the legs missing from the bridge, each with an unknown channel in the bridge to replace it."""
         missing = [n for n in legs if self.channel(n) not in members]
         strangers = [channel for channel in members if self.leg(channel) is None]
         return tuple(zip(missing, strangers, strict=False))
@@ -100,9 +100,9 @@ class Legs:
         return ev.CallerReplaced(old, joined) if leg == CALLER else ev.CalleeReplaced(leg, old, joined)
 
     def _as_destroyed(self, event: LegEvent) -> LegEvent:
-        """Take a newcomer for gone when it leaves us, for that ends Asterisk's telling us of it.
+        """Turn the StasisEnd of a replacement into ChannelDestroyed: Asterisk sends no later event about it.
 
-        A channel that we made is counted once more and tells its end (res_stasis.c, app_send_end_msg;
+        A channel that we created has one more subscription, and its end is reported (res_stasis.c, app_send_end_msg;
         res/stasis/app.c, unsubscribe).
         """
         if isinstance(event, HangupRequested):

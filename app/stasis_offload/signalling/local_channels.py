@@ -1,8 +1,8 @@
-"""Two calls of ours that a Local channel pair joins can become one: the far legs in one bridge, and the pair gone.
+"""Finds two calls joined by a Local channel pair, which can be merged: the far legs in one bridge, without the pair.
 
-So a transfer to an extension that runs Stasis(offload) again, or between two calls of ours, ends as a call that the
-switch can carry. Asterisk itself never optimizes a Local pair out of a Stasis bridge: such a bridge forbids to be
-merged or swapped with (res/res_stasis.c, bridge_create_common; main/bridge.c, ast_bridge_unreal_optimize_out).
+A transfer to an extension that runs Stasis(offload) again, or between two of our calls, thus ends as a call that the
+switch can forward. Asterisk never optimizes a Local pair out of a Stasis bridge, because such a bridge prohibits
+merges and swaps (res/res_stasis.c, bridge_create_common; main/bridge.c, ast_bridge_unreal_optimize_out).
 """
 
 from collections.abc import Iterable, Mapping
@@ -16,7 +16,7 @@ Parties = Mapping[int, str]
 
 @dataclass(frozen=True, slots=True)
 class LocalPair:
-    """Where two calls hang together: leg `near_leg` of call `near` is the half `;1` of the pair, `far_leg` its `;2`."""
+    """The two ends of a Local pair: leg `near_leg` of call `near` is its half `;1`, `far_leg` of `far` its `;2`."""
 
     near: str
     near_leg: int
@@ -25,9 +25,9 @@ class LocalPair:
 
 
 def find_local_pair(call: str, parties: Parties, others: Iterable[tuple[str, Parties]]) -> LocalPair | None:
-    """Return the Local pair that joins a call with one of the others, if there is one; each call by its id.
+    """Return the Local pair that joins a call to one of the others, or None; calls are given by id.
 
-    The others are looked at only when a leg of the call is a Local channel.
+    The others are iterated only when a leg of the call is a Local channel.
     """
     halves = {half: leg for leg, name in parties.items() if (half := _other_half(name))}
     if not halves:
@@ -42,10 +42,10 @@ def find_local_pair(call: str, parties: Parties, others: Iterable[tuple[str, Par
 
 
 def can_optimize(*bridges: Iterable[LegReport]) -> bool:
-    """Whether each of two bridges, as the module reports them, holds an answered call of two and nothing else.
+    """Return whether each of two bridges, as reported by the module, holds two answered channels and nothing else.
 
-    A third party would be left alone, and a recording of the Local channel would end (for which Asterisk, too, leaves
-    such a pair in place: main/bridge.c, optimize_lock_chan_stack).
+    A third party would be left alone, and a recording of the Local channel would end. Asterisk keeps such a pair for
+    the same reason (main/bridge.c, optimize_lock_chan_stack).
     """
     return all(
         len(legs) == PARTIES

@@ -1,9 +1,9 @@
-"""Who is dialled, who answered and who must go: everything that affects a call's signalling happens in `step`.
+"""Dial()'s rules for one call. Every change of a call's signalling state happens in `step`.
 
-What is done in each row of the table is what Dial() does (app_dial.c), with one difference: a single PJSIP
-target is dialled inside the call's bridge, so that ringing, early media and the answer reach the caller by
-themselves. A target of any other technology may send a busy frame, which a bridge would pass on to the caller
-as the final answer (bridge_channel.c, bridge_handle_trip); it is dialled outside, as several targets are.
+Each row of the table does what Dial() does (app_dial.c), with one difference: a single PJSIP target is dialled
+inside the call's bridge, so that ringing, early media and the answer reach the caller through it. A target of any
+other technology may send a busy frame, which a bridge would pass on to the caller as the final answer
+(bridge_channel.c, bridge_handle_trip). It is dialled outside the bridge, as several targets are.
 """
 
 from collections.abc import Mapping
@@ -52,10 +52,10 @@ def _end_media_first(dialing: Dialing, commands: tuple[cmd.Command, ...]) -> tup
 
 
 def _transition(dialing: Dialing, event: ev.Event, now: float) -> Step:  # noqa: PLR0912, PLR0915 - a table
-    """Apply one row of the table.
+    """Apply the first row of the table that matches.
 
-    Rows are tried from the top. An event that no row names is late or a duplicate, as happens (a callee
-    answers while it is being cancelled, a caller hangs up while a channel is being made): it changes nothing.
+    An event without a row is late or a duplicate and changes nothing: a callee answers while it is being
+    cancelled, a caller hangs up while a channel is being created.
     """
     match dialing.phase, dialing.callee(event), event:
         case Phase.OVER, _, ev.CalleeEnteredStasis(n) | ev.CalleeAnswered(n):
@@ -67,7 +67,7 @@ def _transition(dialing: Dialing, event: ev.Event, now: float) -> Step:  # noqa:
         case Phase.DIALING, _, ev.CallerHangingUp(cause):
             after = _end_by_caller(dialing, cause)
         case Phase.TALKING, _, ev.CallerHangingUp(cause):
-            # If it has just asked for a transfer, a newcomer is announced before it is gone.
+            # If it has just requested a transfer, its replacement is announced before it is gone.
             after = replace(dialing, caller_cause=cause), ()
         case _, _, ev.CallerLeft(cause):
             after = _end_by_caller(replace(dialing, caller_here=False), cause or dialing.caller_cause)
@@ -91,7 +91,7 @@ def _transition(dialing: Dialing, event: ev.Event, now: float) -> Step:  # noqa:
         case Phase.DIALING, Callee.DIALLED, ev.CalleeRejected(n, cause):
             after = _refuse(dialing, n, cause)
         case Phase.DIALING, Callee.DIALLED, ev.CalleeLeftStasis(n):
-            # It could not even be called, and Asterisk sends it into the dialplan (control.c, app_control_dial).
+            # It could not be dialled, and Asterisk sends it into the dialplan (control.c, app_control_dial).
             after = _refuse(dialing, n, Cause.NO_ROUTE_DESTINATION)
         case Phase.DIALING, Callee.CREATING | Callee.DIALLED | Callee.HANGING_UP, ev.CalleeDestroyed(
             n, cause
@@ -112,14 +112,14 @@ def _transition(dialing: Dialing, event: ev.Event, now: float) -> Step:  # noqa:
         case Phase.DIALING, Callee.DIALLED | Callee.HANGING_UP, ev.CalleeReplaced(n, old):
             after = dialing.with_callee(n, Callee.DIALLED), (cmd.HangUpReplaced(old),)
         case _, _, ev.CallerReplaced():
-            # Too late: the call is ending, and whoever came now must go as well.
+            # Too late: the call is ending, and the replacement is hung up as well.
             after = replace(dialing, caller_here=True), (cmd.HangUpCaller(Cause.NORMAL_CLEARING),)
         case _, Callee(), ev.CalleeReplaced(n):
             after = dialing.with_callee(n, Callee.DISMISSED), (_hang_up_late(n),)
         case Phase.TALKING, _, ev.BridgeFailed():
             after = _end_by_callee(dialing, Cause.CONGESTION)
         case Phase.TALKING, Callee.DIALLED, ev.CalleeLeftStasis(n) if n == dialing.winner:
-            # A redirection or another application took it: it is no longer ours to hang up.
+            # A redirect or another application took the channel: it is no longer ours to hang up.
             after = _end_by_callee(dialing.with_callee(n, Callee.DESTROYED), Cause.NORMAL_CLEARING)
         case Phase.TALKING, Callee.DIALLED | Callee.HANGING_UP, ev.CalleeDestroyed(n, cause) if (
             n == dialing.winner
@@ -130,7 +130,7 @@ def _transition(dialing: Dialing, event: ev.Event, now: float) -> Step:  # noqa:
         case _, Callee.DISMISSED, ev.CalleeAnswered(n):
             after = dialing, (_hang_up_late(n),)
         case _, Callee.DISMISSED | Callee.DESTROYED, ev.CalleeEnteredStasis(n):
-            # What we told to go, or took for failed, came into being after all.
+            # A channel that was hung up, or whose creation seemed to have failed, exists after all.
             after = dialing.with_callee(n, Callee.DISMISSED), (_hang_up_late(n),)
         case _, Callee(), ev.CalleeDestroyed(n) | ev.CreateFailed(n):
             after = dialing.with_callee(n, Callee.DESTROYED), ()
@@ -140,7 +140,7 @@ def _transition(dialing: Dialing, event: ev.Event, now: float) -> Step:  # noqa:
 
 
 def missed(dialing: Dialing, *, caller_here: bool, callees: Mapping[int, bool]) -> tuple[ev.Event, ...]:
-    """Return the events that were lost while Asterisk could not be heard, from what is there now.
+    """Return the events that were lost while the connection to Asterisk was down, inferred from its channels.
 
     `caller_here` is whether the caller exists and still runs Stasis(); `callees` maps the number of each
     callee channel that exists to whether it is up.
@@ -158,9 +158,9 @@ def missed(dialing: Dialing, *, caller_here: bool, callees: Mapping[int, bool]) 
 
 
 def resume(request: DialRequest, *, answered: bool, callees: Mapping[int, bool], now: float) -> Dialing:
-    """Return a call that an earlier process began; what it `missed` comes next, and puts the rest right.
+    """Return the state of a call that an earlier process started; the events of `missed` then bring it up to date.
 
-    `answered` is whether DIALSTATUS of the caller is ANSWER, `callees` as in `missed`. The timeout starts anew.
+    `answered` is whether the caller's DIALSTATUS is ANSWER, `callees` as in `missed`. The timeout restarts.
     """
     up = [n for n, is_up in callees.items() if is_up]
     return Dialing(
@@ -181,8 +181,8 @@ def _start(dialing: Dialing, now: float) -> Step:
         deadline=None if request.timeout is None else now + request.timeout,
     )
     creates = (cmd.Create(n, endpoint) for n, endpoint in enumerate(request.targets, start=1))
-    # A caller who hangs up is out of our reach, in the h extension, before we hear of it: until somebody
-    # answers, what h must read there is CANCEL.
+    # A caller who hangs up is already in the h extension when the event arrives, and can no longer be given
+    # variables. Until somebody answers, h must read CANCEL.
     return started, (cmd.SetStatus(DialStatus.CANCEL), *creates, cmd.CreateBridge())
 
 
@@ -195,7 +195,7 @@ def _connect(dialing: Dialing, n: int) -> Step:
 
 
 def _replace_leg(dialing: Dialing, n: int, old: str, *, joined: bool) -> Step:
-    """Go on with a newcomer in a leg's place; who left by a transfer is hung up, as Dial() does it."""
+    """Continue with the replacement channel; hang up the channel that left by a transfer, as Dial() does."""
     return dialing, (cmd.HangUpReplaced(old), cmd.StartMedia(n) if joined else cmd.Join(n))
 
 
@@ -209,14 +209,14 @@ def _failed(dialing: Dialing, cause: int) -> Dialing:
 
 
 def _next(dialing: Dialing) -> Step:
-    """After a target failed: wait for the others, or give up when it was the last."""
+    """Wait for the other targets after one failed; give up after the last."""
     if any(callee in WANTED or callee is Callee.HANGING_UP for callee in dialing.callees):
         return dialing, ()
     return _give_up(dialing, _status(dialing.causes))
 
 
 def _status(causes: tuple[int, ...]) -> DialStatus:
-    """DIALSTATUS when every target failed (app_dial.c, handle_cause and wait_for_answer)."""
+    """Return DIALSTATUS when every target failed (app_dial.c, handle_cause and wait_for_answer)."""
     if Cause.NO_ANSWER in causes or Cause.NORMAL_CLEARING in causes:
         return DialStatus.NOANSWER
     if Cause.USER_BUSY in causes:
@@ -225,16 +225,16 @@ def _status(causes: tuple[int, ...]) -> DialStatus:
 
 
 def _give_up(dialing: Dialing, status: DialStatus, *, dismissed: Cause = Cause.NORMAL_CLEARING) -> Step:
-    """Let the caller go on in the dialplan, and the callees that are left go with a cause."""
+    """Return the caller to the dialplan and hang up the remaining callees with a cause."""
     after, hang_ups = _dismiss(dialing, dismissed)
     stop_ring = (cmd.StopRing(),) if dialing.ringing else ()
-    # Dial() gives no cause of its own either: without one that failed, HANGUPCAUSE reads 0.
+    # Dial() sets no cause of its own either: when no target failed, HANGUPCAUSE reads 0.
     go_on = _continue_or_hang_up(dialing, status, dialing.causes[-1] if dialing.causes else 0)
     return replace(after, phase=Phase.ENDING, deadline=None), (*hang_ups, *stop_ring, go_on)
 
 
 def _end_by_callee(dialing: Dialing, cause: int) -> Step:
-    """End a call that was answered, from the callee's side."""
+    """End an answered call because the callee left."""
     cause = cause or Cause.NORMAL_CLEARING
     after, hang_ups = _dismiss(dialing, cause)
     end = (
@@ -259,7 +259,7 @@ def _end_by_caller(dialing: Dialing, cause: int) -> Step:
 def _dismiss(
     dialing: Dialing, cause: int, *, keep: int | None = None
 ) -> tuple[Dialing, tuple[cmd.HangUp, ...]]:
-    """Hang up every callee but one; a dying one is left alone, for a request would change its cause."""
+    """Hang up every callee but one. Skip those that are hanging up: a request would change their cause."""
     after, hang_ups = dialing, []
     for n, callee in enumerate(dialing.callees, start=1):
         if callee in WANTED and n != keep:
@@ -273,7 +273,7 @@ def _hang_up_late(n: int) -> cmd.HangUp:
 
 
 def _end_when_empty(dialing: Dialing, commands: tuple[cmd.Command, ...]) -> Step:
-    # Not earlier: a bridge that is destroyed gives whoever is in it a cause of its own (bridge.c).
+    # Not earlier: destroying a bridge gives the channels in it a hang-up cause of its own (bridge.c).
     empty = not dialing.caller_here and all(callee is Callee.DESTROYED for callee in dialing.callees)
     if dialing.phase is not Phase.ENDING or not empty:
         return dialing, commands

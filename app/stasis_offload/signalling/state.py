@@ -1,4 +1,4 @@
-"""One call's signalling as a value."""
+"""The signalling state of one call, as an immutable value."""
 
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -10,7 +10,7 @@ IN_BRIDGE_TECHNOLOGY = "PJSIP"
 
 
 class Phase(StrEnum):
-    """Where the call stands."""
+    """The phase of a call."""
 
     NEW = "new"
     DIALING = "dialing"
@@ -20,12 +20,12 @@ class Phase(StrEnum):
 
 
 class Callee(StrEnum):
-    """Where the channel of one target stands."""
+    """The state of one target's channel."""
 
-    CREATING = "asked"  # its channel was asked for
-    DIALLED = "called"  # it is ours, and dialled or about to be
-    HANGING_UP = "dying"  # Asterisk is hanging it up; Gone follows, with the cause
-    DISMISSED = "unwanted"  # we told it to go
+    CREATING = "asked"  # its channel has been requested
+    DIALLED = "called"  # in the application, and dialled or about to be
+    HANGING_UP = "dying"  # Asterisk is hanging it up; CalleeDestroyed follows, with the cause
+    DISMISSED = "unwanted"  # we hung it up
     DESTROYED = "gone"
 
 
@@ -34,13 +34,13 @@ WANTED = frozenset({Callee.CREATING, Callee.DIALLED})
 
 @dataclass(frozen=True, slots=True)
 class Dialing:
-    """One call's signalling.
+    """The signalling state of one call.
 
-    `callees` has one entry for each target once Started, `causes` those of the targets that failed, in the order in which
-    they did. `deadline` is when TimedOut is due, in seconds of the clock that `step` is given. `ringing` is
-    whether the caller hears that it rings, `caller_here` whether the caller is still in our application,
-    `caller_replaced` whether a newcomer stands for the caller: it has no dialplan that could go on. `caller_cause`
-    is why the caller is being hung up, 0 when it is not, or when that is not known.
+    `callees` has one entry per target once Started; `causes` are those of the failed targets, in the order of
+    failure. `deadline` is when DialTimedOut is due, in seconds of the clock passed to `step`. `ringing` is whether
+    ringing is indicated to the caller, `caller_here` whether the caller is still in the application,
+    `caller_replaced` whether a replacement channel is the caller: it has no dialplan to continue in. `caller_cause`
+    is why the caller is hanging up; 0 when it is not, or when that is unknown.
     """
 
     request: DialRequest
@@ -56,7 +56,7 @@ class Dialing:
 
     @property
     def over(self) -> bool:
-        """Whether nothing of the call is left."""
+        """Whether the call has neither a channel nor a bridge left."""
         return self.phase is Phase.OVER
 
     @property
@@ -66,11 +66,11 @@ class Dialing:
         return not others and first.partition("/")[0].upper() == IN_BRIDGE_TECHNOLOGY
 
     def callee(self, event: ev.Event) -> Callee | None:
-        """Return where the callee that an event is about stands, None for an event about no callee of ours."""
+        """Return the state of the callee that an event is about; None if it is about no callee of this call."""
         if not isinstance(event, ev.CalleeEvent) or not 1 <= event.n <= len(self.callees):
             return None
         return self.callees[event.n - 1]
 
     def with_callee(self, n: int, callee: Callee) -> "Dialing":
-        """Return the call with callee n standing elsewhere."""
+        """Return the call with callee n in another state."""
         return replace(self, callees=(*self.callees[: n - 1], callee, *self.callees[n:]))
