@@ -1,4 +1,4 @@
-"""The only import of aioari: events come in, requests go out, nothing is decided."""
+"""ARI client: receives events and sends requests. The only module that imports aioari."""
 
 import asyncio
 import json
@@ -41,7 +41,7 @@ class AriClient:
     """Asterisk's REST interface for one Stasis application.
 
     Every request raises AriError when Asterisk refuses it, and AriUnavailableError when there is no connection
-    or no answer in time; both name the request and the reason, never the key.
+    or no response in time. Both name the request and the reason, never the password.
     """
 
     def __init__(
@@ -55,14 +55,14 @@ class AriClient:
         self._client: Client | None = None
 
     async def run(self) -> NoReturn:
-        """Keep the application registered for ever; hand every event to `on_event`, in order.
+        """Keep the application registered; pass every event to `on_event`, in order.
 
-        Emits AriUp after each connection and AriDown after each loss (while it lasts, only for another
-        reason), and connects again, at intervals that grow to 5 s.
+        Emits AriUp after each connection and AriDown after each loss (repeated during an outage only if the
+        reason changes), and reconnects at intervals that grow to 5 s.
 
         Raises:
-            AriReplacedError: another program took the application's name, after AriReplaced was emitted.
-                Taking it back would have the two take it from each other for ever.
+            AriReplacedError: another program registered the application's name; AriReplaced was emitted before.
+                Registering it again would make the two programs replace each other endlessly.
 
         """
         retry, known = FIRST_RETRY, ""
@@ -85,10 +85,10 @@ class AriClient:
 
     @asynccontextmanager
     async def requests(self) -> AsyncIterator[None]:
-        """Allow requests without registering the application, for one who only looks.
+        """Allow requests without registering the application, for read-only checks.
 
         Raises:
-            AriError: nobody answers, the password is wrong, or what answers is not Asterisk.
+            AriError: there is no response, the password is wrong, or the server is not Asterisk.
 
         """
         http = AriHttp(self._username, self._password)
@@ -101,7 +101,7 @@ class AriClient:
 
     @asynccontextmanager
     async def _websocket(self) -> AsyncIterator[aiohttp.ClientWebSocketResponse]:
-        # Not aioari's run(): it does not say when it is connected, nor whether it still is.
+        # Not aioari's run(): it reports neither when it is connected nor whether it still is.
         client = self._connected()
         websocket = await client.swagger.events.eventWebsocket(app=self._app)
         async with websocket:
@@ -109,16 +109,16 @@ class AriClient:
             yield websocket
 
     async def _narrow(self, client: Client) -> None:
-        """Have Asterisk send only what we understand: without it there are dozens of events for each call."""
+        """Restrict Asterisk to the event types we parse; unfiltered, it sends dozens of events per call."""
         uri = client.swagger.applications.filter.uri.replace("{applicationName}", quote(self._app, safe=""))
-        # The filter is the body itself; aioari would wrap it, as it does every parameter in a body.
+        # The filter is the body itself; aioari would wrap it, as it wraps every body parameter.
         body = json.dumps({"allowed": [{"type": kind} for kind in EVENT_TYPES]})
         await client.swagger.http_client.request(
             "PUT", uri, data=body, headers={"Content-Type": "application/json"}
         )
 
     async def _receive(self, websocket: aiohttp.ClientWebSocketResponse) -> str | None:
-        """Hand on events until the connection ends; return why it did, None when we were replaced."""
+        """Pass on events until the connection ends; return the reason, or None if another program replaced us."""
         async for message in websocket:
             if message.type is aiohttp.WSMsgType.ERROR:
                 return f"the connection failed: {message.data}"
@@ -139,7 +139,7 @@ class AriClient:
         return self._client
 
     async def _call(self, resource: str, operation: str, **params: str) -> object:
-        """Run one operation by its nickname in Asterisk's own description; return the answer's JSON."""
+        """Run one operation by its nickname in Asterisk's API description; return the response's JSON."""
         call = getattr(getattr(self._connected().swagger, resource), operation)
         body = await (await call(**params)).text()
         return json.loads(body) if body else None
@@ -153,7 +153,7 @@ class AriClient:
                 raise AriError("Asterisk does not tell its version")
 
     async def application(self) -> bool:
-        """Return whether the application is registered, by whomever."""
+        """Return whether any program has registered the application."""
         try:
             await self._call("applications", "get", applicationName=self._app)
         except RefusedError as error:
@@ -181,13 +181,13 @@ class AriClient:
         return tuple(map(parse_bridge, await self._list("bridges")))
 
     async def make_bridge(self, bridge: str) -> None:
-        """Make a mixing bridge of this id; success when an earlier process of ours made it."""
+        """Create a mixing bridge with this id; succeeds if an earlier process of ours created it."""
         # `mixing` alone: with proxy_media or dtmf_events Asterisk would never bridge natively.
         with _fine_if(CONFLICT):
             await self._call("bridges", "createWithId", bridgeId=bridge, type="mixing")
 
     async def destroy_bridge(self, bridge: str) -> None:
-        """Destroy a bridge; success when there is none."""
+        """Destroy a bridge; succeeds if there is none."""
         with _fine_if(NOT_FOUND, CONFLICT):
             await self._call("bridges", "destroy", bridgeId=bridge)
 
@@ -196,7 +196,7 @@ class AriClient:
         await self._call("bridges", "addChannel", bridgeId=bridge, channel=channel)
 
     async def create(self, channel: str, *, endpoint: str, originator: str) -> None:
-        """Make a channel of this id for an endpoint (`TECH/resource`); StasisStart follows.
+        """Create a channel with this id for an endpoint (`TECH/resource`); StasisStart follows.
 
         The originator's formats are offered first (resource_channels.c, ast_ari_channels_create).
         """
@@ -221,19 +221,19 @@ class AriClient:
         await self._call("channels", "answer", channelId=channel)
 
     async def hang_up(self, channel: str, *, cause: int) -> None:
-        """Hang a channel up, in our application or not; success when there is none."""
+        """Hang up a channel, in our application or not; succeeds if there is none."""
         with _fine_if(NOT_FOUND):
             await self._call("channels", "hangup", channelId=channel, reason_code=str(cause))
 
     async def set_variable(self, channel: str, *, name: str, value: str) -> None:
         """Set a variable of a channel in our application, or write a dialplan function.
 
-        A function that does not exist is success too: only Asterisk's log says otherwise.
+        A function that does not exist also succeeds: Asterisk reports the error only in its log.
         """
         await self._call("channels", "setChannelVar", channelId=channel, variable=name, value=value)
 
     async def get_variable(self, channel: str, name: str) -> str | None:
-        """Read a channel variable or a dialplan function; None when it is not set or does not exist."""
+        """Return a channel variable or a dialplan function's value; None if it is not set or does not exist."""
         try:
             answer = await self._call("channels", "getChannelVar", channelId=channel, variable=name)
         except RefusedError as error:
@@ -247,7 +247,7 @@ class AriClient:
                 return None
 
     async def continue_in_dialplan(self, channel: str) -> None:
-        """Let a channel go on with the dialplan's next priority; success when it has left already."""
+        """Continue a channel at the dialplan's next priority; succeeds if it has already left."""
         with _fine_if(NOT_FOUND, CONFLICT):
             await self._call("channels", "continueInDialplan", channelId=channel)
 
@@ -257,7 +257,7 @@ class AriClient:
 
 
 async def _describe(url: str, http: AriHttp) -> Client:
-    """Read the description of the interface that Asterisk gives, and make a client of it."""
+    """Fetch Asterisk's description of ARI and build a client from it."""
     client = Client(url, http)
     try:
         await client.init()
@@ -268,7 +268,7 @@ async def _describe(url: str, http: AriHttp) -> Client:
 
 @contextmanager
 def _fine_if(*statuses: int) -> Iterator[None]:
-    """Take these refusals for success: what was to be done is done already."""
+    """Treat these statuses as success: the request has already taken effect."""
     try:
         yield
     except RefusedError as error:

@@ -1,4 +1,4 @@
-"""An ARI message is either one of these values, or none of our business, or an error that names the field."""
+"""ARI events as values, and their strict parser. Other event types are ignored; a malformed one is an error."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -8,15 +8,15 @@ from stasis_offload.errors import AriError
 
 
 class BadEventError(AriError):
-    """Asterisk sent an object that lacks what its type must have; the text names the field."""
+    """Asterisk sent an object whose field is missing or malformed; the text names the field."""
 
 
 @dataclass(frozen=True, slots=True)
 class Channel:
-    """A channel as ARI shows it (rest-api/api-docs/channels.json, model Channel).
+    """A channel as represented by ARI (rest-api/api-docs/channels.json, model Channel).
 
-    `state` is Asterisk's word (`Up`, `Ring`, `Ringing`, `Down`...), `caller` and `connected` are the numbers
-    of the two parties as this channel knows them, `application` and `arguments` what the dialplan runs.
+    `state` is Asterisk's name for it (`Up`, `Ring`, `Ringing`, `Down`...), `caller` and `connected` are the
+    numbers of the two parties as set on this channel, `application` and `arguments` what the dialplan executes.
     """
 
     id: str
@@ -30,7 +30,7 @@ class Channel:
 
 @dataclass(frozen=True, slots=True)
 class Bridge:
-    """A bridge as ARI shows it (rest-api/api-docs/bridges.json, model Bridge)."""
+    """A bridge as represented by ARI (rest-api/api-docs/bridges.json, model Bridge)."""
 
     id: str
     technology: str
@@ -42,7 +42,7 @@ class Bridge:
 
 @dataclass(frozen=True, slots=True)
 class AriUp:
-    """Events are being delivered; what happened before is lost and must be read again."""
+    """Events are delivered from now on. Earlier ones are lost: the state must be read again."""
 
     asterisk: str  # its version
 
@@ -56,7 +56,7 @@ class AriDown:
 
 @dataclass(frozen=True, slots=True)
 class AriReplaced:
-    """Another program registered the name of our Stasis application: it has the calls now."""
+    """Another program registered the name of our Stasis application and now receives its calls."""
 
 
 # Calls
@@ -64,7 +64,7 @@ class AriReplaced:
 
 @dataclass(frozen=True, slots=True)
 class StasisStart:
-    """A channel entered the application; `replaces` is the id of the channel whose place it takes, if any."""
+    """A channel entered the application; `replaces` is the id of the channel it replaces, if any."""
 
     channel: Channel
     args: tuple[str, ...]
@@ -73,14 +73,14 @@ class StasisStart:
 
 @dataclass(frozen=True, slots=True)
 class StasisEnd:
-    """A channel left the application: hung up, gone on in the dialplan, or taken out of it."""
+    """A channel left the application: hung up, continued in the dialplan, or moved elsewhere."""
 
     channel: str
 
 
 @dataclass(frozen=True, slots=True)
 class ChannelDestroyed:
-    """A channel is no more; `cause` is the Q.850 cause."""
+    """A channel was destroyed; `cause` is the Q.850 cause."""
 
     channel: str
     cause: int
@@ -88,14 +88,14 @@ class ChannelDestroyed:
 
 @dataclass(frozen=True, slots=True)
 class HangupRequested:
-    """A channel is being hung up; `cause` is 0 when Asterisk gives none, or gives a flag in its place."""
+    """A channel is being hung up; `cause` is 0 when Asterisk sends none, or a flag in its place."""
 
     channel: str
     cause: int
 
 
 class DialState(StrEnum):
-    """What became of a dialled channel; the other values of `dialstatus` are not used."""
+    """The states of a dialled channel that we use, of all values of `dialstatus`."""
 
     RINGING = "RINGING"
     PROGRESS = "PROGRESS"
@@ -112,7 +112,7 @@ class DialChanged:
     state: DialState
 
 
-# What may change where a call's media flows
+# Possible changes of the media path
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +124,7 @@ class BridgePeer:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A channel asked for hold, or took it back."""
+    """A channel requested hold or unhold."""
 
     channel: str
     held: bool
@@ -148,7 +148,7 @@ class LeftBridge:
 
 @dataclass(frozen=True, slots=True)
 class Transferred:
-    """A transfer or a merger touched these bridges and channels."""
+    """A transfer or a merge affected these bridges and channels."""
 
     bridges: tuple[str, ...]
     channels: tuple[str, ...]
@@ -156,7 +156,7 @@ class Transferred:
 
 @dataclass(frozen=True, slots=True)
 class BridgeDestroyed:
-    """A bridge is no more."""
+    """A bridge was destroyed."""
 
     bridge: str
 
@@ -180,7 +180,7 @@ Event = (
 
 
 def parse_event(message: object) -> Event | None:
-    """Read one message of the ARI websocket, already decoded from JSON; None when it does not concern us.
+    """Parse one message of the ARI websocket, already decoded from JSON; None for a type we ignore.
 
     Raises:
         BadEventError: naming the type and the field.
@@ -196,7 +196,7 @@ def parse_event(message: object) -> Event | None:
 
 
 def parse_channel(value: object) -> Channel:
-    """Read a Channel model.
+    """Parse a Channel model.
 
     Raises:
         BadEventError: naming the field.
@@ -215,7 +215,7 @@ def parse_channel(value: object) -> Channel:
 
 
 def parse_bridge(value: object) -> Bridge:
-    """Read a Bridge model.
+    """Parse a Bridge model.
 
     Raises:
         BadEventError: naming the field.
@@ -235,7 +235,7 @@ class _Fields:
         self._value = value
 
     def get(self, *path: str) -> object:
-        """Return what is at a path, None when it or anything on the way is missing."""
+        """Return the value at a path; None if any part of the path is missing."""
         value = self._value
         for key in path:
             if not isinstance(value, dict):
@@ -264,7 +264,7 @@ class _Fields:
         return tuple(value)
 
     def ids(self, *keys: str) -> tuple[str, ...]:
-        """Return the ids of those of these objects that are there."""
+        """Return the ids of those objects that are present."""
         return tuple(self.text(key, "id") for key in keys if self.get(key) is not None)
 
     def _bad(self, kind: str, *path: str) -> BadEventError:
@@ -281,7 +281,7 @@ def _stasis_start(fields: _Fields) -> Event:
 
 
 def _hangup_requested(fields: _Fields) -> Event:
-    # A soft hang-up puts its flag where the cause should be, and -1 is none (channel.c, ast_softhangup).
+    # A soft hang-up sends its flag in place of the cause, and -1 means none (channel.c, ast_softhangup).
     cause = 0 if fields.get("soft") is True else max(fields.number("cause", default=0), 0)
     return HangupRequested(channel=fields.text("channel", "id"), cause=cause)
 
@@ -337,4 +337,4 @@ _PARSERS: Mapping[str, Callable[[_Fields], Event | None]] = {
 }
 
 EVENT_TYPES = tuple(_PARSERS)
-"""The types that `parse_event` understands: all that Asterisk needs to send."""
+"""The types that `parse_event` parses: all that Asterisk needs to send."""

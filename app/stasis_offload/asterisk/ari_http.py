@@ -1,4 +1,4 @@
-"""How requests travel to Asterisk: the key in a header and nowhere else, a deadline on each, errors of ours."""
+"""HTTP transport for ARI: credentials in a header only, a deadline for each request, our own error types."""
 
 import asyncio
 import json
@@ -11,19 +11,19 @@ import aiohttp
 
 from stasis_offload.errors import AriError, AriUnavailableError
 
-# Asterisk answers within milliseconds; what takes this long (s) is a server that hangs.
+# In seconds. Asterisk responds within milliseconds; a server that takes this long is hanging.
 REQUEST_DEADLINE = 5.0
-# A peer that vanished without a word is noticed within one and a half of these (s).
+# In seconds. A peer that vanished without closing the connection is detected within one and a half intervals.
 HEARTBEAT = 10.0
-# Fewer than the 100 that http.conf's sessionlimit allows everybody by default.
+# Below http.conf's sessionlimit, which defaults to 100 for all clients together.
 CONNECTIONS = 32
-# Asterisk closes a connection that is idle for 15 s (http.conf, session_keep_alive): it must not do so just as
-# we send a POST, which cannot be repeated.
+# In seconds. Asterisk closes a connection that is idle for 15 s (http.conf, session_keep_alive). It must not do so
+# just as we send a POST, which cannot be repeated.
 KEEP_ALIVE = 5.0
 
 
 class RefusedError(AriError):
-    """An answer that says no, with its HTTP status."""
+    """Asterisk refused a request; carries the HTTP status."""
 
     def __init__(self, text: str, status: int) -> None:
         super().__init__(text)
@@ -31,10 +31,10 @@ class RefusedError(AriError):
 
 
 class AriHttp:
-    """What aioari asks of an HTTP client, in place of its own.
+    """HTTP client for aioari, in place of its own.
 
-    Its own puts the key into every URL (into that of the websocket without quoting it), knows no deadlines and
-    keeps connections until Asterisk closes them.
+    aioari's own client puts the password into every URL (unquoted into the websocket's), has no deadlines and keeps
+    connections open until Asterisk closes them.
     """
 
     def __init__(self, username: str, password: str) -> None:
@@ -53,11 +53,11 @@ class AriHttp:
         data: str | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> aiohttp.ClientResponse:
-        """Send a request and return its answer, the body already read.
+        """Send a request and return the response, its body already read.
 
         Raises:
-            RefusedError: the answer is no.
-            AriUnavailableError: there is no answer.
+            RefusedError: Asterisk refused the request.
+            AriUnavailableError: there is no response.
 
         """
         try:
@@ -69,7 +69,7 @@ class AriHttp:
             task = asyncio.current_task()
             if task is None or task.cancelling():
                 raise
-            # Closing the session cancels whoever waits for one of its connections.
+            # Closing the session cancels every task that waits for one of its connections.
             raise _unavailable(method, url, aiohttp.ClientConnectionError()) from None
         except (aiohttp.ClientError, OSError) as error:
             raise _unavailable(method, url, error) from None
@@ -79,7 +79,7 @@ class AriHttp:
         return response
 
     async def ws_connect(self, url: str, params: Mapping[str, str]) -> aiohttp.ClientWebSocketResponse:
-        """Open a websocket; AriUnavailableError when that fails."""
+        """Open a websocket; raise AriUnavailableError if that fails."""
         try:
             return await self._session.ws_connect(url, params=params, heartbeat=HEARTBEAT)
         except (aiohttp.ClientError, OSError) as error:
@@ -98,7 +98,7 @@ def _unavailable(method: str, url: str, error: Exception) -> AriUnavailableError
             reason = f"no answer within {REQUEST_DEADLINE:g} s"
         case OSError(errno=int(number)) if number > 0:
             reason = os.strerror(number)
-        case OSError(strerror=str(text)):  # of a name that cannot be resolved
+        case OSError(strerror=str(text)):  # for a name that cannot be resolved
             reason = text
         case _:
             reason = type(error).__name__

@@ -1,4 +1,4 @@
-"""One Asterisk CLI command per connection to asterisk.ctl, its whole answer or one named error, by a deadline."""
+"""Runs an Asterisk CLI command over asterisk.ctl, one per connection: the whole output or an error, by a deadline."""
 
 import asyncio
 import errno
@@ -9,15 +9,15 @@ from pathlib import Path
 
 from stasis_offload.errors import ModuleError
 
-# main/asterisk.c, netconsole(): one read of at most this much must hold prefix, command and the closing NUL.
+# main/asterisk.c, netconsole(): a single read of this size must hold the prefix, the command and the final NUL.
 _MAX_COMMAND = 512
 _PREFIX = b"cli quit after "
-# More than a thousand legs take; beyond this something else is speaking.
+# More than the output for a thousand legs; anything longer is not from our module.
 _MAX_ANSWER = 1024 * 1024
 # main/term.c colours what built-in commands print.
 _COLOUR = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 
-# What keeps us from a connection, in the operator's terms.
+# Why a connection fails, in the operator's terms.
 _CAUSES: Mapping[int | None, str] = {
     errno.ENOENT: "no such socket; Asterisk is not running, or its astctl is elsewhere (asterisk.conf)",
     errno.EACCES: "no permission; see astctlpermissions and astctlgroup in asterisk.conf",
@@ -25,7 +25,7 @@ _CAUSES: Mapping[int | None, str] = {
     errno.EAGAIN: "too many connections wait for Asterisk to accept them",
 }
 
-# What main/cli.c prints instead of running a command, and what that means.
+# What main/cli.c prints instead of running a command, and its meaning.
 _REFUSALS = {
     "You don't have permissions to run": "cli_permissions.conf does not let our user run it",
     "Command '": "Asterisk could not run it or is shutting down",
@@ -37,10 +37,10 @@ class UnknownCommandError(ModuleError):
 
 
 async def ask(path: Path, command: str, *, deadline: float) -> str:
-    r"""Run one CLI command and return what it printed, without colours.
+    r"""Run one CLI command and return its output, without colours.
 
-    `deadline` is in seconds and covers everything. The protocol (main/asterisk.c, netconsole()): Asterisk greets
-    with `HOST/PID/VERSION\n`, we send `cli quit after COMMAND\0`, it prints the answer and closes.
+    `deadline` is in seconds and covers the whole exchange. The protocol (main/asterisk.c, netconsole()): Asterisk greets
+    with `HOST/PID/VERSION\n`, we send `cli quit after COMMAND\0`, it prints the output and closes.
 
     Raises:
         ModuleError: naming the socket and the cause.
@@ -71,14 +71,14 @@ async def ask(path: Path, command: str, *, deadline: float) -> str:
 
 
 async def _exchange(path: Path, line: bytes) -> bytes:
-    """Speak with Asterisk on a socket of our own.
+    """Send the command and read until Asterisk closes, on a socket that we connect ourselves.
 
-    asyncio's connect takes EAGAIN for "in progress", but a local socket says it when its backlog is full, and
-    Asterisk's is of 2 connections (main/asterisk.c, ast_makesocket()).
+    asyncio's connect treats EAGAIN as "in progress", but a local socket returns it when the backlog is full, and
+    Asterisk's backlog is 2 connections (main/asterisk.c, ast_makesocket()).
     """
     loop = asyncio.get_running_loop()
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-        connection.setblocking(False)  # noqa: FBT003 - its only way
+        connection.setblocking(False)  # noqa: FBT003 - positional only
         connection.connect(str(path))
         await loop.sock_sendall(connection, line)
         said = bytearray()

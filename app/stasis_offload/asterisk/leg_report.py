@@ -1,4 +1,4 @@
-"""What Asterisk's module reports of one leg of a bridge."""
+"""The report of our Asterisk module about one leg of a bridge."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -11,7 +11,7 @@ PARTIES = 2
 
 
 class Glue(StrEnum):
-    """How a channel's driver lets its RTP be bridged (enum ast_rtp_glue_result, asterisk/rtp_engine.h)."""
+    """How a channel driver allows its RTP to be bridged (enum ast_rtp_glue_result, asterisk/rtp_engine.h)."""
 
     NONE = "none"
     FORBID = "forbid"
@@ -20,7 +20,7 @@ class Glue(StrEnum):
 
 
 class RtcpMode(StrEnum):
-    """Where a leg's RTCP travels: nowhere, on the port above its RTP (RFC 3550 11), or with it (RFC 5761)."""
+    """Where a leg's RTCP is sent: nowhere, on the port above its RTP (RFC 3550 11), or on the same (RFC 5761)."""
 
     OFF = "off"
     SEPARATE = "separate"
@@ -29,9 +29,9 @@ class RtcpMode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class LegReport:
-    """What Asterisk says of one leg, as `rtpstreams json` printed it (asterisk-module/README.md).
+    """Asterisk's view of one leg, as printed by `rtpstreams json` (asterisk-module/README.md).
 
-    Addresses, payload types and SSRCs are None until negotiated or heard. `ptime` is in ms, 0 when Asterisk
+    Addresses, payload types and SSRCs are None until negotiated or received. `ptime` is in ms, 0 when Asterisk
     does not enforce one. `idle` is the whole seconds since Asterisk last read a packet of this leg,
     `rtp_timeout` and `rtp_keepalive` are the endpoint's settings of that name in seconds, 0 for off.
     """

@@ -1,4 +1,4 @@
-"""What Asterisk says of the legs of a bridge, asked of res_rtpstreams; what is not exactly that is an error."""
+"""Client of the module res_rtpstreams: reports on the legs of a bridge, strictly parsed."""
 
 import asyncio
 import json
@@ -22,7 +22,7 @@ _Word = TypeVar("_Word", bound=StrEnum)
 
 
 class RtpStreams:
-    """The CLI command `rtpstreams` of one Asterisk; questions take turns."""
+    """The CLI command `rtpstreams` of one Asterisk; queries run one at a time."""
 
     def __init__(self, socket: Path, *, deadline: float = 2.0) -> None:
         self._socket = socket
@@ -30,7 +30,7 @@ class RtpStreams:
         self._turn = asyncio.Lock()
 
     async def report(self, bridge_id: str) -> tuple[LegReport, ...]:
-        """Return one report per channel of the bridge; none when there is no such bridge.
+        """Return one report per channel of the bridge; none if there is no such bridge.
 
         Raises:
             ModuleError: naming the socket and the cause.
@@ -56,7 +56,7 @@ class RtpStreams:
         return found[1]
 
     async def _ask(self, command: str) -> str:
-        """Ask, and if the command is not there yet, once more when Asterisk has booted."""
+        """Run the command; if Asterisk does not have it yet, run it once more after Asterisk has fully booted."""
         try:
             return await self._ask_alone(command)
         except UnknownCommandError:
@@ -72,7 +72,7 @@ class RtpStreams:
             raise ModuleError(f"{missing}, unless Asterisk has not fully booted: {error}") from error
 
     async def _ask_alone(self, command: str) -> str:
-        """Ask one question at a time: Asterisk lets only a few connections wait (controlsocket.py)."""
+        """Run one command at a time: Asterisk queues only a few connections (control_socket.py)."""
         try:
             async with asyncio.timeout(self._deadline), self._turn:
                 return await ask(self._socket, command, deadline=self._deadline)
@@ -83,9 +83,9 @@ class RtpStreams:
 
 
 def parse_reports(text: str) -> tuple[LegReport, ...]:
-    """Read the output of `rtpstreams json`: one JSON object a line (asterisk-module/README.md).
+    """Parse the output of `rtpstreams json`: one JSON object per line (asterisk-module/README.md).
 
-    Keys that we do not know are for newer versions of us; a key that is missing or not of its type is an error.
+    Unknown keys are ignored, so that the module may add some; a missing key or one of the wrong type is an error.
 
     Raises:
         ModuleError: naming the line and the key that are not as documented.
@@ -140,7 +140,7 @@ def _parse_report(fields: "_Fields") -> LegReport:
 
 
 class _Fields:
-    """The keys of one line, each read as exactly one type."""
+    """The keys of one line, each parsed as exactly one type."""
 
     def __init__(self, line: str, number: int) -> None:
         self._number = number
@@ -210,5 +210,5 @@ class _Fields:
 
 
 def _quoted(argument: str) -> str:
-    """Write an argument as one word for Asterisk's CLI (main/cli.c, parse_args())."""
+    """Quote an argument as one word for Asterisk's CLI (main/cli.c, parse_args())."""
     return '"' + argument.replace("\\", "\\\\").replace('"', '\\"') + '"'
