@@ -1,1 +1,1 @@
-"""Bytes to values and back: addresses, frames, RTP, RTCP. Knows no call, no Asterisk, no switch."""
+"""Bytes to values and back: addresses, frames, RTP, RTCP. Independent of calls, Asterisk and the switch."""

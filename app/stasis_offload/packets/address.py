@@ -17,10 +17,10 @@ class Address:
 
     @classmethod
     def parse(cls, text: str) -> "Address":
-        """Read `ip:port` or `[ipv6]:port`.
+        """Parse `ip:port` or `[ipv6]:port`.
 
         Raises:
-            ValueError: naming the text, when it is neither.
+            ValueError: the text is neither; the message quotes it.
 
         """
         host, colon, port = text.rpartition(":")
@@ -39,7 +39,7 @@ class Address:
 
     @property
     def is_concrete(self) -> bool:
-        """Whether packets can be matched on it: a real unicast host (not null, not loopback) and a port."""
+        """Whether a flow can match it: a unicast host that is neither unspecified nor loopback, and a port."""
         host = self.host
         return self.port != 0 and not (host.is_unspecified or host.is_loopback or host.is_multicast)
 

@@ -1,6 +1,6 @@
-"""An Ethernet frame is read down to its UDP datagram or refused, and built up from one; nothing is guessed.
+"""Parses Ethernet frames down to the UDP datagram, and builds them. A frame that is anything else is an error.
 
-A frame may be cut short anywhere after its UDP header: of what it copies, a switch sends only the first bytes.
+A frame may be truncated anywhere after its UDP header: a switch sends only the first bytes of a packet that it copies.
 """
 
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ _IPV4 = Struct("!BBHHHBBH4s4s")
 _IPV6 = Struct("!IHBB16s16s")
 _UDP = Struct("!HHHH")
 _WORD = Struct("!H")
-_PSEUDO = Struct("!II")  # after the addresses: length and next header (RFC 8200 8.1; in IPv4 the same sum)
+_PSEUDO = Struct("!II")  # after the addresses: length and next header (RFC 8200 8.1; the same sum in IPv4)
 
 _ETH_IPV4 = 0x0800
 _ETH_IPV6 = 0x86DD
@@ -30,10 +30,10 @@ _FRAGMENT_MASK = 0x3FFF  # "more fragments" and the offset, without "don't fragm
 
 @dataclass(frozen=True, slots=True)
 class Datagram:
-    """One UDP datagram as it was on the wire.
+    """One UDP datagram as on the wire.
 
-    `vlan` is the 802.1Q VID, None when untagged; `ttl` the IPv4 TTL or the IPv6 hop limit. `payload` comes
-    without Ethernet's padding, and is shorter than `size` (what was sent, in bytes) when the frame was cut.
+    `vlan` is the 802.1Q VID, None when untagged; `ttl` the IPv4 TTL or the IPv6 hop limit. `payload` excludes
+    Ethernet padding. It is shorter than `size`, the number of payload bytes sent, if the frame was truncated.
     """
 
     eth_src: str
@@ -56,13 +56,13 @@ class _Packet:
 
 
 def parse_udp(frame: bytes) -> Datagram:
-    """Read an Ethernet II frame with UDP over IPv4 or IPv6 and at most one 802.1Q tag.
+    """Parse an Ethernet II frame with UDP over IPv4 or IPv6 and at most one 802.1Q tag.
 
-    Checksums are not verified: where a host captures, its network card has yet to fill them in.
+    Checksums are not verified: a host captures its own packets before the network card has filled them in.
 
     Raises:
-        BadPacketError: a header is cut short, lengths contradict each other, or it is something else: another
-            protocol, a second tag, a fragment, an IPv6 extension header.
+        BadPacketError: a header is truncated, lengths contradict each other, or the frame holds something else:
+            another protocol, a second tag, a fragment, an IPv6 extension header.
 
     """
     check_size(frame, _ETHERNET, "Ethernet header")
@@ -95,13 +95,13 @@ def parse_udp(frame: bytes) -> Datagram:
 
 
 def build_udp(datagram: Datagram) -> bytes:
-    """Build the Ethernet II frame of a datagram, checksums filled in: what `parse_udp` reads back.
+    """Build the Ethernet II frame of a datagram, with checksums; `parse_udp` is the inverse.
 
-    An 802.1Q tag has priority 0. An IPv4 packet may not be fragmented, so its identification is 0 (RFC 6864 4.1).
-    Up to Ethernet's minimum of 60 bytes, frames are padded by the port they leave through.
+    An 802.1Q tag has priority 0. An IPv4 packet has "don't fragment" set, so its identification is 0 (RFC 6864 4.1).
+    The egress port pads frames to Ethernet's minimum of 60 bytes.
 
     Raises:
-        ValueError: the addresses are of two families, the payload was cut, or it is longer than UDP can carry.
+        ValueError: the addresses are of two families, or the payload is truncated or longer than UDP can carry.
 
     """
     source, destination, payload = datagram.source, datagram.destination, datagram.payload
@@ -112,7 +112,7 @@ def build_udp(datagram: Datagram) -> bytes:
     hosts = source.host.packed + destination.host.packed
     ports = source.port, destination.port, _UDP.size + len(payload)
     pseudo = hosts + _PSEUDO.pack(_UDP.size + len(payload), _PROTOCOL_UDP)
-    # 0 would stand for "no checksum": a sum of 0 is sent in its other form (RFC 768).
+    # 0 means "no checksum", so a sum of 0 is sent as 0xFFFF (RFC 768).
     checksum = _checksum(pseudo + _UDP.pack(*ports, 0) + payload) or 0xFFFF
     segment = _UDP.pack(*ports, checksum) + payload
     if isinstance(source.host, IPv4Address):
@@ -162,7 +162,7 @@ def _parse_ipv6(data: bytes) -> _Packet:
 
 
 def check_size(data: bytes, layout: Struct, what: str) -> None:
-    """Raise BadPacketError, naming what is cut short, unless the data begins with a whole `layout`."""
+    """Raise BadPacketError, naming `what`, unless the data begins with a complete `layout`."""
     if len(data) < layout.size:
         raise BadPacketError(f"{what} cut short: {len(data)} of {layout.size} bytes")
 

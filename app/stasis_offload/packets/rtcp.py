@@ -1,4 +1,4 @@
-"""RTCP out of bytes, by RFC 3550: what one end of a call reports of what it sent and what it heard."""
+"""Parses RTCP (RFC 3550): the reports of one end of a call on what it sent and received."""
 
 from dataclasses import dataclass
 from struct import Struct
@@ -6,7 +6,7 @@ from struct import Struct
 from stasis_offload.errors import BadPacketError
 from stasis_offload.packets.frame import check_size
 
-# The second byte of every RTCP packet, and of no RTP packet that might share its port (RFC 5761 4).
+# Values of the second byte of an RTCP packet, which no RTP packet on a shared port has (RFC 5761 4).
 RTCP_TYPES = range(192, 224)
 
 _VERSION = 2
@@ -22,13 +22,13 @@ _BLOCK = Struct("!IB3sIIII")
 
 @dataclass(frozen=True, slots=True)
 class ReportBlock:
-    """What a receiver says of one stream (RFC 3550 6.4.1).
+    """A receiver's report on one stream (RFC 3550 6.4.1).
 
-    `fraction_lost` is 0.0 to 255/256, of what was expected since the receiver's previous report;
-    `cumulative_lost` counts packets since its reception began and is negative when duplicates outnumber losses.
-    `highest_sequence` is the extended one (cycles above 16 bits), `jitter` in the stream's timestamp units.
-    `last_sr` is the middle 32 bits of the NTP timestamp of the last sender report it got, 0 for none, and
-    `delay_since_last_sr` what it waited since, in units of 1/65536 s.
+    `fraction_lost` is 0.0 to 255/256 of the packets expected since the receiver's previous report;
+    `cumulative_lost` counts packets since reception began and is negative when duplicates outnumber losses.
+    `highest_sequence` is extended (cycles above 16 bits), `jitter` is in the stream's timestamp units.
+    `last_sr` is the middle 32 bits of the NTP timestamp of the last sender report received, 0 for none, and
+    `delay_since_last_sr` the time since then in units of 1/65536 s.
     """
 
     ssrc: int
@@ -42,7 +42,7 @@ class ReportBlock:
 
 @dataclass(frozen=True, slots=True)
 class SenderReport:
-    """What `ssrc` sent so far, and heard (RFC 3550 6.4.1); `ntp` is 32.32 bits of seconds since 1900."""
+    """What `ssrc` has sent so far, and received (RFC 3550 6.4.1); `ntp` is seconds since 1900 in 32.32 bits."""
 
     ssrc: int
     ntp: int
@@ -54,7 +54,7 @@ class SenderReport:
 
 @dataclass(frozen=True, slots=True)
 class ReceiverReport:
-    """What `ssrc`, which sends nothing, heard (RFC 3550 6.4.2)."""
+    """What `ssrc`, which sends no RTP, has received (RFC 3550 6.4.2)."""
 
     ssrc: int
     blocks: tuple[ReportBlock, ...]
@@ -62,7 +62,7 @@ class ReceiverReport:
 
 @dataclass(frozen=True, slots=True)
 class Bye:
-    """The sources that end (RFC 3550 6.6)."""
+    """The sources that are leaving (RFC 3550 6.6)."""
 
     ssrcs: tuple[int, ...]
 
@@ -71,15 +71,15 @@ Packet = SenderReport | ReceiverReport | Bye
 
 
 def parse_rtcp(data: bytes) -> tuple[Packet, ...]:
-    """Read a compound packet, or a part of one (RFC 5506), whose end may be missing.
+    """Parse a compound packet, or a part of one (RFC 5506), that may be truncated.
 
-    Reports and BYE are returned, in order; any other RTCP packet is skipped. A packet that goes on beyond the
-    data was cut: of it, the report blocks (of a BYE, the sources) that are whole are kept, and a report
-    without its whole fixed part is left out. So a cut may return less, down to nothing, but never anything else.
+    Reports and BYE are returned, in order; any other RTCP packet is skipped. A packet longer than the data is
+    truncated: its complete report blocks (for a BYE, its complete sources) are kept, and a report without its
+    complete fixed part is omitted. Truncation may thus lose values, even all, but never alters one.
 
     Raises:
-        BadPacketError: the first header is not whole; some header has a version other than 2 or a type that
-            is not of RTCP; or a packet says it is shorter than what it says it has in it.
+        BadPacketError: the first header is incomplete; a header has a version other than 2 or a type outside
+            RTCP's; or a packet's length is too small for its item count.
 
     """
     check_size(data, _HEADER, "RTCP header")
@@ -101,12 +101,12 @@ def parse_rtcp(data: bytes) -> tuple[Packet, ...]:
 
 
 def empty_receiver_report(ssrc: int) -> bytes:
-    """Build the report of `ssrc` that says nothing of anybody: no report blocks (RFC 3550 6.4.2), 8 bytes."""
+    """Build a receiver report of `ssrc` without report blocks (RFC 3550 6.4.2), 8 bytes."""
     return _HEADER.pack(_VERSION << 6, _RECEIVER_REPORT, 1) + _SSRC.pack(ssrc)
 
 
 def _parse_packet(kind: int, *, count: int, size: int, body: bytes) -> Packet | None:
-    """Read what follows a header; `size` is what it says follows, `body` as much of that as there is."""
+    """Parse the bytes after a header; `size` is the length by the header, `body` the part of it that is present."""
     if kind == _SENDER_REPORT:
         _check_room(size, _SENDER_INFO.size + count * _BLOCK.size, "RTCP sender report")
         if len(body) < _SENDER_INFO.size:
@@ -150,7 +150,7 @@ def _parse_blocks(body: bytes, count: int) -> tuple[ReportBlock, ...]:
 
 
 def _whole(body: bytes, layout: Struct, count: int) -> bytes:
-    """Return the first `count` items of `body`, or as many as are whole."""
+    """Return the first `count` items of `body`, or as many as are complete."""
     return body[: min(count, len(body) // layout.size) * layout.size]
 
 

@@ -1,4 +1,4 @@
-"""RTP headers out of bytes, by RFC 3550; what does not look like one is refused, with the reason."""
+"""Parses RTP headers (RFC 3550). Anything else is an error that gives the reason."""
 
 from dataclasses import dataclass
 from struct import Struct
@@ -16,8 +16,8 @@ _VERSION = 2
 class RtpHeader:
     """The fixed header of an RTP packet (RFC 3550 5.1).
 
-    `size` is the bytes before the payload: 12, the CSRC list and the header extension. A packet that was cut
-    within its extension counts as far as it goes.
+    `size` is the number of bytes before the payload: 12, the CSRC list and the header extension. For a packet
+    truncated before its payload, it is the number of bytes present.
     """
 
     payload_type: int
@@ -29,7 +29,7 @@ class RtpHeader:
 
 
 def parse_rtp(data: bytes) -> RtpHeader:
-    """Read the header of an RTP packet, of which the end may be missing.
+    """Parse the header of an RTP packet that may be truncated.
 
     Raises:
         BadPacketError: fewer than 12 bytes, a version other than 2, or RTCP.
