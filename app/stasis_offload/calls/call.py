@@ -33,7 +33,7 @@ WITHDRAW_WITHIN = 1.0
 # While Asterisk is away, what must reach it is tried again at this interval (s).
 TRY_AGAIN = 1.0
 
-# Safe to repeat, and repeated until Asterisk has heard it: without it a party would hang in an empty bridge, or an
+# Safe to repeat, and repeated until Asterisk has carried it out: otherwise a party would hang in an empty bridge, or an
 # answered call would end. A Create or a Dial that got no answer may have been carried out, and fails instead.
 _RETRIED = (
     cmd.SetStatus,
@@ -124,27 +124,27 @@ class Call:
         return {leg: self.legs.name(leg) or "" for leg in (CALLER, winner)}
 
     def on_ari_event(self, event: LegEvent) -> str | None:
-        """Take what Asterisk says of a channel; return the newcomer that stands for a leg from now on, if one does."""
+        """Handle an event about a channel; return the replacement that plays a leg from now on, if one does."""
         return self._take(self.legs.translate(event))
 
     def on_entered_bridge(self, channel: str) -> str | None:
-        """Take it that a channel is in the bridge; return as above."""
+        """Handle that a channel is in the bridge; return as `on_ari_event` does."""
         return self._take(self.legs.on_entered_bridge(channel))
 
-    def announce_replacement(self, newcomer: str, name: str, *, replaces: str) -> bool:
-        """Take it that a newcomer is to stand for a leg as soon as it is in the bridge; False when it may not."""
-        if self.dialing.over or not self.legs.announce_replacement(newcomer, name, replaces=replaces):
+    def announce_replacement(self, replacement: str, name: str, *, replaces: str) -> bool:
+        """Register a pending replacement for the leg that `replaces` is. Return False if there is none, or the call is over."""
+        if self.dialing.over or not self.legs.announce_replacement(replacement, name, replaces=replaces):
             return False
         self._log.info("leg.replacement_announced", channel=name, replaces=replaces)
         self.media.post(media.BridgeChanged())
         return True
 
     def on_bridge_changed(self) -> None:
-        """Have the media placed anew: something about the bridge or a session has changed."""
+        """Return the media to Asterisk, to be learned again: the bridge or a session has changed."""
         self.media.post(media.BridgeChanged())
 
     def release_leg(self, channel: str) -> None:
-        """Take it that a leg is another call's from now on."""
+        """Release a leg whose channel is another call's from now on."""
         leg = self.legs.leg(channel)
         if leg is not None:
             self.post(sig.CallerLeft(0) if leg == CALLER else sig.CalleeLeftStasis(leg))

@@ -16,20 +16,20 @@ from stasis_offload.media.state import Placement, State
 def variables_of(
     placement: Placement, quality: Quality, before: Mapping[str, str], *, leaving: bool = False
 ) -> dict[str, str]:
-    """Return the variables; the first moments of learning and the end of the call are not told.
+    """Return the variables; the first moments of learning and the end of the call leave status and reason as they were.
 
-    Nor is, to a caller who is `leaving`, what a newcomer in its place does to the media: its part is over.
+    So does what happens to the media while a replacement takes the place of a caller who is `leaving`.
 
     OFFLOAD_STATUS is `offloaded` or `relayed`: what carries the media. OFFLOAD_REASON says why it is relayed,
     empty otherwise. OFFLOAD_PACKETS counts what the switch carried, both directions together.
-    OFFLOAD_CALLER_QUALITY and OFFLOAD_CALLEE_QUALITY are there once there is something to tell (media/quality.py).
+    OFFLOAD_CALLER_QUALITY and OFFLOAD_CALLEE_QUALITY are set once something is known (media/quality.py).
     """
     packets = sum(placement.forwarded(leg).packets for leg in Leg)
     variables = {**before, "OFFLOAD_PACKETS": str(packets)}
     for leg in Leg:
-        told = quality.of(leg).variable()
-        if told:
-            variables[f"OFFLOAD_{leg.upper()}_QUALITY"] = told
+        known = quality.of(leg).variable()
+        if known:
+            variables[f"OFFLOAD_{leg.upper()}_QUALITY"] = known
     passing = placement.state is State.LEARNING and placement.reason == Reason(ReasonKind.NO_MEDIA)
     if not (passing or leaving) and placement.reason != Reason(ReasonKind.ENDED):
         offloaded = placement.state is State.OFFLOADED
@@ -57,7 +57,7 @@ class ChannelVariables:
         self._changed.set()
 
     def move_to(self, channel: str) -> None:
-        """Write all of it to another channel from now on: a newcomer stands for the caller."""
+        """Write all variables to another channel from now on: a replacement plays the caller."""
         self.channel = channel
         self._written = {}
         self._changed.set()

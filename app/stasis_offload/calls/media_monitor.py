@@ -42,10 +42,10 @@ class MediaMonitor:
 
     def on_rtp_sample(self, seen: ev.PacketObserved, *, placement: Placement) -> None:
         """Take an RTP packet of a leg that the switch forwarded, when its flow had counted what `placement` says."""
-        if seen.by_switch and seen.leg in placement.unsampled and seen.sighting:
+        if seen.by_switch and seen.leg in placement.unsampled and seen.packet:
             counted = placement.counts.get(seen.leg, FlowCount()).packets
             self.quality = self.quality.with_rtp_sample(
-                seen.leg, ssrc=seen.sighting.ssrc, sequence=seen.sighting.sequence, packets=counted
+                seen.leg, ssrc=seen.packet.ssrc, sequence=seen.packet.sequence, packets=counted
             )
 
     def on_relayed(self) -> None:

@@ -1,4 +1,4 @@
-"""Carries out what placement.py decides for one call: asks the module, sets flows, reads counters."""
+"""Runs the media machine of one call: queries the module, sets flows, reads counters."""
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
@@ -23,9 +23,15 @@ from stasis_offload.openflow.events import FlowRemoved, Removal
 from stasis_offload.openflow.flow import FlowCount
 from stasis_offload.signalling.call_ids import bridge_id
 
+_STATE_LOGS = {
+    State.RELAYED: "media.relayed",
+    State.LEARNING: "media.learning",
+    State.OFFLOADED: "media.offloaded",
+}
+
 
 class MediaSession:
-    """Where one call's media is, kept true."""
+    """The media of one call, from its start to its end."""
 
     def __init__(
         self,
@@ -45,8 +51,8 @@ class MediaSession:
         self._log = log
         self._channels: dict[str, Leg] = {}
         self._ending = False
-        self._listener = MediaMonitor(log=log)
-        self._asking: asyncio.Timeout | None = None
+        self._monitor = MediaMonitor(log=log)
+        self._query: asyncio.Timeout | None = None
         self._machine = MachineRunner[Placement, ev.Event, cmd.Command](
             Placement(call=call, policy=policy, blocks=blocks),
             step=step,
@@ -57,50 +63,50 @@ class MediaSession:
 
     @property
     def placement(self) -> Placement:
-        """The state of this moment."""
+        """The present placement."""
         return self._machine.state
 
     @property
     def quality(self) -> Quality:
-        """How the call sounds, as far as the switch has carried it."""
-        return self._listener.quality
+        """The quality of each leg, as far as the switch has carried the call."""
+        return self._monitor.quality
 
     def start(self, *, caller: str, callee: str) -> None:
-        """Say that both legs are up in the bridge, by their channel ids; again when another channel is a leg.
+        """Start placing the media of the two channels in the bridge; again when a replacement plays a leg.
 
-        How it sounds is told of the present two alone.
+        Quality is that of the present two channels alone.
         """
         self._channels = {caller: Leg.CALLER, callee: Leg.CALLEE}
-        self._listener = MediaMonitor(log=self._log)
+        self._monitor = MediaMonitor(log=self._log)
         self.post(ev.Connected())
 
     def post(self, event: ev.Event) -> asyncio.Event:
         """Post an event to the media machine; what is returned is set when it and its commands are done."""
-        self._stop_asking(event)
+        self._interrupt_query(event)
         return self._machine.post(event)
 
     def on_packet_in(self, role: Role, *, in_port: int, frame: bytes) -> None:
-        """Take a packet that a flow of this call showed us."""
+        """Handle a packet that a flow of this call mirrored."""
         match role.duty:
             case Duty.LEARN_IN | Duty.FORWARD:
-                self._see(role, in_port, frame)
+                self._on_leg_packet(role, in_port, frame)
             case Duty.LEARN_OUT:
-                self._see_passed(role, in_port, frame)
+                self._on_relayed_packet(role, in_port, frame)
             case Duty.GUARD_IN:
                 self.post(ev.GuardTriggered(ReasonKind.FOREIGN_SOURCE, role.leg))
             case Duty.GUARD_OUT:
                 self.post(ev.GuardTriggered(ReasonKind.ASTERISK_MEDIA, role.leg))
             case Duty.RTCP:
-                self._hear(role.leg, frame)
+                self._on_rtcp(role.leg, frame)
             case Duty.RTCP_DROP:
                 pass  # what is dropped is not shown
             case _:
                 assert_never(role.duty)
 
     def on_flow_removed(self, role: Role, event: FlowRemoved) -> None:
-        """Take the switch's word that a flow of this call timed out, or was taken out by somebody else."""
+        """Handle the end of a flow: it timed out, or another program deleted it."""
         if not role.forwards:
-            return  # what is missing is put back at the next look
+            return  # the next audit adds what is missing
         if event.reason is Removal.IDLE:
             self.post(ev.FlowIdle(role.leg, event.count))
         elif self.placement.state is State.OFFLOADED:
@@ -108,54 +114,54 @@ class MediaSession:
             self.post(ev.FlowDeleted(role.leg, event.count))
 
     async def reclaim(self) -> None:
-        """Give the media back to Asterisk, to be learned again; when this returns, what can be done is done."""
+        """Return the media to Asterisk, to be learned again; wait until that is done as far as it can be."""
         await self.post(ev.BridgeChanged()).wait()
 
     async def run(self) -> None:
-        """Keep the media where it belongs until `end`."""
+        """Run the machine until the call ends; at the end no flow of the call is left."""
         try:
             await self._machine.run()
-        except Exception:  # noqa: BLE001 - a defect of ours is not the call's: Asterisk relays from here on
+        except Exception:  # noqa: BLE001 - our defect must not end the call: Asterisk relays it
             self._log.exception("media.defect")
         finally:
             with suppress(OpenFlowError):
                 await self._switch.flow_table.set_flows(self._owner, ())  # costs nothing when there are none
 
     def request_end(self) -> None:
-        """Take it that the call is ending; `end` waits for what this sets off."""
+        """Begin to end the media for good; `end` waits for it."""
         self.post(ev.CallEnded())
 
     async def end(self) -> None:
-        """Take the media back for good; the flows are out of the switch when this returns."""
+        """End the media for good; the flows are out of the switch when this returns."""
         self.request_end()
         await self._machine.ended()
 
-    def _see(self, role: Role, in_port: int, frame: bytes) -> None:
-        sighting = None
+    def _on_leg_packet(self, role: Role, in_port: int, frame: bytes) -> None:
+        packet = None
         try:
-            sighting = parse_observed_packet(in_port, frame)
+            packet = parse_observed_packet(in_port, frame)
         except BadPacketError as error:
             self._log.info("media.not_rtp", leg=role.leg, error=str(error))
-        self.post(ev.PacketObserved(role.leg, sighting, by_switch=role.forwards))
+        self.post(ev.PacketObserved(role.leg, packet, by_switch=role.forwards))
 
-    def _see_passed(self, role: Role, in_port: int, frame: bytes) -> None:
-        with suppress(BadPacketError):  # of what Asterisk sends, only what it sends on is of interest
+    def _on_relayed_packet(self, role: Role, in_port: int, frame: bytes) -> None:
+        with suppress(BadPacketError):  # Asterisk may send anything; only a relayed RTP packet matters
             sent = parse_observed_packet(in_port, frame)
             self.post(ev.PacketRelayed(role.leg.other, ssrc=sent.ssrc, sequence=sent.sequence))
 
-    def _hear(self, leg: Leg, frame: bytes) -> None:
-        event = self._listener.on_rtcp(leg, frame, placement=self.placement, now=_now())
+    def _on_rtcp(self, leg: Leg, frame: bytes) -> None:
+        event = self._monitor.on_rtcp(leg, frame, placement=self.placement, now=_now())
         if event:
             self.post(event)
 
     def _on_transition(self, before: Placement, event: ev.Event, after: Placement) -> None:
         if isinstance(event, ev.PacketObserved):
-            self._listener.on_rtp_sample(event, placement=before)
+            self._monitor.on_rtp_sample(event, placement=before)
         if before.state is State.OFFLOADED and after.state is not State.OFFLOADED:
-            self._listener.on_relayed()
+            self._monitor.on_relayed()
         if (after.state, after.reason) != (before.state, before.reason):
             self._log.info(
-                f"media.{after.state}",
+                _STATE_LOGS[after.state],
                 reason=str(after.reason) if after.reason else None,
                 was=before.state,
             )
@@ -218,7 +224,7 @@ class MediaSession:
         if self._ending:
             return ()  # of a call that is being hung up, Asterisk says what is no reason any more
         try:
-            async with asyncio.timeout(None) as self._asking:
+            async with asyncio.timeout(None) as self._query:
                 reports = await self._rtpstreams.report(self._bridge)
         except TimeoutError:
             return ()  # what interrupted us is taken next
@@ -227,16 +233,16 @@ class MediaSession:
                 self._log.warning("module.unreachable", error=str(error))
             return (ev.CommandFailed(ReasonKind.MODULE_UNREACHABLE),)
         finally:
-            self._asking = None
+            self._query = None
         by_leg = {self._channels.get(report.channel_id): report for report in reports}
         return (ev.LegsReported(caller=by_leg.get(Leg.CALLER), callee=by_leg.get(Leg.CALLEE)),)
 
-    def _stop_asking(self, event: ev.Event) -> None:
+    def _interrupt_query(self, event: ev.Event) -> None:
         """No slow answer of Asterisk may keep flows in the switch, or a caller from hanging up."""
         self._ending = self._ending or isinstance(event, ev.CallEnded)
-        if self._asking and interrupts_query(self.placement, event):
-            self._asking.reschedule(0)
-            self._asking = None
+        if self._query and interrupts_query(self.placement, event):
+            self._query.reschedule(0)
+            self._query = None
 
     async def _counts(self) -> Mapping[Role, FlowCount] | None:
         try:

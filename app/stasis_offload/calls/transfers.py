@@ -42,7 +42,7 @@ class Transfers:
         self.on_bridge_changed(call)
 
     def on_bridge_changed(self, call: Call) -> None:
-        """Have the media placed anew, and join the call with another if a Local pair lies between them."""
+        """Return the media to Asterisk, and join the call with another if a Local pair lies between them."""
         call.on_bridge_changed()
         self.optimize(call)
 

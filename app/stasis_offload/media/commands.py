@@ -22,7 +22,7 @@ class RemoveFlows:
 
 @dataclass(frozen=True, slots=True)
 class SetFlows:
-    """Make the switch hold exactly these flows for the call; `renew` lets their leases begin anew."""
+    """Make the switch hold exactly these flows for the call; `renew` restarts their leases."""
 
     flows: tuple[Flow, ...]
     renew: bool = False

@@ -30,7 +30,7 @@ class Damping:
         return replace(self, failures=self.failures + 1)
 
     def reset(self) -> "Damping":
-        """Begin anew with the questions: something has changed."""
+        """Restart the series of queries: something has changed."""
         return replace(self, failures=0)
 
     def with_return(self, now: float, *, most: int, hold: float) -> "Damping":

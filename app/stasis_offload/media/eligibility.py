@@ -58,7 +58,7 @@ def _families(leg: LegReport) -> set[int]:
 
 
 def why_not(caller: LegReport | None, callee: LegReport | None) -> Reason | None:
-    """Say why Asterisk must relay this call, from what Asterisk reports; None when the switch may learn it.
+    """Return why Asterisk must relay this call, from what Asterisk reports; None when it may be learned.
 
     A leg that is missing from the report is None. The first reason found is the answer: reasons that explain
     others come first (T.38 and encryption before the glue that forbids because of them; a codec mismatch before the
@@ -76,15 +76,15 @@ def why_not(caller: LegReport | None, callee: LegReport | None) -> Reason | None
     return next((Reason(kind) for kind, holds in _BOTH_LEGS if holds(caller, callee)), None)
 
 
-def why_not_observed(leg: Leg, report: LegReport, sighting: ObservedPacket) -> Reason | None:
-    """Say why a packet on the wire is not the media that Asterisk says this leg sends; None when it is."""
-    if (sighting.source, sighting.destination) != (report.remote, report.local):
+def why_not_observed(leg: Leg, report: LegReport, packet: ObservedPacket) -> Reason | None:
+    """Return why a packet on the wire is not the media that Asterisk reports of this leg; None when it is."""
+    if (packet.source, packet.destination) != (report.remote, report.local):
         return Reason(ReasonKind.FOREIGN_SOURCE, leg)
-    if sighting.payload_type not in (report.audio_pt_rx, report.event_pt_rx):
+    if packet.payload_type not in (report.audio_pt_rx, report.event_pt_rx):
         return Reason(ReasonKind.FOREIGN_MEDIA, leg)
-    if sighting.ttl < MIN_TTL:
+    if packet.ttl < MIN_TTL:
         return Reason(ReasonKind.LOW_TTL, leg)
-    if report.ssrc_rx is not None and sighting.ssrc != report.ssrc_rx:
+    if report.ssrc_rx is not None and packet.ssrc != report.ssrc_rx:
         return Reason(ReasonKind.FOREIGN_SSRC, leg)
     return None
 

@@ -12,13 +12,13 @@ from stasis_offload.openflow.flow import FlowCount
 
 @dataclass(frozen=True, slots=True)
 class PacketObserved:
-    """The switch showed us a packet of a leg; `sighting` None is one that is not RTP at all.
+    """The switch mirrored a packet of a leg; `packet` None is one that is not RTP at all.
 
-    `by_switch` tells a packet that it forwarded from one that it copied on its way to Asterisk.
+    `by_switch`: the switch forwarded it; otherwise it is a copy of one on its way to Asterisk.
     """
 
     leg: Leg
-    sighting: ObservedPacket | None
+    packet: ObservedPacket | None
     by_switch: bool = False
 
 

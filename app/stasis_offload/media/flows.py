@@ -1,16 +1,17 @@
-"""Every flow we ever put into a switch is built here, as a plain value; what we own is told by its cookie.
+"""Every flow that the application installs, as a plain value; its cookie names the call and the duty.
 
 | duty | matches | does | priority |
 |---|---|---|---|
-| learn | a leg's RTP to Asterisk | as without us, and shows it to us | 40000 |
-| pass | RTP that Asterisk sends to the leg | as without us, and shows it to us | 40000 |
-| stray | anything to the leg's RTP port that is not its forwarded stream | as without us, and shows it to us | 40050 |
+| learn-in | a leg's RTP to Asterisk | NORMAL, mirrored | 40000 |
+| learn-out | RTP that Asterisk sends to the leg | NORMAL, mirrored | 40000 |
+| guard-in | anything to the leg's RTP port that is not its forwarded stream | NORMAL, mirrored | 40050 |
 | forward | a leg's RTP to Asterisk, by the port and next hop it was learned on | to the other leg | 40100 |
-| speaks | RTP that Asterisk sends to the leg | as without us, and shows it to us | 40100 |
-| rtcp | a leg's RTCP to Asterisk | to Asterisk, to us, and to the other leg | 40100 |
-| hush | RTCP that Asterisk sends to the leg | nothing: the packet ends here | 40100 |
+| guard-out | RTP that Asterisk sends to the leg | NORMAL, mirrored | 40100 |
+| rtcp | a leg's RTCP to Asterisk | NORMAL, mirrored, and to the other leg | 40100 |
+| rtcp-drop | RTCP that Asterisk sends to the leg | dropped | 40100 |
 
-Learning and passing flows come and go before forwarding; the others guard a call that is forwarded.
+A mirrored packet is also sent to the application (packet-in). The learning flows come and go before forwarding; the
+guards and RTCP belong to a call that is forwarded.
 """
 
 from collections.abc import Collection, Mapping
@@ -168,7 +169,7 @@ def guarding_flows(call: str, path: MediaPath, *, lease: int) -> tuple[Flow, ...
     """Build the flows that show us what should not happen while a call is forwarded.
 
     A packet to a leg's RTP port that is not the stream we forward has another source (a NAT that has changed its
-    mind) or came another way; a packet of Asterisk's own is music, a tone or a digit that no event told us of.
+    mind) or came another way; a packet of Asterisk's own is music, a tone or a digit that no event reported.
     """
     flows = []
     for leg in Leg:

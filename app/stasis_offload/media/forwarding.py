@@ -1,4 +1,4 @@
-"""In the switch: a take-over is verified, then guarded and looked at again and again, and given back in any doubt."""
+"""In the switch: a cutover is verified, then guarded and audited; any doubt returns the call to Asterisk."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -12,7 +12,7 @@ from stasis_offload.media.relaying import Step, reclaim, relay, why_not_now
 from stasis_offload.media.state import Phase, Placement
 from stasis_offload.openflow.flow import FlowCount
 
-# What Asterisk had read before a take-over it has sent on by then (s); what it sends later is its own.
+# Seconds after cutover by which Asterisk has relayed everything it had queued. RTP it sends later is its own.
 GUARD_DELAY = 1.0
 
 
@@ -89,7 +89,7 @@ def learn_rtcp_port(placement: Placement, event: ev.RtcpPortLearned, _now: float
 
 
 def on_guard_triggered(placement: Placement, event: ev.GuardTriggered, now: float) -> Step:
-    """Take the flows out: Asterisk speaks to a leg itself, or a leg sends from elsewhere."""
+    """Remove the flows: Asterisk sends RTP of its own, or a leg sends from elsewhere."""
     return relay(placement, Reason(event.kind, event.leg), now)
 
 
@@ -114,9 +114,9 @@ def _sample(
     """Take a packet that a forwarding flow was to show us; `finish` when it is the last and all are as reported."""
     if not event.by_switch or event.leg not in placement.unsampled:  # of learning, or one too many
         return placement, ()
-    if event.sighting is None:
+    if event.packet is None:
         return relay(placement, Reason(ReasonKind.FOREIGN_MEDIA, event.leg), now)
-    reason = why_not_observed(event.leg, placement.reports[event.leg], event.sighting)
+    reason = why_not_observed(event.leg, placement.reports[event.leg], event.packet)
     if reason:
         return relay(placement, reason, now)
     sampled = replace(placement, unsampled=placement.unsampled - {event.leg})

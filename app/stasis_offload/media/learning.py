@@ -1,11 +1,11 @@
-"""From Asterisk into the switch: each leg is heard on the wire, and taken over between two of its packets.
+"""From Asterisk into the switch: each leg is observed on the wire, and the cutover lies between two of its packets.
 
 Of a call that Asterisk does not bridge natively yet (`awaiting-native`), packets are watched all the same: it is about
 to, and then the first packets are known already. A leg that stays silent costs one flow, that of its next packet
 (`dormant`).
 
-The switch is faster than Asterisk. A packet that it forwards would overtake one that Asterisk has still in its hands, so
-a call whose legs are known is taken over when Asterisk has sent on the last packet of each, and none is due for a while
+The switch is faster than Asterisk. A packet that it forwards would overtake one that Asterisk has yet to relay, so the
+cutover waits until Asterisk has relayed the last packet of each leg and no further packet is due for a few milliseconds
 (`cutting-over`).
 """
 
@@ -21,7 +21,7 @@ from stasis_offload.media.reasons import Reason, ReasonKind
 from stasis_offload.media.relaying import Step, query_again, relay, why_not_now
 from stasis_offload.media.state import NOT_NATIVE, Phase, Placement
 
-# Two sightings make a path only when both are this fresh (s): next hops and NAT bindings move.
+# Two observations make a path only when neither is older (s): next hops and NAT bindings move.
 MAX_OBSERVATION_AGE = 1.0
 # Flows go in at most so long (s) after the last packet of each leg: of the usual 20 ms between two packets, the rest is
 # for the switch to put them in.
@@ -56,17 +56,17 @@ def confirm_native(placement: Placement, event: ev.LegsReported, now: float) -> 
 
 
 def confirm(placement: Placement, event: ev.LegsReported, now: float) -> Step:
-    """Go on to `cutting-over` if both legs are known and Asterisk has heard them; learn anew what changed."""
+    """Go on to `cutting-over` if both legs are known and Asterisk has received both; restart learning if their media changed."""
     return _reassess(placement, event, now, lambda reported: _confirm(reported, now))
 
 
 def confirm_cutover(placement: Placement, event: ev.LegsReported, now: float) -> Step:
-    """Go on waiting for the moment if the call is still eligible; learn anew what changed."""
+    """Go on waiting for the moment if the call is still eligible; restart learning if its media changed."""
     return _reassess(placement, event, now, lambda reported: (reported, ()))
 
 
 def confirm_dormant(placement: Placement, event: ev.LegsReported, now: float) -> Step:
-    """Go on waiting for the silent leg if the call is still eligible; learn anew what changed."""
+    """Go on waiting for the silent leg if the call is still eligible; restart learning if its media changed."""
 
     def wait(reported: Placement) -> Step:
         if reported.reason != NOT_NATIVE:
@@ -78,14 +78,14 @@ def confirm_dormant(placement: Placement, event: ev.LegsReported, now: float) ->
 
 
 def observe(placement: Placement, event: ev.PacketObserved, now: float) -> Step:
-    """Note a leg's packet, and query the legs when both are heard; relay a call whose packet is not as reported."""
+    """Note a leg's packet, and query the legs when both are observed; relay a call whose packet is not as reported."""
 
-    def note(sighting: ObservedPacket) -> Step:
+    def note(packet: ObservedPacket) -> Step:
         fresh = {
             leg: seen for leg, seen in placement.observed.items() if now - seen[1] <= MAX_OBSERVATION_AGE
         }
         known = len(fresh) == len(Leg)
-        fresh[event.leg] = (sighting, now)
+        fresh[event.leg] = (packet, now)
         both = len(fresh) == len(Leg)
         return replace(placement, observed=fresh), (cmd.QueryLegs(),) if both and not known else ()
 
@@ -95,22 +95,22 @@ def observe(placement: Placement, event: ev.PacketObserved, now: float) -> Step:
 def observe_cutover(placement: Placement, event: ev.PacketObserved, now: float) -> Step:
     """Note a leg's packet: Asterisk has to send it on first; relay a call whose packet is not as reported."""
 
-    def note(sighting: ObservedPacket) -> Step:
-        observed = {**placement.observed, event.leg: (sighting, now)}
+    def note(packet: ObservedPacket) -> Step:
+        observed = {**placement.observed, event.leg: (packet, now)}
         return try_cut_over(replace(placement, observed=observed), now)
 
     return _if_as_reported(placement, event, now, note)
 
 
 def wake(placement: Placement, event: ev.PacketObserved, now: float) -> Step:
-    """Learn on, with all flows, now that the leg speaks; relay a call whose packet is not as reported."""
+    """Go on learning, with all flows, now that the leg sends; relay a call whose packet is not as reported."""
 
-    def note(sighting: ObservedPacket) -> Step:
+    def note(packet: ObservedPacket) -> Step:
         learning = replace(
             placement,
             # A dormant call may have ceased to be bridged natively meanwhile.
             phase=Phase.AWAITING_NATIVE if placement.reason == NOT_NATIVE else Phase.LEARNING,
-            observed={event.leg: (sighting, now)},
+            observed={event.leg: (packet, now)},
             deadline=now + placement.policy.verify_within,
         )
         return learning, (cmd.SetFlows(learning.flows()),)
@@ -157,9 +157,9 @@ def on_cutover_deadline(placement: Placement, _event: ev.DeadlineReached, now: f
     if any(at < began for _, at in placement.observed.values()):
         return start_learning(placement, placement.reports, now)
     for leg in Leg:
-        sighting, _ = placement.observed[leg]
+        packet, _ = placement.observed[leg]
         ssrc, _ = placement.relayed_packets.get(leg, (None, 0))
-        if ssrc != sighting.ssrc:
+        if ssrc != packet.ssrc:
             return relay(placement, Reason(ReasonKind.NOT_RELAYED, leg), now)
     return cut_over(placement, now)
 
@@ -167,7 +167,7 @@ def on_cutover_deadline(placement: Placement, _event: ev.DeadlineReached, now: f
 def start_learning(
     placement: Placement, reports: Mapping[Leg, LegReport], now: float, *, soon: bool = False
 ) -> Step:
-    """Begin to learn, or begin anew, what Asterisk has just reported; `soon` if it is yet to bridge natively."""
+    """Start or restart learning from what Asterisk has just reported; `soon` if it is yet to bridge natively."""
     learning = replace(
         placement,
         phase=Phase.LEARNING,
@@ -196,11 +196,8 @@ def await_native(placement: Placement, now: float) -> Placement:
 def try_cut_over(placement: Placement, now: float) -> Step:
     """Cut over if Asterisk has nothing of the call in its hands, and no packet is about to come."""
     for leg in Leg:
-        sighting, at = placement.observed[leg]
-        if (
-            placement.relayed_packets.get(leg) != (sighting.ssrc, sighting.sequence)
-            or now - at > CUTOVER_WINDOW
-        ):
+        packet, at = placement.observed[leg]
+        if placement.relayed_packets.get(leg) != (packet.ssrc, packet.sequence) or now - at > CUTOVER_WINDOW:
             return placement, ()
     return cut_over(placement, now)
 
@@ -230,7 +227,7 @@ def _is_native_soon(placement: Placement, reason: Reason | None) -> bool:
 def _reassess(
     placement: Placement, event: ev.LegsReported, now: float, then: Callable[[Placement], Step]
 ) -> Step:
-    """Relay a call that is not eligible any more, learn anew one whose media changed; else do as `then` says."""
+    """Relay a call that is no longer eligible, restart learning if its media changed; otherwise continue with `then`."""
     reason = why_not_now(placement, event, now)
     soon = _is_native_soon(placement, reason)
     if reason and not soon:
@@ -243,15 +240,15 @@ def _reassess(
 
 
 def _confirm(placement: Placement, now: float) -> Step:
-    """Cut over as soon as that is safe when Asterisk, asked after the wire was heard, still says the same."""
+    """Cut over as soon as that is safe if Asterisk, queried after the observation, still reports the same."""
     if len(placement.observed) < len(Leg):
         return placement, ()
     if any(now - at > MAX_OBSERVATION_AGE for _, at in placement.observed.values()):
         return start_learning(placement, placement.reports, now)
     for leg in Leg:
-        sighting, _ = placement.observed[leg]
+        packet, _ = placement.observed[leg]
         report = placement.reports[leg]
-        reason = why_not_observed(leg, report, sighting)
+        reason = why_not_observed(leg, report, packet)
         if reason:
             return relay(placement, reason, now)
         if not has_received(report):  # it is about to read the packet that we were shown, or never gets it
@@ -267,7 +264,7 @@ def _if_as_reported(
     """Do as `then` says with a packet on its way to Asterisk that is what Asterisk says."""
     if event.by_switch:  # of a stay in the switch that is over
         return placement, ()
-    if event.sighting is None:
+    if event.packet is None:
         return relay(placement, Reason(ReasonKind.FOREIGN_MEDIA, event.leg), now)
-    reason = why_not_observed(event.leg, placement.reports[event.leg], event.sighting)
-    return relay(placement, reason, now) if reason else then(event.sighting)
+    reason = why_not_observed(event.leg, placement.reports[event.leg], event.packet)
+    return relay(placement, reason, now) if reason else then(event.packet)

@@ -52,15 +52,15 @@ class Attachment:
     local: Address
 
     @classmethod
-    def of(cls, sighting: ObservedPacket) -> "Attachment":
-        """Take it from a packet that the leg sent."""
+    def of(cls, packet: ObservedPacket) -> "Attachment":
+        """Return the attachment that a packet of the leg shows."""
         return cls(
-            in_port=sighting.in_port,
-            vlan=sighting.vlan,
-            remote_mac=sighting.remote_mac,
-            local_mac=sighting.local_mac,
-            remote=sighting.source,
-            local=sighting.destination,
+            in_port=packet.in_port,
+            vlan=packet.vlan,
+            remote_mac=packet.remote_mac,
+            local_mac=packet.local_mac,
+            remote=packet.source,
+            local=packet.destination,
         )
 
 

@@ -9,12 +9,12 @@ from stasis_offload.media.state import STATES, Phase
 
 MEANINGS: Mapping[Phase, str] = {
     Phase.RELAYED: "Asterisk relays the call, for the reason that is shown.",
-    Phase.AWAITING_NATIVE: "Packets are watched while Asterisk does not bridge the call natively yet.",
-    Phase.LEARNING: "Packets are watched until one of each leg is known and Asterisk has heard both legs.",
-    Phase.CUTTING_OVER: "All is known; the switch takes the call over between two packets.",
+    Phase.AWAITING_NATIVE: "Packets are observed while Asterisk does not bridge the call natively yet.",
+    Phase.LEARNING: "Packets are observed until one of each leg is known and Asterisk has received both legs.",
+    Phase.CUTTING_OVER: "All is known; the cutover waits for a gap between two packets.",
     Phase.DORMANT: "A leg is silent; one flow waits for its next packet.",
     Phase.UNVERIFIED: "The switch carries the call; a forwarded packet of each leg has yet to be seen.",
-    Phase.VERIFIED: "The switch forwards both legs; Asterisk may still send on what it had read before.",
+    Phase.VERIFIED: "The switch forwards both legs; Asterisk may still relay what it had received before.",
     Phase.GUARDED: "The switch carries the call, and anything that Asterisk sends to a leg is its own.",
     Phase.ENDED: "The call is over.",
 }

@@ -1,7 +1,7 @@
-"""How a call sounds to each leg, by what passes the switch; what nothing was heard of is None, never perfect.
+"""Per-leg quality (loss, jitter, RTT, MOS) from the RTP and RTCP the switch sees. Unknown is None, never a perfect score.
 
-A leg's RTCP tells what it hears of the other leg, end to end. The sequence numbers of its RTP against what the
-switch counted of it tell what was lost before the switch.
+A leg's RTCP reports what it receives of the other leg, end to end. The sequence numbers of its RTP against what the
+switch counted of it show what was lost before the switch.
 """
 
 from collections.abc import Iterable
@@ -13,9 +13,9 @@ from stasis_offload.packets.rtcp import Bye, Packet, ReportBlock, SenderReport
 
 # What is more than this is not a round trip but two clocks that disagree, or a report that went astray.
 _MAX_RTT = 5.0
-# No voice stream is faster (2.5 ms is the shortest frame of Opus): what is, started anew.
+# No voice stream is faster (2.5 ms is the shortest frame of Opus): a faster one restarted.
 _MAX_PACKETS_PER_S = 400
-# Where RFC 3550 A.1 draws the line between packets lost or late and a sequence that started anew.
+# Where RFC 3550 A.1 draws the line between packets lost or late and a sequence that restarted.
 _MAX_DROPOUT = 3000
 _MAX_MISORDER = 100
 # A switch's counter lags up to 0.5 s, 25 packets at 50/s; of this many packets that is less than 1%.
@@ -35,7 +35,7 @@ class Stream:
 
 @dataclass(frozen=True, slots=True)
 class LegQuality:
-    """What one leg hears, and what of its own media is lost before the switch; None is not known.
+    """What one leg receives, and what of its own media is lost before the switch; None is not known.
 
     `loss` is the fraction (0 to 1) of what the other leg sent it that it did not get: since the first report that
     was seen, `recent_loss` only up to its last report. `jitter_ms` is as its last report has it, `rtt_ms` the round
@@ -74,7 +74,7 @@ class _Sent:
 
 @dataclass(frozen=True, slots=True)
 class _Reception:
-    """The last report on what a leg hears, and packets between such reports, of all streams it was sent."""
+    """The last report on what a leg receives, and packets between such reports, of all streams it was sent."""
 
     stream: Stream
     block: ReportBlock
@@ -144,7 +144,7 @@ class _LegHistory:
         return replace(self, reception=reception, rtt=self.rtt if rtt is None else rtt)
 
     def closed(self) -> "_LegHistory":
-        """Add the present arrivals to the earlier ones, if there are enough to mean something; begin anew."""
+        """Add the present arrivals to the earlier ones, if there are enough to mean something, and restart."""
         now = self.arrivals
         if now is None or now.expected < _MIN_EXPECTED:
             return replace(self, arrivals=None)
@@ -202,24 +202,24 @@ class Quality:
     def of(self, leg: Leg) -> LegQuality:
         """Return all that is known of one leg now."""
         end = self._end(leg)
-        heard = end.reception
+        reception = end.reception
         return LegQuality(
-            loss=heard.loss if heard else None,
-            recent_loss=heard.block.fraction_lost if heard else None,
-            jitter_ms=heard.jitter_ms if heard else None,
+            loss=reception.loss if reception else None,
+            recent_loss=reception.block.fraction_lost if reception else None,
+            jitter_ms=reception.jitter_ms if reception else None,
             rtt_ms=None if end.rtt is None else 1000 * end.rtt,
-            mos=self._mos(heard) if heard else None,
+            mos=self._mos(reception) if reception else None,
             upstream_loss=end.upstream_loss,
         )
 
-    def _mos(self, heard: _Reception) -> float | None:
-        """Score what is heard; a delay that nobody told is taken as 0, the jitter buffer as twice the jitter."""
-        impairment = IMPAIRMENTS.get(heard.stream.codec)
-        if impairment is None or heard.jitter_ms is None:
+    def _mos(self, reception: _Reception) -> float | None:
+        """Score what is received; an unknown delay is taken as 0, the jitter buffer as twice the jitter."""
+        impairment = IMPAIRMENTS.get(reception.stream.codec)
+        if impairment is None or reception.jitter_ms is None:
             return None
         network = 1000 * sum(end.rtt or 0.0 for end in (self.caller, self.callee)) / 2
-        delay_ms = network + 2 * heard.jitter_ms + (heard.stream.ptime or _USUAL_PTIME)
-        return mos(rating(impairment, loss=heard.loss, delay_ms=delay_ms))
+        delay_ms = network + 2 * reception.jitter_ms + (reception.stream.ptime or _USUAL_PTIME)
+        return mos(rating(impairment, loss=reception.loss, delay_ms=delay_ms))
 
     def _end(self, leg: Leg) -> _LegHistory:
         return self.caller if leg is Leg.CALLER else self.callee
@@ -229,7 +229,7 @@ class Quality:
 
 
 def _round_trip(block: ReportBlock, *, now: float, sent: _Sent | None) -> float | None:
-    """Return the seconds from the switch to who reports and back (RFC 3550 6.4.1), None when it cannot be told."""
+    """Return the seconds from the switch to who reports and back (RFC 3550 6.4.1), None when it is not known."""
     if sent is None or not block.last_sr or (block.ssrc, block.last_sr) != (sent.ssrc, sent.short_ntp):
         return None
     rtt = now - sent.at - block.delay_since_last_sr / 0x1_0000

@@ -69,7 +69,7 @@ EXPLANATIONS: dict[ReasonKind, str] = {
     ReasonKind.VIDEO: "The leg has video.",
     ReasonKind.RTCP_MUX: "The leg's RTCP shares the RTP port.",
     ReasonKind.RTCP_OFF: "The leg has no RTCP, so Asterisk does not say which SSRC it receives.",
-    ReasonKind.RTP_TIMEOUT: "The endpoint's rtp_timeout is below 10 s: Asterisk could not be told in time that media flows.",
+    ReasonKind.RTP_TIMEOUT: "The endpoint's rtp_timeout is below 10 s: Asterisk could not be kept from timing out while media flows.",
     ReasonKind.RTP_KEEPALIVE: "The endpoint has rtp_keepalive: Asterisk would send packets of its own into the stream.",
     ReasonKind.AUDIO_HOOK: "A recording, a snoop, a mute or talk detection needs the leg's audio in Asterisk.",
     ReasonKind.HOLD: "The leg has been put on hold by the other.",
@@ -80,16 +80,16 @@ EXPLANATIONS: dict[ReasonKind, str] = {
     ReasonKind.NULL_ADDRESS: "An address of the leg is null, loopback or not yet known.",
     ReasonKind.ADDRESS_FAMILY: "One leg is IPv4 and the other IPv6.",
     ReasonKind.HAIRPIN: "The leg's far end is an address of the call's own on this host.",
-    ReasonKind.NO_MEDIA: "No RTP is heard from the leg.",
+    ReasonKind.NO_MEDIA: "No RTP arrives from the leg.",
     ReasonKind.FOREIGN_MEDIA: "What arrives from the leg is not RTP of an agreed payload type.",
     ReasonKind.FOREIGN_SSRC: "The SSRC on the wire is not the one that Asterisk receives.",
     ReasonKind.FOREIGN_SOURCE: "The leg's packets come from another address, or by another way, than Asterisk or we learned.",
     ReasonKind.LOW_TTL: "The leg's packets have few hops left to live; Asterisk sends them on with a new TTL.",
-    ReasonKind.ASTERISK_MEDIA: "Asterisk sends the leg sound of its own: music, a tone, a digit, an announcement.",
+    ReasonKind.ASTERISK_MEDIA: "Asterisk sends the leg RTP of its own: music, a tone, a digit, an announcement.",
     ReasonKind.FLAPPING: "The call went back to Asterisk too often within a minute (media.returns_per_minute, media.flap_hold).",
     ReasonKind.NOT_RELAYED: "Asterisk does not send the leg's packets on to the other as they came.",
     ReasonKind.MEDIA_IDLE: "The leg fell silent while the switch carried it.",
-    ReasonKind.FLOW_LOST: "The leg's flow is gone, or showed no packet after the take-over.",
+    ReasonKind.FLOW_LOST: "The leg's flow is gone, or no packet of it was seen after the cutover.",
     ReasonKind.CALL_CHANGED: "Asterisk changed the bridge or the session, so what was learned may no longer hold.",
     ReasonKind.MODULE_UNREACHABLE: "The Asterisk module could not be asked (see `stasis-offload check`).",
     ReasonKind.ASTERISK_UNREACHABLE: "No events arrive from Asterisk (see `stasis-offload check`), so no change would be noticed.",
@@ -107,11 +107,6 @@ class Reason:
 
     kind: ReasonKind
     leg: Leg | None = None
-
-    @property
-    def sentence(self) -> str:
-        """What to tell the operator."""
-        return EXPLANATIONS[self.kind]
 
     def __str__(self) -> str:
         return f"{self.kind}:{self.leg}" if self.leg else str(self.kind)

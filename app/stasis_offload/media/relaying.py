@@ -10,7 +10,7 @@ from stasis_offload.media.reasons import Reason, ReasonKind
 from stasis_offload.media.state import NOT_CONNECTED, NOT_NATIVE, Phase, Placement, State
 from stasis_offload.openflow.flow import FlowCount
 
-# Asterisk that speaks to a leg is not asked again before it may have ended (s): the length of a long digit.
+# Seconds for which Asterisk is not queried again while it sends RTP of its own: the length of a long digit.
 MIN_ASTERISK_RTP_WAIT = 1.0
 
 # What may block a call, and which of several is named.
@@ -90,7 +90,7 @@ def query_anew(placement: Placement, now: float) -> Step:
 
 
 def why_not_now(placement: Placement, event: ev.LegsReported, now: float) -> Reason | None:
-    """Find what speaks against the call in Asterisk's reports, or in that it came back too often."""
+    """Return the reason against offloading in Asterisk's reports, or that the call is flapping."""
     reason = why_not(event.caller, event.callee)
     if reason in (None, NOT_NATIVE) and placement.damping.is_suppressed(now):
         return Reason(ReasonKind.FLAPPING)

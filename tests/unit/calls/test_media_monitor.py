@@ -69,10 +69,10 @@ def test_what_is_not_rtcp_changes_nothing() -> None:
 
 def test_packets_that_were_lost_before_the_switch_are_counted_by_their_numbers() -> None:
     ear, seen = listener(), shown(Leg.CALLER)
-    assert seen.sighting
+    assert seen.packet
     looked = replace(VERIFIED, unsampled=frozenset(Leg))
     ear.on_rtp_sample(seen, placement=looked)
-    later = replace(seen, sighting=replace(seen.sighting, sequence=seen.sighting.sequence + 4000))
+    later = replace(seen, packet=replace(seen.packet, sequence=seen.packet.sequence + 4000))
     counted = replace(looked, counts={Leg.CALLER: replace(looked.forwarded(Leg.CALLER), packets=3600)})
     ear.on_rtp_sample(later, placement=counted)
     assert ear.quality.of(Leg.CALLER).upstream_loss == 0.1

@@ -128,7 +128,6 @@ def test_every_reason_has_a_sentence_and_a_printed_name() -> None:
     assert set(EXPLANATIONS) == set(ReasonKind)
     assert str(Reason(ReasonKind.NO_MEDIA, Leg.CALLEE)) == "no-media:callee"
     assert str(Reason(ReasonKind.NOT_TWO_PARTIES)) == "not-two-parties"
-    assert Reason(ReasonKind.HOLD).sentence == "The leg has been put on hold by the other."
 
 
 def test_the_page_of_the_documentation_is_what_the_code_says() -> None:
