@@ -27,7 +27,7 @@ def _clear() -> None:
     control.asterisk("asterisk2", "channel request hangup all")  # a phone that died leaves its channel behind
     for node in ("asterisk1", "asterisk2"):
         wait_until(
-            lambda node=node: not control.channels(node),
+            lambda node=node: not control.channels(node),  # type: ignore[misc] # mypy infers no type of a default
             within=NO_CALL_WITHIN,
             what=f"{node} to have no channel",
         )

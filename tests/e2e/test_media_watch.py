@@ -123,7 +123,7 @@ def test_a_call_that_cannot_settle_stays_with_asterisk_for_a_while_and_says_so()
         since = control.calls()[0]["state_age"]
         control.execute("ovs", "ovs-ofctl", "-O", "OpenFlow13", "del-flows", "breth0", "udp")
         wait_until(
-            lambda since=since: (
+            lambda since=since: (  # type: ignore[misc] # mypy infers no type of a default
                 (now := control.calls()[0])["state"] != "offloaded" or now["state_age"] < since
             ),
             within=10,

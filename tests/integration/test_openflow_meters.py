@@ -11,7 +11,7 @@ from stasis_offload.errors import OpenFlowError
 from stasis_offload.media.flows import FlowLifetime, forwarding_flows, owner_of
 from stasis_offload.openflow.channel import Timeouts, open_channel
 from stasis_offload.openflow.describe import describe, describe_switch
-from stasis_offload.openflow.flow import Flow
+from stasis_offload.openflow.flow import Flow, Forward
 from stasis_offload.openflow.flow_table import FlowTable
 from tests.support.dummy_ports import Wire, plugged
 from tests.support.many_calls import flows_of
@@ -112,6 +112,7 @@ async def test_that_somebody_removed_a_meter_and_so_its_flow_shows_at_the_next_r
 
 async def test_a_refused_change_leaves_no_meter_behind(bridge: Bridge) -> None:
     good, other = limited()
+    assert isinstance(other.action, Forward)
     bad = replace(other, action=replace(other.action, out_port=0xFFFF_FF80))
     async with connected(bridge.management) as (switch, _):
         with pytest.raises(OpenFlowError, match="OFPBAC_BAD_OUT_PORT"):

@@ -248,7 +248,7 @@ class Phone:
                     return messages[number]
             return None
 
-        return wait_until(found, within=10, what=f"{what} at {self.name}", every=0.05)  # type: ignore[return-value]
+        return wait_until(found, within=10, what=f"{what} at {self.name}", every=0.05)
 
     def _sent(self, start: str) -> None:
         wait_until(

@@ -188,7 +188,7 @@ json_values = st.recursive(
 @st.composite
 def damaged_messages(draw: st.DrawFn) -> dict[str, Any]:
     """Give a message of which one field, however deep, is missing or something else."""
-    message = deepcopy(draw(st.sampled_from(MESSAGES))[0])
+    message: dict[str, Any] = deepcopy(draw(st.sampled_from(MESSAGES))[0])
     inside, key = message, draw(st.sampled_from(sorted(message)))
     while isinstance(inside[key], dict) and draw(st.booleans()):
         inside = inside[key]

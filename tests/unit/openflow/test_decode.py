@@ -57,7 +57,7 @@ def test_messages_are_the_same_however_the_stream_is_cut(
     stream = b"".join(
         struct.pack("!BBHI", version, kind, 8 + len(body), xid) + body for version, kind, xid, body in sent
     )
-    framer, got = Framer(), []
+    framer, got = Framer(), list[Message]()
     while stream:
         cut = data.draw(st.integers(1, len(stream)))
         got += framer.feed(stream[:cut])

@@ -19,7 +19,8 @@ NOW = 100.0
 
 def after(request: DialRequest, *events: ev.Event) -> tuple[Dialing, list[cmd.Command]]:
     """Run events from the start of a call; return the call, and what the last event commanded."""
-    dialing, commands = Dialing(request), ()
+    dialing = Dialing(request)
+    commands: tuple[cmd.Command, ...] = ()
     for event in (ev.Started(), *events):
         dialing, commands = step(dialing, event, NOW)
     return dialing, list(commands)

@@ -49,7 +49,7 @@ def test_no_sequence_of_events_breaks_the_call(request: DialRequest, sequence: l
     dialing, commands, winners = Dialing(request), list[cmd.Command](), set[int]()
     n_targets = range(1, len(request.targets) + 1)
     # However it began, every channel ends some day.
-    ends = [ev.CallerLeft(0), *(ev.CalleeDestroyed(n, 16) for n in n_targets)]
+    ends: list[ev.Event] = [ev.CallerLeft(0), *(ev.CalleeDestroyed(n, 16) for n in n_targets)]
     for event in [ev.Started(), *sequence, *ends]:
         was = dialing.caller_here
         dialing, more = step(dialing, event, NOW)
@@ -98,8 +98,8 @@ def test_media_ends_before_its_channels_and_its_bridge(
 def test_media_that_started_ends_before_its_channels_and_its_bridge(
     request: DialRequest, sequence: list[ev.Event]
 ) -> None:
-    outside = [ev.CalleeEnteredStasis(1), ev.CalleeAnswered(1), ev.CalleeBridged(1)]
-    inside = [ev.CalleeEnteredStasis(1), ev.CalleeBridged(1), ev.CalleeAnswered(1)]
+    outside: list[ev.Event] = [ev.CalleeEnteredStasis(1), ev.CalleeAnswered(1), ev.CalleeBridged(1)]
+    inside: list[ev.Event] = [ev.CalleeEnteredStasis(1), ev.CalleeBridged(1), ev.CalleeAnswered(1)]
     answered = inside if Dialing(request).in_bridge else outside
     check_media_first(request, [ev.Started(), *answered, *sequence])
 

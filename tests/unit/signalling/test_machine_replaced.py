@@ -17,7 +17,8 @@ NEW_CALLER = ev.CallerReplaced("old", joined=True)
 
 def after(request: DialRequest, *events: ev.Event) -> tuple[Dialing, list[cmd.Command]]:
     """Run events from the start of a call; return the call, and what the last event commanded."""
-    dialing, commands = Dialing(request), ()
+    dialing = Dialing(request)
+    commands: tuple[cmd.Command, ...] = ()
     for event in events:
         dialing, commands = step(dialing, event, 100.0)
     return dialing, list(commands)
