@@ -3,11 +3,11 @@
 CALLS ?= 50
 PY := .venv/bin/python
 
-.PHONY: help demo test test-module bench lab lab-down check
+.PHONY: help demo test test-pythons test-module bench lab lab-down check
 .DEFAULT_GOAL := help
 
 help: ## list the targets
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
 demo: .venv/.ready lab ## the demonstration: CALLS calls relayed, offloaded, relayed, offloaded; a table and a verdict
 	@echo "demo: $(CALLS) calls, relayed and offloaded"
@@ -16,6 +16,11 @@ demo: .venv/.ready lab ## the demonstration: CALLS calls relayed, offloaded, rel
 test: .venv/.ready lab ## every test but the module's own: unit, integration, and whole calls in the lab (20 minutes)
 	@echo "test: unit, integration, lab"
 	@$(PY) -m pytest tests/unit tests/integration tests/e2e
+
+test-pythons: .venv/.ready ## the unit tests on every Python from 3.11 on: this machine's (PYTHONS="..."), Debian forky's
+	@lab/bootstrap.sh
+	@tests/pythons/all.sh
+	@$(PY) -m pytest -q tests/unit
 
 test-module: ## the Asterisk module alone: 10,000 CLI calls under valgrind during call churn (4 minutes)
 	@lab/bootstrap.sh

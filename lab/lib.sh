@@ -1,10 +1,13 @@
 # shellcheck shell=bash
 # What the lab's scripts share: how they speak, how they fail, how they install. Sourced, with `set -euo pipefail`.
+# `part` is the word that their lines begin with.
 
-say() { printf 'lab: %s\n' "$*"; }
+part=${part:-lab}
+
+say() { printf '%s: %s\n' "$part" "$*"; }
 
 fail() {
-    printf 'lab: %s\n' "$*" >&2
+    printf '%s: %s\n' "$part" "$*" >&2
     exit 1
 }
 
