@@ -40,8 +40,10 @@ async def other_end(path: Path, speak: Speaker) -> AsyncIterator[list[bytes]]:
             writer.close()
 
     server = await asyncio.start_unix_server(serve, path)
-    async with server:
+    try:
         yield lines
+    finally:
+        server.close()
 
 
 def saying(answer: bytes) -> Speaker:
