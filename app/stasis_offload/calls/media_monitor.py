@@ -1,4 +1,4 @@
-"""Listens to what the switch shows of one call, RTCP and RTP, and keeps its quality."""
+"""Quality of one call, from the RTCP and RTP that the switch mirrors."""
 
 from structlog.typing import FilteringBoundLogger
 
@@ -23,7 +23,7 @@ class MediaMonitor:
     def on_rtcp(
         self, leg: Leg, frame: bytes, *, placement: Placement, now: float
     ) -> ev.RtcpPortLearned | None:
-        """Take an RTCP packet of a leg; what it tells of the media's placement is returned."""
+        """Handle an RTCP packet of a leg; return the event for the media machine, if there is one."""
         if placement.state is not State.OFFLOADED or placement.path is None:
             return None
         try:
@@ -41,7 +41,7 @@ class MediaMonitor:
         return None if port == known else ev.RtcpPortLearned(leg, port)
 
     def on_rtp_sample(self, seen: ev.PacketObserved, *, placement: Placement) -> None:
-        """Take an RTP packet of a leg that the switch forwarded, when its flow had counted what `placement` says."""
+        """Handle an RTP packet of a leg that the switch forwarded, when its flow had counted what `placement` says."""
         if seen.by_switch and seen.leg in placement.unsampled and seen.packet:
             counted = placement.counts.get(seen.leg, FlowCount()).packets
             self.quality = self.quality.with_rtp_sample(
@@ -49,5 +49,5 @@ class MediaMonitor:
             )
 
     def on_relayed(self) -> None:
-        """Take note that the call went back to Asterisk."""
+        """Note that the call returned to Asterisk."""
         self.quality = self.quality.with_counters_reset()

@@ -1,4 +1,4 @@
-"""What an operator sees and may do, on the calls of this process."""
+"""What an operator sees and may do with the calls of this process."""
 
 import asyncio
 from collections.abc import Mapping, Sequence

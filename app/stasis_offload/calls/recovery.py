@@ -1,4 +1,4 @@
-"""Asterisk is the state: after a lost connection, or a restart of ours, what it holds is read and put right."""
+"""Rebuilds our calls from Asterisk after a lost connection or a restart. Asterisk is the only database."""
 
 import asyncio
 from collections.abc import Iterable, Mapping
@@ -22,12 +22,12 @@ from stasis_offload.signalling.machine import missed, resume
 from stasis_offload.signalling.state import Dialing, Phase
 
 STASIS = "Stasis"
-# A reading that failed is tried again at this interval (s), until the next connection begins another.
+# Seconds between two tries to read Asterisk's state, until the next connection starts over.
 TRY_AGAIN = 1.0
 
 
 class Recovery:
-    """Compares the calls we know with the channels that Asterisk has, whenever we may have missed something."""
+    """Compares the calls we run with the channels that Asterisk has, whenever events may have been missed."""
 
     def __init__(
         self,
@@ -39,7 +39,7 @@ class Recovery:
         app: str,
         tasks: asyncio.TaskGroup,
     ) -> None:
-        self._calls = registry
+        self._registry = registry
         self._supervisor = supervisor
         self._transfers = transfers
         self._ari = ari
@@ -52,7 +52,7 @@ class Recovery:
         """Start over: events are delivered again from this moment on."""
         if self._running:
             self._running.cancel()
-        known = frozenset(call.id for call in self._calls)
+        known = frozenset(call.id for call in self._registry)
         self._running = self._tasks.create_task(self._run(known))
 
     async def _run(self, known: frozenset[str]) -> None:
@@ -66,33 +66,35 @@ class Recovery:
             await asyncio.sleep(TRY_AGAIN)
 
     async def _recover(self, known: frozenset[str]) -> None:
-        """Take over calls of an earlier process, tell calls what they missed, hang up what has no call.
+        """Adopt calls of an earlier process, replay what calls have missed, hang up what has no call.
 
-        What happens to a call once it is ours comes as an event; what happened before is in the second reading.
+        What happens to an adopted call comes as an event; what happened before is in the second snapshot.
         """
         taken = await self._adopt_calls(await self._snapshot())
-        there = await self._snapshot()
-        for call in self._calls:
+        snapshot = await self._snapshot()
+        for call in self._registry:
             if call.id in known | taken:
-                self._replay_missed(call, there)
-        await self._remove_orphans(there)
+                self._replay_missed(call, snapshot)
+        await self._remove_orphans(snapshot)
 
-    async def _adopt_calls(self, there: "AsteriskSnapshot") -> frozenset[str]:
-        """Own the calls that an earlier process left behind; return their ids."""
+    async def _adopt_calls(self, snapshot: "AsteriskSnapshot") -> frozenset[str]:
+        """Adopt the calls that an earlier process left behind; return their ids."""
         taken = set()
-        for channel in there.channels.values():
-            left_behind = channel.id == there.call_of(channel.id) and self._calls.get(channel.id) is None
-            if left_behind and self._arguments(channel) is not None and await self._adopt(channel, there):
+        for channel in snapshot.channels.values():
+            left_behind = (
+                channel.id == snapshot.call_of(channel.id) and self._registry.get(channel.id) is None
+            )
+            if left_behind and self._arguments(channel) is not None and await self._adopt(channel, snapshot):
                 taken.add(channel.id)
-        for call, members in there.members.items():
-            if members and call not in there.channels and self._calls.get(call) is None:
-                self._adopt_without_caller(call, there)
+        for call, members in snapshot.members.items():
+            if members and call not in snapshot.channels and self._registry.get(call) is None:
+                self._adopt_without_caller(call, snapshot)
                 taken.add(call)
         return frozenset(taken)
 
-    async def _adopt(self, caller: Channel, there: "AsteriskSnapshot") -> bool:
-        """Own a call that an earlier process began, or that entered while nobody listened."""
-        mine = there.callees(caller.id)
+    async def _adopt(self, caller: Channel, snapshot: "AsteriskSnapshot") -> bool:
+        """Adopt a call that an earlier process began, or that entered while no application was registered."""
+        mine = snapshot.callees(caller.id)
         try:
             request = parse_dial(self._arguments(caller) or ())
         except DialArgumentError as error:
@@ -101,7 +103,7 @@ class Recovery:
             return False
         status = await self._ari.get_variable(caller.id, "DIALSTATUS")
         answered = status == DialStatus.ANSWER
-        if self._calls.get(caller.id):
+        if self._registry.get(caller.id):
             return False
         self._log.info("call.adopted", call=caller.id, answered=answered)
         if not mine and not status:
@@ -118,48 +120,50 @@ class Recovery:
             call.post(sig.CalleeBridged(dialing.winner))
         return True
 
-    def _adopt_without_caller(self, call: str, there: "AsteriskSnapshot") -> None:
-        """Own a call whose caller's place a newcomer took: no channel says any more what was dialled."""
+    def _adopt_without_caller(self, call: str, snapshot: "AsteriskSnapshot") -> None:
+        """Adopt a call whose caller was replaced: no channel says any more what was dialled."""
         self._log.info("call.adopted", call=call, answered=True)
-        up = {n: channel.state == UP for n, channel in there.callees(call).items()}
+        up = {n: channel.state == UP for n, channel in snapshot.callees(call).items()}
         request = DialRequest(targets=("",) * max(up, default=1))
         dialing = resume(request, answered=True, callees=up, now=asyncio.get_running_loop().time())
-        member = there.channels[there.members[call][0]]
+        member = snapshot.channels[snapshot.members[call][0]]
         self._supervisor.adopt(replace(member, id=call), dialing)
 
-    def _replay_missed(self, call: Call, there: "AsteriskSnapshot") -> None:
-        """Tell a call what happened while nobody listened."""
+    def _replay_missed(self, call: Call, snapshot: "AsteriskSnapshot") -> None:
+        """Post what a call has missed while no events arrived."""
         if call.dialing.phase is Phase.TALKING and call.dialing.winner:
-            members = [member for member in there.members.get(call.id, ()) if self._is_ours(there, member)]
-            for leg, newcomer in call.legs.unannounced(members, (CALLER, call.dialing.winner)):
-                self._transfers.commit_unannounced(call, leg, there.channels[newcomer])
+            members = [
+                member for member in snapshot.members.get(call.id, ()) if self._is_ours(snapshot, member)
+            ]
+            for leg, replacement in call.legs.unannounced(members, (CALLER, call.dialing.winner)):
+                self._transfers.commit_unannounced(call, leg, snapshot.channels[replacement])
         up = {
-            n: there.channels[channel].state == UP
+            n: snapshot.channels[channel].state == UP
             for n, _ in enumerate(call.dialing.callees, start=1)
-            if (channel := call.legs.channel(n)) in there.channels
+            if (channel := call.legs.channel(n)) in snapshot.channels
         }
-        here = self._is_ours(there, call.legs.channel(CALLER))
+        here = self._is_ours(snapshot, call.legs.channel(CALLER))
         for event in missed(call.dialing, caller_here=here, callees=up):
             call.post(event)
         if call.dialing.phase is Phase.NEW:
             call.post(sig.Started())
 
-    async def _remove_orphans(self, there: "AsteriskSnapshot") -> None:
+    async def _remove_orphans(self, snapshot: "AsteriskSnapshot") -> None:
         """Hang up callees and destroy bridges whose caller is in nobody's application any more."""
-        owned = {channel.id for channel in there.channels.values() if channel.application == STASIS}
-        for channel in there.channels:
-            call = there.call_of(channel)
-            if call_of_callee(channel) and call not in owned and self._calls.get(call) is None:
+        owned = {channel.id for channel in snapshot.channels.values() if channel.application == STASIS}
+        for channel in snapshot.channels:
+            call = snapshot.call_of(channel)
+            if call_of_callee(channel) and call not in owned and self._registry.get(call) is None:
                 self._supervisor.hang_up_orphan(channel)
-        for call in there.members:
-            if call not in owned and self._calls.get(call) is None:
+        for call in snapshot.members:
+            if call not in owned and self._registry.get(call) is None:
                 await self._ari.destroy_bridge(bridge_id(call))
 
     async def _snapshot(self) -> "AsteriskSnapshot":
         return AsteriskSnapshot(await self._ari.channels(), await self._ari.bridges())
 
-    def _is_ours(self, there: "AsteriskSnapshot", channel: str) -> bool:
-        found = there.channels.get(channel)
+    def _is_ours(self, snapshot: "AsteriskSnapshot", channel: str) -> bool:
+        found = snapshot.channels.get(channel)
         return found is not None and self._application(found) == self._app
 
     def _arguments(self, channel: Channel) -> list[str] | None:
@@ -174,7 +178,7 @@ class Recovery:
 
 
 class AsteriskSnapshot:
-    """What there is in Asterisk at one moment: `channels` by their ids, `members` of our bridges by the call."""
+    """What Asterisk has at one moment: `channels` by their ids, `members` of our bridges by the call."""
 
     def __init__(self, channels: Iterable[Channel], bridges: Iterable[Bridge]) -> None:
         self.channels = {channel.id: channel for channel in channels}
@@ -183,12 +187,12 @@ class AsteriskSnapshot:
             for bridge in bridges
             if (call := call_of_bridge(bridge.id))
         }
-        self._calls = {channel: call for call, members in self.members.items() for channel in members}
+        self._call_of = {channel: call for call, members in self.members.items() for channel in members}
 
     def call_of(self, channel: str) -> str:
         """Return the call that a channel is part of: whose bridge it is in, else what its id says."""
         dialled = call_of_callee(channel)
-        return self._calls.get(channel) or (dialled[0] if dialled else channel)
+        return self._call_of.get(channel) or (dialled[0] if dialled else channel)
 
     def callees(self, call: str) -> Mapping[int, Channel]:
         """Return the channels that were dialled for a call and are part of it, by the number of the target."""

@@ -30,8 +30,8 @@ class MachineRunner(Generic[S, E, C]):
 
     `step` decides; `execute` carries out the commands of one step in their order and returns the events that
     answer them, which are taken before anything that arrived meanwhile. `execute` must turn the errors it
-    expects into events; any other exception ends `run`. `on_transition` is told of each step (the state before, the
-    event, the state after) when the state is stored, and before the commands are carried out.
+    expects into events; any other exception ends `run`. `on_transition` gets each step (the state before, the
+    event, the state after) once the state is stored, before the commands are carried out.
     """
 
     def __init__(
@@ -61,11 +61,11 @@ class MachineRunner(Generic[S, E, C]):
         return handled
 
     async def post_and_wait(self, event: E) -> None:
-        """Hand in an event and wait until it and its commands are done, or the machine has ended."""
+        """Post an event and wait until it and its commands are done, or the machine has ended."""
         await self.post(event).wait()
 
     async def run(self) -> None:
-        """Take events until the machine is over."""
+        """Process events until the machine is over."""
         try:
             while not self.state.over:
                 event, handled = await self._next()
