@@ -6,7 +6,6 @@ import pytest
 
 from stasis_offload.signalling import commands as cmd
 from stasis_offload.signalling import events as ev
-from stasis_offload.signalling.ari_mapping import event_from_result
 from stasis_offload.signalling.causes import DialStatus
 from stasis_offload.signalling.dial_args import DialRequest
 from stasis_offload.signalling.machine import ends_media, missed, resume, step
@@ -297,27 +296,7 @@ def test_an_event_of_a_target_that_was_never_asked_for_changes_nothing() -> None
 # Commands and their answers
 
 
-@pytest.mark.parametrize(
-    ("command", "done", "refused"),
-    [
-        (cmd.CreateBridge(), None, ev.BridgeFailed()),
-        (cmd.Create(2, "PJSIP/1"), None, ev.CreateFailed(2, 3)),
-        (cmd.Join(2), ev.CalleeBridged(2), ev.BridgeFailed()),
-        (cmd.Dial(2), None, ev.CalleeRejected(2, 3)),
-        (cmd.Answer(), None, ev.BridgeFailed()),
-        (cmd.Ring(), None, None),
-        (cmd.HangUp(1, 16), None, None),
-        (cmd.SetStatus(DialStatus.ANSWER), None, None),
-    ],
-)
-def test_a_command_is_answered_by_the_event_that_it_becomes(
-    command: cmd.Command, done: ev.Event | None, refused: ev.Event | None
-) -> None:
-    assert event_from_result(command, done=True) == done
-    assert event_from_result(command, done=False) == refused
-
-
-# After Asterisk could not be heard
+# After a lost connection or a restart
 
 
 def test_what_was_missed_is_told_by_what_is_there() -> None:
