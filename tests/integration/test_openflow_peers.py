@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stasis_offload.errors import OpenFlowError
+from stasis_offload.errors import OpenFlowError, SwitchUnavailableError
 from stasis_offload.media.flows import FlowLifetime, forwarding_flows, owner_of
 from stasis_offload.openflow import channel
 from stasis_offload.openflow.channel import Timeouts
@@ -87,7 +87,8 @@ async def test_whatever_a_peer_sends_its_end_is_told_and_it_is_tried_again(data:
     said = HELLO * greets + data
     async with listening(saying(said, then_close=True)) as endpoint, running(endpoint) as (switch, events):
         assert (await events.next(SwitchDown)).reason
-        assert not switch.is_up
+        with pytest.raises(SwitchUnavailableError):
+            _ = switch.flow_table
 
 
 async def switch_without_bundles(reader: StreamReader, writer: StreamWriter) -> None:

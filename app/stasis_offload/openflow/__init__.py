@@ -1,1 +1,1 @@
-"""The only room that talks to the switch. Makes it hold the flows an owner wants; knows cookies, not calls."""
+"""The OpenFlow room, the only one connected to the switch. Keeps each owner's flows in it; knows cookies, not calls."""

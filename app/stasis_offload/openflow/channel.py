@@ -1,4 +1,4 @@
-"""One OpenFlow 1.3 connection: every request ends in its answer, the switch's error, or a missed deadline."""
+"""One OpenFlow 1.3 connection. Every request ends with its reply, the switch's error, or a timeout."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -20,7 +20,7 @@ MAX_XID = 0xFFFF_FFFF
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """How long we wait, in seconds: to connect, for an answer, and in silence before we ask for a sign of life."""
+    """Timeouts in seconds: connect, reply, and idle time before an echo request."""
 
     connect: float = 5.0
     answer: float = 2.0
@@ -28,12 +28,12 @@ class Timeouts:
 
 
 Reply = list[Message] | OpenFlowError
-"""What came back of one transaction: the messages of the kind that was asked for, or why not."""
+"""The result of one transaction: the messages of the requested kind, or the error."""
 
 
 @dataclass(slots=True)
 class _PendingRequest:
-    """Someone who waits for an answer: one message of a kind, or several when it is a multipart reply."""
+    """A request without its reply yet: one message of `kind`, or several if it is a multipart reply."""
 
     kind: MessageKind
     answer: asyncio.Future[list[Message] | OpenFlowError]
@@ -45,13 +45,13 @@ class _PendingRequest:
 async def open_channel(
     endpoint: Endpoint, *, on_message: Callable[[Message], None], patience: Timeouts
 ) -> AsyncIterator["Channel"]:
-    """Connect, agree on OpenFlow 1.3 and hand out the channel; when it ends, the block is cancelled.
+    """Connect, negotiate OpenFlow 1.3 and yield the channel; when the connection ends, the block is cancelled.
 
     `on_message` gets every packet-in and flow-removed, in order.
 
     Raises:
         SwitchUnavailableError: the switch was not reached, or the connection ended.
-        OpenFlowError: there is no version in common, or what the switch sends is not OpenFlow.
+        OpenFlowError: there is no common version, or the switch does not send OpenFlow.
 
     """
     streams = await connect(endpoint, deadline=patience.connect)
@@ -72,7 +72,7 @@ async def open_channel(
 
 
 class Channel:
-    """What goes over one connection. Requests may overlap; each has its own transaction id."""
+    """Requests and messages of one connection. Requests may overlap; each has its own transaction id."""
 
     def __init__(
         self, streams: Streams, *, on_message: Callable[[Message], None], patience: Timeouts
@@ -88,12 +88,12 @@ class Channel:
         self._ended = ""
 
     def new_xid(self) -> int:
-        """Return a transaction id that no request under way has."""
+        """Return a transaction id that no pending request uses."""
         self._xid = self._xid % MAX_XID + 1
         return self._xid
 
     def send(self, data: bytes) -> None:
-        """Send messages to which no answer is expected.
+        """Send messages without waiting for a reply.
 
         Raises:
             SwitchUnavailableError: the connection ended, or the switch has stopped reading it.
@@ -112,7 +112,7 @@ class Channel:
             self._later.append(data)
 
     def _write_buffer(self) -> None:
-        """Write what was sent after the first in one turn of the loop: of many calls, in one system call."""
+        """Write all but the first message of one event loop iteration, for many calls, in one system call."""
         if self._later and not self._closed.is_set():
             self._writer.write(b"".join(self._later))
         self._later = None
@@ -122,16 +122,16 @@ class Channel:
 
         Raises:
             OpenFlowError: the switch refused one; those before and after it may have been carried out.
-            SwitchUnavailableError: the connection ended, or no answer in time; any may have been carried out.
+            SwitchUnavailableError: the connection ended, or the reply timed out; any may have been carried out.
 
         """
         await self.request(xid, data + encode.barrier(xid), MessageKind.BARRIER_REPLY)
 
     async def send_and_confirm_each(self, *transactions: tuple[int, bytes]) -> list[OpenFlowError | None]:
-        """Send transactions in one go; when all are carried out, return what was refused of each, if anything.
+        """Send transactions together; return the error of each, or None, when all are carried out.
 
         Raises:
-            SwitchUnavailableError: as `confirm`.
+            SwitchUnavailableError: as `send_and_confirm`.
 
         """
         barriers = b"".join(encode.barrier(xid) for xid, _ in transactions)
@@ -145,11 +145,11 @@ class Channel:
         return [answer if isinstance(answer, OpenFlowError) else None for answer in answers]
 
     async def request(self, xid: int, data: bytes, kind: MessageKind) -> list[Message]:
-        """Send messages of one transaction, and return the answer of that kind, in all its parts.
+        """Send messages of one transaction; return the reply of that kind, with all its parts.
 
         Raises:
             OpenFlowError: the switch refused a message.
-            SwitchUnavailableError: the connection ended, or ends now because there was no answer in time.
+            SwitchUnavailableError: the connection ended, or is closed now because the reply timed out.
 
         """
         (answer,) = await self._exchange(data, {xid: kind})
@@ -158,12 +158,12 @@ class Channel:
         return answer
 
     def request_now(self, questions: Mapping[int, bytes], kind: MessageKind) -> asyncio.Task[list[Reply]]:
-        """Send questions before whatever is sent later; the task ends with what came of that kind, or an error."""
+        """Send requests at once, before anything sent later; the task returns each reply of that kind, or its error."""
         waiting = self._send(b"".join(questions.values()), dict.fromkeys(questions, kind))
         return asyncio.ensure_future(self._answers(waiting))
 
     async def _exchange(self, data: bytes, kinds: Mapping[int, MessageKind]) -> list[Reply]:
-        """Send messages, and return the answer to each transaction: what came of its kind, or an error."""
+        """Send messages; return the result of each transaction."""
         return await self._answers(self._send(data, kinds))
 
     def _send(self, data: bytes, kinds: Mapping[int, MessageKind]) -> dict[int, _PendingRequest]:
@@ -181,17 +181,17 @@ class Channel:
             for xid in waiting:
                 del self._pending[xid]
         if late:
-            # What it holds of ours is no longer known. A new connection begins by removing all of that.
+            # Which flows of the application it has is now unknown. A new connection begins with a sweep.
             reason = f"no answer from the switch within {self._patience.answer:g} s"
             self.close(reason)
             raise SwitchUnavailableError(reason)
         return [answer.result() for answer in answers]
 
     async def handshake(self) -> None:
-        """Agree with the switch on OpenFlow 1.3.
+        """Negotiate OpenFlow 1.3 with the switch.
 
         Raises:
-            SwitchUnavailableError: no hello in time.
+            SwitchUnavailableError: no hello before the timeout.
 
         """
         self.send(encode.hello(self.new_xid()))
@@ -204,11 +204,11 @@ class Channel:
             ) from None
 
     async def run(self) -> NoReturn:
-        """Take what the switch sends until the connection ends, and find out when its peer is dead.
+        """Receive messages until the connection ends; detect a dead peer by echo requests.
 
         Raises:
             SwitchUnavailableError: the connection ended.
-            OpenFlowError: what came is not OpenFlow 1.3.
+            OpenFlowError: the switch sent something other than OpenFlow 1.3.
 
         """
         framer = Framer()
@@ -237,12 +237,12 @@ class Channel:
                 self._handle(message)
 
     async def closed(self) -> NoReturn:
-        """Wait for the end of the connection; it comes as a cancellation of the `open_channel` block."""
+        """Wait until the connection ends, which cancels the `open_channel` block."""
         await self._closed.wait()
         raise SwitchUnavailableError(self._ended)
 
     def close(self, reason: str = "the connection to the switch ended") -> None:
-        """End the connection at once; whoever waits for an answer is told."""
+        """Close the connection at once; every pending request fails."""
         self._ended = reason
         self._closed.set()
         self._writer.transport.abort()

@@ -1,7 +1,7 @@
-"""Whatever bytes a switch sends become a value or an OpenFlowError; they can do nothing else to us.
+"""Parsers of OpenFlow messages. Any bytes from a switch become a value or an OpenFlowError, nothing else.
 
-The layouts are os_ken's, the walking is done here: on a length of zero os_ken's own decoders loop for ever
-(OFPHello.parser, OFPMultipartReply.parser), and what they cannot read they log as a traceback.
+The layouts are os_ken's, but not the parsers: os_ken's loop endlessly on a length of zero (OFPHello.parser,
+OFPMultipartReply.parser), and log a traceback for what they cannot parse.
 """
 
 from collections.abc import Iterator, Sequence
@@ -45,7 +45,7 @@ _REMOVALS = {
 
 
 class MessageKind(IntEnum):
-    """The messages that mean something to us (ofp_type, OpenFlow 1.3.5, 7.1.1)."""
+    """The message types that the application handles (ofp_type, OpenFlow 1.3.5, 7.1.1)."""
 
     HELLO = ofp.OFPT_HELLO
     ERROR = ofp.OFPT_ERROR
@@ -59,7 +59,7 @@ class MessageKind(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One OpenFlow message: its header's fields, and what follows the header. `kind` may be any number."""
+    """One OpenFlow message: the fields of its header, and its body. `kind` may be any number."""
 
     version: int
     kind: int
@@ -69,7 +69,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """The answer to description_request."""
+    """The switch's reply to `description_request`."""
 
     manufacturer: str
     hardware: str
@@ -79,7 +79,7 @@ class Description:
 
 @dataclass(frozen=True, slots=True)
 class Meter:
-    """A meter: the packets or bits that may pass, by its flags and bands. A band is its type, rate and burst."""
+    """A meter. `flags` say whether rates count packets or bits; a band is its type, rate and burst."""
 
     number: int
     flags: int
@@ -87,16 +87,16 @@ class Meter:
 
 
 class Framer:
-    """Cuts a stream of bytes into messages; holds at most one message that is not complete (64 KiB)."""
+    """Splits a byte stream into messages; buffers at most one incomplete message (64 KiB)."""
 
     def __init__(self) -> None:
         self._buffer = bytearray()
 
     def feed(self, data: bytes) -> Iterator[Message]:
-        """Add what was received, and yield what is complete.
+        """Add received bytes, and yield the messages that are complete.
 
         Raises:
-            OpenFlowError: this is not OpenFlow.
+            OpenFlowError: the stream is not OpenFlow.
 
         """
         self._buffer += data
@@ -113,9 +113,9 @@ class Framer:
 
 
 def parse_hello(message: Message) -> frozenset[int]:
-    """Return the versions that the switch accepts, by their numbers on the wire (4 is OpenFlow 1.3).
+    """Return the wire numbers of the versions that the switch accepts (4 is OpenFlow 1.3).
 
-    Without a version bitmap that is every version up to the header's (OpenFlow 1.3.5, 6.3.1).
+    Without a version bitmap these are all versions up to the header's (OpenFlow 1.3.5, 6.3.1).
     """
     offset = 0
     with _reading("hello"):
@@ -137,7 +137,7 @@ def _bits(bitmap: bytes) -> Iterator[int]:
 
 
 def parse_error(message: Message) -> str:
-    """Put the switch's error into words: the names of its type and code, and of the message it refused."""
+    """Return the text of an error: the names of its type and code, and of the message that was refused."""
     with _reading("error"):
         kind, code = _ERROR.unpack_from(message.body)
     data = message.body[_ERROR.size :]
@@ -153,7 +153,7 @@ def parse_error(message: Message) -> str:
 
 
 def _experimenter_error(code: int) -> str:
-    """Name an error of the ONF extensions, which is where OpenFlow 1.3 has its bundles."""
+    """Return the name of an error of the ONF extensions, to which the bundles of OpenFlow 1.3 belong."""
     names = (name for name, value in vars(ofp).items() if name.startswith("ONFERR_") and value == code)
     return f"{next(names, 'experimenter error')}({code})"
 
@@ -165,14 +165,14 @@ def parse_features(message: Message) -> int:
 
 
 def has_more(message: Message) -> bool:
-    """Whether a multipart reply goes on in another message."""
+    """Return whether another message continues a multipart reply."""
     with _reading("multipart reply"):
         _, flags = _MULTIPART.unpack_from(message.body)
     return bool(flags & ofp.OFPMPF_REPLY_MORE)
 
 
 def parse_description(parts: Sequence[Message]) -> Description:
-    """Read the answer to description_request."""
+    """Parse the reply to `description_request`."""
     with _reading("description"):
         texts = _DESCRIPTION.unpack_from(b"".join(_bodies(parts, ofp.OFPMP_DESC)))
     manufacturer, hardware, software, _, datapath = (_text(text) for text in texts)
@@ -180,7 +180,7 @@ def parse_description(parts: Sequence[Message]) -> Description:
 
 
 def parse_ports(parts: Sequence[Message]) -> tuple[Port, ...]:
-    """Read the answer to ports_request."""
+    """Parse the reply to `ports_request`."""
     with _reading("port description"):
         return tuple(
             Port(number=number, name=_text(name))
@@ -190,7 +190,7 @@ def parse_ports(parts: Sequence[Message]) -> tuple[Port, ...]:
 
 
 def parse_flow_stats(parts: Sequence[Message]) -> Iterator[tuple[int, FlowCount]]:
-    """Read the answer to flow_stats_request: the cookie and the counters of each flow."""
+    """Parse the reply to `flow_stats_request`: the cookie and the counters of each flow."""
     with _reading("flow statistics"):
         for body in _bodies(parts, ofp.OFPMP_FLOW):
             offset = 0
@@ -203,13 +203,13 @@ def parse_flow_stats(parts: Sequence[Message]) -> Iterator[tuple[int, FlowCount]
 
 
 def parse_meter_features(parts: Sequence[Message]) -> int:
-    """Return how many meters there can be."""
+    """Return how many meters the switch can have."""
     with _reading("meter features"):
         return int(_METER_FEATURES.unpack_from(b"".join(_bodies(parts, ofp.OFPMP_METER_FEATURES)))[0])
 
 
 def parse_meter_configs(parts: Sequence[Message]) -> Iterator[Meter]:
-    """Read the answer to meter_configs_request."""
+    """Parse the reply to `meter_configs_request`."""
     with _reading("meter configuration"):
         for body in _bodies(parts, ofp.OFPMP_METER_CONFIG):
             offset = 0
@@ -234,7 +234,7 @@ def _bands(data: bytes) -> Iterator[tuple[int, int, int]]:
 
 
 def parse_meter_users(parts: Sequence[Message]) -> Iterator[tuple[int, int]]:
-    """Read the answer to meter_stats_request: each meter and how many flows use it."""
+    """Parse the reply to `meter_stats_request`: each meter and the number of flows that use it."""
     with _reading("meter statistics"):
         for body in _bodies(parts, ofp.OFPMP_METER):
             offset = 0
@@ -249,7 +249,7 @@ def parse_meter_users(parts: Sequence[Message]) -> Iterator[tuple[int, int]]:
 
 
 def parse_packet_in(message: Message) -> PacketIn:
-    """Read a packet-in."""
+    """Parse a packet-in."""
     with _reading("packet-in"):
         _, total, _, _, cookie = _PACKET_IN.unpack_from(message.body)
         offset = _PACKET_IN.size
@@ -272,7 +272,7 @@ def _in_port(match: bytes) -> int:
 
 
 def parse_flow_removed(message: Message) -> FlowRemoved:
-    """Read a flow-removed."""
+    """Parse a flow-removed."""
     with _reading("flow-removed"):
         cookie, _, reason, *_, packets, octets = _FLOW_REMOVED.unpack_from(message.body)
     return FlowRemoved(

@@ -1,4 +1,4 @@
-"""A switch is asked who it is and what it can do, without changing anything in it."""
+"""Queries for the identity and the abilities of a switch, which change nothing in it."""
 
 from stasis_offload.errors import OpenFlowError, SwitchUnavailableError
 from stasis_offload.openflow import decode, encode
@@ -9,11 +9,11 @@ from stasis_offload.openflow.events import SwitchDescription
 
 
 async def describe_switch(endpoint: Endpoint, *, patience: Timeouts | None = None) -> SwitchDescription:
-    """Connect, ask and hang up; unlike with `Switch.run`, our flows stay where they are.
+    """Connect, query the switch and disconnect; unlike `Switch.run`, leave its flows alone.
 
     Raises:
-        SwitchUnavailableError: the switch was not reached, or does not answer.
-        OpenFlowError: it does not speak OpenFlow 1.3, or not as it should.
+        SwitchUnavailableError: the switch was not reached, or a reply timed out.
+        OpenFlowError: it does not support OpenFlow 1.3, or violates it.
 
     """
     async with open_channel(endpoint, on_message=lambda _: None, patience=patience or Timeouts()) as channel:
@@ -21,9 +21,9 @@ async def describe_switch(endpoint: Endpoint, *, patience: Timeouts | None = Non
 
 
 async def describe(channel: Channel) -> SwitchDescription:
-    """Ask over a connection that there is.
+    """Query a switch over an existing connection.
 
-    Raises as `Channel.ask`.
+    Raises as `Channel.request`.
     """
     xid = channel.new_xid()
     features = await channel.request(xid, encode.features_request(xid), MessageKind.FEATURES_REPLY)
@@ -66,4 +66,4 @@ async def _max_meters(channel: Channel) -> int:
     except SwitchUnavailableError:
         raise
     except OpenFlowError:
-        return 0  # to some switches the question itself means nothing
+        return 0  # some switches do not know the request

@@ -1,7 +1,7 @@
-"""Our values become OpenFlow 1.3 messages: flow-mods in `flowmod`, what is rare by os_ken.
+"""Builders of OpenFlow 1.3 messages. Flow-mods are built in `flowmod`, rare messages by os_ken.
 
 Every function takes the transaction id and returns bytes. All messages of one transaction carry the same id,
-so that whichever of them the switch refuses, its error finds the one who waits.
+so that an error about any of them reaches the request that waits.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -18,7 +18,7 @@ from stasis_offload.openflow import flowmod
 from stasis_offload.openflow.flow import LEARNING_BYTES, Flow
 from stasis_offload.openflow.flowmod import Cookies
 
-# What os_ken's messages take for their datapath: where the constants of the version are.
+# Stands for the datapath in os_ken's messages, which take the constants of the version from it.
 _SWITCH = ProtocolDesc(ofp.OFP_VERSION)
 
 METER_FLAGS = ofp.OFPMF_PKTPS | ofp.OFPMF_BURST
@@ -35,91 +35,91 @@ _BUNDLE_ADD = Struct(ofp.ONF_BUNDLE_ADD_MSG_PACK_STR)
 
 
 def hello(xid: int) -> bytes:
-    """Offer OpenFlow 1.3 and nothing else, in a version bitmap, which os_ken's OFPHello leaves out."""
+    """Offer OpenFlow 1.3 alone, in a version bitmap, which os_ken's OFPHello omits."""
     bitmap = _VERSION_BITMAP.pack(ofp.OFPHET_VERSIONBITMAP, _VERSION_BITMAP.size, 1 << ofp.OFP_VERSION)
     return _message(xid, ofp.OFPT_HELLO, bitmap)
 
 
 def hello_failed(xid: int) -> bytes:
-    """Say that there is no version in common (OpenFlow 1.3.5, 6.3.1)."""
+    """Report that there is no common version (OpenFlow 1.3.5, 6.3.1)."""
     text = b"only OpenFlow 1.3"
     error = messages.OFPErrorMsg(_SWITCH, ofp.OFPET_HELLO_FAILED, ofp.OFPHFC_INCOMPATIBLE, text)
     return _encode(xid, error)
 
 
 def echo_request(xid: int) -> bytes:
-    """Ask for a sign of life."""
+    """Request an echo, to detect a dead peer."""
     return _encode(xid, messages.OFPEchoRequest(_SWITCH))
 
 
 def echo_reply(xid: int, payload: bytes) -> bytes:
-    """Answer an echo request with what it carried."""
+    """Return the payload of an echo request."""
     return _encode(xid, messages.OFPEchoReply(_SWITCH, payload))
 
 
 def barrier(xid: int) -> bytes:
-    """Ask for an answer when everything sent before has been done."""
+    """Request a reply when everything sent before has been processed (7.3.8)."""
     return _message(xid, ofp.OFPT_BARRIER_REQUEST, b"")
 
 
 def subscribe(xid: int) -> bytes:
-    """Ask for packet-in and flow-removed.
+    """Subscribe to packet-in and flow-removed.
 
-    OVS sends neither on a bridge's management socket while miss_send_len is 0, as it is at first there
+    OVS sends neither on a bridge's management socket while miss_send_len is 0, the initial value there
     (ovs-vswitchd, ofproto/connmgr.c).
     """
     return _encode(xid, messages.OFPSetConfig(_SWITCH, ofp.OFPC_FRAG_NORMAL, LEARNING_BYTES))
 
 
 def features_request(xid: int) -> bytes:
-    """Ask for the datapath id."""
+    """Request the datapath id."""
     return _encode(xid, messages.OFPFeaturesRequest(_SWITCH))
 
 
 def description_request(xid: int) -> bytes:
-    """Ask for manufacturer, hardware, software and datapath in words."""
+    """Request the descriptions of manufacturer, hardware, software and datapath."""
     return _encode(xid, messages.OFPDescStatsRequest(_SWITCH, 0))
 
 
 def ports_request(xid: int) -> bytes:
-    """Ask for the bridge's ports."""
+    """Request the ports of the bridge."""
     return _encode(xid, messages.OFPPortDescStatsRequest(_SWITCH, 0))
 
 
 def flow_stats_request(xid: int, cookies: Cookies) -> bytes:
-    """Ask for the counters of some flows."""
+    """Request the counters of flows, by their cookies."""
     request = messages.OFPFlowStatsRequest(_SWITCH, cookie=cookies.value, cookie_mask=cookies.mask)
     return _encode(xid, request)
 
 
 def meter_features_request(xid: int) -> bytes:
-    """Ask how many meters there can be."""
+    """Request how many meters the switch can have."""
     return _encode(xid, messages.OFPMeterFeaturesStatsRequest(_SWITCH, 0))
 
 
 def meter_configs_request(xid: int) -> bytes:
-    """Ask for every meter's flags and bands."""
+    """Request the flags and bands of every meter."""
     return _encode(xid, messages.OFPMeterConfigStatsRequest(_SWITCH, 0, ofp.OFPM_ALL))
 
 
 def meter_stats_request(xid: int) -> bytes:
-    """Ask how many flows use each meter."""
+    """Request the number of flows that use each meter."""
     return _encode(xid, messages.OFPMeterStatsRequest(_SWITCH, 0, ofp.OFPM_ALL))
 
 
 def add_meter(xid: int, meter: int, *, rate: int) -> bytes:
-    """Add a meter that drops what comes faster than `rate` packets per second, after a burst of one second's."""
+    """Add a meter that drops what exceeds `rate` packets per second, after a burst of one second's packets."""
     bands = [messages.OFPMeterBandDrop(rate=rate, burst_size=rate)]
     return _encode(xid, messages.OFPMeterMod(_SWITCH, ofp.OFPMC_ADD, METER_FLAGS, meter, bands))
 
 
 def remove_meter(xid: int, meter: int) -> bytes:
-    """Remove a meter, and with it, every flow that uses it (6.5); none is nothing."""
+    """Remove a meter and every flow that uses it (6.5). A meter that does not exist is no error."""
     return _encode(xid, messages.OFPMeterMod(_SWITCH, ofp.OFPMC_DELETE, 0, meter, []))
 
 
 def packet_out(xid: int, *, in_port: int, frame: bytes) -> bytes:
-    """Let a packet go the bridge's normal way, as if it had come in by a port; it meets no flow."""
+    """Send a packet to NORMAL, as if it had come in by a port; no flow matches it."""
     action = flowmod.output(ofp.OFPP_NORMAL)
     fixed = _PACKET_OUT.pack(ofp.OFP_NO_BUFFER, in_port, len(action))
     return _message(xid, ofp.OFPT_PACKET_OUT, fixed + action + frame)
@@ -132,7 +132,7 @@ def change_flows(
     add: Iterable[Flow] = (),
     meters: Mapping[int, int] = _NO_METERS,
 ) -> bytes:
-    """Change flows one after the other; `meters` is the meter of each flow with a limit, by its cookie."""
+    """Change flows one by one; `meters` is the meter of each flow with a limit, by cookie."""
     return b"".join(_changes(xid, remove, add, meters))
 
 
@@ -143,18 +143,18 @@ def stage_bundle(
     add: Iterable[Flow] = (),
     meters: Mapping[int, int] = _NO_METERS,
 ) -> bytes:
-    """Open an atomic bundle and put the changes into it; the transaction id is the bundle's id as well."""
+    """Open an atomic bundle and stage the changes; the transaction id is also the bundle's id."""
     staged = (_bundled(xid, change) for change in _changes(xid, remove, add, meters))
     return _bundle_control(xid, xid, ofp.ONF_BCT_OPEN_REQUEST) + b"".join(staged)
 
 
 def commit_bundle(xid: int, bundle: int) -> bytes:
-    """Make the changes of a bundle, all at once or none."""
+    """Commit a bundle: all of its changes at once, or none."""
     return _bundle_control(xid, bundle, ofp.ONF_BCT_COMMIT_REQUEST)
 
 
 def discard_bundle(xid: int, bundle: int) -> bytes:
-    """Forget a bundle."""
+    """Discard a bundle."""
     return _bundle_control(xid, bundle, ofp.ONF_BCT_DISCARD_REQUEST)
 
 

@@ -1,4 +1,4 @@
-"""A switch is reached by the names that OVS itself uses (ovs(7), "Connection Methods"); the rest is refused."""
+"""Addresses of a switch, in the notation of OVS (ovs(7), "Connection Methods")."""
 
 from dataclasses import dataclass
 from ipaddress import IPv6Address
@@ -12,7 +12,7 @@ _FORMS = "unix:PATH, tcp:HOST:PORT or ptcp:PORT[:HOST]"
 
 @dataclass(frozen=True, slots=True)
 class Unix:
-    """A local socket that we dial, such as a bridge's management socket `BRIDGE.mgmt`."""
+    """A UNIX socket to connect to, such as a bridge's management socket `BRIDGE.mgmt`."""
 
     path: str
 
@@ -22,7 +22,7 @@ class Unix:
 
 @dataclass(frozen=True, slots=True)
 class Tcp:
-    """A TCP port that we dial."""
+    """A TCP port to connect to."""
 
     host: str
     port: int
@@ -33,7 +33,7 @@ class Tcp:
 
 @dataclass(frozen=True, slots=True)
 class Ptcp:
-    """A TCP port on which we wait for the switch, as any OpenFlow controller does."""
+    """A TCP port to listen on for the switch, as OpenFlow controllers do."""
 
     port: int
     host: str = LOOPBACK
@@ -46,10 +46,10 @@ Endpoint = Unix | Tcp | Ptcp
 
 
 def parse_endpoint(text: str) -> Endpoint:
-    """Read `unix:PATH`, `tcp:HOST:PORT` or `ptcp:PORT[:HOST]`; an IPv6 host goes in brackets.
+    """Parse `unix:PATH`, `tcp:HOST:PORT` or `ptcp:PORT[:HOST]`; an IPv6 host goes in brackets.
 
     Raises:
-        ValueError: quoting the text and saying what is wrong with it.
+        ValueError: with the text quoted, and what is wrong with it.
 
     """
     method, colon, rest = text.partition(":")

@@ -1,4 +1,4 @@
-"""What a switch tells us, as values of our own; nothing of the OpenFlow library leaves the codec."""
+"""Events of a switch, as plain values: no type of the OpenFlow library leaves the codec."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -16,10 +16,10 @@ class Port:
 
 @dataclass(frozen=True, slots=True)
 class SwitchDescription:
-    """Who the switch says it is (OpenFlow 1.3.5, 7.3.1 and 7.3.5.1), and what it can do for us.
+    """Identity and abilities of a switch (OpenFlow 1.3.5, 7.3.1 and 7.3.5.1).
 
-    `version` is the OpenFlow version in use (`1.3`); `datapath` the switch's own description of the bridge,
-    which OVS leaves as `None` in words; `atomic_bundles` whether it accepts atomic bundles (ONF EXT-230);
+    `version` is the OpenFlow version in use (`1.3`); `datapath` the switch's own description of the bridge
+    (from OVS by default the text `None`); `atomic_bundles` whether it accepts atomic bundles (ONF EXT-230);
     `max_meters` how many meters it can have (7.3.5.14), 0 for none.
     """
 
@@ -36,21 +36,21 @@ class SwitchDescription:
 
 @dataclass(frozen=True, slots=True)
 class SwitchUp:
-    """The switch is connected, and holds no flow of ours."""
+    """The switch is connected and has no flow of the application."""
 
     description: SwitchDescription
 
 
 @dataclass(frozen=True, slots=True)
 class SwitchDown:
-    """The switch is not connected. Told again only when the reason changes."""
+    """The switch is not connected. Repeated only when the reason changes."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class PacketIn:
-    """A copy of a packet that matched a flow of ours: its first bytes, and the port it came in by."""
+    """The first bytes of a packet that matched one of our flows, and the port it came in by."""
 
     cookie: int
     in_port: int
@@ -68,9 +68,9 @@ class Removal(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class FlowRemoved:
-    """A flow of ours that had a timeout is gone; `delete` is by somebody else, not by us.
+    """One of our flows that had a timeout has ended; `delete` means that another program removed it.
 
-    A hint: a switch does not keep it for us while we are not connected.
+    A hint: a switch does not keep it for an application that is not connected.
     """
 
     cookie: int

@@ -1,18 +1,18 @@
-"""An OpenFlow flow as a plain value, and the cookie that tells whose it is."""
+"""An OpenFlow flow as a plain value, and the cookie that identifies its owner."""
 
 from dataclasses import dataclass
 
 from stasis_offload.packets.address import Address
 
-# 64-bit cookie: 16 bits that say "ours", 40 bits of the owner, 8 bits of the flow's role.
+# 64-bit cookie: 16 bits prefix of this application, 40 bits owner, 8 bits role of the flow.
 COOKIE_PREFIX = 0x0FF1 << 48
 COOKIE_PREFIX_MASK = 0xFFFF << 48
 COOKIE_OWNER_MASK = COOKIE_PREFIX_MASK | 0xFF_FFFF_FFFF << 8
 COOKIE_ROLE_MASK = 0xFF
 
-# Bytes of a learned packet that reach us: Ethernet 14 + VLAN 4 + IPv6 40 + UDP 8 + RTP 12 and some extensions.
+# Bytes of a learned packet that are mirrored: Ethernet 14 + VLAN 4 + IPv6 40 + UDP 8 + RTP 12 and some extensions.
 LEARNING_BYTES = 128
-# An RTCP packet is read to its end; OpenFlow's word for all of a packet (OFPCML_NO_BUFFER, 1.3.5, A.2.5).
+# RTCP packets are mirrored whole. This value stands for the whole packet (OFPCML_NO_BUFFER, 1.3.5, A.2.5).
 FULL_PACKET = 0xFFFF
 
 
@@ -20,8 +20,8 @@ FULL_PACKET = 0xFFFF
 class Match:
     """UDP packets between two addresses; `source` None is any source, and port 0 any port of that host.
 
-    `in_port` None is any port of the switch, and only with one are the rest read: `vlan` None means untagged (a
-    packet in another VLAN is not matched), and `eth_src`, if it is given, is the only MAC to come from.
+    `in_port` None is any port of the switch; `vlan` and `eth_src` then have no effect. `vlan` None means untagged
+    packets only; `eth_src`, if given, is the only source MAC that matches.
     """
 
     source: Address | None
@@ -33,19 +33,19 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class Mirror:
-    """Forward as the bridge always does (NORMAL), and send the first `max_len` bytes to us (CONTROLLER)."""
+    """Give a packet to NORMAL, and its first `max_len` bytes to the application (CONTROLLER)."""
 
     max_len: int = LEARNING_BYTES
 
 
 @dataclass(frozen=True, slots=True)
 class Forward:
-    """Rewrite a packet as if Asterisk had sent it, lower its TTL by one, and put it out.
+    """Rewrite a packet as if Asterisk had sent it, decrement its TTL, and output it.
 
     `out_port` None is IN_PORT: OpenFlow never sends a packet back through its own port by number
-    (OpenFlow 1.3.5, 7.2.5). `vlan` is the VID it leaves with, None for untagged. Before that, the packet as it
-    came is also forwarded as the bridge always does where `relayed` says so (NORMAL), and its first `sample` bytes
-    are sent to us where that is not 0 (CONTROLLER).
+    (OpenFlow 1.3.5, 7.2.5). `vlan` is the VID it leaves with, None for untagged. Before the rewrite, the packet is
+    also given to NORMAL if `also_normal` is set, and its first `mirror_bytes` bytes to the application
+    (CONTROLLER) if that is not 0.
     """
 
     eth_src: str
@@ -60,7 +60,7 @@ class Forward:
 
 @dataclass(frozen=True, slots=True)
 class Drop:
-    """Let the packet end here."""
+    """Drop the packet."""
 
 
 Action = Mirror | Forward | Drop
@@ -70,8 +70,8 @@ Action = Mirror | Forward | Drop
 class Flow:
     """One OpenFlow flow in table 0.
 
-    `idle_timeout` and `hard_timeout` are in seconds, 0 for none; with either, its end is reported. `limit` is the
-    packets per second that may pass (a meter; what is above is dropped, with a second's worth of burst), 0 for all.
+    `idle_timeout` and `hard_timeout` are in seconds, 0 for none; with either, the switch reports the flow's end.
+    `limit` is the rate of its meter in packets per second, with a burst of one second's packets; 0 for no meter.
     """
 
     cookie: int
@@ -85,7 +85,7 @@ class Flow:
 
 @dataclass(frozen=True, slots=True)
 class FlowCount:
-    """A flow's counters since it was added."""
+    """The counters of a flow since it was added."""
 
     packets: int = 0
     octets: int = 0
@@ -100,10 +100,10 @@ def owner_cookie(owner: int) -> int:
 
 
 def owner_in(cookie: int) -> int:
-    """Return the owner that a cookie names."""
+    """Return the owner in a cookie."""
     return (cookie & COOKIE_OWNER_MASK & ~COOKIE_PREFIX_MASK) >> 8
 
 
 def is_ours(cookie: int) -> bool:
-    """Whether a flow with this cookie was put there by this software."""
+    """Return whether this application added the flow with this cookie."""
     return cookie & COOKIE_PREFIX_MASK == COOKIE_PREFIX

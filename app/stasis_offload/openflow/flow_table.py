@@ -1,4 +1,4 @@
-"""What the switch holds of ours is known, or known to be unknown and then written anew."""
+"""Tracks the flows we installed. After an uncertain outcome, the call's next change starts by deleting all of them."""
 
 import asyncio
 from collections import Counter
@@ -25,8 +25,8 @@ from stasis_offload.openflow.flowmod import Cookies
 from stasis_offload.openflow.meters import Meters
 from stasis_offload.openflow.plan import Plan, plan
 
-# Requests under way at a time. Others wait their turn, and only then does the time for their answer begin: else
-# of some thousand calls that move at once the last would miss their deadline while we encode the first.
+# Concurrent requests. Others wait, and their reply timeout starts only when they are sent: otherwise, when some
+# thousand calls change at once, the last would time out while the first are encoded.
 IN_FLIGHT = 100
 
 _OURS = Cookies(COOKIE_PREFIX, COOKIE_PREFIX_MASK)
@@ -34,25 +34,25 @@ _OURS = Cookies(COOKIE_PREFIX, COOKIE_PREFIX_MASK)
 
 @dataclass(frozen=True, slots=True)
 class _Metered:
-    """A meter of ours, by its number, and the packets per second that it lets pass."""
+    """The number of one of our meters, and its rate in packets per second."""
 
     meter: int
     rate: int
 
 
 class _PartError(OpenFlowError):
-    """The switch refused a part of a change and made the rest."""
+    """The switch refused a part of a change and carried out the rest."""
 
 
 @dataclass(slots=True)
 class _Call:
-    """One call's flows as we left them.
+    """The flows of one owner after our last change.
 
-    `unsure` says that the outcome of the last change is not known; `lost` are the cookies of those that the switch
-    has since given up by itself. `possible` are the cookies of every flow that the
-    switch may hold: OVS finds a flow by its whole cookie in no time, and by a part of it only by looking at every flow
-    there is (collect_rules_loose, ofproto/ofproto.c). `meters` are those that `flows` use, by cookie, and `added` the numbers of those
-    and of any that is yet to be removed.
+    `outcome_unknown` says that the outcome of that change is unknown; `removed_by_switch` are the cookies of the
+    flows that have ended since without us. `possible` are the cookies of every flow that the switch may have: OVS
+    finds a flow by its whole cookie at once, by a part of it only by a search of all flows (collect_rules_loose,
+    ofproto/ofproto.c). `meters` are those that `flows` use, by cookie; `added` the numbers of these and of any that
+    has yet to be removed. `users` counts the changes that run or wait for `lock`.
     """
 
     flows: tuple[Flow, ...] = ()
@@ -66,12 +66,12 @@ class _Call:
 
     @property
     def is_doubtful(self) -> bool:
-        """Whether the switch may hold other flows of this call than `flows`."""
+        """Whether the switch may have other flows of this owner than `flows`."""
         return self.unsure or bool(self.lost)
 
 
 class FlowTable:
-    """Our flows in the switch over the life of one connection, which begins with `sweep`."""
+    """Our flows in the switch during one connection, which begins with `sweep`."""
 
     def __init__(self, channel: Channel, *, max_meters: int) -> None:
         self.channel = channel
@@ -79,27 +79,27 @@ class FlowTable:
         self._calls: dict[int, _Call] = {}
         self._removed: Counter[int] = Counter()
         self._places = asyncio.Semaphore(IN_FLIGHT)
-        self._leaving = asyncio.Semaphore(IN_FLIGHT)  # held with a place in hand, so not the same
+        self._leaving = asyncio.Semaphore(IN_FLIGHT)  # taken before a slot of the other, so not the same
 
     async def sweep(self) -> None:
-        """Remove every flow that carries our cookie prefix, and our meters: what a dead predecessor left.
+        """Remove every flow with our cookie prefix, and our meters: what an earlier process left.
 
-        Raises as `Channel.confirm`.
+        Raises as `Channel.send_and_confirm`.
         """
         xid = self.channel.new_xid()
         await self.channel.send_and_confirm(xid, encode.change_flows(xid, remove=[_OURS]))
         await self._meters.sweep()
 
     async def set_flows(self, owner: int, flows: Sequence[Flow], *, renew: bool = False) -> None:
-        """Make `flows` the flows of a call, all at once; free when they are that already.
+        """Replace the flows of an owner by `flows`, atomically; send nothing if they are unchanged.
 
-        With `renew`, the hard timeout of each begins anew, and its counters go on.
+        With `renew`, the hard timeout of each restarts, and its counters continue.
 
         Raises:
-            ValueError: a flow carries the cookie of another call.
-            OpenFlowError: the switch refused, or has no meter for a flow with a limit; it holds what it held.
-            SwitchUnavailableError: the connection ended, or no answer in time. Where that leaves open what
-                the switch holds, the next `set_flows` begins by removing all there is of this call.
+            ValueError: a flow has the cookie of another owner.
+            OpenFlowError: the switch refused, or has no meter for a flow with a limit; its flows are unchanged.
+            SwitchUnavailableError: the connection ended, or the reply timed out. If the outcome is unknown,
+                the next `set_flows` starts by removing all flows of this owner.
 
         """
         cookie = owner_cookie(owner)
@@ -109,15 +109,15 @@ class FlowTable:
             await self._replace(held, tuple(flows), renew=renew)
 
     async def counts(self, owner: int, roles: Collection[int]) -> dict[int, FlowCount]:
-        """Return the counters of the flows that forward a call. Those of OVS lag up to half a second.
+        """Return the counters of an owner's flows of these roles, by role. Those of OVS lag up to half a second.
 
-        Raises as `Channel.ask`.
+        Raises as `Channel.request`.
         """
         async with self._places:
             return _by_role(await self._ask_counts(self._present(owner, roles)))
 
     async def remove_flows(self, owner: int, roles: Collection[int]) -> dict[int, FlowCount]:
-        """Remove the flows of a call, and return what those that forward had counted just before.
+        """Remove the flows of an owner, and return the counters that those of these roles had just before.
 
         Raises as `set_flows`.
         """
@@ -130,27 +130,27 @@ class FlowTable:
                 asked.cancel()
 
     async def all_counts(self, roles: Collection[int]) -> dict[int, FlowCount]:
-        """Return the counters of the flows that forward, of all calls, by cookie.
+        """Return the counters of all owners' flows of these roles, by cookie.
 
-        Raises as `Channel.ask`.
+        Raises as `Channel.request`.
         """
         mask = COOKIE_PREFIX_MASK | COOKIE_ROLE_MASK
         async with self._places:
             return await self._ask_counts([Cookies(COOKIE_PREFIX | role, mask) for role in roles])
 
     async def inject(self, in_port: int, frame: bytes) -> None:
-        """Let a packet go the bridge's normal way as if it had come in by a port, and meet no flow of ours.
+        """Send a packet to NORMAL as if it had come in by a port; no flow matches it.
 
-        Raises as `Channel.confirm`.
+        Raises as `Channel.send_and_confirm`.
         """
         xid = self.channel.new_xid()
         await self.channel.send_and_confirm(xid, encode.packet_out(xid, in_port=in_port, frame=frame))
 
     def note_removed(self, event: FlowRemoved) -> bool:
-        """Take note that a flow is gone, and return whether that is news: we did not remove it ourselves.
+        """Record the end of a flow, and return whether it is news: not a removal of our own.
 
-        Of what we removed OVS tells us late: when no thread of it can see the flow any more, which may be after
-        the next change (rule_destroy_cb in ofproto/ofproto.c). Of each flow it tells once, in order.
+        OVS reports a removal late: when none of its threads can see the flow any more, which may be after the next
+        change (rule_destroy_cb in ofproto/ofproto.c). It reports each flow once, in order.
         """
         if self._cross_out(event.cookie) and event.reason is Removal.DELETE:
             return False
@@ -161,7 +161,7 @@ class FlowTable:
         return True
 
     def _cross_out(self, cookie: int) -> bool:
-        """Cross out a removal of that cookie that was yet to be told, and return whether there was one."""
+        """Count one report of a removal of ours as received, and return whether one was expected."""
         expected = self._removed[cookie]
         if expected > 1:
             self._removed[cookie] = expected - 1
@@ -171,7 +171,7 @@ class FlowTable:
 
     @asynccontextmanager
     async def _turn(self, cookie: int) -> AsyncIterator[_Call]:
-        """Let the changes of a call's flows follow each other; keep nothing of calls without flows."""
+        """Serialize the changes of an owner's flows; drop the entry when it has none."""
         held = self._calls.setdefault(cookie, _Call())
         held.users += 1
         try:
@@ -201,7 +201,7 @@ class FlowTable:
                 self._remove_meters(held)
 
     async def _add_meters(self, held: _Call, flows: Iterable[Flow]) -> dict[int, _Metered]:
-        """Return a meter for each flow with a limit: the one it has, or a new one."""
+        """Return the meter of each flow with a limit; add those that are missing."""
         meters = {}
         for flow in flows:
             if not flow.limit:
@@ -214,17 +214,17 @@ class FlowTable:
         return meters
 
     def _remove_meters(self, held: _Call) -> None:
-        """Remove the meters that no flow uses, once that is known."""
+        """Remove the meters that no flow uses, unless the outcome is unknown."""
         if held.unsure:
             return
         used = {metered.meter for metered in held.meters.values()}
-        with suppress(SwitchUnavailableError):  # its successor sweeps
+        with suppress(SwitchUnavailableError):  # the next connection sweeps
             for meter in held.added - used:
                 self._meters.remove(meter)
         held.added = used
 
     async def _carry_out(self, held: _Call, todo: Plan, meters: Mapping[int, _Metered]) -> None:
-        """Make a change, and wait for the switch but once."""
+        """Carry out a change, in one round trip to the switch."""
         xid = self.channel.new_xid()
         alone = not todo.add or len(todo.remove) + len(todo.add) == 1 or _is_renewal(todo, held.flows)
         encoder = encode.change_flows if alone else encode.stage_bundle
@@ -245,22 +245,23 @@ class FlowTable:
         except OpenFlowError as error:
             if not todo.add:
                 self._close(f"the switch refused to remove flows: {error}")
-            held.unsure = unsure  # all or nothing: it holds what it held
+            held.unsure = unsure  # all or nothing: its flows are unchanged
             for cookie in leaving:
                 self._cross_out(cookie)
             raise
 
     async def _commit(self, bundle: int, staged: bytes) -> None:
-        """Change flows in one atomic bundle, shown and committed in one go.
+        """Stage and commit an atomic bundle in one round trip.
 
-        The commit is a transaction of its own, so that it is known whether it was refused: then nothing has
-        changed. What was wrong the switch says where it was shown, even where it finds out only now.
+        The commit has a transaction id of its own, so that a refused commit, after which nothing has changed, can be
+        told from a refused part. The switch reports the cause under the staging's id, even if it finds it only at
+        the commit.
 
         Raises:
-            _PartError: it was not, though the switch had refused a part: OVS commits the rest
+            _PartError: the switch refused a part at staging and committed the rest, as OVS does
                 (handle_bundle_add and do_bundle_commit in ofproto/ofproto.c).
-            OpenFlowError: it was, and nothing has changed.
-            SwitchUnavailableError: as `Channel.confirm`.
+            OpenFlowError: the commit was refused, and nothing has changed.
+            SwitchUnavailableError: as `Channel.send_and_confirm`.
 
         """
         xid = self.channel.new_xid()
@@ -273,7 +274,7 @@ class FlowTable:
             raise _PartError(str(shown)) from shown
 
     async def _restore(self, held: _Call) -> None:
-        """Put back what the switch held before a change of which it made but a part, a moment ago."""
+        """Restore the flows before a change that was carried out only in part."""
         xid = self.channel.new_xid()
         everything = map(Cookies, sorted(held.possible))
         bundle = encode.stage_bundle(xid, remove=everything, add=held.flows, meters=_numbers(held.meters))
@@ -285,12 +286,12 @@ class FlowTable:
             self._close(f"the switch refused to take flows back: {error}")
 
     def _close(self, reason: str) -> NoReturn:
-        """End the connection: a new one begins by sweeping."""
+        """Close the connection: a new one begins with a sweep."""
         self.channel.close(reason)
         raise SwitchUnavailableError(reason)
 
     def _present(self, owner: int, roles: Collection[int]) -> list[Cookies]:
-        """List the cookies of an owner's flows of these roles, as far as the switch may have them."""
+        """Return the cookies of an owner's flows of these roles that the switch may have."""
         held = self._calls.get(owner_cookie(owner))
         if held is None:
             return []
@@ -300,7 +301,7 @@ class FlowTable:
         return [Cookies(cookie) for cookie in sorted(cookies)]
 
     def _ask_counts(self, cookies: Sequence[Cookies]) -> asyncio.Task[dict[int, FlowCount]]:
-        """Ask for counters now, before whatever is sent later."""
+        """Request counters at once, before anything sent later."""
         xids = [self.channel.new_xid() for _ in cookies]
         questions = {
             xid: encode.flow_stats_request(xid, some) for xid, some in zip(xids, cookies, strict=True)
@@ -323,7 +324,7 @@ def _by_role(counts: Mapping[int, FlowCount]) -> dict[int, FlowCount]:
 
 
 def _is_renewal(todo: Plan, flows: Sequence[Flow]) -> bool:
-    """Whether a change only adds what is there, of which nothing but its end moves."""
+    """Return whether a plan only adds flows that exist, to restart their hard timeouts."""
     return not todo.remove and all(flow in flows for flow in todo.add)
 
 
@@ -332,5 +333,5 @@ def _numbers(meters: Mapping[int, _Metered]) -> dict[int, int]:
 
 
 def _reported(held: _Call) -> set[int]:
-    """Return the cookies of the flows whose end the switch has yet to tell us."""
+    """Return the cookies of the flows whose end the switch will report and has not yet."""
     return {flow.cookie for flow in held.flows if flow.idle_timeout or flow.hard_timeout} - held.lost

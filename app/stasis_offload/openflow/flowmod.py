@@ -1,6 +1,6 @@
-"""A flow becomes the bytes of a flow-mod; a flow is bound to a switch only here.
+"""Builders of flow-mod messages.
 
-Written by hand, because it decides how long a call waits for its media to move: os_ken takes ten times as long.
+Written by hand, because cutover waits for them: os_ken takes ten times as long.
 """
 
 from collections.abc import Iterator
@@ -31,7 +31,7 @@ _PROTOCOL_UDP = 17
 
 @dataclass(frozen=True, slots=True)
 class Cookies:
-    """All flows whose cookie has this value where the mask is set; one flow of ours when it is not given."""
+    """The flows whose cookie equals `value` where `mask` is set; without a mask, one of our flows."""
 
     value: int
     mask: int = 0xFFFF_FFFF_FFFF_FFFF
@@ -47,11 +47,11 @@ class _Field:
         self._set = Struct("!HH").pack(ofp.OFPAT_SET_FIELD, length + -length % 8) + self._oxm
 
     def matched(self, value: bytes) -> bytes:
-        """Match a value."""
+        """Return the bytes that match a value."""
         return self._oxm + value
 
     def set(self, value: bytes) -> bytes:
-        """Write a value into the packet (7.2.5)."""
+        """Return the action that writes a value into the packet (7.2.5)."""
         return self._set + value + self._padding
 
 
@@ -67,7 +67,7 @@ _UDP_DST = _Field(ofp.OFPXMT_OFB_UDP_DST, 2)
 
 @dataclass(frozen=True, slots=True)
 class _Family:
-    """What IPv4 and IPv6 do not share: how UDP over it is told, and where its addresses are."""
+    """The differences between IPv4 and IPv6: the match for UDP, and the address fields."""
 
     udp: bytes
     source: _Field
@@ -84,10 +84,10 @@ _IPV6 = _family(_ETH_IPV6, _Field(ofp.OFPXMT_OFB_IPV6_SRC, 16), _Field(ofp.OFPXM
 
 
 def addition(xid: int, flow: Flow, *, meter: int | None = None) -> bytes:
-    """Add a flow, or replace the one that matches the same; `meter` is the meter of a flow with a limit.
+    """Add a flow, or replace the one with the same match; `meter` is the meter of a flow with a limit.
 
     Raises:
-        OpenFlowError: it forwards from any port.
+        OpenFlowError: the flow forwards without matching a port.
 
     """
     metered = b"" if meter is None else _METER.pack(ofp.OFPIT_METER, _METER.size, meter)
@@ -100,7 +100,7 @@ def addition(xid: int, flow: Flow, *, meter: int | None = None) -> bytes:
         _HEADER.pack(ofp.OFP_VERSION, ofp.OFPT_FLOW_MOD, _FLOW_MOD_SIZE + len(rest), xid)
         + _FLOW_MOD.pack(
             flow.cookie,
-            0,  # cookie mask: only for changing and deleting
+            0,  # cookie mask: only for modify and delete
             0,  # table
             ofp.OFPFC_ADD,
             flow.idle_timeout,
@@ -118,7 +118,7 @@ def addition(xid: int, flow: Flow, *, meter: int | None = None) -> bytes:
 
 
 def removal(xid: int, cookies: Cookies) -> bytes:
-    """Remove flows by their cookies, whatever they match, from every table."""
+    """Remove flows by cookie, whatever they match, from every table."""
     return (
         _HEADER.pack(ofp.OFP_VERSION, ofp.OFPT_FLOW_MOD, _FLOW_MOD_SIZE + 4, xid)
         + _FLOW_MOD.pack(
@@ -141,12 +141,12 @@ def removal(xid: int, cookies: Cookies) -> bytes:
 
 
 def output(port: int, max_len: int = ofp.OFPCML_MAX) -> bytes:
-    """Put the packet out; `max_len` is how much of it a controller gets."""
+    """Output the packet; `max_len` is how much of it a controller receives."""
     return _OUTPUT.pack(ofp.OFPAT_OUTPUT, _OUTPUT.size, port, max_len)
 
 
 def _fields(match: Match) -> Iterator[bytes]:
-    """Order fields so that each follows the field it depends on (OpenFlow 1.3.5, 7.2.3.6)."""
+    """Yield the fields, each after those it depends on (OpenFlow 1.3.5, 7.2.3.6)."""
     source, destination = match.source, match.destination
     if match.in_port is not None:
         yield _IN_PORT.matched(match.in_port.to_bytes(4, "big"))
@@ -173,7 +173,7 @@ def _actions(match: Match, action: Action) -> Iterator[bytes]:
         case Forward():
             if match.in_port is None:
                 raise OpenFlowError("a flow that forwards has to match one port: else its VLAN is not known")
-            # Before anything is rewritten: an output takes the packet as it is at that point (7.2.5).
+            # Before the rewrite: an output sends the packet as it is at that point (7.2.5).
             if action.also_normal:
                 yield _NORMAL
             if action.mirror_bytes:
@@ -189,7 +189,7 @@ def _actions(match: Match, action: Action) -> Iterator[bytes]:
             yield _DEC_TTL
             yield output(ofp.OFPP_IN_PORT if action.out_port is None else action.out_port)
         case Drop():
-            pass  # a packet that no action puts out is dropped (5.10)
+            pass  # a packet without an output action is dropped (5.10)
         case _:
             assert_never(action)
 

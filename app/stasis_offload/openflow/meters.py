@@ -1,7 +1,7 @@
-"""The meters of one connection: a number is ours only between an ADD that the switch took and our DELETE.
+"""The meters of one connection. A number is ours only between an accepted ADD and our DELETE.
 
-A meter carries no cookie. We use the last numbers of the switch's range, where people's own are not, and never
-one that we have not added ourselves (an ADD of one that exists is refused).
+A meter has no cookie. The application uses the last numbers of the switch's range, where other people's are
+unlikely, and only meters that it has added itself (an ADD of one that exists is refused).
 """
 
 from stasis_offload.errors import OpenFlowError
@@ -9,11 +9,11 @@ from stasis_offload.openflow import decode, encode
 from stasis_offload.openflow.channel import Channel
 from stasis_offload.openflow.decode import MessageKind, Meter
 
-SHARE = 1 << 16  # how many of the last numbers are for us, where there are that many
+SHARE = 1 << 16  # how many of the last numbers the application may use
 
 
 class Meters:
-    """Gives numbers out, the last first; `most` is how many meters the switch can have, 0 for none."""
+    """Allocates meter numbers, the last first; `most` is how many meters the switch can have, 0 for none."""
 
     def __init__(self, channel: Channel, *, most: int) -> None:
         self._channel = channel
@@ -23,11 +23,11 @@ class Meters:
         self._freed: list[int] = []
 
     async def sweep(self) -> None:
-        """Remove what a dead predecessor left, once its flows are gone; raises as `Channel.ask`.
+        """Remove the meters that an earlier process left, once its flows are gone; raises as `Channel.request`.
 
-        That is a meter among our numbers that is set up exactly as ours are and that no flow uses: without a
-        cookie there is no better proof. To remove a meter removes the flows that use it (6.5), so that even
-        a mistake here would touch nobody's flow.
+        These are the meters among our numbers that are configured exactly like ours and that no flow uses: without
+        a cookie there is no better proof. Removing a meter removes the flows that use it (6.5), so even a mistake
+        here would not affect anybody's flow.
         """
         if not self._numbers:
             return
@@ -53,11 +53,11 @@ class Meters:
         self._foreign = frozenset(meter.number for meter in meters) - swept
 
     async def add(self, rate: int) -> int:
-        """Add a meter that lets `rate` packets per second pass, and return its number.
+        """Add a meter of `rate` packets per second, and return its number.
 
         Raises:
-            OpenFlowError: there are no meters, or none is left, or the switch refused.
-            SwitchUnavailableError: as `Channel.confirm`.
+            OpenFlowError: the switch has no meters, none is free, or it refused.
+            SwitchUnavailableError: as `Channel.send_and_confirm`.
 
         """
         if not self._numbers:
@@ -66,7 +66,7 @@ class Meters:
         if meter is None:
             raise OpenFlowError(f"all {len(self._numbers)} meters that we may use are in use")
         xid = self._channel.new_xid()
-        # Where this fails the number is not given out again: it may be somebody else's, or half ours.
+        # If this fails, the number is not used again: another program may have it, or the outcome is unknown.
         await self._channel.send_and_confirm(xid, encode.add_meter(xid, meter, rate=rate))
         return meter
 

@@ -1,4 +1,4 @@
-"""The switch is made to hold exactly the flows that are desired; what is right already is not touched."""
+"""Computes the smallest change from the actual flows to the desired ones."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -8,12 +8,12 @@ from stasis_offload.openflow.flow import Flow
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Flows to remove, by cookie, and then flows to add.
+    """Flows to remove, by cookie, and flows to add after that.
 
-    The last come go first: a guard that outlives the flow it guards would report that flow's packets.
+    Removals are in reverse order: a guard that outlives the flow it guards would report that flow's packets.
 
-    A flow that changes in what it does, not in what it matches, is only added: the ADD replaces it and keeps its
-    counters (OpenFlow 1.3.5, 6.4; OVS: add_flow_start in ofproto/ofproto.c).
+    A flow that changes its action but not its match is only added: the ADD replaces it and keeps its counters
+    (OpenFlow 1.3.5, 6.4; OVS: add_flow_start in ofproto/ofproto.c).
     """
 
     remove: tuple[int, ...]
@@ -21,15 +21,14 @@ class Plan:
 
     @property
     def is_empty(self) -> bool:
-        """Whether the switch holds what is desired."""
+        """Whether there is nothing to change."""
         return not (self.remove or self.add)
 
 
 def plan(desired: Iterable[Flow], actual: Iterable[Flow], *, renew: bool = False) -> Plan:
-    """Compare flows by their cookie, of which each flow has its own (flow.py).
+    """Return the plan that turns `actual` into `desired`. Each flow has a cookie of its own (flow.py).
 
-    With `renew`, flows that are right are added again too, which starts their hard timeout anew and changes nothing
-    else.
+    With `renew`, unchanged flows are added again too, which restarts their hard timeout and changes nothing else.
     """
     wanted = {flow.cookie: flow for flow in desired}
     present = {flow.cookie: flow for flow in actual}

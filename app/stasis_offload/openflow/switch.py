@@ -1,4 +1,4 @@
-"""The switch, kept connected for ever: each connection begins without a flow of ours, and says so."""
+"""The connection to the switch, reconnected whenever it ends. Each connection begins with a sweep of our flows."""
 
 import asyncio
 from collections.abc import Callable
@@ -25,10 +25,7 @@ MAX_DELAY = 5.0
 
 
 class Switch:
-    """One bridge, by `run` connected for ever. `on_event` is called in order, and must not block.
-
-    Requests may overlap. While there is no connection they raise SwitchUnavailableError.
-    """
+    """One OVS bridge, which `run` keeps connected. `on_event` is called in order, and must not block."""
 
     def __init__(
         self, endpoint: Endpoint, on_event: Callable[[Event], None], *, patience: Timeouts | None = None
@@ -39,15 +36,10 @@ class Switch:
         self._table: FlowTable | None = None
         self._down = SwitchDown(f"not connected to {endpoint} yet")
 
-    @property
-    def is_up(self) -> bool:
-        """Whether requests can be made."""
-        return self._table is not None
-
     async def run(self) -> NoReturn:
-        """Connect, and connect again whenever the connection ends, less often while that fails.
+        """Connect, and reconnect whenever the connection ends, with growing delays while that fails.
 
-        Nothing that a switch does ends it; only cancelling does.
+        Only cancellation ends it, nothing that a switch does.
         """
         loop = asyncio.get_running_loop()
         delay = FIRST_DELAY
@@ -56,15 +48,15 @@ class Switch:
             try:
                 await self._serve()
             except OpenFlowError as error:
-                delay = FIRST_DELAY if self.is_up else min(2 * delay, MAX_DELAY)
-                self._tell_down(str(error))
+                delay = FIRST_DELAY if self._table is not None else min(2 * delay, MAX_DELAY)
+                self._report_down(str(error))
             finally:
                 self._table = None
             await asyncio.sleep(began + delay - loop.time())
 
     @property
     def flow_table(self) -> FlowTable:
-        """Our flows in the switch, as long as the present connection lasts.
+        """Our flows in the switch, valid for the present connection.
 
         Raises:
             SwitchUnavailableError: there is no connection.
@@ -85,9 +77,9 @@ class Switch:
             self._on_event(SwitchUp(description))
             await channel.closed()
 
-    def _tell_down(self, reason: str) -> None:
+    def _report_down(self, reason: str) -> None:
         down = SwitchDown(reason)
-        if self.is_up or down != self._down:
+        if self._table is not None or down != self._down:
             self._down = down
             self._table = None
             self._on_event(down)

@@ -1,4 +1,4 @@
-"""A byte stream to the switch, dialled or awaited; every failure names the endpoint and the cause."""
+"""Byte streams to the switch. Every error names the endpoint and the cause."""
 
 import asyncio
 from asyncio import StreamReader, StreamWriter
@@ -11,10 +11,10 @@ Streams = tuple[StreamReader, StreamWriter]
 
 
 async def connect(endpoint: Endpoint, *, deadline: float) -> Streams:
-    """Reach the switch, or be reached by it, within `deadline` seconds.
+    """Connect to the switch, or accept its connection, within `deadline` seconds.
 
     Raises:
-        SwitchUnavailableError: it could not be reached, or did not come.
+        SwitchUnavailableError: it was not reached, or did not connect.
 
     """
     try:
@@ -35,14 +35,14 @@ async def connect(endpoint: Endpoint, *, deadline: float) -> Streams:
 
 
 def cause_of(error: OSError) -> str:
-    """Return the system's words for an error; asyncio puts others in their place ("Connect call failed")."""
+    """Return the system's text of an error; asyncio replaces it by its own ("Connect call failed")."""
     if error.errno is not None and error.errno > 0:  # those of name resolution are negative
         return strerror(error.errno)
     return error.strerror or str(error)
 
 
 async def _accept(endpoint: Ptcp) -> Streams:
-    """Take the first switch that comes and listen no longer: while one is connected, others are refused."""
+    """Accept the first connection and stop listening: while one switch is connected, others are refused."""
     accepted: asyncio.Future[Streams] = asyncio.get_running_loop().create_future()
 
     def on_connection(reader: StreamReader, writer: StreamWriter) -> None:
