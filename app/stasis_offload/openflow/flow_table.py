@@ -45,7 +45,7 @@ class _PartError(OpenFlowError):
 
 
 @dataclass(slots=True)
-class _Call:
+class _Entry:
     """The flows of one owner after our last change.
 
     `outcome_unknown` says that the outcome of that change is unknown; `removed_by_switch` are the cookies of the
@@ -56,18 +56,18 @@ class _Call:
     """
 
     flows: tuple[Flow, ...] = ()
-    unsure: bool = False
-    lost: set[int] = field(default_factory=set)
+    outcome_unknown: bool = False
+    removed_by_switch: set[int] = field(default_factory=set)
     meters: dict[int, _Metered] = field(default_factory=dict)
     added: set[int] = field(default_factory=set)
     possible: set[int] = field(default_factory=set)
-    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     users: int = 0
 
     @property
-    def is_doubtful(self) -> bool:
+    def must_rewrite(self) -> bool:
         """Whether the switch may have other flows of this owner than `flows`."""
-        return self.unsure or bool(self.lost)
+        return self.outcome_unknown or bool(self.removed_by_switch)
 
 
 class FlowTable:
@@ -76,10 +76,12 @@ class FlowTable:
     def __init__(self, channel: Channel, *, max_meters: int) -> None:
         self.channel = channel
         self._meters = Meters(channel, most=max_meters)
-        self._calls: dict[int, _Call] = {}
-        self._removed: Counter[int] = Counter()
-        self._places = asyncio.Semaphore(IN_FLIGHT)
-        self._leaving = asyncio.Semaphore(IN_FLIGHT)  # taken before a slot of the other, so not the same
+        self._entries: dict[int, _Entry] = {}
+        self._expected_removals: Counter[int] = Counter()
+        self._slots = asyncio.Semaphore(IN_FLIGHT)
+        self._removal_slots = asyncio.Semaphore(
+            IN_FLIGHT
+        )  # taken before a slot of the other, so not the same
 
     async def sweep(self) -> None:
         """Remove every flow with our cookie prefix, and our meters: what an earlier process left.
@@ -105,15 +107,15 @@ class FlowTable:
         cookie = owner_cookie(owner)
         if any(flow.cookie & COOKIE_OWNER_MASK != cookie for flow in flows):
             raise ValueError(f"a flow with the cookie of another owner than {owner}")
-        async with self._turn(cookie) as held:
-            await self._replace(held, tuple(flows), renew=renew)
+        async with self._locked(cookie) as entry:
+            await self._replace(entry, tuple(flows), renew=renew)
 
     async def counts(self, owner: int, roles: Collection[int]) -> dict[int, FlowCount]:
         """Return the counters of an owner's flows of these roles, by role. Those of OVS lag up to half a second.
 
         Raises as `Channel.request`.
         """
-        async with self._places:
+        async with self._slots:
             return _by_role(await self._ask_counts(self._present(owner, roles)))
 
     async def remove_flows(self, owner: int, roles: Collection[int]) -> dict[int, FlowCount]:
@@ -121,7 +123,7 @@ class FlowTable:
 
         Raises as `set_flows`.
         """
-        async with self._leaving:
+        async with self._removal_slots:
             asked = self._ask_counts(self._present(owner, roles))
             try:
                 await self.set_flows(owner, ())
@@ -135,7 +137,7 @@ class FlowTable:
         Raises as `Channel.request`.
         """
         mask = COOKIE_PREFIX_MASK | COOKIE_ROLE_MASK
-        async with self._places:
+        async with self._slots:
             return await self._ask_counts([Cookies(COOKIE_PREFIX | role, mask) for role in roles])
 
     async def inject(self, in_port: int, frame: bytes) -> None:
@@ -152,102 +154,102 @@ class FlowTable:
         OVS reports a removal late: when none of its threads can see the flow any more, which may be after the next
         change (rule_destroy_cb in ofproto/ofproto.c). It reports each flow once, in order.
         """
-        if self._cross_out(event.cookie) and event.reason is Removal.DELETE:
+        if self._expected_removal(event.cookie) and event.reason is Removal.DELETE:
             return False
-        held = self._calls.get(event.cookie & COOKIE_OWNER_MASK)
-        if held is None:
+        entry = self._entries.get(event.cookie & COOKIE_OWNER_MASK)
+        if entry is None:
             return False
-        held.lost.add(event.cookie)
+        entry.removed_by_switch.add(event.cookie)
         return True
 
-    def _cross_out(self, cookie: int) -> bool:
+    def _expected_removal(self, cookie: int) -> bool:
         """Count one report of a removal of ours as received, and return whether one was expected."""
-        expected = self._removed[cookie]
+        expected = self._expected_removals[cookie]
         if expected > 1:
-            self._removed[cookie] = expected - 1
+            self._expected_removals[cookie] = expected - 1
         else:
-            del self._removed[cookie]
+            del self._expected_removals[cookie]
         return expected > 0
 
     @asynccontextmanager
-    async def _turn(self, cookie: int) -> AsyncIterator[_Call]:
+    async def _locked(self, cookie: int) -> AsyncIterator[_Entry]:
         """Serialize the changes of an owner's flows; drop the entry when it has none."""
-        held = self._calls.setdefault(cookie, _Call())
-        held.users += 1
+        entry = self._entries.setdefault(cookie, _Entry())
+        entry.users += 1
         try:
-            async with held.turn:
-                yield held
+            async with entry.lock:
+                yield entry
         finally:
-            held.users -= 1
-            if not (held.users or held.flows or held.unsure):
-                del self._calls[cookie]
+            entry.users -= 1
+            if not (entry.users or entry.flows or entry.outcome_unknown):
+                del self._entries[cookie]
 
-    async def _replace(self, held: _Call, flows: tuple[Flow, ...], *, renew: bool) -> None:
-        if held.is_doubtful:
-            todo = Plan(remove=tuple(sorted(held.possible)), add=flows)
+    async def _replace(self, entry: _Entry, flows: tuple[Flow, ...], *, renew: bool) -> None:
+        if entry.must_rewrite:
+            todo = Plan(remove=tuple(sorted(entry.possible)), add=flows)
         else:
-            todo = plan(flows, held.flows, renew=renew)
+            todo = plan(flows, entry.flows, renew=renew)
         if todo.is_empty:
             return
-        lost = frozenset(held.lost)
-        async with self._places:
+        removed_by_switch = frozenset(entry.removed_by_switch)
+        async with self._slots:
             try:
-                meters = await self._add_meters(held, flows)
-                await self._carry_out(held, todo, meters)
-                held.flows, held.meters, held.unsure = flows, meters, False
-                held.possible = {flow.cookie for flow in flows}
-                held.lost -= lost
+                meters = await self._add_meters(entry, flows)
+                await self._carry_out(entry, todo, meters)
+                entry.flows, entry.meters, entry.outcome_unknown = flows, meters, False
+                entry.possible = {flow.cookie for flow in flows}
+                entry.removed_by_switch -= removed_by_switch
             finally:
-                self._remove_meters(held)
+                self._remove_meters(entry)
 
-    async def _add_meters(self, held: _Call, flows: Iterable[Flow]) -> dict[int, _Metered]:
+    async def _add_meters(self, entry: _Entry, flows: Iterable[Flow]) -> dict[int, _Metered]:
         """Return the meter of each flow with a limit; add those that are missing."""
         meters = {}
         for flow in flows:
             if not flow.limit:
                 continue
-            metered = None if held.is_doubtful else held.meters.get(flow.cookie)
+            metered = None if entry.must_rewrite else entry.meters.get(flow.cookie)
             if metered is None or metered.rate != flow.limit:
                 metered = _Metered(await self._meters.add(flow.limit), flow.limit)
-                held.added.add(metered.meter)
+                entry.added.add(metered.meter)
             meters[flow.cookie] = metered
         return meters
 
-    def _remove_meters(self, held: _Call) -> None:
+    def _remove_meters(self, entry: _Entry) -> None:
         """Remove the meters that no flow uses, unless the outcome is unknown."""
-        if held.unsure:
+        if entry.outcome_unknown:
             return
-        used = {metered.meter for metered in held.meters.values()}
+        used = {metered.meter for metered in entry.meters.values()}
         with suppress(SwitchUnavailableError):  # the next connection sweeps
-            for meter in held.added - used:
+            for meter in entry.added - used:
                 self._meters.remove(meter)
-        held.added = used
+        entry.added = used
 
-    async def _carry_out(self, held: _Call, todo: Plan, meters: Mapping[int, _Metered]) -> None:
+    async def _carry_out(self, entry: _Entry, todo: Plan, meters: Mapping[int, _Metered]) -> None:
         """Carry out a change, in one round trip to the switch."""
         xid = self.channel.new_xid()
-        alone = not todo.add or len(todo.remove) + len(todo.add) == 1 or _is_renewal(todo, held.flows)
+        alone = not todo.add or len(todo.remove) + len(todo.add) == 1 or _is_renewal(todo, entry.flows)
         encoder = encode.change_flows if alone else encode.stage_bundle
         changes = encoder(xid, remove=map(Cookies, todo.remove), add=todo.add, meters=_numbers(meters))
-        unsure, held.unsure = held.unsure, True
-        held.possible |= {flow.cookie for flow in todo.add}
-        leaving = _reported(held) & set(todo.remove)
-        self._removed.update(leaving)
+        outcome_unknown, entry.outcome_unknown = entry.outcome_unknown, True
+        entry.possible |= {flow.cookie for flow in todo.add}
+        expected = _reported(entry) & set(todo.remove)
+        self._expected_removals.update(expected)
         try:
             await (self.channel.send_and_confirm(xid, changes) if alone else self._commit(xid, changes))
         except SwitchUnavailableError:
             raise
         except _PartError:
-            self._removed.update((_reported(held) - leaving) | {flow.cookie for flow in todo.add})
-            await self._restore(held)
-            held.unsure = unsure
+            self._expected_removals.update((_reported(entry) - expected) | {flow.cookie for flow in todo.add})
+            await self._restore(entry)
+            entry.outcome_unknown = outcome_unknown
             raise
         except OpenFlowError as error:
             if not todo.add:
                 self._close(f"the switch refused to remove flows: {error}")
-            held.unsure = unsure  # all or nothing: its flows are unchanged
-            for cookie in leaving:
-                self._cross_out(cookie)
+            entry.outcome_unknown = outcome_unknown  # all or nothing: its flows are unchanged
+            for cookie in expected:
+                self._expected_removal(cookie)
             raise
 
     async def _commit(self, bundle: int, staged: bytes) -> None:
@@ -273,11 +275,11 @@ class FlowTable:
         if shown is not None:
             raise _PartError(str(shown)) from shown
 
-    async def _restore(self, held: _Call) -> None:
+    async def _restore(self, entry: _Entry) -> None:
         """Restore the flows before a change that was carried out only in part."""
         xid = self.channel.new_xid()
-        everything = map(Cookies, sorted(held.possible))
-        bundle = encode.stage_bundle(xid, remove=everything, add=held.flows, meters=_numbers(held.meters))
+        everything = map(Cookies, sorted(entry.possible))
+        bundle = encode.stage_bundle(xid, remove=everything, add=entry.flows, meters=_numbers(entry.meters))
         try:
             await self._commit(xid, bundle)
         except SwitchUnavailableError:
@@ -292,12 +294,12 @@ class FlowTable:
 
     def _present(self, owner: int, roles: Collection[int]) -> list[Cookies]:
         """Return the cookies of an owner's flows of these roles that the switch may have."""
-        held = self._calls.get(owner_cookie(owner))
-        if held is None:
+        entry = self._entries.get(owner_cookie(owner))
+        if entry is None:
             return []
         cookies = {owner_cookie(owner) | role for role in roles}
-        if not held.is_doubtful:
-            cookies &= {flow.cookie for flow in held.flows}
+        if not entry.must_rewrite:
+            cookies &= {flow.cookie for flow in entry.flows}
         return [Cookies(cookie) for cookie in sorted(cookies)]
 
     def _ask_counts(self, cookies: Sequence[Cookies]) -> asyncio.Task[dict[int, FlowCount]]:
@@ -332,6 +334,8 @@ def _numbers(meters: Mapping[int, _Metered]) -> dict[int, int]:
     return {cookie: metered.meter for cookie, metered in meters.items()}
 
 
-def _reported(held: _Call) -> set[int]:
+def _reported(entry: _Entry) -> set[int]:
     """Return the cookies of the flows whose end the switch will report and has not yet."""
-    return {flow.cookie for flow in held.flows if flow.idle_timeout or flow.hard_timeout} - held.lost
+    return {
+        flow.cookie for flow in entry.flows if flow.idle_timeout or flow.hard_timeout
+    } - entry.removed_by_switch
