@@ -1,4 +1,4 @@
-"""Calls and health as the JSON of the HTTP interface, written and read back."""
+"""Conversion of calls and health to the JSON of the HTTP interface, and of calls back."""
 
 from collections.abc import Iterable
 from dataclasses import fields
@@ -12,11 +12,11 @@ _QUALITY = tuple(field.name for field in fields(LegQuality))
 
 
 class BadAnswerError(OffloadError):
-    """What answered is not this application, or is another version of it."""
+    """The response is not from this application, or from another version of it."""
 
 
 def call_as_json(view: CallView) -> dict[str, object]:
-    """Write a call as the object that `GET /calls` lists."""
+    """Return a call as the object that `GET /calls` lists."""
     return {
         "call": view.call,
         "caller": view.caller,
@@ -43,20 +43,20 @@ def _quality_as_json(quality: LegQuality) -> dict[str, float | None]:
 
 
 def health_as_json(health: Health) -> dict[str, object]:
-    """Write the health as the object that `GET /healthz` answers."""
+    """Return the health as the object that `GET /healthz` returns."""
     return {"ok": health.ok, "calls": health.calls, "held": health.held, "problems": list(health.problems)}
 
 
 def calls_as_json(views: Iterable[CallView]) -> dict[str, object]:
-    """Write calls as the object that `GET /calls` answers."""
+    """Return calls as the object that `GET /calls` returns."""
     return {"calls": [call_as_json(view) for view in views]}
 
 
 def parse_calls(document: object) -> tuple[CallView, ...]:
-    """Read back what `calls_as_json` wrote.
+    """Parse the object that `calls_as_json` returns.
 
     Raises:
-        BadAnswerError: it is something else.
+        BadAnswerError: it is anything else.
 
     """
     match document:

@@ -1,4 +1,4 @@
-"""Each thing the application needs is asked by itself, so that one that fails hides no other."""
+"""Checks of everything the application needs, each on its own, so that a failure does not hide others."""
 
 import asyncio
 import grp
@@ -22,13 +22,13 @@ from stasis_offload.openflow.events import SwitchDescription
 
 log = structlog.get_logger(__name__)
 
-# Asterisk's modules that ARI itself does not miss, and what is lost without each.
+# Modules of Asterisk that ARI works without, and what is lost without each.
 _MODULES = {
     "func_offload_cause": "HANGUPCAUSE is not set after a failed dial; it comes with res_rtpstreams",
     "bridge_holding": "several targets, or one that is not PJSIP, are never called",
 }
 
-# What any one of them may take (s); they are asked at the same time.
+# Timeout of each check in seconds; they run concurrently.
 _WITHIN = 10.0
 
 # OpenFlow 1.3.5, 7.2.1: numbers above are reserved; LOCAL is the bridge itself.
@@ -37,7 +37,7 @@ _MAX_PORT = 0xFFFFFF00
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One thing that was checked; `text` says what was found, or what is wrong and what to do about it."""
+    """The result of one check; `text` says what was found, or what is wrong and what to do about it."""
 
     name: str
     ok: bool
@@ -45,7 +45,7 @@ class Item:
 
 
 async def run_checks(config: Config) -> tuple[Item, ...]:
-    """Check everything at once; the items come in the order of the way through Asterisk to the switch."""
+    """Run all checks concurrently; return the items in order from Asterisk to the switch."""
     async with asyncio.TaskGroup() as tasks:
         asked = [
             tasks.create_task(_in_time(ask(config), names))
@@ -67,7 +67,7 @@ async def _in_time(
             return await check
     except TimeoutError:
         text = f"no answer within {_WITHIN:.0f} s"
-    except Exception as error:  # a defect in one check is no reason to hide the others
+    except Exception as error:  # a defect in one check must not hide the others
         log.exception("check.defect", items=names)
         text = f"the check is at fault: {type(error).__name__}, see above"
     return tuple(Item(name, ok=False, text=text) for name in names)
@@ -121,7 +121,7 @@ async def _check_socket(config: Config) -> tuple[Item, ...]:
 
 
 def _judge_rights(path: Path) -> tuple[bool, str]:
-    """Judge what the file system says; whether Asterisk listens there is the module's item."""
+    """Check the file and its permissions; whether Asterisk listens on it is the item `module`."""
     us = f"user {os.geteuid()}, groups {sorted({os.getegid(), *os.getgroups()})}"
     try:
         status = path.stat()
@@ -140,7 +140,7 @@ def _judge_rights(path: Path) -> tuple[bool, str]:
 def _owner(status: os.stat_result) -> str:
     try:
         return f"{pwd.getpwuid(status.st_uid).pw_name}:{grp.getgrgid(status.st_gid).gr_name}"
-    except KeyError:  # a container knows the numbers alone
+    except KeyError:  # in a container the names may be unknown
         return f"{status.st_uid}:{status.st_gid}"
 
 

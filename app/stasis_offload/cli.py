@@ -1,4 +1,4 @@
-"""The command line: says what was done in a line or a table, or what is wrong in one sentence and a status."""
+"""The command line. Prints a line or a table, or one sentence about what is wrong, with an exit status."""
 
 import asyncio
 import json
@@ -28,17 +28,17 @@ from stasis_offload.media.quality import LegQuality
 from stasis_offload.media.reasons import EXPLANATIONS, reasons_as_markdown
 from stasis_offload.media.state import STATES
 
-# What systemd's RestartPreventExitStatus= can tell apart (sysexits.h): 75 and 78 are not worth a restart.
+# Exit statuses for systemd's RestartPreventExitStatus= (sysexits.h): after 75 and 78 a restart is useless.
 EXIT_FAILED = 1
 EXIT_DEFECT = 70
 EXIT_REPLACED = 75
 EXIT_CONFIG = 78
 EXIT_INTERRUPTED = 130
 
-# A little longer than the server's own deadline (http_api.py), so that its sentence arrives before ours (s).
+# Seconds; a little longer than the server's own timeout (http_api.py), so that its error arrives first.
 _ANSWERED_WITHIN = 25.0
-_LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - where to find who listens everywhere
-# Wide enough for a line per call where there is no terminal to fit into (columns).
+_LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - where to reach a server that listens everywhere
+# Columns without a terminal: enough for one line per call.
 _WIDE = 250
 
 commands = typer.Typer(
@@ -57,7 +57,7 @@ _All = Annotated[bool, typer.Option("--all", help="Every call, and those to come
 
 
 def main() -> None:
-    """Run a command; what is expected to go wrong is a line on stderr, never a traceback."""
+    """Run a command; report expected errors as a line on stderr, not a traceback."""
     try:
         commands()
     except OffloadError as error:
@@ -68,7 +68,7 @@ def main() -> None:
 @commands.command()
 def run(config: _ConfigFile = None) -> None:
     """Run the application until SIGTERM or SIGINT."""
-    # Here, because os-ken and aioari are slow to import, and the other commands do not need them.
+    # Imported here: os-ken and aioari are slow to import, and the other commands do not need them.
     from stasis_offload import service  # noqa: PLC0415
 
     settings = configuration.load(config)
@@ -187,7 +187,7 @@ def _tell(config: Path | None, path: str, target: dict[str, object]) -> str:
 
 
 def _ask(config: Path | None, method: str, path: str, body: object = None) -> object:
-    """Ask the running application; what it answers with an error status is raised as OffloadError."""
+    """Send a request to the running application; raise OffloadError for an error status."""
     http = configuration.load(config).http
     url = url_of(_LOOPBACK.get(http.host, http.host), http.port)
     try:
@@ -254,7 +254,7 @@ def _log_to_stderr(settings: Config) -> None:
 
 
 def _leaves(error: Exception) -> Iterator[Exception]:
-    """Take the failures of a task group apart, however deep."""
+    """Yield the exceptions of a group, at any depth."""
     if isinstance(error, ExceptionGroup):
         for inner in error.exceptions:
             yield from _leaves(inner)
@@ -263,7 +263,7 @@ def _leaves(error: Exception) -> Iterator[Exception]:
 
 
 def _status(error: Exception) -> int:
-    """Choose the exit status; of several the largest is the one to act on."""
+    """Return the exit status: of several, the largest."""
     match error:
         case ConfigError():
             return EXIT_CONFIG

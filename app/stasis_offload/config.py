@@ -1,4 +1,4 @@
-"""The configuration is right as a whole or refused as a whole, with every key at fault named at once."""
+"""The configuration. It is accepted as a whole, or rejected with every wrong key named at once."""
 
 import os
 import re
@@ -24,7 +24,7 @@ from stasis_offload.openflow.endpoint import Endpoint, parse_endpoint
 DEFAULT_FILE = Path("/etc/stasis-offload/stasis-offload.toml")
 ENV_PREFIX = "STASIS_OFFLOAD_"
 
-# How much of a wrong value is shown.
+# Characters of a wrong value that are shown.
 _SHORT = 60
 
 # Each description below completes the sentence "expected …" and is what the operator reads after a mistake.
@@ -36,7 +36,7 @@ class _Section(BaseModel):
 
 
 class AriSettings(_Section):
-    """Asterisk's REST interface: http.conf and ari.conf of that Asterisk say what belongs here."""
+    """Asterisk's REST interface, as configured in its http.conf and ari.conf."""
 
     url: str = Field(description="an address such as http://127.0.0.1:8088, without user, password or query")
     username: str = Field(min_length=1, description="the name of a section of ari.conf")
@@ -72,7 +72,7 @@ class AriSettings(_Section):
     def _from_one_place(cls, password: SecretStr, info: ValidationInfo) -> SecretStr:
         file = info.data.get("password_file")
         if "password_file" not in info.data:
-            return password  # the file is at fault and is reported by itself
+            return password  # the file is wrong, and reported on its own
         if (file is None) == (not password.get_secret_value()):
             raise ValueError("one of the two")
         return SecretStr(_first_line(file)) if file is not None else password
@@ -88,7 +88,7 @@ class AsteriskSettings(_Section):
 
 
 class OpenFlowSettings(_Section):
-    """The way to the switch."""
+    """The connection to the switch."""
 
     connection: Endpoint = Field(description="unix:PATH, tcp:HOST:PORT or ptcp:PORT[:HOST]")
 
@@ -101,14 +101,14 @@ class OpenFlowSettings(_Section):
 
 
 class HttpSettings(_Section):
-    """Where the operator's interface listens."""
+    """The address of the operator's interface."""
 
     host: str = Field(default="127.0.0.1", min_length=1, description="the address to listen on")
     port: Port = 8086
 
 
 class MediaSettings(_Section):
-    """How the media placement behaves; times in seconds."""
+    """The policy of media placement; times in seconds."""
 
     idle_timeout: int = Field(default=10, ge=2, le=3600, description="whole seconds, 2 to 3600")
     verify_within: float = Field(default=1.0, ge=0.75, le=60, description="seconds, 0.75 to 60")
@@ -122,7 +122,7 @@ class MediaSettings(_Section):
 
 
 class LogSettings(_Section):
-    """What is logged; the form follows from where it goes (a terminal or not)."""
+    """What is logged; the format depends on whether the output is a terminal."""
 
     level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="debug, info, warning or error"
@@ -130,7 +130,7 @@ class LogSettings(_Section):
 
 
 class Config(BaseSettings):
-    """Everything the application is told from outside; immutable."""
+    """All settings of the application; immutable."""
 
     model_config = SettingsConfigDict(
         env_prefix=ENV_PREFIX,
@@ -157,7 +157,7 @@ class Config(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Let the environment win over the file; no other source is read."""
+        """Return the sources: the environment overrides the file; no other source is read."""
         del dotenv_settings, file_secret_settings
         return env_settings, TomlConfigSettingsSource(settings_cls), init_settings
 
@@ -180,7 +180,7 @@ def load(file: Path | None = None) -> Config:
     A key `section.key` is overridden by the variable STASIS_OFFLOAD_SECTION__KEY.
 
     Raises:
-        ConfigError: one line per mistake, none of which holds a secret.
+        ConfigError: one line per mistake, without any secret.
 
     """
     chosen = _readable_toml(file)
@@ -191,7 +191,7 @@ def load(file: Path | None = None) -> Config:
     mistakes = list(_misnamed_variables())
     config: Config | None = None
     try:
-        # Empty sections, so that the keys that are missing in them are named one by one.
+        # Empty sections, so that each missing key of them is named.
         config = FromFile.model_validate({"ari": {}, "openflow": {}})
     except ValidationError as error:
         mistakes += [_mistake(e["loc"], e["type"], e["input"]) for e in error.errors(include_url=False)]
@@ -202,7 +202,7 @@ def load(file: Path | None = None) -> Config:
 
 
 def _readable_toml(file: Path | None) -> Path | None:
-    """Choose the file and see that it can be used at all; None when it was not asked for and is not there."""
+    """Return the file to read, once it has parsed as TOML; None if none was given and the default does not exist."""
     chosen = file or DEFAULT_FILE
     try:
         with chosen.open("rb") as stream:
@@ -219,7 +219,7 @@ def _readable_toml(file: Path | None) -> Path | None:
 
 
 def _first_line(file: Path) -> str:
-    """Read a secret from a file, raising ValueError (which pydantic turns into a mistake) when there is none."""
+    """Return the secret in a file; raise ValueError, which pydantic reports as a mistake, if there is none."""
     try:
         line = file.read_text(encoding="utf-8").partition("\n")[0].strip()
     except OSError as error:
@@ -230,10 +230,10 @@ def _first_line(file: Path) -> str:
 
 
 def _misnamed_variables() -> Iterator[str]:
-    """Name what only we can miss: the settings library ignores a variable that leads to no key.
+    """Yield a mistake for each misspelt variable: the settings library ignores a variable without a key.
 
-    A name with one underscore is left alone unless it is a key's but for the underscore: others may share our
-    prefix (Kubernetes sets NAME_PORT for every service).
+    A name without a double underscore is ignored unless it equals a key's but for that: others may use our prefix
+    (Kubernetes sets NAME_PORT for every service).
     """
     variables = {key: ENV_PREFIX + key.upper().replace(".", "__") for key in _KEYS}
     for name in sorted(os.environ):
@@ -249,7 +249,7 @@ def _misnamed_variables() -> Iterator[str]:
 
 
 def _mistake(loc: tuple[int | str, ...], kind: str, given: object) -> str:
-    """Write a mistake in one line, without a value that may be, or hold, a secret."""
+    """Return a mistake as one line, without a value that is or contains a secret."""
     key = ".".join(str(part) for part in loc)
     if kind == "extra_forbidden":
         return f"{key}: unknown key{_guess(key, _KEYS)}"

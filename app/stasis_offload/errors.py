@@ -1,8 +1,8 @@
-"""The errors that one part of the application raises for another; what only one part knows is beside it."""
+"""Errors that cross the rooms of the application. An error of a single room is defined there."""
 
 
 class OffloadError(Exception):
-    """Base of all; its text is one sentence for the operator."""
+    """Base class; the text is one sentence for the operator."""
 
 
 class ConfigError(OffloadError):
@@ -14,11 +14,11 @@ class AriError(OffloadError):
 
 
 class AriReplacedError(AriError):
-    """Another program took the name of our Stasis application: it has the calls now."""
+    """Another program registered the name of our Stasis application, and has the calls now."""
 
 
 class AriUnavailableError(AriError):
-    """No answer from Asterisk's HTTP server, or the connection to it ended."""
+    """Asterisk's HTTP server does not respond, or the connection to it ended."""
 
 
 class ModuleError(OffloadError):
@@ -30,8 +30,8 @@ class OpenFlowError(OffloadError):
 
 
 class SwitchUnavailableError(OpenFlowError):
-    """There is no connection to the switch, or it ended before the answer came."""
+    """There is no connection to the switch, or it ended before the reply."""
 
 
 class BadPacketError(OffloadError):
-    """Bytes from the wire are not what they were taken for; the text says what is wrong."""
+    """A packet could not be parsed; the text says what is wrong."""

@@ -1,4 +1,4 @@
-"""The operator's HTTP interface: every answer is JSON, and no web page of another site can command it."""
+"""The operator's HTTP interface. Every response is JSON; web pages of other sites cannot use it."""
 
 import asyncio
 import json
@@ -21,31 +21,31 @@ from stasis_offload.errors import ConfigError, OffloadError
 
 
 class CallControl(Protocol):
-    """What the running application lets an operator do."""
+    """The operations that the running application offers to an operator."""
 
     async def calls(self) -> Sequence[CallView]:
-        """Return every call, oldest first, with the switch's counters of this moment."""
+        """Return every call, oldest first, with the switch's current counters."""
         ...
 
     def health(self) -> Health:
-        """Return what is wrong at this moment, without waiting for anything."""
+        """Return the current problems, without waiting for anything."""
         ...
 
     async def relay(self, call: str | None) -> int:
-        """Put a call's media back through Asterisk and hold it there; None is all calls, new ones too.
+        """Return a call's media to Asterisk and block its offload; None is all calls, new ones too.
 
         Returns:
-            how many calls were meant (1 for one call).
+            the number of calls affected (1 for one call).
 
         Raises:
             UnknownCallError: there is no such call.
-            OffloadError: it could not be done; the text says what is left to do.
+            OffloadError: it failed; the text says what is left to do.
 
         """
         ...
 
     async def offload(self, call: str | None) -> int:
-        """End what `relay` holds; the call is offloaded as soon as nothing else speaks against it.
+        """Lift the block of `relay`; the call is offloaded as soon as no other reason prevents it.
 
         Returns and raises as `relay` does.
         """
@@ -54,19 +54,19 @@ class CallControl(Protocol):
 
 log = structlog.get_logger()
 
-# An operator's word to all calls takes a moment per call; longer than this and something hangs.
+# Seconds for one request. A command for all calls takes a moment per call; after this something hangs.
 _ANSWER_WITHIN = 20.0
-# What is being answered when the application stops may take this long to finish (s).
+# Seconds in which pending requests may finish when the application stops.
 _FINISH_WITHIN = 2.0
 _MAX_BODY = 4096
 
 
 @asynccontextmanager
 async def serve(config: HttpSettings, operations: CallControl) -> AsyncIterator[str]:
-    """Serve until the context ends, then finish what is being answered; yields the base URL.
+    """Serve until the context ends, then finish pending requests; yield the base URL.
 
     Raises:
-        ConfigError: the address cannot be listened on.
+        ConfigError: the server cannot listen on the address.
 
     """
     app = web.Application(
@@ -81,7 +81,7 @@ async def serve(config: HttpSettings, operations: CallControl) -> AsyncIterator[
             await web.TCPSite(runner, config.host, config.port).start()
         except OSError as error:
             where = url_of(config.host, config.port)
-            # asyncio writes a text of its own around the system's; a name that is none has a negative number.
+            # asyncio wraps the system's text in its own; errors of name resolution have a negative number.
             cause = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
             raise ConfigError(f"http.host, http.port: cannot listen on {where}: {cause}") from error
         host, port, *_ = runner.addresses[0]
@@ -91,7 +91,7 @@ async def serve(config: HttpSettings, operations: CallControl) -> AsyncIterator[
 
 
 def url_of(host: str, port: int) -> str:
-    """Write the address of a server; an IPv6 host goes in brackets (RFC 3986, 3.2.2)."""
+    """Return the URL of a server; an IPv6 host goes in brackets (RFC 3986, 3.2.2)."""
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
@@ -103,7 +103,7 @@ def _routes(operations: CallControl) -> list[web.RouteDef]:
     async def show_call(request: web.Request) -> web.Response:
         return web.json_response(call_as_json(_find(await operations.calls(), request.match_info["call"])))
 
-    async def tell_health(request: web.Request) -> web.Response:
+    async def show_health(request: web.Request) -> web.Response:
         del request
         health = operations.health()
         status = HTTPStatus.OK if health.ok else HTTPStatus.SERVICE_UNAVAILABLE
@@ -118,7 +118,7 @@ def _routes(operations: CallControl) -> list[web.RouteDef]:
     return [
         web.get("/calls", list_calls),
         web.get("/calls/{call}", show_call),
-        web.get("/healthz", tell_health),
+        web.get("/healthz", show_health),
         web.post("/relay", relay),
         web.post("/offload", offload),
     ]
@@ -132,9 +132,9 @@ def _find(views: Sequence[CallView], call: str) -> CallView:
 
 
 async def _which_call(request: web.Request) -> str | None:
-    """Read which call is meant, None for all.
+    """Parse which call is meant, None for all.
 
-    A browser sends this content type to another site only after asking it, and we never consent
+    A browser sends this content type to another site only after a preflight request, which is never granted
     (Fetch standard, CORS-safelisted request-header).
     """
     if request.content_type != "application/json":
@@ -175,10 +175,10 @@ def _error(status: int, text: str) -> web.Response:
 
 
 def _refuse_rebound_names(config: HttpSettings) -> Middleware:
-    """Answer on loopback only to loopback's own names, whatever a foreign name was made to resolve to.
+    """Return a middleware that, on loopback, accepts only loopback names as Host: protection from DNS rebinding.
 
-    A page whose name is rebound to 127.0.0.1 is of the same origin as we, so the content type does not stop it;
-    but it cannot help sending its own name.
+    A page whose name is rebound to 127.0.0.1 has our origin, so the content type does not stop it; but its browser
+    sends the page's name as Host.
     """
 
     @web.middleware

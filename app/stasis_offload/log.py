@@ -1,4 +1,4 @@
-"""Every line logged, ours or a library's, goes through one pipe, and no secret comes out of it."""
+"""Configuration of logging. Every line, ours or a library's, passes one redactor that removes secrets."""
 
 import json
 import logging
@@ -12,16 +12,16 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 
 REDACTED = "[secret]"
 
-# The two ways to give ARI a key (res/res_ari.c, authenticate_user()), as they stand in the representation of a
-# request: whatever the key is, it is cut.
+# The two ways to send ARI a key (res/res_ari.c, authenticate_user()), as they appear in the repr of a request.
+# Any key is removed, known or not.
 _KEY = re.compile(r"(api_key=|authorization\W+basic\s+)[^&\s'\"]+", re.IGNORECASE)
 
 
 def configure(*, level: str, secrets: Iterable[str], stream: TextIO) -> None:
     """Send all logging to `stream`: for people when it is a terminal, else one JSON object a line.
 
-    `level` (debug, info, warning or error) is that of our own lines. Libraries are heard from warning up:
-    below it they print requests with their keys in them.
+    `level` (debug, info, warning or error) applies to our own lines. Libraries log from warning up: below that they
+    print requests with their keys.
     """
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -30,7 +30,7 @@ def configure(*, level: str, secrets: Iterable[str], stream: TextIO) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     renderer: Processor = (
-        # Plain, because the pretty ones print local variables.
+        # Plain: the default formatter may print local variables.
         structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
         if stream.isatty()
         else structlog.processors.JSONRenderer()
@@ -63,7 +63,7 @@ def configure(*, level: str, secrets: Iterable[str], stream: TextIO) -> None:
 
 
 class Redactor:
-    """Puts REDACTED in the place of every secret, in whatever form and depth it occurs in a line."""
+    """Replaces every secret in a line by REDACTED, in any form and at any depth."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
         forms = {form for secret in secrets if secret for form in _forms(secret)}
@@ -71,7 +71,7 @@ class Redactor:
         self._secret = re.compile("|".join(map(re.escape, longest_first))) if forms else None
 
     def __call__(self, logger: WrappedLogger, name: str, line: EventDict) -> EventDict:
-        """Clean one line; what is neither a container nor a number is written out first (structlog processor)."""
+        """Redact one line; values other than containers and numbers become text first (structlog processor)."""
         del logger, name
         return {key: self._clean(value) for key, value in line.items()}
 
@@ -89,13 +89,13 @@ class Redactor:
                 return self.text(repr(value))
 
     def text(self, text: str) -> str:
-        """Clean a text."""
+        """Redact a text."""
         known = self._secret.sub(REDACTED, text) if self._secret else text
         return _KEY.sub(rf"\g<1>{REDACTED}", known)
 
 
 def _forms(secret: str) -> set[str]:
-    """Write a secret as it stands in a text, a URL (two customs), Python's literals and JSON."""
+    """Return the forms of a secret: plain, in a URL (two conventions), in Python literals and in JSON."""
     return {
         secret,
         quote(secret, safe=""),

@@ -1,4 +1,4 @@
-"""The running application: puts the parts together, stops on a signal, and leaves the media with Asterisk."""
+"""Composition root: builds the application, runs it until a signal, and returns all media to Asterisk."""
 
 import asyncio
 import signal
@@ -27,7 +27,7 @@ from stasis_offload.media.state import Policy
 from stasis_offload.openflow.events import Event as SwitchEvent
 from stasis_offload.openflow.switch import Switch
 
-# How long a stop may take to give every call's media back (s); after that the idle timeouts of the flows do.
+# Seconds in which a stop returns the media of every call; after that the idle timeouts of the flows do it.
 DRAIN_WITHIN = 5.0
 
 
@@ -36,10 +36,10 @@ class _StoppedError(Exception):
 
 
 async def run(config: Config) -> None:
-    """Own the calls of one Asterisk until SIGTERM or SIGINT.
+    """Run the calls of one Asterisk until SIGTERM or SIGINT.
 
     Raises:
-        OffloadError: the application cannot go on; the text says why.
+        OffloadError: the application cannot continue; the text says why.
 
     """
     log = structlog.get_logger(__name__)
@@ -107,7 +107,7 @@ async def run(config: Config) -> None:
         except* _StoppedError:
             log.info("run.stopped", calls=len(registry))
         finally:
-            if not dispatcher.replaced:  # else the flows may be the other's already
+            if not dispatcher.replaced:  # otherwise the flows may already be the other program's
                 await _sweep(switch)
             switching.cancel()
 
@@ -120,7 +120,7 @@ async def _sweep(switch: Switch) -> None:
 
 
 async def _serve_until_stopped(operations: Operations) -> NoReturn:
-    """Wait for a signal, give the media of every call back to Asterisk, and say so by an exception."""
+    """Wait for a signal, return the media of every call to Asterisk, and raise _StoppedError."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -129,7 +129,7 @@ async def _serve_until_stopped(operations: Operations) -> NoReturn:
         await stop.wait()
     finally:
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.remove_signal_handler(number)  # a second one ends us at once
+            loop.remove_signal_handler(number)  # a second signal ends the process at once
     try:
         async with asyncio.timeout(DRAIN_WITHIN):
             await operations.drain()

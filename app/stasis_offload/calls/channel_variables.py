@@ -1,4 +1,4 @@
-"""Keeps the OFFLOAD_ variables true on the caller's channel, for dialplan and CDRs."""
+"""Keeps the OFFLOAD_ variables of the caller's channel up to date, for dialplan and CDRs."""
 
 import asyncio
 from collections.abc import Mapping
@@ -52,7 +52,7 @@ class ChannelVariables:
         self._stopped = False
 
     def update(self, placement: Placement, quality: Quality, *, leaving: bool = False) -> None:
-        """Take the placement of this moment; a reason that lasts for milliseconds only may never be written."""
+        """Compute the variables to write; a reason that lasts only milliseconds may never be written."""
         self._wanted = variables_of(placement, quality, self._wanted, leaving=leaving)
         self._changed.set()
 
@@ -63,22 +63,22 @@ class ChannelVariables:
         self._changed.set()
 
     async def run(self) -> None:
-        """Write what changed, until `stop`."""
+        """Write changes until `stop`."""
         while not self._stopped:
             await self._changed.wait()
             self._changed.clear()
             await self.write()
 
     def stop(self) -> None:
-        """Let `run` end, when what it is writing is written.
+        """End `run` after its current write.
 
-        Not by cancelling it: a cancellation that meets the end of a request's own timeout can be lost.
+        Not by cancellation, which can be lost if it coincides with the end of a request's own timeout.
         """
         self._stopped = True
         self._changed.set()
 
     async def write(self) -> None:
-        """Write what is not written yet; a caller that is gone already is no error."""
+        """Write what is not written yet; a caller that has already gone is no error."""
         async with self._turn:
             for name, value in list(self._wanted.items()):
                 if self._written.get(name) == value:

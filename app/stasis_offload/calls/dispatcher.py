@@ -1,4 +1,4 @@
-"""Hands each event of Asterisk and of the switch to the one call that it concerns. Synchronous, in order."""
+"""Routes each event of Asterisk and of the switch to the call that it concerns. Synchronous, in order."""
 
 from typing import assert_never
 
@@ -18,9 +18,9 @@ from stasis_offload.signalling.legs import LegEvent
 
 
 class Dispatcher:
-    """Routes events.
+    """Router of events.
 
-    `replaced` says that another program has taken the Stasis application, and with it the calls.
+    `replaced` is True once another program has registered the Stasis application, and so has the calls.
     """
 
     def __init__(
@@ -34,7 +34,7 @@ class Dispatcher:
         self._log = structlog.get_logger(__name__)
 
     def on_ari(self, event: ari.Event) -> None:
-        """Take an event of Asterisk."""
+        """Route an event of Asterisk."""
         match event:
             case ari.AriUp(asterisk=version):
                 self._log.info("ari.up", asterisk=version)
@@ -74,7 +74,7 @@ class Dispatcher:
                 assert_never(event)
 
     def on_switch(self, event: switch.Event) -> None:
-        """Take an event of the switch."""
+        """Route an event of the switch."""
         match event:
             case switch.SwitchUp(description):
                 self._log.info("switch.up", datapath=f"{description.datapath_id:016x}")
@@ -110,7 +110,7 @@ class Dispatcher:
         elif call is None:
             self._supervisor.start(channel, event.args)
         elif call.left:
-            # Its next Stasis() came before its last call was over.
+            # The channel entered Stasis() again before its previous call was over.
             self._supervisor.restart_later(event)
 
     def _on_leg_event(self, channel: str, event: LegEvent) -> None:

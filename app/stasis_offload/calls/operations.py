@@ -27,7 +27,7 @@ class Operations:
         self._switch = switch
 
     async def calls(self) -> Sequence[CallView]:
-        """Return every call, oldest first, with the switch's counters of this moment where they can be read."""
+        """Return every call, oldest first, with the switch's current counters if they can be read."""
         try:
             counts = await self._switch.flow_table.all_counts(FORWARDING_ROLES)
         except OpenFlowError:
@@ -36,7 +36,7 @@ class Operations:
         return [_view(call, counts, now) for call in sorted(self._registry, key=lambda call: call.began)]
 
     def health(self) -> Health:
-        """Return what is wrong at this moment."""
+        """Return the current problems."""
         return Health(
             calls=len(self._registry),
             held=ReasonKind.OPERATOR in self._gate.blocks,
@@ -44,12 +44,12 @@ class Operations:
         )
 
     async def relay(self, call: str | None) -> int:
-        """Block one call, or every call; its flows are out by then, if the switch can be reached."""
+        """Block one call, or every call; return when its flows are removed, if the switch can be reached."""
         chosen = None if call is None else [self._find(call)]
         return await self._gate.block_and_wait(ReasonKind.OPERATOR, chosen)
 
     async def offload(self, call: str | None) -> int:
-        """Lift what `relay` blocks."""
+        """Lift the block of `relay`."""
         if call is None:
             self._gate.unblock(ReasonKind.OPERATOR)
             return len(self._registry)
@@ -57,7 +57,7 @@ class Operations:
         return 1
 
     async def drain(self) -> None:
-        """Give the media of every call back for good, because the application is about to stop."""
+        """Return the media of every call for good, because the application is stopping."""
         await self._gate.block_and_wait(ReasonKind.DRAIN)
 
     def _find(self, call: str) -> Call:

@@ -1,4 +1,4 @@
-"""What an operator sees of the calls."""
+"""Calls and health as the operator sees them."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from stasis_offload.openflow.flow import FlowCount
 
 
 class UnknownCallError(OffloadError):
-    """There is no call of that id, or no longer."""
+    """There is no call with that id, or no longer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,10 +16,10 @@ class CallView:
     """One call as it is now.
 
     `caller` and `callee` are channel names (`callee` None until there is one). `state` is one word: `dialing`,
-    or what its media placement is (`relayed`, `learning`, `offloaded`); `reason` says why it is not offloaded.
+    or the state of its media (`relayed`, `learning`, `offloaded`); `reason` says why it is not offloaded.
     `age` is the seconds since the call entered the application, `state_age` since it entered its state.
     `from_caller` and `from_callee` are what the switch forwarded of each leg's packets over the whole call, as
-    far as its counters could be read; `caller_quality` and `callee_quality` are how each leg heard it.
+    far as its counters could be read; `caller_quality` and `callee_quality` are the quality of what each leg receives.
     """
 
     call: str
@@ -37,9 +37,9 @@ class CallView:
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """Whether the application can do its work; each problem is one sentence, none means it can.
+    """Health of the application; each problem is one sentence, and without any it is healthy.
 
-    `held` tells that calls, new ones too, stay relayed by the operator's word (`relay --all`).
+    `held` is True while an operator blocks all calls, new ones too (`relay --all`).
     """
 
     calls: int
