@@ -116,3 +116,18 @@ def test_no_constructor_takes_more_than_six_parameters(name: str) -> None:
 def test_the_picture_in_the_documentation_is_that_of_the_code() -> None:
     page = PAGE.read_text(encoding="utf-8")
     assert page == with_picture(page), "draw it anew: python -m tests.support.source"
+
+
+@pytest.mark.parametrize("name", sorted(MODULES))
+def test_the_name_of_a_log_event_is_found_by_grep(name: str) -> None:
+    levels = {"debug", "info", "warning", "error", "critical", "exception"}
+    built = [
+        node.lineno
+        for node in ast.walk(MODULES[name])
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr in levels
+        and node.args
+        and isinstance(node.args[0], ast.JoinedStr | ast.BinOp)
+    ]
+    assert built == []

@@ -48,7 +48,6 @@ _RETRIED = (
 )
 
 _PHASE_LOGS = {
-    Phase.NEW: "call.new",
     Phase.DIALING: "call.dialing",
     Phase.TALKING: "call.talking",
     Phase.ENDING: "call.ending",
@@ -99,7 +98,7 @@ class Call:
 
     @property
     def dialing(self) -> Dialing:
-        """The signalling state of this moment."""
+        """The present signalling state."""
         return self._machine.state
 
     @property
@@ -136,7 +135,7 @@ class Call:
         if self.dialing.over or not self.legs.announce_replacement(replacement, name, replaces=replaces):
             return False
         self._log.info("leg.replacement_announced", channel=name, replaces=replaces)
-        self.media.post(media.BridgeChanged())
+        self.on_bridge_changed()
         return True
 
     def on_bridge_changed(self) -> None:
@@ -159,7 +158,7 @@ class Call:
         return self.legs.channel(leg)
 
     def post(self, event: sig.Event) -> None:
-        """Hand in what happened to the call's channels."""
+        """Post an event to the signalling machine; media ends at once if the event ends it."""
         if isinstance(event, sig.CallerLeft):
             self.left = True
         if ends_media(self.dialing, event):
@@ -167,18 +166,18 @@ class Call:
         self._machine.post(event)
 
     async def run(self) -> None:
-        """Own the call until none of its channels is left; at the end no flow of it is left either."""
+        """Run the call until none of its channels is left; at the end no flow of it is left either."""
         self._note_media(self.media.placement)
         async with asyncio.TaskGroup() as tasks:
-            media = tasks.create_task(self.media.run())
+            session = tasks.create_task(self.media.run())
             tasks.create_task(self._variables.run())
             try:
                 await self._machine.run()
-            except Exception:  # noqa: BLE001 - a defect of ours ends our part in the call, not the call
+            except Exception:  # noqa: BLE001 - our defect ends our part in the call, not the call
                 self._log.exception("call.defect")
             await self._withdraw()
             self._variables.stop()
-            media.cancel()
+            session.cancel()
         forwarded = {f"from_{leg}": self.media.placement.forwarded(leg).packets for leg in Leg}
         self._log.info("call.forwarded", **forwarded)
 
@@ -202,7 +201,7 @@ class Call:
         return answers
 
     async def _carried_out(self, command: cmd.Command) -> bool:
-        """Carry out one command; False when Asterisk refused it."""
+        """Execute one command; return False when Asterisk refused it."""
         while True:
             try:
                 await self._carry_out(command)
@@ -258,7 +257,7 @@ class Call:
                 assert_never(command)
 
     async def _withdraw(self) -> None:
-        """Take the media back for good and write the final variables, as long as the caller is there."""
+        """End the media for good and write the final variables, as long as the caller is there."""
         if self._withdrawn:
             return
         self._withdrawn = True
@@ -272,7 +271,7 @@ class Call:
             await self._variables.write()
 
     async def _release_replaced(self, old: str) -> None:
-        """Take the media back and leave an old caller the variables of its part in the call."""
+        """Return the media to Asterisk and leave a replaced caller the variables of its part in the call."""
         with suppress(TimeoutError):
             async with asyncio.timeout(WITHDRAW_WITHIN):
                 await self.media.reclaim()

@@ -36,7 +36,8 @@ class OffloadGate:
         """
         if calls is None:
             self.blocks.add(kind)
-            calls = self._registry
+            self._releasing.pop(kind, None)
+            return tuple(call.media.post(media.Blocked(kind)) for call in self._registry)
         handled = []
         for call in calls:
             with suppress(KeyError, ValueError):
@@ -62,6 +63,6 @@ class OffloadGate:
         self._background.start(self._release(kind, self._releasing[kind]))
 
     async def _release(self, kind: ReasonKind, calls: deque[Call]) -> None:
-        while calls and self._releasing[kind] is calls and kind not in self.blocks:
+        while calls and self._releasing.get(kind) is calls:
             calls.popleft().media.post(media.Unblocked(kind))
             await asyncio.sleep(RELEASE_INTERVAL)

@@ -60,10 +60,6 @@ class MachineRunner(Generic[S, E, C]):
             self._inbox.put_nowait((event, handled))
         return handled
 
-    async def post_and_wait(self, event: E) -> None:
-        """Post an event and wait until it and its commands are done, or the machine has ended."""
-        await self.post(event).wait()
-
     async def run(self) -> None:
         """Process events until the machine is over."""
         try:
