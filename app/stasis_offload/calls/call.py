@@ -142,6 +142,10 @@ class Call:
         """Return the media to Asterisk, to be learned again: the bridge or a session has changed."""
         self.media.post(media.BridgeChanged())
 
+    async def write_variables(self) -> None:
+        """Write the caller's OFFLOAD_ variables as they are to be now."""
+        await self._variables.write()
+
     def release_leg(self, channel: str) -> None:
         """Release a leg whose channel is another call's from now on."""
         leg = self.legs.leg(channel)

@@ -57,8 +57,12 @@ class Operations:
         return 1
 
     async def drain(self) -> None:
-        """Return the media of every call for good, because the application is stopping."""
+        """Return the media of every call for good, because the application is stopping, and leave each caller the reason."""
         await self._gate.block_and_wait(ReasonKind.DRAIN)
+        # Nobody writes them once we have stopped.
+        async with asyncio.TaskGroup() as tasks:
+            for call in self._registry:
+                tasks.create_task(call.write_variables())
 
     def _find(self, call: str) -> Call:
         found = self._registry.get(call)
