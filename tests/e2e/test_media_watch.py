@@ -130,4 +130,4 @@ def test_a_call_that_cannot_settle_stays_with_asterisk_for_a_while_and_says_so()
             what="the loss of the flows to be noticed",
         )
     wait_until(lambda: control.calls()[0]["reason"] == "flapping", within=10, what="the call to be held")
-    assert control.flows() == []
+    wait_until(lambda: not control.flows(), within=2, what="no flow of the call")

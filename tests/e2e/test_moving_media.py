@@ -120,6 +120,8 @@ def test_a_silent_endpoint_keeps_the_call_relayed_and_is_named() -> None:
     control.originate("557@asterisk2")
     reason = "no-media:callee"
     wait_until(lambda: [c["reason"] for c in control.calls()] == [reason], within=10, what=reason)
+    # The reason is there before the switch has confirmed the flows.
+    wait_until(lambda: len(control.flows()) == 1, within=2, what="one flow, that of the silent leg")
     [learning] = control.flows()
     assert "CONTROLLER" in learning
     assert "dec_ttl" not in learning
@@ -134,6 +136,8 @@ def test_a_leg_that_falls_silent_gives_the_media_back_to_asterisk_and_is_named()
         within=20,
         what="the media to be given back",
     )
-    assert all("dec_ttl" not in flow for flow in control.flows())
+    wait_until(
+        lambda: all("dec_ttl" not in flow for flow in control.flows()), within=2, what="no forwarding flow"
+    )
     log = control.docker("logs", "--since", "30s", control.container("offload"), stderr=True)
     assert '"media-idle:callee"' in log

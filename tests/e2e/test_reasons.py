@@ -255,7 +255,7 @@ def test_without_events_from_asterisk_no_media_stays_in_the_switch() -> None:
     media_moved()
     with condition(("ovs", "iptables", "-I", *reject), ("ovs", "iptables", "-D", *reject)):
         call = relayed_because("asterisk-unreachable")
-        assert control.flows() == []
+        wait_until(lambda: not control.flows(), within=2, what="no flow of the call")
     media_moved()
     assert "asterisk-unreachable" in reasons_logged(call)
 
