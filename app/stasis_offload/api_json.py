@@ -44,7 +44,12 @@ def _quality_as_json(quality: LegQuality) -> dict[str, float | None]:
 
 def health_as_json(health: Health) -> dict[str, object]:
     """Return the health as the object that `GET /healthz` returns."""
-    return {"ok": health.ok, "calls": health.calls, "held": health.held, "problems": list(health.problems)}
+    return {
+        "ok": health.ok,
+        "calls": health.calls,
+        "blocked": health.blocked,
+        "problems": list(health.problems),
+    }
 
 
 def calls_as_json(views: Iterable[CallView]) -> dict[str, object]:

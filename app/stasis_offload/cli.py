@@ -118,16 +118,16 @@ def calls(
 
 @commands.command()
 def relay(call: _Call = None, *, everything: _All = False, config: _ConfigFile = None) -> None:
-    """Put the media of a call, or of all, back through Asterisk and hold it there."""
+    """Return the media of a call, or of all, to Asterisk and keep it there."""
     count = _tell(config, "/relay", _target(call, everything=everything))
-    typer.echo(f"relayed and held: {count} (until `stasis-offload offload {call or '--all'}`)")
+    typer.echo(f"relayed: {count} (until `stasis-offload offload {call or '--all'}`)")
 
 
 @commands.command()
 def offload(call: _Call = None, *, everything: _All = False, config: _ConfigFile = None) -> None:
-    """End what `relay` holds: the media goes through the switch again wherever it can."""
+    """Undo `relay`: the media goes through the switch again wherever it can."""
     count = _tell(config, "/offload", _target(call, everything=everything))
-    typer.echo(f"no longer held: {count} (`stasis-offload calls` shows what carries each)")
+    typer.echo(f"no longer blocked: {count} (`stasis-offload calls` shows what carries each)")
 
 
 @commands.command()

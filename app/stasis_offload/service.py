@@ -70,7 +70,7 @@ async def run(config: Config) -> None:
             recheck=media.recheck,
             idle_timeout=media.idle_timeout,
             returns_per_minute=media.returns_per_minute,
-            flap_hold=media.flap_hold,
+            flap_wait=media.flap_wait,
             forward_rtcp=media.rtcp == "forward",
             limit=media.packets_per_second,
         )

@@ -32,8 +32,8 @@ async def test_a_restart_of_the_switch_is_told_and_it_begins_anew(ovs: Ovs, brid
 
 
 async def test_a_switch_that_hangs_is_found_out_and_come_back_to(ovs: Ovs, bridge: Bridge) -> None:
-    patience = Timeouts(connect=1.0, answer=1.0, silence=1.0)
-    async with connected(bridge.management, patience=patience) as (switch, events):
+    timeouts = Timeouts(connect=1.0, answer=1.0, silence=1.0)
+    async with connected(bridge.management, timeouts=timeouts) as (switch, events):
         with ovs.frozen():
             with pytest.raises(SwitchUnavailableError, match="no answer from the switch within 1 s"):
                 await switch.flow_table.set_flows(owner_of("call"), flows_of("call"))
@@ -45,16 +45,16 @@ async def test_a_switch_that_hangs_is_found_out_and_come_back_to(ovs: Ovs, bridg
 
 
 async def test_a_switch_that_falls_silent_is_found_out_without_a_request(ovs: Ovs, bridge: Bridge) -> None:
-    patience = Timeouts(connect=1.0, answer=1.0, silence=1.0)
-    async with connected(bridge.management, patience=patience) as (_, events):
+    timeouts = Timeouts(connect=1.0, answer=1.0, silence=1.0)
+    async with connected(bridge.management, timeouts=timeouts) as (_, events):
         with ovs.frozen():
             assert (await events.next(SwitchDown)).reason == "no sign of life from the switch for 2 s"
         await events.next(SwitchUp)
 
 
 async def test_requests_under_way_when_the_connection_ends_are_told_so(ovs: Ovs, bridge: Bridge) -> None:
-    patience = Timeouts(connect=1.0, answer=30.0, silence=0.5)
-    async with connected(bridge.management, patience=patience) as (switch, _):
+    timeouts = Timeouts(connect=1.0, answer=30.0, silence=0.5)
+    async with connected(bridge.management, timeouts=timeouts) as (switch, _):
         with ovs.frozen(), pytest.raises(SwitchUnavailableError, match="ended before its answer came"):
             await switch.flow_table.all_counts(FORWARDING_ROLES)
 
@@ -88,8 +88,8 @@ async def test_a_switch_may_dial_us(ovs: Ovs, bridge: Bridge) -> None:
 
 async def test_a_switch_that_does_not_dial_is_waited_for_and_missed() -> None:
     endpoint = Ptcp(free_port())
-    patience = Timeouts(connect=0.2)
-    async with running(endpoint, patience=patience) as (_, events):
+    timeouts = Timeouts(connect=0.2)
+    async with running(endpoint, timeouts=timeouts) as (_, events):
         assert (await events.next(SwitchDown)).reason == f"no switch has connected to {endpoint} within 0.2 s"
 
 

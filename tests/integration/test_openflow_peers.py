@@ -77,7 +77,7 @@ def saying(data: bytes, *, then_close: bool = False) -> Peer:
     ],
 )
 async def test_a_peer_that_is_no_switch_is_told_apart(data: bytes, reason: str) -> None:
-    async with listening(saying(data)) as endpoint, running(endpoint, patience=SHORT) as (_, events):
+    async with listening(saying(data)) as endpoint, running(endpoint, timeouts=SHORT) as (_, events):
         assert (await events.next(SwitchDown)).reason.startswith(reason)
 
 

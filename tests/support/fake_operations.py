@@ -49,7 +49,7 @@ class Desk:
         return [OFFLOADED, DIALING]
 
     def health(self) -> Health:
-        return Health(calls=2, held=False, problems=self.problems)
+        return Health(calls=2, blocked=False, problems=self.problems)
 
     async def relay(self, call: str | None) -> int:
         return self._do("relay", call)

@@ -11,7 +11,7 @@ from stasis_offload.media.state import Placement, Policy
 from stasis_offload.openflow.flow import Flow, FlowCount, Forward
 from tests.support.leg_reports import CALLEE, CALLER, sighting
 
-POLICY = Policy(verify_within=1.0, recheck=15.0, idle_timeout=10, returns_per_minute=3, flap_hold=60.0)
+POLICY = Policy(verify_within=1.0, recheck=15.0, idle_timeout=10, returns_per_minute=3, flap_wait=60.0)
 ELIGIBLE = ev.LegsReported(CALLER, CALLEE)
 BOTH_COUNT = {Role.FORWARD_CALLER: FlowCount(5, 1070), Role.FORWARD_CALLEE: FlowCount(4, 856)}
 

@@ -87,11 +87,11 @@ async def tapped(endpoint: Unix) -> AsyncIterator[tuple[Unix, Counter[int]]]:
 
 @asynccontextmanager
 async def running(
-    endpoint: Endpoint, *, patience: Timeouts | None = None
+    endpoint: Endpoint, *, timeouts: Timeouts | None = None
 ) -> AsyncIterator[tuple[Switch, Events]]:
     """Keep a switch connected until the block ends."""
     events = Events()
-    switch = Switch(endpoint, events.tell, patience=patience)
+    switch = Switch(endpoint, events.tell, timeouts=timeouts)
     async with asyncio.TaskGroup() as tasks:
         run = tasks.create_task(switch.run())
         try:
@@ -102,9 +102,9 @@ async def running(
 
 @asynccontextmanager
 async def connected(
-    endpoint: Endpoint, *, patience: Timeouts | None = None
+    endpoint: Endpoint, *, timeouts: Timeouts | None = None
 ) -> AsyncIterator[tuple[Switch, Events]]:
     """Keep a switch connected until the block ends, which begins when it is up."""
-    async with running(endpoint, patience=patience) as (switch, events):
+    async with running(endpoint, timeouts=timeouts) as (switch, events):
         await events.next(SwitchUp)
         yield switch, events

@@ -123,11 +123,10 @@ class BridgePeer:
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class HoldChanged:
     """A channel requested hold or unhold."""
 
     channel: str
-    held: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +170,7 @@ Event = (
     | HangupRequested
     | DialChanged
     | BridgePeer
-    | Held
+    | HoldChanged
     | EnteredBridge
     | LeftBridge
     | Transferred
@@ -322,8 +321,8 @@ _PARSERS: Mapping[str, Callable[[_Fields], Event | None]] = {
     "ChannelHangupRequest": _hangup_requested,
     "Dial": _dial,
     "ChannelVarset": _varset,
-    "ChannelHold": lambda fields: Held(channel=fields.text("channel", "id"), held=True),
-    "ChannelUnhold": lambda fields: Held(channel=fields.text("channel", "id"), held=False),
+    "ChannelHold": lambda fields: HoldChanged(channel=fields.text("channel", "id")),
+    "ChannelUnhold": lambda fields: HoldChanged(channel=fields.text("channel", "id")),
     "ChannelEnteredBridge": lambda fields: EnteredBridge(
         bridge=fields.text("bridge", "id"), channel=fields.text("channel", "id")
     ),

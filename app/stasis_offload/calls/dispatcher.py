@@ -57,7 +57,7 @@ class Dispatcher:
                 | ari.DialChanged(channel)
             ):
                 self._on_leg_event(channel, event)
-            case ari.BridgePeer(channel) | ari.Held(channel):
+            case ari.BridgePeer(channel) | ari.HoldChanged(channel):
                 self._on_bridge_changed(self._registry.by_channel(channel))
             case ari.EnteredBridge(bridge, channel):
                 call = self._registry.by_bridge(bridge)

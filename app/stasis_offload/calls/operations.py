@@ -39,7 +39,7 @@ class Operations:
         """Return the current problems."""
         return Health(
             calls=len(self._registry),
-            held=ReasonKind.OPERATOR in self._gate.blocks,
+            blocked=ReasonKind.OPERATOR in self._gate.blocks,
             problems=tuple(f"{what}: {problem}" for what, problem in self._gate.problems.items()),
         )
 

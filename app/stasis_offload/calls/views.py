@@ -39,11 +39,11 @@ class CallView:
 class Health:
     """Health of the application; each problem is one sentence, and without any it is healthy.
 
-    `held` is True while an operator blocks all calls, new ones too (`relay --all`).
+    `blocked` is True while an operator blocks all calls, new ones too (`relay --all`).
     """
 
     calls: int
-    held: bool
+    blocked: bool
     problems: tuple[str, ...]
 
     @property

@@ -26,19 +26,19 @@ class Damping:
         return min(FIRST_WAIT * 2.0 ** min(self.failures, MAX_DOUBLINGS), most)
 
     def with_failure(self) -> "Damping":
-        """Take note of a question that did not get the call into the switch."""
+        """Record a query that did not get the call into the switch."""
         return replace(self, failures=self.failures + 1)
 
     def reset(self) -> "Damping":
         """Restart the series of queries: something has changed."""
         return replace(self, failures=0)
 
-    def with_return(self, now: float, *, most: int, hold: float) -> "Damping":
-        """Take note that the call went back to Asterisk: after more than `most` times a minute it stays for `hold` (s)."""
+    def with_return(self, now: float, *, most: int, wait: float) -> "Damping":
+        """Record a return to Asterisk: after more than `most` times a minute it stays for `wait` (s)."""
         returns = (*(at for at in self.returns if now - at < MINUTE), now)
         if len(returns) <= most:
             return replace(self, returns=returns)
-        return replace(self, returns=(), suppressed_until=now + hold)
+        return replace(self, returns=(), suppressed_until=now + wait)
 
     def is_suppressed(self, now: float) -> bool:
         """Whether the call has to stay with Asterisk."""

@@ -10,7 +10,7 @@ from stasis_offload.asterisk.leg_report import NATIVE_RTP, PARTIES, UP, Glue, Le
 from stasis_offload.media.path import Leg, ObservedPacket
 from stasis_offload.media.reasons import Reason, ReasonKind
 
-# An offloaded call is looked at three times within an endpoint's rtp_timeout (s), the first time after 5 s (placement.py).
+# An offloaded call is audited three times within an endpoint's rtp_timeout (s) (Placement.next_audit).
 MIN_RTP_TIMEOUT = 10
 # Where the leg's sender is far away, or chose so (hops). A switch lowers a packet's TTL as a router does, and drops it
 # at the end of its life, yet counts it (OVS: compose_dec_ttl in ofproto/ofproto-dpif-xlate.c).

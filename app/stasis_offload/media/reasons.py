@@ -86,7 +86,7 @@ EXPLANATIONS: dict[ReasonKind, str] = {
     ReasonKind.FOREIGN_SOURCE: "The leg's packets come from another address, or by another way, than Asterisk or we learned.",
     ReasonKind.LOW_TTL: "The leg's packets have few hops left to live; Asterisk sends them on with a new TTL.",
     ReasonKind.ASTERISK_MEDIA: "Asterisk sends the leg RTP of its own: music, a tone, a digit, an announcement.",
-    ReasonKind.FLAPPING: "The call went back to Asterisk too often within a minute (media.returns_per_minute, media.flap_hold).",
+    ReasonKind.FLAPPING: "The call went back to Asterisk too often within a minute (media.returns_per_minute, media.flap_wait).",
     ReasonKind.NOT_RELAYED: "Asterisk does not send the leg's packets on to the other as they came.",
     ReasonKind.MEDIA_IDLE: "The leg fell silent while the switch carried it.",
     ReasonKind.FLOW_LOST: "The leg's flow is gone, or no packet of it was seen after the cutover.",

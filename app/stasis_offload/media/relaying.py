@@ -110,7 +110,7 @@ def relay(placement: Placement, reason: Reason, now: float) -> Step:
         State.OFFLOADED: (cmd.RemoveFlows(),),
     }
     if placement.state is State.OFFLOADED and reason.kind not in _NOT_FLAPPING:
-        damping = damping.with_return(now, most=policy.returns_per_minute, hold=policy.flap_hold)
+        damping = damping.with_return(now, most=policy.returns_per_minute, wait=policy.flap_wait)
     wait = now + placement.damping.wait(policy.recheck)
     if reason.kind is ReasonKind.ASTERISK_MEDIA:
         wait = max(wait, now + MIN_ASTERISK_RTP_WAIT)

@@ -35,7 +35,7 @@ class Policy:
     recheck: float = 30.0
     idle_timeout: int = 10
     returns_per_minute: int = 6
-    flap_hold: float = 60.0
+    flap_wait: float = 60.0
     forward_rtcp: bool = True
     limit: int = 0
 
@@ -171,7 +171,7 @@ class Placement:
         return tuple(flows)
 
     def next_audit(self, now: float) -> float:
-        """When an offloaded call is to be looked at again: soon at first, then at twice its age, up to `recheck`.
+        """When an offloaded call is to be audited again: soon at first, then at twice its age, up to `recheck`.
 
         So a counter that was last read then is at most half of a short call behind. Where Asterisk has an
         rtp_timeout, it gets a sign of life three times within it.

@@ -43,7 +43,7 @@ class _PendingRequest:
 
 @asynccontextmanager
 async def open_channel(
-    endpoint: Endpoint, *, on_message: Callable[[Message], None], patience: Timeouts
+    endpoint: Endpoint, *, on_message: Callable[[Message], None], timeouts: Timeouts
 ) -> AsyncIterator["Channel"]:
     """Connect, negotiate OpenFlow 1.3 and yield the channel; when the connection ends, the block is cancelled.
 
@@ -54,8 +54,8 @@ async def open_channel(
         OpenFlowError: there is no common version, or the switch does not send OpenFlow.
 
     """
-    streams = await connect(endpoint, deadline=patience.connect)
-    channel = Channel(streams, on_message=on_message, patience=patience)
+    streams = await connect(endpoint, deadline=timeouts.connect)
+    channel = Channel(streams, on_message=on_message, timeouts=timeouts)
     try:
         async with asyncio.TaskGroup() as tasks:
             reading = tasks.create_task(channel.run())
@@ -75,11 +75,11 @@ class Channel:
     """Requests and messages of one connection. Requests may overlap; each has its own transaction id."""
 
     def __init__(
-        self, streams: Streams, *, on_message: Callable[[Message], None], patience: Timeouts
+        self, streams: Streams, *, on_message: Callable[[Message], None], timeouts: Timeouts
     ) -> None:
         self._reader, self._writer = streams
         self._on_message = on_message
-        self._patience = patience
+        self._timeouts = timeouts
         self._later: list[bytes] | None = None
         self._xid = 0
         self._pending: dict[int, _PendingRequest] = {}
@@ -176,13 +176,13 @@ class Channel:
     async def _answers(self, waiting: Mapping[int, _PendingRequest]) -> list[Reply]:
         answers = [each.answer for each in waiting.values()]
         try:
-            _, late = await asyncio.wait(answers, timeout=self._patience.answer)
+            _, late = await asyncio.wait(answers, timeout=self._timeouts.answer)
         finally:
             for xid in waiting:
                 del self._pending[xid]
         if late:
             # Which flows of the application it has is now unknown. A new connection begins with a sweep.
-            reason = f"no answer from the switch within {self._patience.answer:g} s"
+            reason = f"no answer from the switch within {self._timeouts.answer:g} s"
             self.close(reason)
             raise SwitchUnavailableError(reason)
         return [answer.result() for answer in answers]
@@ -196,11 +196,11 @@ class Channel:
         """
         self.send(encode.hello(self.new_xid()))
         try:
-            async with asyncio.timeout(self._patience.answer):
+            async with asyncio.timeout(self._timeouts.answer):
                 await self._greeted.wait()
         except TimeoutError:
             raise SwitchUnavailableError(
-                f"no OpenFlow hello from the switch within {self._patience.answer:g} s"
+                f"no OpenFlow hello from the switch within {self._timeouts.answer:g} s"
             ) from None
 
     async def run(self) -> NoReturn:
@@ -215,11 +215,11 @@ class Channel:
         probing = False
         while True:
             try:
-                async with asyncio.timeout(self._patience.silence):
+                async with asyncio.timeout(self._timeouts.silence):
                     data = await self._reader.read(READ_SIZE)
             except TimeoutError:
                 if probing:
-                    silence = 2 * self._patience.silence
+                    silence = 2 * self._timeouts.silence
                     raise SwitchUnavailableError(
                         f"no sign of life from the switch for {silence:g} s"
                     ) from None

@@ -8,7 +8,7 @@ from stasis_offload.openflow.endpoint import Endpoint
 from stasis_offload.openflow.events import SwitchDescription
 
 
-async def describe_switch(endpoint: Endpoint, *, patience: Timeouts | None = None) -> SwitchDescription:
+async def describe_switch(endpoint: Endpoint, *, timeouts: Timeouts | None = None) -> SwitchDescription:
     """Connect, query the switch and disconnect; unlike `Switch.run`, leave its flows alone.
 
     Raises:
@@ -16,7 +16,7 @@ async def describe_switch(endpoint: Endpoint, *, patience: Timeouts | None = Non
         OpenFlowError: it does not support OpenFlow 1.3, or violates it.
 
     """
-    async with open_channel(endpoint, on_message=lambda _: None, patience=patience or Timeouts()) as channel:
+    async with open_channel(endpoint, on_message=lambda _: None, timeouts=timeouts or Timeouts()) as channel:
         return await describe(channel)
 
 

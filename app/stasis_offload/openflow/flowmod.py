@@ -14,6 +14,7 @@ from os_ken.ofproto import ofproto_v1_3 as ofp
 from stasis_offload.errors import OpenFlowError
 from stasis_offload.openflow.flow import Action, Drop, Flow, Forward, Match, Mirror
 from stasis_offload.packets.address import Address
+from stasis_offload.packets.frame import ETH_IPV4, ETH_IPV6, ETH_VLAN, PROTOCOL_UDP
 
 _HEADER = Struct(ofp.OFP_HEADER_PACK_STR)
 _FLOW_MOD = Struct(ofp.OFP_FLOW_MOD_PACK_STR0 + "HH")  # and the type and length of the match
@@ -22,11 +23,6 @@ _MATCH_SIZE = 4
 _METER = Struct(ofp.OFP_INSTRUCTION_METER_PACK_STR)
 _ACTIONS = Struct(ofp.OFP_INSTRUCTION_ACTIONS_PACK_STR)
 _OUTPUT = Struct(ofp.OFP_ACTION_OUTPUT_PACK_STR)
-
-_ETH_IPV4 = 0x0800
-_ETH_IPV6 = 0x86DD
-_ETH_VLAN = 0x8100
-_PROTOCOL_UDP = 17
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +71,12 @@ class _Family:
 
 
 def _family(ether_type: int, source: _Field, destination: _Field) -> _Family:
-    udp = _ETH_TYPE.matched(ether_type.to_bytes(2, "big")) + _IP_PROTO.matched(bytes((_PROTOCOL_UDP,)))
+    udp = _ETH_TYPE.matched(ether_type.to_bytes(2, "big")) + _IP_PROTO.matched(bytes((PROTOCOL_UDP,)))
     return _Family(udp=udp, source=source, destination=destination)
 
 
-_IPV4 = _family(_ETH_IPV4, _Field(ofp.OFPXMT_OFB_IPV4_SRC, 4), _Field(ofp.OFPXMT_OFB_IPV4_DST, 4))
-_IPV6 = _family(_ETH_IPV6, _Field(ofp.OFPXMT_OFB_IPV6_SRC, 16), _Field(ofp.OFPXMT_OFB_IPV6_DST, 16))
+_IPV4 = _family(ETH_IPV4, _Field(ofp.OFPXMT_OFB_IPV4_SRC, 4), _Field(ofp.OFPXMT_OFB_IPV4_DST, 4))
+_IPV6 = _family(ETH_IPV6, _Field(ofp.OFPXMT_OFB_IPV6_SRC, 16), _Field(ofp.OFPXMT_OFB_IPV6_DST, 16))
 
 
 def addition(xid: int, flow: Flow, *, meter: int | None = None) -> bytes:
@@ -216,4 +212,4 @@ def _mac(text: str) -> bytes:
 _NORMAL = output(ofp.OFPP_NORMAL)
 _DEC_TTL = Struct("!HH4x").pack(ofp.OFPAT_DEC_NW_TTL, 8)
 _POP_VLAN = Struct("!HH4x").pack(ofp.OFPAT_POP_VLAN, 8)
-_PUSH_VLAN = Struct("!HHH2x").pack(ofp.OFPAT_PUSH_VLAN, 8, _ETH_VLAN)
+_PUSH_VLAN = Struct("!HHH2x").pack(ofp.OFPAT_PUSH_VLAN, 8, ETH_VLAN)

@@ -28,11 +28,11 @@ class Switch:
     """One OVS bridge, which `run` keeps connected. `on_event` is called in order, and must not block."""
 
     def __init__(
-        self, endpoint: Endpoint, on_event: Callable[[Event], None], *, patience: Timeouts | None = None
+        self, endpoint: Endpoint, on_event: Callable[[Event], None], *, timeouts: Timeouts | None = None
     ) -> None:
         self._endpoint = endpoint
         self._on_event = on_event
-        self._patience = patience or Timeouts()
+        self._timeouts = timeouts or Timeouts()
         self._table: FlowTable | None = None
         self._down = SwitchDown(f"not connected to {endpoint} yet")
 
@@ -67,7 +67,7 @@ class Switch:
         return self._table
 
     async def _serve(self) -> NoReturn:
-        async with open_channel(self._endpoint, on_message=self._receive, patience=self._patience) as channel:
+        async with open_channel(self._endpoint, on_message=self._receive, timeouts=self._timeouts) as channel:
             description = await describe(channel)
             table = FlowTable(channel, max_meters=description.max_meters)
             await table.sweep()

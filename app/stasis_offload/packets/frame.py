@@ -18,11 +18,11 @@ _UDP = Struct("!HHHH")
 _WORD = Struct("!H")
 _PSEUDO = Struct("!II")  # after the addresses: length and next header (RFC 8200 8.1; the same sum in IPv4)
 
-_ETH_IPV4 = 0x0800
-_ETH_IPV6 = 0x86DD
-_ETH_VLAN = 0x8100
+ETH_IPV4 = 0x0800
+ETH_IPV6 = 0x86DD
+ETH_VLAN = 0x8100
 _VID_MASK = 0x0FFF
-_PROTOCOL_UDP = 17
+PROTOCOL_UDP = 17
 _MAX_PAYLOAD = 0xFFFF - _IPV4.size - _UDP.size
 _DONT_FRAGMENT = 0x4000
 _FRAGMENT_MASK = 0x3FFF  # "more fragments" and the offset, without "don't fragment" (RFC 791 3.1)
@@ -68,13 +68,13 @@ def parse_udp(frame: bytes) -> Datagram:
     check_size(frame, _ETHERNET, "Ethernet header")
     eth_dst, eth_src, ether_type = _ETHERNET.unpack_from(frame)
     rest, vlan = frame[_ETHERNET.size :], None
-    if ether_type == _ETH_VLAN:
+    if ether_type == ETH_VLAN:
         check_size(rest, _VLAN_TAG, "802.1Q tag")
         tag, ether_type = _VLAN_TAG.unpack_from(rest)
         rest, vlan = rest[_VLAN_TAG.size :], tag & _VID_MASK
-    if ether_type == _ETH_IPV4:
+    if ether_type == ETH_IPV4:
         packet = _parse_ipv4(rest)
-    elif ether_type == _ETH_IPV6:
+    elif ether_type == ETH_IPV6:
         packet = _parse_ipv6(rest)
     else:
         raise BadPacketError(f"EtherType 0x{ether_type:04x} is neither IPv4 nor IPv6")
@@ -111,19 +111,19 @@ def build_udp(datagram: Datagram) -> bytes:
         raise ValueError(f"{len(payload)} bytes of payload for a datagram of {datagram.size}")
     hosts = source.host.packed + destination.host.packed
     ports = source.port, destination.port, _UDP.size + len(payload)
-    pseudo = hosts + _PSEUDO.pack(_UDP.size + len(payload), _PROTOCOL_UDP)
+    pseudo = hosts + _PSEUDO.pack(_UDP.size + len(payload), PROTOCOL_UDP)
     # 0 means "no checksum", so a sum of 0 is sent as 0xFFFF (RFC 768).
     checksum = _checksum(pseudo + _UDP.pack(*ports, 0) + payload) or 0xFFFF
     segment = _UDP.pack(*ports, checksum) + payload
     if isinstance(source.host, IPv4Address):
-        ether_type, packet = _ETH_IPV4, _ipv4_header(datagram) + segment
+        ether_type, packet = ETH_IPV4, _ipv4_header(datagram) + segment
     else:
-        before = 6 << 28, len(segment), _PROTOCOL_UDP, datagram.ttl
-        ether_type, packet = _ETH_IPV6, _IPV6.pack(*before, hosts[:16], hosts[16:]) + segment
+        before = 6 << 28, len(segment), PROTOCOL_UDP, datagram.ttl
+        ether_type, packet = ETH_IPV6, _IPV6.pack(*before, hosts[:16], hosts[16:]) + segment
     macs = _mac(datagram.eth_dst), _mac(datagram.eth_src)
     if datagram.vlan is None:
         return _ETHERNET.pack(*macs, ether_type) + packet
-    return _ETHERNET.pack(*macs, _ETH_VLAN) + _VLAN_TAG.pack(datagram.vlan, ether_type) + packet
+    return _ETHERNET.pack(*macs, ETH_VLAN) + _VLAN_TAG.pack(datagram.vlan, ether_type) + packet
 
 
 def _parse_ipv4(data: bytes) -> _Packet:
@@ -134,7 +134,7 @@ def _parse_ipv4(data: bytes) -> _Packet:
         raise BadPacketError(f"not an IPv4 header: first byte 0x{first:02x}, total length {total}")
     if fragment & _FRAGMENT_MASK:
         raise BadPacketError("a fragment of an IPv4 packet")
-    if protocol != _PROTOCOL_UDP:
+    if protocol != PROTOCOL_UDP:
         raise BadPacketError(f"IP protocol {protocol} is not UDP")
     return _Packet(
         source=IPv4Address(source),
@@ -150,7 +150,7 @@ def _parse_ipv6(data: bytes) -> _Packet:
     first, size, next_header, hop_limit, source, destination = _IPV6.unpack_from(data)
     if first >> 28 != 6:  # noqa: PLR2004 - the IP version itself
         raise BadPacketError(f"not an IPv6 header: first word 0x{first:08x}")
-    if next_header != _PROTOCOL_UDP:
+    if next_header != PROTOCOL_UDP:
         raise BadPacketError(f"IPv6 next header {next_header} is not UDP")
     return _Packet(
         source=IPv6Address(source),
@@ -170,7 +170,7 @@ def check_size(data: bytes, layout: Struct, what: str) -> None:
 def _ipv4_header(datagram: Datagram) -> bytes:
     hosts = datagram.source.host.packed, datagram.destination.host.packed
     total = _IPV4.size + _UDP.size + datagram.size
-    before = 0x45, 0, total, 0, _DONT_FRAGMENT, datagram.ttl, _PROTOCOL_UDP
+    before = 0x45, 0, total, 0, _DONT_FRAGMENT, datagram.ttl, PROTOCOL_UDP
     return _IPV4.pack(*before, _checksum(_IPV4.pack(*before, 0, *hosts)), *hosts)
 
 

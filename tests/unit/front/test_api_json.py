@@ -66,10 +66,15 @@ def test_a_call_has_this_shape() -> None:
 
 
 def test_health_is_well_when_there_is_no_problem() -> None:
-    well = Health(calls=2, held=False, problems=())
-    ill = Health(calls=0, held=True, problems=("the switch is away",))
-    assert health_as_json(well) == {"ok": True, "calls": 2, "held": False, "problems": []}
-    assert health_as_json(ill) == {"ok": False, "calls": 0, "held": True, "problems": ["the switch is away"]}
+    well = Health(calls=2, blocked=False, problems=())
+    ill = Health(calls=0, blocked=True, problems=("the switch is away",))
+    assert health_as_json(well) == {"ok": True, "calls": 2, "blocked": False, "problems": []}
+    assert health_as_json(ill) == {
+        "ok": False,
+        "calls": 0,
+        "blocked": True,
+        "problems": ["the switch is away"],
+    }
 
 
 @given(st.lists(view, max_size=3))

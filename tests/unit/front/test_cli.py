@@ -154,19 +154,17 @@ def test_calls_as_json_is_what_the_interface_answers(command: Command) -> None:
 
 def test_one_call_is_relayed_and_offloaded_again(command: Command, desk: Desk) -> None:
     outcome = command("relay", OFFLOADED.call)
-    assert outcome == Outcome(
-        0, "relayed and held: 1 call (until `stasis-offload offload 1700000000.1`)\n", ""
-    )
+    assert outcome == Outcome(0, "relayed: 1 call (until `stasis-offload offload 1700000000.1`)\n", "")
     outcome = command("offload", OFFLOADED.call)
     assert outcome == Outcome(
-        0, "no longer held: 1 call (`stasis-offload calls` shows what carries each)\n", ""
+        0, "no longer blocked: 1 call (`stasis-offload calls` shows what carries each)\n", ""
     )
     assert desk.asked == [("relay", OFFLOADED.call), ("offload", OFFLOADED.call)]
 
 
 def test_all_calls_are_relayed_and_offloaded_again(command: Command, desk: Desk) -> None:
     outcome = command("relay", "--all")
-    assert outcome == Outcome(0, "relayed and held: 2 calls (until `stasis-offload offload --all`)\n", "")
+    assert outcome == Outcome(0, "relayed: 2 calls (until `stasis-offload offload --all`)\n", "")
     assert command("offload", "--all").status == 0
     assert desk.asked == [("relay", None), ("offload", None)]
 

@@ -62,7 +62,7 @@ def test_a_connected_call_is_asked_about_learned_and_offloaded() -> None:
     assert (offloaded.state, offloaded.reason) == (State.OFFLOADED, None)
 
 
-def test_a_call_that_is_not_eligible_is_asked_about_again_with_growing_patience() -> None:
+def test_a_call_that_is_not_eligible_is_asked_about_again_after_growing_delays() -> None:
     placement, now, waits = after(ev.Connected()), 0.0, []
     for _ in range(14):
         placement, _ = step(placement, ev.LegsReported(replace(CALLER, hold=True), CALLEE), now)
@@ -249,7 +249,7 @@ def test_a_blocked_call_stays_relayed_until_nothing_blocks_it() -> None:
     assert after(ELIGIBLE, start=free).state is State.LEARNING
 
 
-def test_a_command_that_failed_is_tried_again_with_growing_patience() -> None:
+def test_a_command_that_failed_is_tried_again_after_growing_delays() -> None:
     once = after(ev.CommandFailed(ReasonKind.SWITCH_REFUSED), start=OFFLOADED)
     again = after(*IN, start=once)
     twice = after(ev.CommandFailed(ReasonKind.SWITCH_REFUSED), start=again)
