@@ -1,7 +1,9 @@
 """The lab from outside: its containers, the Asterisk CLIs in them, and the application's own command."""
 
+import atexit
 import json
 import os
+import shlex
 import subprocess
 import tempfile
 import time
@@ -11,7 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from lab.shell import Shell, ShellEndedError
+
 T = TypeVar("T")
+
+_shells: dict[str, Shell] = {}
 
 
 class LabError(Exception):
@@ -33,6 +39,7 @@ def container(service: str) -> str:
 
 def stop(service: str, *, kill: bool = False) -> None:
     """Stop a service as its supervisor would, or kill it."""
+    _close_shell(service)
     docker("kill" if kill else "stop", container(service))
 
 
@@ -48,7 +55,29 @@ def start(service: str) -> None:
 
 def execute(service: str, *command: str, check: bool = True) -> str:
     """Run a command in a service's container and return what it printed."""
-    return docker("exec", container(service), *command, check=check)
+    try:
+        done = _shell(service).run(command)
+    except ShellEndedError as error:
+        raise LabError(f"{service} ended during {shlex.join(command)}: {error}") from None
+    if check and done.status:
+        raise LabError(f"{service}: {shlex.join(command)}: {(done.stderr or done.stdout).strip()}")
+    return done.stdout
+
+
+def _shell(service: str) -> Shell:
+    """Return a shell in a service's container: the last one, unless the container has ended since."""
+    if service in _shells and not _shells[service].is_alive():
+        _close_shell(service)
+    if service not in _shells:
+        _shells[service] = Shell(container(service))
+        atexit.register(_close_shell, service)
+    return _shells[service]
+
+
+def _close_shell(service: str) -> None:
+    shell = _shells.pop(service, None)
+    if shell:
+        shell.close()
 
 
 @contextmanager
@@ -107,8 +136,13 @@ def offload(*args: str) -> str:
 
 def calls() -> list[dict[str, Any]]:
     """List the application's calls, as `GET /calls` answers."""
-    get = "import sys, urllib.request; print(urllib.request.urlopen(sys.argv[1], timeout=10).read().decode())"
-    answer = execute("offload", "python3", "-c", get, "http://127.0.0.1:8086/calls")
+    get = (
+        "exec 3<>/dev/tcp/127.0.0.1/8086 &&"
+        r" printf 'GET /calls HTTP/1.0\r\nHost: 127.0.0.1:8086\r\n\r\n' >&3 && cat <&3"
+    )
+    head, _, answer = execute("offload", "bash", "-c", get).partition("\r\n\r\n")
+    if " 200 " not in head.partition("\r\n")[0]:
+        raise LabError(f"GET /calls: {head}")
     found: list[dict[str, Any]] = json.loads(answer)["calls"]
     return found
 
