@@ -161,7 +161,7 @@ def flows() -> list[str]:
     return [row.strip() for row in rows.splitlines() if "cookie=0xff1" in row]
 
 
-def wait_until(check: Callable[[], T | None], *, within: float, what: str, every: float = 0.2) -> T:
+def wait_until(check: Callable[[], T | None], *, within: float, what: str, every: float = 0.05) -> T:
     """Ask until the answer is true, at most `within` seconds; `what` completes "waited in vain for …"."""
     deadline = time.monotonic() + within
     while True:
