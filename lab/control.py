@@ -136,14 +136,25 @@ def offload(*args: str) -> str:
 
 def calls() -> list[dict[str, Any]]:
     """List the application's calls, as `GET /calls` answers."""
-    get = (
-        "exec 3<>/dev/tcp/127.0.0.1/8086 &&"
-        r" printf 'GET /calls HTTP/1.0\r\nHost: 127.0.0.1:8086\r\n\r\n' >&3 && cat <&3"
-    )
-    head, _, answer = execute("offload", "bash", "-c", get).partition("\r\n\r\n")
+    found: list[dict[str, Any]] = _http("GET", "/calls")["calls"]
+    return found
+
+
+def lift_blocks() -> None:
+    """Lift what `relay` blocks from every call, as `POST /offload` does; the command line takes a second to start."""
+    _http("POST", "/offload", {"all": True})
+
+
+def _http(method: str, path: str, body: object = None) -> dict[str, Any]:
+    """Send one request to the application's HTTP side, which is on its container's loopback, and return the answer."""
+    content = "" if body is None else json.dumps(body)
+    fields = f"Host: 127.0.0.1:8086\r\nContent-Type: application/json\r\nContent-Length: {len(content)}\r\n"
+    request = f"{method} {path} HTTP/1.0\r\n{fields}\r\n{content}"
+    script = 'exec 3<>/dev/tcp/127.0.0.1/8086 && printf %s "$1" >&3 && cat <&3'
+    head, _, answer = execute("offload", "bash", "-c", script, "bash", request).partition("\r\n\r\n")
     if " 200 " not in head.partition("\r\n")[0]:
-        raise LabError(f"GET /calls: {head}")
-    found: list[dict[str, Any]] = json.loads(answer)["calls"]
+        raise LabError(f"{method} {path}: {head} {answer}")
+    found: dict[str, Any] = json.loads(answer)
     return found
 
 

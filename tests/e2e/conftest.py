@@ -22,7 +22,7 @@ def quiet_lab() -> Iterator[None]:
 
 
 def _clear() -> None:
-    control.offload("offload", "--all")
+    control.lift_blocks()
     control.hang_up_all()
     control.asterisk("asterisk2", "channel request hangup all")  # a phone that died leaves its channel behind
     for node in ("asterisk1", "asterisk2"):

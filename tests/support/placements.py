@@ -1,13 +1,14 @@
 """Placements at every stage of a call's life, for tests of what happens next."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from stasis_offload.media import commands as cmd
 from stasis_offload.media import events as ev
 from stasis_offload.media.flows import Role
 from stasis_offload.media.machine import step
 from stasis_offload.media.path import Leg
-from stasis_offload.media.state import Placement, Policy
+from stasis_offload.media.state import Phase, Placement, Policy
 from stasis_offload.openflow.flow import Flow, FlowCount, Forward
 from tests.support.leg_reports import CALLEE, CALLER, sighting
 
@@ -52,6 +53,20 @@ SETTLING = after(ELIGIBLE, start=HEARD)
 OFFLOADED = after(passed(Leg.CALLER), passed(Leg.CALLEE), start=SETTLING)
 VERIFIED = after(shown(Leg.CALLER), shown(Leg.CALLEE), start=OFFLOADED)
 GUARDED = after(ev.DeadlineReached(), shown(Leg.CALLER), shown(Leg.CALLEE), start=VERIFIED, now=1.0)
+
+CONNECTED = after(ev.Connected())
+NOT_YET = ev.LegsReported(replace(CALLER, bridge_technology="simple_bridge"), CALLEE)
+IN_PHASE: dict[Phase, Placement] = {
+    Phase.RELAYED: CONNECTED,
+    Phase.AWAITING_NATIVE: after(NOT_YET, start=CONNECTED),
+    Phase.LEARNING: LEARNING,
+    Phase.CUTTING_OVER: SETTLING,
+    Phase.DORMANT: after(ev.DeadlineReached(), start=LEARNING, now=1.0),
+    Phase.UNVERIFIED: OFFLOADED,
+    Phase.VERIFIED: VERIFIED,
+    Phase.GUARDED: GUARDED,
+    Phase.ENDED: after(ev.CallEnded(), start=GUARDED),
+}
 
 
 WATCHING = [Role.LEARN_IN_CALLER, Role.LEARN_OUT_CALLER, Role.LEARN_IN_CALLEE, Role.LEARN_OUT_CALLEE]

@@ -41,14 +41,13 @@ def imports(name: str) -> set[str]:
             case ast.Import(names=names):
                 found |= {alias.name for alias in names}
             case ast.ImportFrom(module=str(module), names=names, level=0):
-                inner = {
-                    full
-                    for alias in names
-                    if (full := f"{module}.{alias.name}").removeprefix(f"{PACKAGE}.") in MODULES
-                }
-                found |= inner or {module}
+                for alias in names:
+                    full = f"{module}.{alias.name}"
+                    found.add(full if full.removeprefix(f"{PACKAGE}.") in MODULES else module)
             case ast.ImportFrom():
                 raise AssertionError(f"{name} imports relatively, which is not followed here")
+    if found & {PACKAGE, "importlib"}:
+        raise AssertionError(f"{name} imports the package as a whole or by name, which is not followed here")
     return found
 
 

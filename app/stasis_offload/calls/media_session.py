@@ -18,6 +18,7 @@ from stasis_offload.media.machine import interrupts_query, step
 from stasis_offload.media.path import Leg, parse_observed_packet
 from stasis_offload.media.quality import Quality
 from stasis_offload.media.reasons import Reason, ReasonKind
+from stasis_offload.media.relaying import abandon
 from stasis_offload.media.state import Phase, Placement, Policy, State
 from stasis_offload.openflow.events import FlowRemoved, Removal
 from stasis_offload.openflow.flow import FlowCount
@@ -51,6 +52,7 @@ class MediaSession:
         self._log = log
         self._channels: dict[str, Leg] = {}
         self._ending = False
+        self._interrupted = False
         self._monitor = MediaMonitor(log=log)
         self._query: asyncio.Timeout | None = None
         self._machine = MachineRunner[Placement, ev.Event, cmd.Command](
@@ -123,6 +125,8 @@ class MediaSession:
             await self._machine.run()
         except Exception:  # noqa: BLE001 - our defect must not end the call: Asterisk relays it
             self._log.exception("media.defect")
+            self._machine.state = abandon(self.placement, _now())
+            self._on_change(self.placement)
         finally:
             with suppress(OpenFlowError):
                 await self._switch.flow_table.set_flows(self._owner, ())  # costs nothing when there are none
@@ -171,7 +175,14 @@ class MediaSession:
             self._log.info("media.verified", ms=round((_now() - after.since) * 1000))
 
     async def _execute(self, commands: tuple[cmd.Command, ...]) -> list[ev.Event]:
-        return [answer for command in commands for answer in await self._carry_out(command)]
+        """Carry out commands in their order; those of an interrupted audit end with its query, for the flows are to go."""
+        answers: list[ev.Event] = []
+        for command in commands:
+            self._interrupted = False
+            answers += await self._carry_out(command)
+            if self._interrupted and self.placement.state is State.OFFLOADED:
+                break
+        return answers
 
     async def _carry_out(self, command: cmd.Command) -> Sequence[ev.Event]:
         match command:
@@ -227,6 +238,7 @@ class MediaSession:
             async with asyncio.timeout(None) as self._query:
                 reports = await self._rtpstreams.report(self._bridge)
         except TimeoutError:
+            self._interrupted = True
             return ()  # what interrupted us is taken next
         except ModuleError as error:
             if self.placement.reason != Reason(ReasonKind.MODULE_UNREACHABLE):

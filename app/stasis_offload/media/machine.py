@@ -84,7 +84,6 @@ TRANSITIONS: Mapping[Phase, Rows] = {
     Phase.VERIFIED: {
         **_WHILE_OFFLOADED,
         ev.DeadlineReached: forwarding.start_guarding,
-        ev.PacketObserved: forwarding.audit,
     },
     Phase.GUARDED: {
         **_WHILE_OFFLOADED,
@@ -107,7 +106,7 @@ IGNORED: Mapping[Phase, frozenset[type[ev.Event]]] = {
     Phase.CUTTING_OVER: _OF_A_STAY,
     Phase.DORMANT: _OF_A_STAY,
     Phase.UNVERIFIED: frozenset({ev.PacketRelayed}),
-    Phase.VERIFIED: frozenset({ev.PacketRelayed}),
+    Phase.VERIFIED: frozenset({ev.PacketObserved, ev.PacketRelayed}),
     Phase.GUARDED: frozenset({ev.PacketRelayed}),
     Phase.ENDED: _OF_A_STAY
     | {ev.PacketObserved, ev.PacketRelayed, ev.LegsReported, ev.Blocked, ev.Unblocked, ev.CommandFailed}

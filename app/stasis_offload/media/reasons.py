@@ -51,6 +51,7 @@ class ReasonKind(StrEnum):
     SWITCH_REFUSED = "switch-refused"
     OPERATOR = "operator"
     DRAIN = "drain"
+    DEFECT = "defect"
     ENDED = "ended"
 
 
@@ -97,6 +98,7 @@ EXPLANATIONS: dict[ReasonKind, str] = {
     ReasonKind.SWITCH_REFUSED: "The switch refused the flows, or has no meters for media.packets_per_second.",
     ReasonKind.OPERATOR: "An operator asked for it (`stasis-offload relay`); `stasis-offload offload` ends it.",
     ReasonKind.DRAIN: "The application is shutting down.",
+    ReasonKind.DEFECT: "A defect of stasis-offload, in the log as media.defect: Asterisk relays this call to its end.",
     ReasonKind.ENDED: "The call is over.",
 }
 

@@ -65,6 +65,12 @@ def end(placement: Placement, _event: ev.CallEnded, now: float) -> Step:
     return replace(relayed, phase=Phase.ENDED, deadline=None), commands
 
 
+def abandon(placement: Placement, now: float) -> Placement:
+    """Leave the call with Asterisk to its end, after a defect of the machine or of what runs it; its flows are removed."""
+    relayed, _ = relay(placement, Reason(ReasonKind.DEFECT), now)
+    return replace(relayed, phase=Phase.ENDED, deadline=None)
+
+
 def add_final_counters(placement: Placement, event: ev.FinalCounters, _now: float) -> Step:
     """Add what the flows had counted when they were taken out to the counts of earlier stays in the switch."""
     read = {role.leg: count for role, count in (event.counts or {}).items() if role.forwards}

@@ -1,7 +1,5 @@
 """What may come between a call's first packet and its take-over, at the worst moment."""
 
-from dataclasses import replace
-
 import pytest
 
 from stasis_offload.media import commands as cmd
@@ -13,10 +11,19 @@ from stasis_offload.media.path import Leg
 from stasis_offload.media.reasons import Reason, ReasonKind
 from stasis_offload.media.state import Phase, Placement, State
 from stasis_offload.openflow.flow import FlowCount
-from tests.support.leg_reports import CALLEE, CALLER
-from tests.support.placements import ELIGIBLE, GUARDED, LEARNING, POLICY, SETTLING, after, passed, roles, seen
-
-NOT_YET = ev.LegsReported(replace(CALLER, bridge_technology="simple_bridge"), CALLEE)
+from tests.support.leg_reports import CALLEE
+from tests.support.placements import (
+    ELIGIBLE,
+    GUARDED,
+    LEARNING,
+    NOT_YET,
+    POLICY,
+    SETTLING,
+    after,
+    passed,
+    roles,
+    seen,
+)
 
 
 def test_a_call_that_asterisk_stops_bridging_natively_while_it_settles_is_not_taken_over() -> None:

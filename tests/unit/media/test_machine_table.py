@@ -1,6 +1,5 @@
 """The table of the media machine: no event is forgotten in any phase."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
@@ -14,34 +13,9 @@ from stasis_offload.media.phases import MEANINGS, transitions_as_markdown
 from stasis_offload.media.reasons import ReasonKind
 from stasis_offload.media.state import Phase, Placement, State
 from stasis_offload.openflow.flow import FlowCount
-from tests.support.leg_reports import CALLEE, CALLER
-from tests.support.placements import (
-    ELIGIBLE,
-    GUARDED,
-    LEARNING,
-    OFFLOADED,
-    POLICY,
-    SETTLING,
-    VERIFIED,
-    after,
-    passed,
-    seen,
-)
+from tests.support.placements import ELIGIBLE, IN_PHASE, POLICY, passed, seen
 
 EVENTS = get_args(ev.Event)
-RELAYED = after(ev.Connected())
-NOT_YET = ev.LegsReported(replace(CALLER, bridge_technology="simple_bridge"), CALLEE)
-IN_PHASE = {
-    Phase.RELAYED: RELAYED,
-    Phase.AWAITING_NATIVE: after(NOT_YET, start=RELAYED),
-    Phase.LEARNING: LEARNING,
-    Phase.CUTTING_OVER: SETTLING,
-    Phase.DORMANT: after(ev.DeadlineReached(), start=LEARNING, now=1.0),
-    Phase.UNVERIFIED: OFFLOADED,
-    Phase.VERIFIED: VERIFIED,
-    Phase.GUARDED: GUARDED,
-    Phase.ENDED: after(ev.CallEnded(), start=GUARDED),
-}
 EXAMPLES: dict[type[ev.Event], ev.Event] = {
     type(event): event
     for event in (

@@ -1,0 +1,126 @@
+"""Blocks of all calls and of one, and their paced release. The calls are real, but for Asterisk and the switch."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from stasis_offload.asterisk.ari import AriClient
+from stasis_offload.asterisk.ari_events import Channel
+from stasis_offload.asterisk.rtpstreams import RtpStreams
+from stasis_offload.calls.background import Background
+from stasis_offload.calls.call import Call
+from stasis_offload.calls.gateways import Gateways
+from stasis_offload.calls.offload_gate import RELEASE_INTERVAL, OffloadGate
+from stasis_offload.calls.registry import Registry
+from stasis_offload.media.reasons import ReasonKind
+from stasis_offload.openflow.endpoint import Unix
+from stasis_offload.openflow.switch import Switch
+from stasis_offload.signalling.dial_args import parse_dial
+from stasis_offload.signalling.state import Dialing
+from tests.support.placements import POLICY
+
+CALLS = 5
+
+
+def nowhere() -> Gateways:
+    """Return an outside world of which nothing was ever reached: calls that are not connected need none of it."""
+    unix = Unix("/nonexistent")
+    ari = AriClient(url="http://127.0.0.1:1", username="", password="", app="", on_event=lambda _: None)
+    return Gateways(ari=ari, switch=Switch(unix, lambda _: None), rtpstreams=RtpStreams(Path(unix.path)))
+
+
+@asynccontextmanager
+async def gate() -> AsyncIterator[tuple[OffloadGate, list[Call]]]:
+    """Run the media of some calls that begin without a block."""
+    async with asyncio.TaskGroup() as tasks:
+        registry = Registry()
+        calls = []
+        for number in range(CALLS):
+            caller = Channel(
+                id=f"1700000000.{number}",
+                name=f"PJSIP/a-{number}",
+                state="Up",
+                caller="",
+                connected="",
+                application="Stasis",
+                arguments="",
+            )
+            call = Call(
+                caller,
+                Dialing(request=parse_dial(["PJSIP/b"])),
+                gateways=nowhere(),
+                policy=POLICY,
+                blocks=frozenset(),
+                on_connected=lambda _: None,
+            )
+            registry.add(call)
+            calls.append(call)
+        running = [tasks.create_task(call.media.run()) for call in calls]
+        yield OffloadGate(registry, background=Background(tasks)), calls
+        for call in calls:
+            call.media.request_end()
+        await asyncio.wait(running)
+
+
+def blocked(calls: list[Call], kind: ReasonKind) -> list[bool]:
+    return [kind in call.media.placement.blocks for call in calls]
+
+
+async def until_blocked(calls: list[Call], kind: ReasonKind, count: int) -> None:
+    async with asyncio.timeout(5):
+        while sum(blocked(calls, kind)) != count:  # noqa: ASYNC110 - a placement has no event
+            await asyncio.sleep(RELEASE_INTERVAL / 10)
+
+
+async def test_a_block_is_for_every_call_and_for_those_to_come() -> None:
+    async with gate() as (gate_, calls):
+        assert await gate_.block_and_wait(ReasonKind.OPERATOR) == CALLS
+        assert blocked(calls, ReasonKind.OPERATOR) == [True] * CALLS
+        assert ReasonKind.OPERATOR in gate_.blocks
+
+
+async def test_a_block_of_one_call_is_for_that_call_alone() -> None:
+    async with gate() as (gate_, calls):
+        assert await gate_.block_and_wait(ReasonKind.OPERATOR, [calls[1]]) == 1
+        assert blocked(calls, ReasonKind.OPERATOR) == [False, True, False, False, False]
+        assert ReasonKind.OPERATOR not in gate_.blocks
+
+
+async def test_calls_are_released_one_after_the_other() -> None:
+    async with gate() as (gate_, calls):
+        await gate_.block_and_wait(ReasonKind.OPERATOR)
+        began = asyncio.get_running_loop().time()
+        gate_.unblock(ReasonKind.OPERATOR)
+        for left in range(CALLS - 1, -1, -1):
+            await until_blocked(calls, ReasonKind.OPERATOR, left)
+        assert asyncio.get_running_loop().time() - began >= (CALLS - 1) * RELEASE_INTERVAL
+
+
+async def test_a_block_during_the_release_is_for_every_call_again() -> None:
+    async with gate() as (gate_, calls):
+        await gate_.block_and_wait(ReasonKind.OPERATOR)
+        gate_.unblock(ReasonKind.OPERATOR)
+        await until_blocked(calls, ReasonKind.OPERATOR, CALLS - 2)
+        await gate_.block_and_wait(ReasonKind.OPERATOR)
+        await asyncio.sleep(CALLS * RELEASE_INTERVAL)
+        assert blocked(calls, ReasonKind.OPERATOR) == [True] * CALLS
+
+
+async def test_a_call_that_is_blocked_during_the_release_stays_blocked() -> None:
+    async with gate() as (gate_, calls):
+        await gate_.block_and_wait(ReasonKind.OPERATOR)
+        gate_.unblock(ReasonKind.OPERATOR)
+        await gate_.block_and_wait(ReasonKind.OPERATOR, [calls[-1]])
+        await until_blocked(calls, ReasonKind.OPERATOR, 1)
+        await asyncio.sleep(CALLS * RELEASE_INTERVAL)
+        assert blocked(calls, ReasonKind.OPERATOR) == [False] * (CALLS - 1) + [True]
+
+
+async def test_each_kind_of_block_is_lifted_apart() -> None:
+    async with gate() as (gate_, calls):
+        await gate_.block_and_wait(ReasonKind.OPERATOR)
+        await gate_.block_and_wait(ReasonKind.DRAIN)
+        gate_.unblock(ReasonKind.OPERATOR)
+        await until_blocked(calls, ReasonKind.OPERATOR, 0)
+        assert blocked(calls, ReasonKind.DRAIN) == [True] * CALLS

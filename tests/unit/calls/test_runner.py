@@ -1,0 +1,85 @@
+"""The runner of a pure machine: the order of events and commands, the deadline, and the end."""
+
+import asyncio
+from dataclasses import dataclass, replace
+
+import pytest
+
+from stasis_offload.calls.runner import MachineRunner
+
+
+@dataclass(frozen=True)
+class Log:
+    """A machine that notes every event, and asks for those that a question of its own answers."""
+
+    events: tuple[str, ...] = ()
+    deadline: float | None = None
+    over: bool = False
+
+
+def step(log: Log, event: str, _now: float) -> tuple[Log, tuple[str, ...]]:
+    noted = replace(log, events=(*log.events, event), over=event == "end", deadline=None)
+    return noted, ("query",) if event == "question" else ()
+
+
+def runner(state: Log | None = None, *, arrives: str | None = None) -> MachineRunner[Log, str, str]:
+    """Make a runner; while a question is answered, `arrives` is posted."""
+
+    async def execute(commands: tuple[str, ...]) -> list[str]:
+        if "defect" in machine.state.events:
+            raise RuntimeError("as planned")
+        if arrives:
+            machine.post(arrives)
+        await asyncio.sleep(0)
+        return [f"answer to {command}" for command in commands]
+
+    machine = MachineRunner[Log, str, str](state or Log(), step=step, execute=execute, expired="deadline")
+    return machine
+
+
+async def test_an_answer_is_taken_before_what_arrived_meanwhile() -> None:
+    machine = runner(arrives="later")
+    machine.post("question")
+    machine.post("end")
+    await machine.run()
+    assert machine.state.events == ("question", "answer to query", "end")
+
+
+async def test_what_is_posted_is_done_with_its_commands() -> None:
+    machine = runner()
+    running = asyncio.create_task(machine.run())
+    await machine.post("question").wait()
+    assert machine.state.events == ("question", "answer to query")
+    await machine.post("end").wait()
+    await running
+
+
+async def test_the_deadline_is_an_event() -> None:
+    machine = runner(Log(deadline=asyncio.get_running_loop().time()))
+    running = asyncio.create_task(machine.run())
+    while not machine.state.events:  # noqa: ASYNC110 - a state has no event
+        await asyncio.sleep(0)
+    machine.post("end")
+    await running
+    assert machine.state.events == ("deadline", "end")
+
+
+async def test_nobody_waits_for_a_machine_that_has_ended() -> None:
+    machine = runner()
+    machine.post("end")
+    late = machine.post("late")
+    await machine.run()
+    await late.wait()
+    await machine.post("too late").wait()
+    await machine.ended()
+    assert machine.state.events == ("end",)
+
+
+async def test_a_defect_ends_the_machine_and_all_who_wait_for_it() -> None:
+    machine = runner()
+    posted = [machine.post(event) for event in ("defect", "question", "never taken")]
+    with pytest.raises(RuntimeError, match="as planned"):
+        await machine.run()
+    for handled in posted:
+        await handled.wait()
+    await machine.ended()
