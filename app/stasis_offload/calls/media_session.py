@@ -53,6 +53,7 @@ class MediaSession:
         self._channels: dict[str, Leg] = {}
         self._ending = False
         self._interrupted = False
+        self._removed = asyncio.Event()
         self._monitor = MediaMonitor(log=log)
         self._query: asyncio.Timeout | None = None
         self._machine = MachineRunner[Placement, ev.Event, cmd.Command](
@@ -128,8 +129,13 @@ class MediaSession:
             self._machine.state = abandon(self.placement, _now())
             self._on_change(self.placement)
         finally:
-            with suppress(OpenFlowError):
-                await self._switch.flow_table.set_flows(self._owner, ())  # costs nothing when there are none
+            try:
+                with suppress(OpenFlowError):
+                    await self._switch.flow_table.set_flows(
+                        self._owner, ()
+                    )  # costs nothing when there are none
+            finally:
+                self._removed.set()
 
     def request_end(self) -> None:
         """Begin to end the media for good; `end` waits for it."""
@@ -138,7 +144,7 @@ class MediaSession:
     async def end(self) -> None:
         """End the media for good; the flows are out of the switch when this returns."""
         self.request_end()
-        await self._machine.ended()
+        await self._removed.wait()
 
     def _on_leg_packet(self, role: Role, in_port: int, frame: bytes) -> None:
         packet = None

@@ -74,10 +74,6 @@ class MachineRunner(Generic[S, E, C]):
             while not self._inbox.empty():
                 self._inbox.get_nowait()[1].set()
 
-    async def ended(self) -> None:
-        """Wait until `run` is done, by whatever way."""
-        await self._ended.wait()
-
     async def _next(self) -> tuple[E, asyncio.Event]:
         try:
             async with asyncio.timeout_at(self.state.deadline):

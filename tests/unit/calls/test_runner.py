@@ -71,7 +71,6 @@ async def test_nobody_waits_for_a_machine_that_has_ended() -> None:
     await machine.run()
     await late.wait()
     await machine.post("too late").wait()
-    await machine.ended()
     assert machine.state.events == ("end",)
 
 
@@ -82,4 +81,3 @@ async def test_a_defect_ends_the_machine_and_all_who_wait_for_it() -> None:
         await machine.run()
     for handled in posted:
         await handled.wait()
-    await machine.ended()

@@ -1,0 +1,174 @@
+"""The media of one call at a real Open vSwitch, with an Asterisk of which there is only the CLI socket."""
+
+import asyncio
+import json
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import structlog
+
+from stasis_offload.asterisk.ari import AriClient
+from stasis_offload.asterisk.leg_report import LegReport
+from stasis_offload.asterisk.rtpstreams import RtpStreams
+from stasis_offload.calls.gateways import Gateways
+from stasis_offload.calls.media_session import MediaSession
+from stasis_offload.media import events as ev
+from stasis_offload.media.flows import Duty, Role
+from stasis_offload.media.path import Leg
+from stasis_offload.media.reasons import Reason, ReasonKind
+from stasis_offload.media.state import Phase, Placement, Policy, State
+from stasis_offload.packets.address import Address
+from stasis_offload.packets.frame import Datagram, build_udp
+from tests.support.leg_reports import CALLEE, CALLER
+from tests.support.ovs_container import Bridge
+from tests.support.packets import rtp
+from tests.support.switch_events import SECONDS, Kind, connected, tapped
+
+# An audit every second.
+POLICY = Policy(recheck=1.0)
+REPORTS = {Leg.CALLER: CALLER, Leg.CALLEE: CALLEE}
+_NAMES = {
+    "ptime": "framing_ms",
+    "idle": "idle_s",
+    "rtp_timeout": "rtp_timeout_s",
+    "rtp_keepalive": "rtp_keepalive_s",
+}
+
+
+@dataclass
+class Cli:
+    """Asterisk's CLI socket: prints the reports of both legs, unless it hangs."""
+
+    hangs: bool = False
+    asked: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"asterisk/1/22\n")
+        with suppress(OSError, asyncio.IncompleteReadError):
+            await reader.readuntil(b"\0")
+            self.asked.set()
+            if self.hangs:
+                await reader.read()
+            else:
+                writer.write("".join(printed(report) for report in REPORTS.values()).encode())
+                await writer.drain()
+        writer.close()
+
+
+def printed(report: LegReport) -> str:
+    """Print a report as `rtpstreams json` does (asterisk-module/README.md)."""
+    values = {
+        _NAMES.get(key, key): str(value) if isinstance(value, Address) else value
+        for key, value in ((name, getattr(report, name)) for name in asdict(report))
+    }
+    return json.dumps(values) + "\n"
+
+
+@asynccontextmanager
+async def session(
+    bridge: Bridge, folder: Path, *, on_change: Callable[[Placement], None] = lambda _: None
+) -> AsyncIterator[tuple[MediaSession, Cli, Counter[int]]]:
+    """Run the media of one call that is about to be connected; yields the session, Asterisk, and what the switch was sent."""
+    cli = Cli()
+    path = folder / "asterisk.ctl"
+    async with (
+        await asyncio.start_unix_server(cli.serve, path),
+        tapped(bridge.management) as (endpoint, sent),
+        connected(endpoint) as (switch, _),
+    ):
+        ari = AriClient(url="http://127.0.0.1:1", username="", password="", app="", on_event=lambda _: None)
+        media = MediaSession(
+            "call",
+            gateways=Gateways(ari=ari, switch=switch, rtpstreams=RtpStreams(path)),
+            policy=POLICY,
+            blocks=frozenset(),
+            on_change=on_change,
+            log=structlog.get_logger(),
+        )
+        running = asyncio.create_task(media.run())
+        media.start(caller=CALLER.channel_id, callee=CALLEE.channel_id)
+        yield media, cli, sent
+        media.request_end()
+        await running
+
+
+async def until(media: MediaSession, *phases: Phase) -> None:
+    async with asyncio.timeout(SECONDS):
+        while media.placement.phase not in phases:  # noqa: ASYNC110 - a placement has no event
+            await asyncio.sleep(0.001)
+
+
+def frames(duty: Duty) -> Iterator[tuple[Role, bytes]]:
+    """Yield a packet of each leg as a flow of that duty mirrors it."""
+    for leg, report in REPORTS.items():
+        came, goes = report, REPORTS[leg.other]
+        out = duty is Duty.LEARN_OUT
+        source, destination = (goes.local, goes.remote) if out else (came.remote, came.local)
+        assert source
+        assert destination
+        payload = rtp(sequence=7, ssrc=report.ssrc_rx or 0)
+        datagram = Datagram(
+            eth_src="02:00:00:00:00:0a",
+            eth_dst="02:00:00:00:00:01",
+            vlan=None,
+            source=source,
+            destination=destination,
+            ttl=64,
+            size=len(payload),
+            payload=payload,
+        )
+        yield Role.of(duty, leg.other if out else leg), build_udp(datagram)
+
+
+def mirror(media: MediaSession, duty: Duty) -> None:
+    for role, frame in frames(duty):
+        media.on_packet_in(role, in_port=1, frame=frame)
+
+
+async def offload(media: MediaSession) -> None:
+    """Bring a call into the switch as its packets would, up to the phase that precedes the guards."""
+    await until(media, Phase.LEARNING)
+    mirror(media, Duty.LEARN_IN)
+    await until(media, Phase.CUTTING_OVER)
+    mirror(media, Duty.LEARN_IN)
+    mirror(media, Duty.LEARN_OUT)
+    await until(media, Phase.UNVERIFIED)
+    mirror(media, Duty.FORWARD)
+    await until(media, Phase.VERIFIED)
+
+
+async def test_an_event_that_interrupts_an_audit_takes_the_flows_out_and_nothing_else_is_sent(
+    bridge: Bridge, tmp_path: Path
+) -> None:
+    async with session(bridge, tmp_path) as (media, cli, sent):
+        await offload(media)
+        await until(media, Phase.GUARDED)
+        mirror(media, Duty.FORWARD)
+        cli.hangs = True
+        cli.asked.clear()
+        await cli.asked.wait()  # the audit has begun, and gets no answer
+        before = dict(sent)
+        media.post(ev.Blocked(ReasonKind.OPERATOR))
+        await until(media, Phase.RELAYED)
+        assert await media.post(ev.Unblocked(ReasonKind.DRAIN)).wait()
+        assert bridge.cookies() == set()
+        # The counters of the two flows that forward, and no change of flows but their removal.
+        assert sent[Kind.MULTIPART_REQUEST] - before[Kind.MULTIPART_REQUEST] == 2
+        assert sent[Kind.EXPERIMENTER] == before[Kind.EXPERIMENTER]
+        cli.hangs = False
+
+
+async def test_a_defect_leaves_the_call_with_asterisk_and_says_so(bridge: Bridge, tmp_path: Path) -> None:
+    def fail(placement: Placement) -> None:
+        if placement.phase is Phase.GUARDED:
+            raise RuntimeError("as planned")
+
+    async with session(bridge, tmp_path, on_change=fail) as (media, _, _):
+        await offload(media)
+        await until(media, Phase.ENDED)
+        await media.end()
+        assert bridge.cookies() == set()
+        assert (media.placement.state, media.placement.reason) == (State.RELAYED, Reason(ReasonKind.DEFECT))
