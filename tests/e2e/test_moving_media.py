@@ -1,16 +1,11 @@
 """A call's media moves into the switch and back, and its endpoints receive every packet of it once, in order."""
 
-import statistics
-
 import pytest
 
 from lab import control
 from lab.capture import Capture, captured
 from lab.control import wait_until
 from tests.support.observed import FLOWS
-
-TAKE_OVER_WITHIN = 0.1
-FLOWS_GONE_WITHIN = 0.2
 
 
 def offloaded(count: int) -> bool:
@@ -53,37 +48,45 @@ def test_the_switch_carries_an_answered_call_and_both_ends_hear_every_packet(tru
         assert len(stream.by_switch()) >= 100
 
 
-def test_calls_are_carried_by_the_switch_within_100_ms_of_both_legs_having_media() -> None:
-    took = []
+def test_calls_one_after_another_are_carried_and_both_ends_hear_every_packet() -> None:
     for _ in range(7):
         with captured() as capture:
             control.originate("555@asterisk2")
             wait_until(lambda: offloaded(1) and forwarded(10), within=10, what="the call to be offloaded")
             control.hang_up_all()
             wait_until(lambda: not control.calls(), within=10, what="the call to end")
-        both_legs = max(stream.first for stream in capture.sent)
-        both_carried = max(stream.by_switch()[0].at for stream in capture.end_to_end)
-        took.append(both_carried - both_legs)
         assert_whole(capture, streams=2)
-    assert statistics.median(took) <= TAKE_OVER_WITHIN, took
 
 
-def test_hanging_up_leaves_no_flow_of_ours_within_200_ms() -> None:
+def test_the_flows_are_gone_before_the_other_party_is_told_of_a_hang_up() -> None:
     control.originate("555@asterisk2", count=5)
     wait_until(lambda: offloaded(5), within=15, what="five calls to be offloaded")
+    # When each look at the flows began, and how many there were.
     watch = (
         "end=$(( $(date +%s) + 10 ));"
-        " while [ $(date +%s) -lt $end ]; do"
+        " while [ $(date +%s) -lt $end ]; do at=$(date +%s.%N)"
         " n=$(ovs-ofctl -O OpenFlow13 dump-flows breth0 cookie=0xff1000000000000/0xffff000000000000"
-        " | grep -c cookie=0xff1); echo $(date +%s.%N) $n; [ $n -eq 0 ] && exit; done"
+        " | grep -c cookie=0xff1); echo $at $n; [ $n -eq 0 ] && exit; done"
     )
     with captured() as capture, control.running("ovs", "sh", "-c", watch) as seen:
-        wait_until(lambda: f" {5 * FLOWS}\n" in seen(), within=5, what="all flows to be seen")
-        control.hang_up_all()
+        wait_until(lambda: f" {5 * FLOWS}\n" in seen(), within=10, what="all flows to be seen")
+        for channel in called_parties():
+            control.asterisk("asterisk1", f"channel request hangup {channel}")
         wait_until(lambda: " 0\n" in seen(), within=10, what="the flows to go")
-        empty_at = float(seen().splitlines()[-1].split()[0])
-    last_bye = max(m.at for m in capture.sip if m.start.startswith("BYE") and not m.arrived)
-    assert empty_at - last_bye <= FLOWS_GONE_WITHIN
+        wait_until(lambda: not control.calls(), within=10, what="the calls to end")
+        looks = [(float(at), int(flows)) for at, flows in map(str.split, seen().splitlines())]
+    told = sorted(m.at for m in capture.sip if m.start.startswith("BYE") and m.arrived)
+    assert len(told) == 5
+    for at, flows in looks:
+        assert flows <= FLOWS * sum(hang_up > at for hang_up in told)
+
+
+def called_parties() -> list[str]:
+    """List the channels at which asterisk1 was called; it called from the others."""
+    rows = [
+        row.split("!") for row in control.asterisk("asterisk1", "core show channels concise").splitlines()
+    ]
+    return [row[0] for row in rows if row[2:3] == ["555"]]
 
 
 def test_the_operator_moves_media_out_and_back_and_nobody_on_the_call_can_tell() -> None:
@@ -121,8 +124,11 @@ def test_a_silent_endpoint_keeps_the_call_relayed_and_is_named() -> None:
     reason = "no-media:callee"
     wait_until(lambda: [c["reason"] for c in control.calls()] == [reason], within=10, what=reason)
     # The reason is there before the switch has confirmed the flows.
-    wait_until(lambda: len(control.flows()) == 1, within=2, what="one flow, that of the silent leg")
-    [learning] = control.flows()
+    [learning] = wait_until(
+        lambda: found if len(found := control.flows()) == 1 else None,
+        within=5,
+        what="one flow, that of the silent leg",
+    )
     assert "CONTROLLER" in learning
     assert "dec_ttl" not in learning
 

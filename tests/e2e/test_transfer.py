@@ -23,7 +23,7 @@ CONSULTING_PORT = 5085
 # Where each speaks and hears, which is also the name of the voice (lab/rtp_talker.py) and its SSRC.
 BOB, ALICE, CAROL, CONSULTING = 40000, 42000, 44000, 46000
 # From Asterisk's word that the transfer is done on (s).
-GONE_WITHIN = 0.3
+GONE_WITHIN = 1.0
 TARGET = f"PJSIP/phone/sip:carol@{EDGE}:{CAROL_PORT}"
 
 

@@ -15,9 +15,9 @@ from tests.support.observed import media_moved
 
 # The switch may go on forwarding for so long (s) once Asterisk has sent a packet of its own: milliseconds on a quiet
 # machine, but these share theirs ...
-FORWARDED_ON_WITHIN = 0.5
+FORWARDED_ON_WITHIN = 1.0
 # ... and once the other program has its answer, should Asterisk send nothing.
-FLOWS_OUT_WITHIN = 0.5
+FLOWS_OUT_WITHIN = 1.0
 # Frames that Asterisk may have in its hands, and drop, at either change of the bridge.
 DROPPED_BY_ASTERISK = 2
 # A frame that a leg's thread has read before its bridge is native reaches the other leg after, by the core, under an
