@@ -47,16 +47,16 @@ class Item:
 async def run_checks(config: Config) -> tuple[Item, ...]:
     """Run all checks concurrently; return the items in order from Asterisk to the switch."""
     async with asyncio.TaskGroup() as tasks:
-        asked = [
-            tasks.create_task(_in_time(ask(config), names))
-            for ask, names in (
+        started = [
+            tasks.create_task(_in_time(check(config), names))
+            for check, names in (
                 (_check_ari, ("ari", "application", *_MODULES)),
                 (_check_socket, ("control socket",)),
                 (_check_module, ("module",)),
                 (_check_switch, ("switch", "openflow", "bundles")),
             )
         ]
-    return tuple(item for task in asked for item in task.result())
+    return tuple(item for task in started for item in task.result())
 
 
 async def _in_time(

@@ -109,7 +109,7 @@ def calls(
     *, config: _ConfigFile = None, as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False
 ) -> None:
     """Show every call: its parties, what carries its media and why, and what the switch forwarded."""
-    views = parse_calls(_ask(config, "GET", "/calls"))
+    views = parse_calls(_request(config, "GET", "/calls"))
     if as_json:
         typer.echo(json.dumps(calls_as_json(views), indent=2))
     else:
@@ -119,14 +119,14 @@ def calls(
 @commands.command()
 def relay(call: _Call = None, *, everything: _All = False, config: _ConfigFile = None) -> None:
     """Return the media of a call, or of all, to Asterisk and keep it there."""
-    count = _tell(config, "/relay", _target(call, everything=everything))
+    count = _post(config, "/relay", _target(call, everything=everything))
     typer.echo(f"relayed: {count} (until `stasis-offload offload {call or '--all'}`)")
 
 
 @commands.command()
 def offload(call: _Call = None, *, everything: _All = False, config: _ConfigFile = None) -> None:
     """Undo `relay`: the media goes through the switch again wherever it can."""
-    count = _tell(config, "/offload", _target(call, everything=everything))
+    count = _post(config, "/offload", _target(call, everything=everything))
     typer.echo(f"no longer blocked: {count} (`stasis-offload calls` shows what carries each)")
 
 
@@ -178,20 +178,20 @@ def _target(call: str | None, *, everything: bool) -> dict[str, object]:
     return {"all": True} if everything else {"call": call}
 
 
-def _tell(config: Path | None, path: str, target: dict[str, object]) -> str:
-    match _ask(config, "POST", path, target):
+def _post(config: Path | None, path: str, target: dict[str, object]) -> str:
+    match _request(config, "POST", path, target):
         case {"calls": int(count)}:
             return "1 call" if count == 1 else f"{count} calls"
         case answer:
             raise BadAnswerError(f"the application answered something else than a number: {str(answer)[:60]}")
 
 
-def _ask(config: Path | None, method: str, path: str, body: object = None) -> object:
+def _request(config: Path | None, method: str, path: str, body: object = None) -> object:
     """Send a request to the running application; raise OffloadError for an error status."""
     http = configuration.load(config).http
     url = url_of(_LOOPBACK.get(http.host, http.host), http.port)
     try:
-        ok, answer = asyncio.run(_request(method, url + path, body))
+        ok, answer = asyncio.run(_send(method, url + path, body))
     except TimeoutError as error:
         raise OffloadError(
             f"the application did not answer at {url} within {_ANSWERED_WITHIN:.0f} s"
@@ -209,7 +209,7 @@ def _ask(config: Path | None, method: str, path: str, body: object = None) -> ob
             return answer
 
 
-async def _request(method: str, url: str, body: object) -> tuple[bool, object]:
+async def _send(method: str, url: str, body: object) -> tuple[bool, object]:
     timeout = aiohttp.ClientTimeout(total=_ANSWERED_WITHIN)
     async with (
         aiohttp.ClientSession(timeout=timeout) as session,
@@ -228,9 +228,9 @@ def _table(views: Sequence[CallView]) -> Table:
     for view in views:
         cells = (view.call, view.caller, view.callee or "-", view.state, view.reason or "-")
         counts = (str(view.from_caller.packets), str(view.from_callee.packets))
-        heard = "/".join(_mos(quality) for quality in (view.caller_quality, view.callee_quality))
+        mos = "/".join(_mos(quality) for quality in (view.caller_quality, view.callee_quality))
         table.add_row(
-            *map(Text, (*cells, *counts, heard, _age(view.age)))
+            *map(Text, (*cells, *counts, mos, _age(view.age)))
         )  # Text, because a channel's name may look like markup
     return table
 

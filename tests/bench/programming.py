@@ -18,7 +18,7 @@ from tests.support.switch_events import connected
 CALLS = 2000
 SEED_FLOWS = 150
 
-_TERMS = FlowLifetime(idle_timeout=600, lease=600)
+_LIFETIME = FlowLifetime(idle_timeout=600, lease=600)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,8 @@ def measure() -> Programmed:
 async def _ours(bridge: Bridge) -> tuple[float, float, list[str]]:
     """Set and remove the flows of all calls at once; return both rates, and the flows as ovs-ofctl writes them."""
     flows = {
-        f"call-{number}": forwarding_flows(f"call-{number}", _path(number), _TERMS) for number in range(CALLS)
+        f"call-{number}": forwarding_flows(f"call-{number}", _path(number), _LIFETIME)
+        for number in range(CALLS)
     }
     async with connected(bridge.management) as (switch, _):
 

@@ -104,9 +104,9 @@ async def until(media: MediaSession, *phases: Phase) -> None:
 def frames(duty: Duty) -> Iterator[tuple[Role, bytes]]:
     """Yield a packet of each leg as a flow of that duty mirrors it."""
     for leg, report in REPORTS.items():
-        came, goes = report, REPORTS[leg.other]
+        near, far = report, REPORTS[leg.other]
         out = duty is Duty.LEARN_OUT
-        source, destination = (goes.local, goes.remote) if out else (came.remote, came.local)
+        source, destination = (far.local, far.remote) if out else (near.remote, near.local)
         assert source
         assert destination
         payload = rtp(sequence=7, ssrc=report.ssrc_rx or 0)

@@ -29,7 +29,7 @@ from tests.support.ovs_container import Bridge
 from tests.support.packets import CALLEE, CALLER, PATH, frame, sent_by, sent_to
 from tests.support.switch_events import SECONDS, Events, connected
 
-TERMS = FlowLifetime(idle_timeout=60, lease=60)
+LIFETIME = FlowLifetime(idle_timeout=60, lease=60)
 TAGGED = MediaPath(caller=replace(CALLER, vlan=7), callee=CALLEE)
 SIX = MediaPath(
     caller=replace(
@@ -57,7 +57,7 @@ async def forwarding(
     """Hold a forwarded call; Asterisk is at port 3."""
     async with plugged(bridge.sockets) as wires, connected(bridge.management) as (switch, events):
         flows = (
-            *forwarding_flows("call", path, TERMS, sampled=sampled),
+            *forwarding_flows("call", path, LIFETIME, sampled=sampled),
             *rtcp_flows("call", path, {}, lease=60),
             *guarding_flows("call", path, lease=60),
         )
@@ -128,9 +128,9 @@ async def test_a_sampled_leg_is_forwarded_and_shown_to_us(bridge: Bridge) -> Non
         assert frame(packet).startswith(await shown(events, Role.FORWARD_CALLER))
 
 
-def report(side: Attachment) -> Datagram:
+def report(attachment: Attachment) -> Datagram:
     """Return an empty receiver report as a leg sends it to Asterisk (RFC 3550, 6.4.2)."""
-    return replace(above(sent_by(side)), payload=b"\x80\xc9\x00\x01\x00\x00\x12\x34")
+    return replace(above(sent_by(attachment)), payload=b"\x80\xc9\x00\x01\x00\x00\x12\x34")
 
 
 @pytest.mark.parametrize("make", [report, sent_by], ids=["rtcp", "rtp"])

@@ -23,15 +23,15 @@ from tests.support.ovs_container import Bridge, wait_until
 from tests.support.packets import CALLEE, CALLER, PATH, frame, sent_by, sent_to
 from tests.support.switch_events import SECONDS, Events, Kind, connected, tapped
 
-TERMS = FlowLifetime(idle_timeout=60, lease=60)
+LIFETIME = FlowLifetime(idle_timeout=60, lease=60)
 
 
-def whole(terms: FlowLifetime = TERMS, *, sampled: tuple[Leg, ...] = ()) -> tuple[Flow, ...]:
+def whole(lifetime: FlowLifetime = LIFETIME, *, sampled: tuple[Leg, ...] = ()) -> tuple[Flow, ...]:
     """Return every flow of a forwarded call."""
     return (
-        *forwarding_flows("call", PATH, terms, sampled=sampled),
-        *rtcp_flows("call", PATH, {}, lease=terms.lease),
-        *guarding_flows("call", PATH, lease=terms.lease),
+        *forwarding_flows("call", PATH, lifetime, sampled=sampled),
+        *rtcp_flows("call", PATH, {}, lease=lifetime.lease),
+        *guarding_flows("call", PATH, lease=lifetime.lease),
     )
 
 
@@ -105,7 +105,7 @@ async def test_the_lease_ends_what_is_not_renewed_and_that_is_told(bridge: Bridg
     kept = learning_flows_of("kept")
     async with connected(bridge.management) as (switch, events):
         await switch.flow_table.set_flows(owner_of("kept"), kept)
-        await switch.flow_table.set_flows(owner_of("call"), whole(replace(TERMS, lease=1)))
+        await switch.flow_table.set_flows(owner_of("call"), whole(replace(LIFETIME, lease=1)))
         ended = [await events.next(FlowRemoved) for _ in whole()]
         assert {event.cookie for event in ended} == {flow.cookie for flow in whole()}
         assert {event.reason for event in ended} == {Removal.HARD}
@@ -115,7 +115,7 @@ async def test_the_lease_ends_what_is_not_renewed_and_that_is_told(bridge: Bridg
 
 
 async def test_a_renewal_a_removal_and_a_change_of_one_flow_need_no_bundle(bridge: Bridge) -> None:
-    sampled = forwarding_flows("call", PATH, TERMS, sampled=[Leg.CALLER])
+    sampled = forwarding_flows("call", PATH, LIFETIME, sampled=[Leg.CALLER])
     async with tapped(bridge.management) as (endpoint, sent), connected(endpoint) as (switch, _):
         await switch.flow_table.set_flows(owner_of("call"), whole())
         bundled = sent[Kind.EXPERIMENTER]

@@ -12,7 +12,7 @@ from stasis_offload.media.flows import (
     Role,
     call_cookie,
     forwarding_flows,
-    learning_flow,
+    learn_in_flow,
     owner_of,
 )
 from stasis_offload.media.path import Attachment, Leg, MediaPath, parse_observed_packet
@@ -55,7 +55,7 @@ PATHS = {
 }
 
 
-TERMS = FlowLifetime(idle_timeout=10, lease=60)
+LIFETIME = FlowLifetime(idle_timeout=10, lease=60)
 NUMBERS = count(100)
 
 
@@ -77,23 +77,23 @@ async def until_forwarded(one: Wire, two: Wire, *, forwarded: bool = True) -> No
 @pytest.mark.parametrize("path", PATHS.values(), ids=PATHS.keys())
 async def test_each_leg_gets_the_others_packets_as_if_from_asterisk(bridge: Bridge, path: MediaPath) -> None:
     async with plugged(bridge.sockets) as wires, connected(bridge.management) as (switch, _):
-        await switch.flow_table.set_flows(owner_of("call"), forwarding_flows("call", path, TERMS))
+        await switch.flow_table.set_flows(owner_of("call"), forwarding_flows("call", path, LIFETIME))
         for leg in Leg:
-            came, goes = path.side(leg), path.side(leg.other)
-            packet = sent_by(came)
-            wires[came.in_port - 1].send(frame(packet))
-            assert await wires[goes.in_port - 1].receive() == frame(sent_to(goes, packet))
+            near, far = path.attachment(leg), path.attachment(leg.other)
+            packet = sent_by(near)
+            wires[near.in_port - 1].send(frame(packet))
+            assert await wires[far.in_port - 1].receive() == frame(sent_to(far, packet))
 
 
 @pytest.mark.parametrize("path", [PATH, SIX, with_vlans(PATH, 7, None)], ids=["ipv4", "ipv6", "vlan"])
 async def test_learning_shows_us_a_packet_that_goes_on_to_asterisk_as_ever(
     bridge: Bridge, path: MediaPath
 ) -> None:
-    side = path.caller
-    flow = learning_flow("call", Leg.CALLER, source=side.remote, destination=side.local, lease=60)
+    attachment = path.caller
+    flow = learn_in_flow("call", Leg.CALLER, source=attachment.remote, destination=attachment.local, lease=60)
     async with plugged(bridge.sockets) as (one, two, three), connected(bridge.management) as (switch, events):
         await switch.flow_table.set_flows(owner_of("call"), [flow])
-        packet = frame(sent_by(side, sequence=7))
+        packet = frame(sent_by(attachment, sequence=7))
         one.send(packet)
         seen = await events.next(PacketIn)
         assert (seen.cookie, seen.in_port) == (flow.cookie, 1)
@@ -109,7 +109,7 @@ async def test_learning_shows_us_a_packet_that_goes_on_to_asterisk_as_ever(
                 remote=sighting.source,
                 local=sighting.destination,
             )
-            == side
+            == attachment
         )
         assert (sighting.ttl, sighting.payload_type, sighting.ssrc) == (64, 0, 0x1234)
         assert [await two.receive(), await three.receive()] == [packet, packet]
@@ -117,14 +117,16 @@ async def test_learning_shows_us_a_packet_that_goes_on_to_asterisk_as_ever(
 
 async def test_media_moves_into_the_switch_and_back_without_a_packet_lost_or_doubled(bridge: Bridge) -> None:
     learning = [
-        learning_flow("call", leg, source=PATH.side(leg).remote, destination=PATH.side(leg).local, lease=60)
+        learn_in_flow(
+            "call", leg, source=PATH.attachment(leg).remote, destination=PATH.attachment(leg).local, lease=60
+        )
         for leg in Leg
     ]
     async with plugged(bridge.sockets) as (one, two, _), connected(bridge.management) as (switch, events):
         await switch.flow_table.set_flows(owner_of("call"), learning)
         assert not await is_forwarded(one, two)
         await events.next(PacketIn)
-        await switch.flow_table.set_flows(owner_of("call"), forwarding_flows("call", PATH, TERMS))
+        await switch.flow_table.set_flows(owner_of("call"), forwarding_flows("call", PATH, LIFETIME))
         await until_forwarded(one, two)
         events.rest()
         assert await is_forwarded(one, two)
@@ -145,7 +147,7 @@ async def test_a_packet_that_differs_in_anything_that_is_matched_goes_the_normal
         replace(ours, vlan=None),
     ]
     async with plugged(bridge.sockets) as (one, two, three), connected(bridge.management) as (switch, _):
-        await switch.flow_table.set_flows(owner_of("call"), forwarding_flows("call", path, TERMS))
+        await switch.flow_table.set_flows(owner_of("call"), forwarding_flows("call", path, LIFETIME))
         for stranger in strangers:
             one.send(frame(stranger))
             assert [await two.receive(), await three.receive()] == [frame(stranger), frame(stranger)]
@@ -157,7 +159,7 @@ async def test_a_packet_that_differs_in_anything_that_is_matched_goes_the_normal
 
 async def test_a_packet_at_the_end_of_its_life_is_not_forwarded(bridge: Bridge) -> None:
     async with plugged(bridge.sockets) as (one, two, _), connected(bridge.management) as (switch, events):
-        await switch.flow_table.set_flows(owner_of("call"), forwarding_flows("call", PATH, TERMS))
+        await switch.flow_table.set_flows(owner_of("call"), forwarding_flows("call", PATH, LIFETIME))
         one.send(frame(replace(sent_by(CALLER), ttl=1)))
         alive = replace(sent_by(CALLER), ttl=2)
         one.send(frame(alive))
@@ -169,7 +171,7 @@ async def test_a_packet_at_the_end_of_its_life_is_not_forwarded(bridge: Bridge) 
 async def test_a_call_that_falls_silent_is_cleared_and_told_with_its_counts(bridge: Bridge) -> None:
     async with plugged(bridge.sockets) as (one, two, _), connected(bridge.management) as (switch, events):
         await switch.flow_table.set_flows(
-            owner_of("call"), forwarding_flows("call", PATH, replace(TERMS, idle_timeout=1))
+            owner_of("call"), forwarding_flows("call", PATH, replace(LIFETIME, idle_timeout=1))
         )
         octets = 0
         for sequence in range(3):
@@ -185,13 +187,13 @@ async def test_a_call_that_falls_silent_is_cleared_and_told_with_its_counts(brid
             (Removal.IDLE, 0),
         ]
         assert caller.count.octets == octets
-        await switch.flow_table.set_flows(owner_of("call"), forwarding_flows("call", PATH, TERMS))
+        await switch.flow_table.set_flows(owner_of("call"), forwarding_flows("call", PATH, LIFETIME))
         await until_forwarded(one, two)
 
 
 async def test_packets_are_counted_by_leg(bridge: Bridge) -> None:
     async with plugged(bridge.sockets) as (one, two, _), connected(bridge.management) as (switch, _):
-        flows = forwarding_flows("call", PATH, TERMS)
+        flows = forwarding_flows("call", PATH, LIFETIME)
         await switch.flow_table.set_flows(owner_of("call"), flows)
         for sequence in range(5):
             one.send(frame(sent_by(CALLER, sequence=sequence)))

@@ -20,7 +20,7 @@ from tests.support.packets import CALLEE, CALLER, PATH, frame, sent_by, sent_to
 from tests.support.switch_events import Kind, connected, tapped
 
 LIMIT = 50
-TERMS = FlowLifetime(idle_timeout=60, lease=60, limit=LIMIT)
+LIFETIME = FlowLifetime(idle_timeout=60, lease=60, limit=LIMIT)
 LAST = 1 << 18  # MAX_METERS in lib/dpif-netdev.c
 
 
@@ -58,7 +58,7 @@ async def received(wire: Wire, *, until: bytes) -> int:
 
 async def test_a_flood_is_cut_down_to_the_limit_and_others_are_not(bridge: Bridge) -> None:
     async with plugged(bridge.sockets) as (one, two, _), connected(bridge.management) as (switch, _):
-        await switch.flow_table.set_flows(owner_of("call"), forwarding_flows("call", PATH, TERMS))
+        await switch.flow_table.set_flows(owner_of("call"), forwarding_flows("call", PATH, LIFETIME))
         other = flows_of("other", 7)
         await switch.flow_table.set_flows(owner_of("other"), other)
         began = time.monotonic()

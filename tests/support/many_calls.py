@@ -2,13 +2,13 @@
 
 from dataclasses import replace
 
-from stasis_offload.media.flows import FlowLifetime, forwarding_flows, learning_flow
+from stasis_offload.media.flows import FlowLifetime, forwarding_flows, learn_in_flow
 from stasis_offload.media.path import Leg, MediaPath
 from stasis_offload.openflow.flow import Flow
 from stasis_offload.packets.address import Address
 from tests.support.packets import CALLEE, CALLER, PATH
 
-TERMS = FlowLifetime(idle_timeout=60, lease=90)
+LIFETIME = FlowLifetime(idle_timeout=60, lease=90)
 
 
 def path(number: int) -> MediaPath:
@@ -28,11 +28,13 @@ def path(number: int) -> MediaPath:
 
 
 def flows_of(call: str, number: int = 0) -> tuple[Flow, ...]:
-    return forwarding_flows(call, path(number), TERMS)
+    return forwarding_flows(call, path(number), LIFETIME)
 
 
 def learning_flows_of(call: str) -> tuple[Flow, ...]:
     return tuple(
-        learning_flow(call, leg, source=PATH.side(leg).remote, destination=PATH.side(leg).local, lease=60)
+        learn_in_flow(
+            call, leg, source=PATH.attachment(leg).remote, destination=PATH.attachment(leg).local, lease=60
+        )
         for leg in Leg
     )

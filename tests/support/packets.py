@@ -29,30 +29,30 @@ CALLEE = Attachment(
 PATH = MediaPath(caller=CALLER, callee=CALLEE)
 
 
-def sent_by(side: Attachment, *, sequence: int = 1) -> Datagram:
+def sent_by(attachment: Attachment, *, sequence: int = 1) -> Datagram:
     """Return an RTP packet as a leg sends it to Asterisk."""
     payload = rtp(sequence=sequence)
     return Datagram(
-        eth_src=side.remote_mac,
-        eth_dst=side.local_mac,
-        vlan=side.vlan,
-        source=side.remote,
-        destination=side.local,
+        eth_src=attachment.remote_mac,
+        eth_dst=attachment.local_mac,
+        vlan=attachment.vlan,
+        source=attachment.remote,
+        destination=attachment.local,
         ttl=64,
         size=len(payload),
         payload=payload,
     )
 
 
-def sent_to(side: Attachment, packet: Datagram) -> Datagram:
+def sent_to(attachment: Attachment, packet: Datagram) -> Datagram:
     """Return a packet of one leg as the other has to get it: as from Asterisk, one hop older."""
     return replace(
         packet,
-        eth_src=side.local_mac,
-        eth_dst=side.remote_mac,
-        vlan=side.vlan,
-        source=side.local,
-        destination=side.remote,
+        eth_src=attachment.local_mac,
+        eth_dst=attachment.remote_mac,
+        vlan=attachment.vlan,
+        source=attachment.local,
+        destination=attachment.remote,
         ttl=packet.ttl - 1,
     )
 

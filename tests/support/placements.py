@@ -28,11 +28,11 @@ def seen(leg: Leg) -> ev.PacketObserved:
     return ev.PacketObserved(leg, sighting(leg))
 
 
-def shown(leg: Leg) -> ev.PacketObserved:
+def sampled_packet(leg: Leg) -> ev.PacketObserved:
     return ev.PacketObserved(leg, sighting(leg), by_switch=True)
 
 
-def passed(leg: Leg, *, behind: int = 0) -> ev.PacketRelayed:
+def relayed(leg: Leg, *, behind: int = 0) -> ev.PacketRelayed:
     packet = sighting(leg)
     return ev.PacketRelayed(leg, ssrc=packet.ssrc, sequence=packet.sequence - behind)
 
@@ -43,16 +43,18 @@ IN = (
     seen(Leg.CALLER),
     seen(Leg.CALLEE),
     ELIGIBLE,
-    passed(Leg.CALLER),
-    passed(Leg.CALLEE),
+    relayed(Leg.CALLER),
+    relayed(Leg.CALLEE),
 )
 
 LEARNING = after(ev.Connected(), ELIGIBLE)
-HEARD = after(seen(Leg.CALLER), seen(Leg.CALLEE), start=LEARNING)
-SETTLING = after(ELIGIBLE, start=HEARD)
-OFFLOADED = after(passed(Leg.CALLER), passed(Leg.CALLEE), start=SETTLING)
-VERIFIED = after(shown(Leg.CALLER), shown(Leg.CALLEE), start=OFFLOADED)
-GUARDED = after(ev.DeadlineReached(), shown(Leg.CALLER), shown(Leg.CALLEE), start=VERIFIED, now=1.0)
+OBSERVED = after(seen(Leg.CALLER), seen(Leg.CALLEE), start=LEARNING)
+CUTTING_OVER = after(ELIGIBLE, start=OBSERVED)
+OFFLOADED = after(relayed(Leg.CALLER), relayed(Leg.CALLEE), start=CUTTING_OVER)
+VERIFIED = after(sampled_packet(Leg.CALLER), sampled_packet(Leg.CALLEE), start=OFFLOADED)
+GUARDED = after(
+    ev.DeadlineReached(), sampled_packet(Leg.CALLER), sampled_packet(Leg.CALLEE), start=VERIFIED, now=1.0
+)
 
 CONNECTED = after(ev.Connected())
 NOT_YET = ev.LegsReported(replace(CALLER, bridge_technology="simple_bridge"), CALLEE)
@@ -60,7 +62,7 @@ IN_PHASE: dict[Phase, Placement] = {
     Phase.RELAYED: CONNECTED,
     Phase.AWAITING_NATIVE: after(NOT_YET, start=CONNECTED),
     Phase.LEARNING: LEARNING,
-    Phase.CUTTING_OVER: SETTLING,
+    Phase.CUTTING_OVER: CUTTING_OVER,
     Phase.DORMANT: after(ev.DeadlineReached(), start=LEARNING, now=1.0),
     Phase.UNVERIFIED: OFFLOADED,
     Phase.VERIFIED: VERIFIED,
@@ -81,3 +83,7 @@ def sampled(flow: Flow) -> bool:
 
 def roles(commands: Iterable[cmd.Command]) -> list[list[Role]]:
     return [[Role(flow.cookie & 0xFF) for flow in c.flows] for c in commands if isinstance(c, cmd.SetFlows)]
+
+
+# The same by the names that test_machine_always.py imports.
+passed, shown = relayed, sampled_packet

@@ -51,14 +51,14 @@ async def ask(path: Path, command: str, *, deadline: float) -> str:
         raise ModuleError(f"{path}: not a command Asterisk can read: {command[:40]!r}")
     try:
         async with asyncio.timeout(deadline):
-            said = await _exchange(path, line)
+            received = await _exchange(path, line)
     except TimeoutError as error:
         raise ModuleError(f"{path}: no answer to {command!r} within {deadline:g} s") from error
     except OSError as error:
         raise ModuleError(f"{path}: {_CAUSES.get(error.errno, error.strerror) or error}") from error
-    if len(said) > _MAX_ANSWER:
+    if len(received) > _MAX_ANSWER:
         raise ModuleError(f"{path}: the answer to {command!r} is longer than {_MAX_ANSWER} bytes")
-    greeting, newline, answer = said.decode(errors="replace").partition("\n")
+    greeting, newline, answer = received.decode(errors="replace").partition("\n")
     if not newline or greeting.count("/") < 2:  # noqa: PLR2004 - HOST/PID/VERSION
         raise ModuleError(f"{path}: not Asterisk's CLI; it greets with {greeting[:60]!r}")
     plain = _COLOUR.sub("", answer)
@@ -81,7 +81,7 @@ async def _exchange(path: Path, line: bytes) -> bytes:
         connection.setblocking(False)  # noqa: FBT003 - positional only
         connection.connect(str(path))
         await loop.sock_sendall(connection, line)
-        said = bytearray()
-        while len(said) <= _MAX_ANSWER and (more := await loop.sock_recv(connection, 65536)):
-            said += more
-        return bytes(said)
+        received = bytearray()
+        while len(received) <= _MAX_ANSWER and (more := await loop.sock_recv(connection, 65536)):
+            received += more
+        return bytes(received)

@@ -29,9 +29,9 @@ from stasis_offload.signalling.state import Dialing, Phase
 
 # The flows of a call are taken out before its channels die, but a switch that does not answer must not keep
 # a caller waiting longer than this (s).
-WITHDRAW_WITHIN = 1.0
+END_MEDIA_WITHIN = 1.0
 # While Asterisk is away, what must reach it is tried again at this interval (s).
-TRY_AGAIN = 1.0
+RETRY_INTERVAL = 1.0
 
 # Safe to repeat, and repeated until Asterisk has carried it out: otherwise a party would hang in an empty bridge, or an
 # answered call would end. A Create or a Dial that got no answer may have been carried out, and fails instead.
@@ -87,7 +87,7 @@ class Call:
         )
         self._on_connected = on_connected
         self._joined = False
-        self._withdrawn = False
+        self._media_ended = False
         self._ari = gateways.ari
         self._bridge = bridge_id(caller.id)
         self._log = log
@@ -146,7 +146,7 @@ class Call:
         """Write the caller's OFFLOAD_ variables as they are to be now."""
         await self._variables.write()
 
-    def release_leg(self, channel: str) -> None:
+    def drop_leg(self, channel: str) -> None:
         """Release a leg whose channel is another call's from now on."""
         leg = self.legs.leg(channel)
         if leg is not None:
@@ -179,7 +179,7 @@ class Call:
                 await self._machine.run()
             except Exception:  # noqa: BLE001 - our defect ends our part in the call, not the call
                 self._log.exception("call.defect")
-            await self._withdraw()
+            await self._end_media()
             self._variables.stop()
             session.cancel()
         forwarded = {f"from_{leg}": self.media.placement.forwarded(leg).packets for leg in Leg}
@@ -213,7 +213,7 @@ class Call:
                 if not isinstance(command, _RETRIED):
                     self._log.warning("ari.unavailable", command=type(command).__name__, error=str(error))
                     return False
-                await asyncio.sleep(TRY_AGAIN)
+                await asyncio.sleep(RETRY_INTERVAL)
             except AriError as error:
                 self._log.warning("ari.refused", command=type(command).__name__, error=str(error))
                 return False
@@ -245,13 +245,13 @@ class Call:
                 self._joined = True
                 self._on_connected(self)
             case cmd.EndMedia():
-                await self._withdraw()
+                await self._end_media()
             case cmd.HangUp(n, cause):
                 await ari.hang_up(channel(n), cause=cause)
             case cmd.HangUpCaller(cause):
                 await ari.hang_up(channel(CALLER), cause=cause)
             case cmd.HangUpReplaced(old):
-                await self._release_replaced(old)
+                await self._return_media_of_replaced(old)
                 await ari.hang_up(old, cause=Cause.NORMAL_CLEARING)
             case cmd.ContinueInDialplan(status, cause):
                 await leave(ari, channel(CALLER), status=status, cause=cause)
@@ -260,24 +260,24 @@ class Call:
             case _:
                 assert_never(command)
 
-    async def _withdraw(self) -> None:
+    async def _end_media(self) -> None:
         """End the media for good and write the final variables, as long as the caller is there."""
-        if self._withdrawn:
+        if self._media_ended:
             return
-        self._withdrawn = True
+        self._media_ended = True
         try:
-            async with asyncio.timeout(WITHDRAW_WITHIN):
+            async with asyncio.timeout(END_MEDIA_WITHIN):
                 await self.media.end()
         except TimeoutError:
-            self._log.error("flows.removal_timeout", within=WITHDRAW_WITHIN)
+            self._log.error("flows.removal_timeout", within=END_MEDIA_WITHIN)
         if self.dialing.phase is not Phase.OVER:
             self._note_media(self.media.placement)
             await self._variables.write()
 
-    async def _release_replaced(self, old: str) -> None:
+    async def _return_media_of_replaced(self, old: str) -> None:
         """Return the media to Asterisk and leave a replaced caller the variables of its part in the call."""
         with suppress(TimeoutError):
-            async with asyncio.timeout(WITHDRAW_WITHIN):
+            async with asyncio.timeout(END_MEDIA_WITHIN):
                 await self.media.reclaim()
         if self._variables.channel == old:
             await self._variables.write()

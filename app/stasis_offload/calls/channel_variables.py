@@ -30,8 +30,8 @@ def variables_of(
         known = quality.of(leg).variable()
         if known:
             variables[f"OFFLOAD_{leg.upper()}_QUALITY"] = known
-    passing = placement.state is State.LEARNING and placement.reason == Reason(ReasonKind.NO_MEDIA)
-    if not (passing or leaving) and placement.reason != Reason(ReasonKind.ENDED):
+    transient = placement.state is State.LEARNING and placement.reason == Reason(ReasonKind.NO_MEDIA)
+    if not (transient or leaving) and placement.reason != Reason(ReasonKind.ENDED):
         offloaded = placement.state is State.OFFLOADED
         variables["OFFLOAD_STATUS"] = "offloaded" if offloaded else "relayed"
         variables["OFFLOAD_REASON"] = "" if offloaded else str(placement.reason)

@@ -37,15 +37,15 @@ class MediaMonitor:
             stream = Stream(ssrc=other.ssrc_rx, codec=other.format_rx, ptime=other.ptime)
             self.quality = self.quality.with_rtcp(leg, packets, stream=stream, now=now)
         port = datagram.source.port
-        known = placement.rtcp_ports.get(leg, min(placement.path.side(leg).remote.port + 1, MAX_PORT))
+        known = placement.rtcp_ports.get(leg, min(placement.path.attachment(leg).remote.port + 1, MAX_PORT))
         return None if port == known else ev.RtcpPortLearned(leg, port)
 
-    def on_rtp_sample(self, seen: ev.PacketObserved, *, placement: Placement) -> None:
+    def on_rtp_sample(self, observed: ev.PacketObserved, *, placement: Placement) -> None:
         """Handle an RTP packet of a leg that the switch forwarded, when its flow had counted what `placement` says."""
-        if seen.by_switch and seen.leg in placement.unsampled and seen.packet:
-            counted = placement.counts.get(seen.leg, FlowCount()).packets
+        if observed.by_switch and observed.leg in placement.unsampled and observed.packet:
+            counted = placement.counts.get(observed.leg, FlowCount()).packets
             self.quality = self.quality.with_rtp_sample(
-                seen.leg, ssrc=seen.packet.ssrc, sequence=seen.packet.sequence, packets=counted
+                observed.leg, ssrc=observed.packet.ssrc, sequence=observed.packet.sequence, packets=counted
             )
 
     def on_relayed(self) -> None:

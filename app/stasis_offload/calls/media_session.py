@@ -197,11 +197,11 @@ class MediaSession:
             case cmd.InjectPacket():
                 return await self._inject(command)
             case cmd.QueryLegs():
-                return await self._ask()
+                return await self._query_legs()
             case cmd.ReadCounters():
                 return (ev.CountersRead(await self._counts()),)
             case cmd.RemoveFlows():
-                return await self._take_out()
+                return await self._remove_flows()
             case _:
                 assert_never(command)
 
@@ -215,7 +215,7 @@ class MediaSession:
             self._log.info("flows.installed", flows=len(command.flows), ms=_milliseconds(_now() - before))
         return ()
 
-    async def _take_out(self) -> Sequence[ev.Event]:
+    async def _remove_flows(self) -> Sequence[ev.Event]:
         before = _now()
         try:
             counts = await self._switch.flow_table.remove_flows(self._owner, FORWARDING_ROLES)
@@ -225,9 +225,9 @@ class MediaSession:
         return (ev.FinalCounters(_by_role(counts)),)
 
     def _failed(self, error: OpenFlowError) -> ev.CommandFailed:
-        away = isinstance(error, SwitchUnavailableError)
-        self._log.warning("flows.failed" if away else "flows.refused", error=str(error))
-        return ev.CommandFailed(ReasonKind.SWITCH_UNREACHABLE if away else ReasonKind.SWITCH_REFUSED)
+        unreachable = isinstance(error, SwitchUnavailableError)
+        self._log.warning("flows.failed" if unreachable else "flows.refused", error=str(error))
+        return ev.CommandFailed(ReasonKind.SWITCH_UNREACHABLE if unreachable else ReasonKind.SWITCH_REFUSED)
 
     async def _inject(self, command: cmd.InjectPacket) -> Sequence[ev.Event]:
         """Send Asterisk a sign of a leg's life; one that is lost is made up for by the next."""
@@ -237,7 +237,7 @@ class MediaSession:
             self._log.warning("media.keepalive_failed", error=str(error))
         return ()
 
-    async def _ask(self) -> Sequence[ev.Event]:
+    async def _query_legs(self) -> Sequence[ev.Event]:
         if self._ending:
             return ()  # of a call that is being hung up, Asterisk says what is no reason any more
         try:

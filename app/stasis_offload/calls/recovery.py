@@ -23,7 +23,7 @@ from stasis_offload.signalling.state import Dialing, Phase
 
 STASIS = "Stasis"
 # Seconds between two tries to read Asterisk's state, until the next connection starts over.
-TRY_AGAIN = 1.0
+RETRY_INTERVAL = 1.0
 
 
 class Recovery:
@@ -63,34 +63,34 @@ class Recovery:
                 self._log.warning("recovery.failed", error=str(error))
             else:
                 return
-            await asyncio.sleep(TRY_AGAIN)
+            await asyncio.sleep(RETRY_INTERVAL)
 
     async def _recover(self, known: frozenset[str]) -> None:
         """Adopt calls of an earlier process, replay what calls have missed, hang up what has no call.
 
         What happens to an adopted call comes as an event; what happened before is in the second snapshot.
         """
-        taken = await self._adopt_calls(await self._snapshot())
+        adopted = await self._adopt_calls(await self._snapshot())
         snapshot = await self._snapshot()
         for call in self._registry:
-            if call.id in known | taken:
+            if call.id in known | adopted:
                 self._replay_missed(call, snapshot)
         await self._remove_orphans(snapshot)
 
     async def _adopt_calls(self, snapshot: "AsteriskSnapshot") -> frozenset[str]:
         """Adopt the calls that an earlier process left behind; return their ids."""
-        taken = set()
+        adopted = set()
         for channel in snapshot.channels.values():
             left_behind = (
                 channel.id == snapshot.call_of(channel.id) and self._registry.get(channel.id) is None
             )
             if left_behind and self._arguments(channel) is not None and await self._adopt(channel, snapshot):
-                taken.add(channel.id)
+                adopted.add(channel.id)
         for call, members in snapshot.members.items():
             if members and call not in snapshot.channels and self._registry.get(call) is None:
                 self._adopt_without_caller(call, snapshot)
-                taken.add(call)
-        return frozenset(taken)
+                adopted.add(call)
+        return frozenset(adopted)
 
     async def _adopt(self, caller: Channel, snapshot: "AsteriskSnapshot") -> bool:
         """Adopt a call that an earlier process began, or that entered while no application was registered."""

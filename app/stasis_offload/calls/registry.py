@@ -76,4 +76,4 @@ class Registry:
         self._pending.pop(channel, None)
         self._replacements[channel] = call
         if was and was is not call:
-            was.release_leg(channel)
+            was.drop_leg(channel)

@@ -121,7 +121,7 @@ def role_of(cookie: int) -> Role | None:
         return None
 
 
-def learning_flow(call: str, leg: Leg, *, source: Address, destination: Address, lease: int) -> Flow:
+def learn_in_flow(call: str, leg: Leg, *, source: Address, destination: Address, lease: int) -> Flow:
     """Build the flow that shows us a leg's next packets while Asterisk goes on relaying them."""
     return Flow(
         cookie=call_cookie(call) | Role.of(Duty.LEARN_IN, leg),
@@ -132,7 +132,7 @@ def learning_flow(call: str, leg: Leg, *, source: Address, destination: Address,
     )
 
 
-def return_flow(call: str, leg: Leg, *, source: Address, destination: Address, lease: int) -> Flow:
+def learn_out_flow(call: str, leg: Leg, *, source: Address, destination: Address, lease: int) -> Flow:
     """Build the flow that shows us what Asterisk sends to a leg: of what the other leg sent, what it has passed on."""
     return Flow(
         cookie=call_cookie(call) | Role.of(Duty.LEARN_OUT, leg),
@@ -144,24 +144,24 @@ def return_flow(call: str, leg: Leg, *, source: Address, destination: Address, l
 
 
 def forwarding_flows(
-    call: str, path: MediaPath, terms: FlowLifetime, *, sampled: Collection[Leg] = ()
+    call: str, path: MediaPath, lifetime: FlowLifetime, *, sampled: Collection[Leg] = ()
 ) -> tuple[Flow, ...]:
     """Build both directions of a call; of the legs in `sampled`, packets are shown to us as well."""
-    return tuple(_forwarding_flow(call, leg, path, terms, sample=leg in sampled) for leg in Leg)
+    return tuple(_forwarding_flow(call, leg, path, lifetime, sample=leg in sampled) for leg in Leg)
 
 
-def _forwarding_flow(call: str, leg: Leg, path: MediaPath, terms: FlowLifetime, *, sample: bool) -> Flow:
-    came = path.side(leg)
+def _forwarding_flow(call: str, leg: Leg, path: MediaPath, lifetime: FlowLifetime, *, sample: bool) -> Flow:
+    near = path.attachment(leg)
     return Flow(
         cookie=call_cookie(call) | Role.of(Duty.FORWARD, leg),
         priority=FORWARDING_PRIORITY,
         # Of the next hop too: when a leg's packets begin to come from another router, what we send it would
         # still go to the old one. They fall through to Asterisk instead, and the leg is learned again.
-        match=_from(came, source=came.remote, destination=came.local),
+        match=_from(near, source=near.remote, destination=near.local),
         action=_to_other(path, leg, sample=LEARNING_BYTES if sample else 0),
-        idle_timeout=terms.idle_timeout,
-        hard_timeout=terms.lease,
-        limit=terms.limit,
+        idle_timeout=lifetime.idle_timeout,
+        hard_timeout=lifetime.lease,
+        limit=lifetime.limit,
     )
 
 
@@ -173,19 +173,19 @@ def guarding_flows(call: str, path: MediaPath, *, lease: int) -> tuple[Flow, ...
     """
     flows = []
     for leg in Leg:
-        side = path.side(leg)
+        attachment = path.attachment(leg)
         flows += [
             Flow(
                 cookie=call_cookie(call) | Role.of(Duty.GUARD_IN, leg),
                 priority=GUARD_IN_PRIORITY,
-                match=Match(source=None, destination=side.local),
+                match=Match(source=None, destination=attachment.local),
                 action=Mirror(),
                 hard_timeout=lease,
             ),
             Flow(
                 cookie=call_cookie(call) | Role.of(Duty.GUARD_OUT, leg),
                 priority=FORWARDING_PRIORITY,
-                match=Match(source=side.local, destination=side.remote),
+                match=Match(source=attachment.local, destination=attachment.remote),
                 action=Mirror(),
                 hard_timeout=lease,
             ),
@@ -201,15 +201,15 @@ def rtcp_flows(call: str, path: MediaPath, ports: Mapping[Leg, int], *, lease: i
     """
     flows = []
     for leg in Leg:
-        side, other = path.side(leg), path.side(leg.other)
-        here, there = _rtcp(side.local), _rtcp(other.local)
-        to = replace(other.remote, port=ports.get(leg.other, _rtcp(other.remote).port))
-        anywhere = replace(side.remote, port=0)
+        near, far = path.attachment(leg), path.attachment(leg.other)
+        here, there = _rtcp(near.local), _rtcp(far.local)
+        to = replace(far.remote, port=ports.get(leg.other, _rtcp(far.remote).port))
+        anywhere = replace(near.remote, port=0)
         flows += [
             Flow(
                 cookie=call_cookie(call) | Role.of(Duty.RTCP, leg),
                 priority=FORWARDING_PRIORITY,
-                match=_from(side, source=anywhere, destination=here),
+                match=_from(near, source=anywhere, destination=here),
                 action=replace(
                     _to_other(path, leg, sample=FULL_PACKET), also_normal=True, source=there, destination=to
                 ),
@@ -231,24 +231,24 @@ def _rtcp(address: Address) -> Address:
     return replace(address, port=min(address.port + 1, MAX_PORT))
 
 
-def _from(side: Attachment, *, source: Address, destination: Address) -> Match:
+def _from(attachment: Attachment, *, source: Address, destination: Address) -> Match:
     return Match(
         source=source,
         destination=destination,
-        in_port=side.in_port,
-        vlan=side.vlan,
-        eth_src=side.remote_mac,
+        in_port=attachment.in_port,
+        vlan=attachment.vlan,
+        eth_src=attachment.remote_mac,
     )
 
 
 def _to_other(path: MediaPath, leg: Leg, *, sample: int) -> Forward:
-    came, goes = path.side(leg), path.side(leg.other)
+    near, far = path.attachment(leg), path.attachment(leg.other)
     return Forward(
-        eth_src=goes.local_mac,
-        eth_dst=goes.remote_mac,
-        source=goes.local,
-        destination=goes.remote,
-        vlan=goes.vlan,
-        out_port=None if goes.in_port == came.in_port else goes.in_port,
+        eth_src=far.local_mac,
+        eth_dst=far.remote_mac,
+        source=far.local,
+        destination=far.remote,
+        vlan=far.vlan,
+        out_port=None if far.in_port == near.in_port else far.in_port,
         mirror_bytes=sample,
     )

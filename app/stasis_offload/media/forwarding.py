@@ -42,16 +42,16 @@ def on_verify_deadline(placement: Placement, _event: ev.DeadlineReached, now: fl
 def start_guarding(placement: Placement, _event: ev.DeadlineReached, now: float) -> Step:
     """Guard the call: what Asterisk sends from here on is its own; have a packet of each leg shown."""
     # Asterisk has just been asked, and there is little to count.
-    looked = replace(
+    sampling = replace(
         placement, phase=Phase.GUARDED, unsampled=frozenset(Leg), deadline=placement.next_audit(now)
     )
-    return looked, (cmd.SetFlows(looked.flows(), renew=True),)
+    return sampling, (cmd.SetFlows(sampling.flows(), renew=True),)
 
 
 def start_audit(placement: Placement, _event: ev.DeadlineReached, now: float) -> Step:
     """Query the legs, read the counters, renew the flows, and have a packet of each leg shown."""
-    looked = replace(placement, unsampled=frozenset(Leg), deadline=placement.next_audit(now))
-    return looked, (cmd.QueryLegs(), cmd.ReadCounters(), cmd.SetFlows(looked.flows(), renew=True))
+    sampling = replace(placement, unsampled=frozenset(Leg), deadline=placement.next_audit(now))
+    return sampling, (cmd.QueryLegs(), cmd.ReadCounters(), cmd.SetFlows(sampling.flows(), renew=True))
 
 
 def check_report(placement: Placement, event: ev.LegsReported, now: float) -> Step:
@@ -74,12 +74,12 @@ def check_counters(placement: Placement, event: ev.CountersRead, now: float) -> 
     gone = next((leg for leg in Leg if leg not in read), None)  # somebody else may have taken it out
     if gone:
         return relay(counted, Reason(ReasonKind.FLOW_LOST, gone), now)
-    signs = (
+    keepalives = (
         counted.keepalive(leg)
         for leg in Leg
         if placement.reports[leg].rtp_timeout and read[leg].packets > _packets(placement, leg)
     )
-    return counted, tuple(sign for sign in signs if sign)
+    return counted, tuple(keepalive for keepalive in keepalives if keepalive)
 
 
 def learn_rtcp_port(placement: Placement, event: ev.RtcpPortLearned, _now: float) -> Step:

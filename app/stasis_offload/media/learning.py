@@ -45,14 +45,14 @@ def assess(placement: Placement, event: ev.LegsReported, now: float) -> Step:
 def confirm_native(placement: Placement, event: ev.LegsReported, now: float) -> Step:
     """Go on as in `learning` once Asterisk bridges natively; relay the call if it does not for too long."""
 
-    def settle(reported: Placement) -> Step:
+    def proceed(reported: Placement) -> Step:
         deadline = now + placement.policy.verify_within
         native = replace(
             reported, phase=Phase.LEARNING, reason=Reason(ReasonKind.NO_MEDIA), deadline=deadline
         )
         return _confirm(native, now)
 
-    return _reassess(placement, event, now, settle)
+    return _reassess(placement, event, now, proceed)
 
 
 def confirm(placement: Placement, event: ev.LegsReported, now: float) -> Step:
@@ -82,7 +82,9 @@ def observe(placement: Placement, event: ev.PacketObserved, now: float) -> Step:
 
     def note(packet: ObservedPacket) -> Step:
         fresh = {
-            leg: seen for leg, seen in placement.observed.items() if now - seen[1] <= MAX_OBSERVATION_AGE
+            leg: observation
+            for leg, observation in placement.observed.items()
+            if now - observation[1] <= MAX_OBSERVATION_AGE
         }
         known = len(fresh) == len(Leg)
         fresh[event.leg] = (packet, now)

@@ -71,7 +71,7 @@ class MediaPath:
     caller: Attachment
     callee: Attachment
 
-    def side(self, leg: Leg) -> Attachment:
+    def attachment(self, leg: Leg) -> Attachment:
         """Return the end of the path that belongs to a leg."""
         return self.caller if leg is Leg.CALLER else self.callee
 

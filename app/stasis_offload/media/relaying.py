@@ -30,17 +30,17 @@ Step = tuple[Placement, tuple[cmd.Command, ...]]
 
 def connect(placement: Placement, _event: ev.Connected, now: float) -> Step:
     """Query the legs at once, now that both are up; while the call is blocked, say by what."""
-    return query_anew(replace(placement, connected=True), now)
+    return query_at_once(replace(placement, connected=True), now)
 
 
 def on_bridge_changed(placement: Placement, _event: ev.BridgeChanged, now: float) -> Step:
     """Query the legs at once when both are up; while the call is blocked, say by what."""
-    return query_anew(placement, now)
+    return query_at_once(placement, now)
 
 
 def unblock(placement: Placement, event: ev.Unblocked, now: float) -> Step:
     """Query the legs at once unless something else blocks the call."""
-    return query_anew(replace(placement, blocks=placement.blocks - {event.kind}), now)
+    return query_at_once(replace(placement, blocks=placement.blocks - {event.kind}), now)
 
 
 def query_again(placement: Placement, _event: ev.DeadlineReached, now: float) -> Step:
@@ -82,11 +82,11 @@ def add_final_counters(placement: Placement, event: ev.FinalCounters, _now: floa
 def reclaim(placement: Placement, now: float) -> Step:
     """Take the flows out of an offloaded call that changed, and only then query its legs."""
     relayed, commands = relay(placement, Reason(ReasonKind.CALL_CHANGED), now)
-    asking, question = query_anew(relayed, now)
-    return asking, commands + question
+    queried, query = query_at_once(relayed, now)
+    return queried, commands + query
 
 
-def query_anew(placement: Placement, now: float) -> Step:
+def query_at_once(placement: Placement, now: float) -> Step:
     """Query the legs at once, and be patient only from here on; while the call is blocked, say by what."""
     if not placement.connected:
         return replace(placement, reason=NOT_CONNECTED) if not placement.blocks else placement, ()

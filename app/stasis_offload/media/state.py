@@ -12,8 +12,8 @@ from stasis_offload.media.flows import (
     FlowLifetime,
     forwarding_flows,
     guarding_flows,
-    learning_flow,
-    return_flow,
+    learn_in_flow,
+    learn_out_flow,
     rtcp_flows,
 )
 from stasis_offload.media.path import Leg, MediaPath, ObservedPacket
@@ -149,8 +149,8 @@ class Placement:
         if self.state is not State.OFFLOADED or self.path is None:
             return ()
         policy, lease = self.policy, self.lease
-        terms = FlowLifetime(idle_timeout=policy.idle_timeout, lease=lease, limit=policy.limit)
-        flows = forwarding_flows(self.call, self.path, terms, sampled=self.unsampled)
+        lifetime = FlowLifetime(idle_timeout=policy.idle_timeout, lease=lease, limit=policy.limit)
+        flows = forwarding_flows(self.call, self.path, lifetime, sampled=self.unsampled)
         if self.is_verified and policy.forward_rtcp:
             flows += rtcp_flows(self.call, self.path, self.rtcp_ports, lease=lease)
         if self.phase is Phase.GUARDED:
@@ -161,13 +161,13 @@ class Placement:
         flows, lease = [], self.lease
         dormant = self.phase is Phase.DORMANT
         for leg in Leg:
-            here, there = self.reports[leg].local, self.reports[leg].remote
-            if here is None or there is None:
+            local, remote = self.reports[leg].local, self.reports[leg].remote
+            if local is None or remote is None:
                 continue
             if not dormant or leg not in self.observed:
-                flows.append(learning_flow(self.call, leg, source=there, destination=here, lease=lease))
+                flows.append(learn_in_flow(self.call, leg, source=remote, destination=local, lease=lease))
             if not dormant:
-                flows.append(return_flow(self.call, leg, source=here, destination=there, lease=lease))
+                flows.append(learn_out_flow(self.call, leg, source=local, destination=remote, lease=lease))
         return tuple(flows)
 
     def next_audit(self, now: float) -> float:
@@ -192,17 +192,17 @@ class Placement:
         report = self.reports.get(leg)
         if self.path is None or report is None or report.ssrc_rx is None:
             return None
-        side = self.path.side(leg)
-        port = self.rtcp_ports.get(leg, min(side.remote.port + 1, MAX_PORT))
+        attachment = self.path.attachment(leg)
+        port = self.rtcp_ports.get(leg, min(attachment.remote.port + 1, MAX_PORT))
         payload = empty_receiver_report(report.ssrc_rx)
         datagram = Datagram(
-            eth_src=side.remote_mac,
-            eth_dst=side.local_mac,
-            vlan=side.vlan,
-            source=replace(side.remote, port=port),
-            destination=replace(side.local, port=side.local.port + 1),
+            eth_src=attachment.remote_mac,
+            eth_dst=attachment.local_mac,
+            vlan=attachment.vlan,
+            source=replace(attachment.remote, port=port),
+            destination=replace(attachment.local, port=attachment.local.port + 1),
             ttl=_TTL,
             size=len(payload),
             payload=payload,
         )
-        return cmd.InjectPacket(in_port=side.in_port, frame=build_udp(datagram))
+        return cmd.InjectPacket(in_port=attachment.in_port, frame=build_udp(datagram))

@@ -157,9 +157,9 @@ class Channel:
             raise answer
         return answer
 
-    def request_now(self, questions: Mapping[int, bytes], kind: MessageKind) -> asyncio.Task[list[Reply]]:
+    def request_now(self, requests: Mapping[int, bytes], kind: MessageKind) -> asyncio.Task[list[Reply]]:
         """Send requests at once, before anything sent later; the task returns each reply of that kind, or its error."""
-        waiting = self._send(b"".join(questions.values()), dict.fromkeys(questions, kind))
+        waiting = self._send(b"".join(requests.values()), dict.fromkeys(requests, kind))
         return asyncio.ensure_future(self._answers(waiting))
 
     async def _exchange(self, data: bytes, kinds: Mapping[int, MessageKind]) -> list[Reply]:

@@ -116,7 +116,7 @@ class FlowTable:
         Raises as `Channel.request`.
         """
         async with self._slots:
-            return _by_role(await self._ask_counts(self._present(owner, roles)))
+            return _by_role(await self._request_counts(self._present(owner, roles)))
 
     async def remove_flows(self, owner: int, roles: Collection[int]) -> dict[int, FlowCount]:
         """Remove the flows of an owner, and return the counters that those of these roles had just before.
@@ -124,12 +124,12 @@ class FlowTable:
         Raises as `set_flows`.
         """
         async with self._removal_slots:
-            asked = self._ask_counts(self._present(owner, roles))
+            pending = self._request_counts(self._present(owner, roles))
             try:
                 await self.set_flows(owner, ())
-                return _by_role(await asked)
+                return _by_role(await pending)
             finally:
-                asked.cancel()
+                pending.cancel()
 
     async def all_counts(self, roles: Collection[int]) -> dict[int, FlowCount]:
         """Return the counters of all owners' flows of these roles, by cookie.
@@ -138,7 +138,7 @@ class FlowTable:
         """
         mask = COOKIE_PREFIX_MASK | COOKIE_ROLE_MASK
         async with self._slots:
-            return await self._ask_counts([Cookies(COOKIE_PREFIX | role, mask) for role in roles])
+            return await self._request_counts([Cookies(COOKIE_PREFIX | role, mask) for role in roles])
 
     async def inject(self, in_port: int, frame: bytes) -> None:
         """Send a packet to NORMAL as if it had come in by a port; no flow matches it.
@@ -267,13 +267,13 @@ class FlowTable:
 
         """
         xid = self.channel.new_xid()
-        shown, committed = await self.channel.send_and_confirm_each(
+        staging_error, commit_error = await self.channel.send_and_confirm_each(
             (bundle, staged), (xid, encode.commit_bundle(xid, bundle))
         )
-        if committed is not None:
-            raise shown or committed
-        if shown is not None:
-            raise _PartError(str(shown)) from shown
+        if commit_error is not None:
+            raise staging_error or commit_error
+        if staging_error is not None:
+            raise _PartError(str(staging_error)) from staging_error
 
     async def _restore(self, entry: _Entry) -> None:
         """Restore the flows before a change that was carried out only in part."""
@@ -302,17 +302,17 @@ class FlowTable:
             cookies &= {flow.cookie for flow in entry.flows}
         return [Cookies(cookie) for cookie in sorted(cookies)]
 
-    def _ask_counts(self, cookies: Sequence[Cookies]) -> asyncio.Task[dict[int, FlowCount]]:
+    def _request_counts(self, cookies: Sequence[Cookies]) -> asyncio.Task[dict[int, FlowCount]]:
         """Request counters at once, before anything sent later."""
         xids = [self.channel.new_xid() for _ in cookies]
-        questions = {
+        requests = {
             xid: encode.flow_stats_request(xid, some) for xid, some in zip(xids, cookies, strict=True)
         }
-        asked = self.channel.request_now(questions, MessageKind.MULTIPART_REPLY) if questions else None
+        pending = self.channel.request_now(requests, MessageKind.MULTIPART_REPLY) if requests else None
 
         async def counts() -> dict[int, FlowCount]:
             found: dict[int, FlowCount] = {}
-            for answer in await asked if asked else ():
+            for answer in await pending if pending else ():
                 if isinstance(answer, OpenFlowError):
                     raise answer
                 found.update(decode.parse_flow_stats(answer))

@@ -37,8 +37,8 @@ class Legs:
 
     def leg(self, channel: str) -> int | None:
         """Return the leg that a channel currently is; None if it was replaced or belongs to another call."""
-        for n, stand_in in self._replacements.items():
-            if stand_in == channel:
+        for n, replacement in self._replacements.items():
+            if replacement == channel:
                 return n
         call, n = call_of_callee(channel) or (channel, CALLER)
         return n if call == self._call and n not in self._replacements else None
@@ -66,33 +66,33 @@ class Legs:
             )
         return event_from_ari(self._as_destroyed(event) if leg in self._replacements else event, leg)
 
-    def announce_replacement(self, newcomer: str, name: str, *, replaces: str) -> bool:
+    def announce_replacement(self, replacement: str, name: str, *, replaces: str) -> bool:
         """Register a pending replacement for the leg that `replaces` currently is. Return False if there is none."""
         leg = self.leg(replaces)
-        if leg is None or leg in self._pending or self.leg(newcomer) is not None:
+        if leg is None or leg in self._pending or self.leg(replacement) is not None:
             return False
-        self._pending[leg] = newcomer
-        self._names[newcomer] = name
+        self._pending[leg] = replacement
+        self._names[replacement] = name
         return True
 
     def has_pending(self, n: int) -> bool:
         """Return whether a replacement for leg n is announced and not in place yet."""
         return n in self._pending
 
-    def cancel_replacement(self, newcomer: str) -> None:
+    def cancel_replacement(self, replacement: str) -> None:
         """Drop a pending replacement."""
-        self._pending = {leg: channel for leg, channel in self._pending.items() if channel != newcomer}
+        self._pending = {leg: channel for leg, channel in self._pending.items() if channel != replacement}
 
     def on_entered_bridge(self, channel: str) -> ev.Event | None:
         """Complete the replacement whose channel entered the bridge; None if it is no pending one."""
-        leg = next((leg for leg, coming in self._pending.items() if coming == channel), None)
+        leg = next((leg for leg, pending in self._pending.items() if pending == channel), None)
         return None if leg is None else self._commit_replacement(leg, joined=True)
 
     def unannounced(self, members: Sequence[str], legs: Sequence[int]) -> tuple[tuple[int, str], ...]:
         """Return the legs missing from the bridge, each with an unknown channel in the bridge to replace it."""
         missing = [n for n in legs if self.channel(n) not in members]
-        strangers = [channel for channel in members if self.leg(channel) is None]
-        return tuple(zip(missing, strangers, strict=False))
+        unknown = [channel for channel in members if self.leg(channel) is None]
+        return tuple(zip(missing, unknown, strict=False))
 
     def _commit_replacement(self, leg: int, *, joined: bool) -> ev.Event:
         old = self.channel(leg)

@@ -22,11 +22,11 @@ class Phase(StrEnum):
 class Callee(StrEnum):
     """The state of one target's channel."""
 
-    CREATING = "asked"  # its channel has been requested
-    DIALLED = "called"  # in the application, and dialled or about to be
-    HANGING_UP = "dying"  # Asterisk is hanging it up; CalleeDestroyed follows, with the cause
-    DISMISSED = "unwanted"  # we hung it up
-    DESTROYED = "gone"
+    CREATING = "creating"  # its channel has been requested
+    DIALLED = "dialled"  # in the application, and dialled or about to be
+    HANGING_UP = "hanging-up"  # Asterisk is hanging it up; CalleeDestroyed follows, with the cause
+    DISMISSED = "dismissed"  # we hung it up
+    DESTROYED = "destroyed"
 
 
 WANTED = frozenset({Callee.CREATING, Callee.DIALLED})

@@ -11,7 +11,7 @@ from stasis_offload.media.path import Leg
 from stasis_offload.packets.address import Address
 from stasis_offload.packets.frame import Datagram, build_udp
 from tests.support.leg_reports import CALLEE, CALLER
-from tests.support.placements import GUARDED, VERIFIED, shown
+from tests.support.placements import GUARDED, VERIFIED, sampled_packet
 
 REPORTED = replace(GUARDED, reports={Leg.CALLER: CALLER, Leg.CALLEE: CALLEE})
 
@@ -68,7 +68,7 @@ def test_what_is_not_rtcp_changes_nothing() -> None:
 
 
 def test_packets_that_were_lost_before_the_switch_are_counted_by_their_numbers() -> None:
-    ear, seen = listener(), shown(Leg.CALLER)
+    ear, seen = listener(), sampled_packet(Leg.CALLER)
     assert seen.packet
     looked = replace(VERIFIED, unsampled=frozenset(Leg))
     ear.on_rtp_sample(seen, placement=looked)

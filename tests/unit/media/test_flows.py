@@ -12,8 +12,8 @@ from stasis_offload.media.flows import (
     call_cookie,
     forwarding_flows,
     guarding_flows,
-    learning_flow,
-    return_flow,
+    learn_in_flow,
+    learn_out_flow,
     role_of,
     rtcp_flows,
 )
@@ -28,14 +28,14 @@ from tests.support.strategies import PATHS, UINT64
 
 CALLEE = replace(UNTAGGED, vlan=7)
 PATH = MediaPath(caller=CALLER, callee=CALLEE)
-TERMS = FlowLifetime(idle_timeout=10, lease=60)
+LIFETIME = FlowLifetime(idle_timeout=10, lease=60)
 
 
 def whole(path: MediaPath = PATH, *, ports: dict[Leg, int] | None = None) -> FlowTable:
     """Return every flow of a forwarded call."""
     return FlowTable(
         [
-            *forwarding_flows("call", path, TERMS),
+            *forwarding_flows("call", path, LIFETIME),
             *rtcp_flows("call", path, ports or {}, lease=60),
             *guarding_flows("call", path, lease=60),
         ]
@@ -51,13 +51,13 @@ def above(packet: Datagram) -> Datagram:
     )
 
 
-def of_asterisk(side: Attachment) -> Datagram:
+def of_asterisk(attachment: Attachment) -> Datagram:
     """Return a packet that Asterisk itself sends to a leg."""
-    return sent_to(side, sent_by(side))
+    return sent_to(attachment, sent_by(attachment))
 
 
 def forwarding(path: MediaPath = PATH) -> FlowTable:
-    return FlowTable([*forwarding_flows("call", path, TERMS)])
+    return FlowTable([*forwarding_flows("call", path, LIFETIME)])
 
 
 def test_a_packet_of_the_caller_leaves_by_port_2_as_if_asterisk_had_sent_it_to_the_callee() -> None:
@@ -96,13 +96,13 @@ def test_on_any_path_each_legs_packets_reach_the_other_leg(path: MediaPath) -> N
         return  # the two legs cannot be told apart
     table = forwarding(path)
     for leg in Leg:
-        came, goes = path.side(leg), path.side(leg.other)
-        assert table.process(came.in_port, sent_by(came)) == [(goes.in_port, sent_to(goes, sent_by(came)))]
+        near, far = path.attachment(leg), path.attachment(leg.other)
+        assert table.process(near.in_port, sent_by(near)) == [(far.in_port, sent_to(far, sent_by(near)))]
 
 
 def test_learning_copies_a_packet_to_us_and_changes_nothing_in_its_way() -> None:
     table = FlowTable(
-        [learning_flow("call", Leg.CALLER, source=CALLER.remote, destination=CALLER.local, lease=60)]
+        [learn_in_flow("call", Leg.CALLER, source=CALLER.remote, destination=CALLER.local, lease=60)]
     )
     for in_port, vlan in ((1, None), (3, 9)):
         packet = replace(sent_by(CALLER), vlan=vlan)
@@ -112,7 +112,7 @@ def test_learning_copies_a_packet_to_us_and_changes_nothing_in_its_way() -> None
 def test_forwarding_ends_the_copying_at_once() -> None:
     table = forwarding()
     table.flows.append(
-        learning_flow("call", Leg.CALLER, source=CALLER.remote, destination=CALLER.local, lease=60)
+        learn_in_flow("call", Leg.CALLER, source=CALLER.remote, destination=CALLER.local, lease=60)
     )
     assert table.process(1, sent_by(CALLER)) == [(2, sent_to(CALLEE, sent_by(CALLER)))]
 
@@ -141,7 +141,7 @@ def test_each_flow_of_a_call_has_a_cookie_and_a_role_of_its_own() -> None:
         *(
             flow("call", leg, source=CALLER.remote, destination=CALLER.local, lease=60)
             for leg in Leg
-            for flow in (learning_flow, return_flow)
+            for flow in (learn_in_flow, learn_out_flow)
         ),
     ]
     assert {role_of(flow.cookie) for flow in flows} == {*Role}
@@ -164,12 +164,12 @@ def test_every_flow_ends_with_its_lease_and_only_those_that_forward_with_the_med
 
 
 def test_a_limit_is_for_the_flows_that_forward() -> None:
-    flows = forwarding_flows("call", PATH, replace(TERMS, limit=100))
+    flows = forwarding_flows("call", PATH, replace(LIFETIME, limit=100))
     assert [flow.limit for flow in flows] == [100, 100]
 
 
 def test_a_sampled_leg_is_forwarded_and_shown_to_us() -> None:
-    table = FlowTable([*forwarding_flows("call", PATH, TERMS, sampled=[Leg.CALLER])])
+    table = FlowTable([*forwarding_flows("call", PATH, LIFETIME, sampled=[Leg.CALLER])])
     packet = sent_by(CALLER)
     assert table.process(1, packet) == [(CONTROLLER, packet), (2, sent_to(CALLEE, packet))]
     assert table.process(2, sent_by(CALLEE)) == [(1, sent_to(CALLER, sent_by(CALLEE)))]
@@ -203,7 +203,7 @@ def test_the_last_port_there_is_has_none_above_it() -> None:
 
 def test_what_asterisk_reports_by_itself_reaches_no_leg() -> None:
     for leg in Leg:
-        packet = above(of_asterisk(PATH.side(leg)))
+        packet = above(of_asterisk(PATH.attachment(leg)))
         assert whole().process(9, packet) == []
         elsewhere = replace(packet, destination=Address(packet.destination.host, 777))
         assert whole().process(9, elsewhere) == []
@@ -211,7 +211,7 @@ def test_what_asterisk_reports_by_itself_reaches_no_leg() -> None:
 
 def test_media_of_asterisks_own_goes_on_and_is_shown_to_us() -> None:
     for leg in Leg:
-        packet = of_asterisk(PATH.side(leg))
+        packet = of_asterisk(PATH.attachment(leg))
         assert whole().process(9, packet) == [(NORMAL, packet), (CONTROLLER, packet)]
 
 

@@ -13,21 +13,21 @@ from stasis_offload.media.state import Phase, Placement, State
 from stasis_offload.openflow.flow import FlowCount
 from tests.support.leg_reports import CALLEE
 from tests.support.placements import (
+    CUTTING_OVER,
     ELIGIBLE,
     GUARDED,
     LEARNING,
     NOT_YET,
     POLICY,
-    SETTLING,
     after,
-    passed,
+    relayed,
     roles,
     seen,
 )
 
 
 def test_a_call_that_asterisk_stops_bridging_natively_while_it_settles_is_not_taken_over() -> None:
-    behind = after(passed(Leg.CALLER, behind=1), passed(Leg.CALLEE, behind=1), start=SETTLING)
+    behind = after(relayed(Leg.CALLER, behind=1), relayed(Leg.CALLEE, behind=1), start=CUTTING_OVER)
     placement = after(ev.BridgeChanged(), NOT_YET, ev.DeadlineReached(), start=behind, now=0.1)
     assert placement.phase is Phase.AWAITING_NATIVE
     assert after(ELIGIBLE, start=placement, now=0.1).phase is Phase.CUTTING_OVER
@@ -35,7 +35,7 @@ def test_a_call_that_asterisk_stops_bridging_natively_while_it_settles_is_not_ta
 
 @pytest.mark.parametrize("leg", Leg)
 def test_a_leg_that_falls_silent_while_the_other_speaks_on_is_no_surprise(leg: Leg) -> None:
-    late = after(seen(leg), start=SETTLING, now=MAX_OBSERVATION_AGE + 0.1)
+    late = after(seen(leg), start=CUTTING_OVER, now=MAX_OBSERVATION_AGE + 0.1)
     assert late.state is State.LEARNING
     assert after(ev.DeadlineReached(), start=late, now=MAX_OBSERVATION_AGE + 0.2).state is State.LEARNING
 

@@ -18,19 +18,19 @@ from stasis_offload.packets.address import Address
 from tests.support.leg_reports import CALLEE, CALLER
 from tests.support.placements import (
     BOTH_COUNT,
+    CUTTING_OVER,
     ELIGIBLE,
     FORWARDING,
     GUARDED,
-    HEARD,
     IN,
     LEARNING,
+    OBSERVED,
     OFFLOADED,
     POLICY,
-    SETTLING,
     VERIFIED,
     WATCHING,
     after,
-    passed,
+    relayed,
     roles,
     seen,
 )
@@ -55,9 +55,9 @@ def test_a_connected_call_is_asked_about_learned_and_offloaded() -> None:
     assert commands == (cmd.QueryLegs(),)
     settling, commands = step(both, ELIGIBLE, 0.0)
     assert (settling.state, commands) == (State.LEARNING, ())
-    one_way, commands = step(settling, passed(Leg.CALLER), 0.0)
+    one_way, commands = step(settling, relayed(Leg.CALLER), 0.0)
     assert commands == ()
-    offloaded, commands = step(one_way, passed(Leg.CALLEE), 0.0)
+    offloaded, commands = step(one_way, relayed(Leg.CALLEE), 0.0)
     assert roles(commands) == [FORWARDING]
     assert (offloaded.state, offloaded.reason) == (State.OFFLOADED, None)
 
@@ -84,7 +84,7 @@ def test_a_call_that_is_not_bridged_natively_yet_is_learned_meanwhile() -> None:
     hoping, commands = step(after(ev.Connected()), NOT_YET, 0.0)
     assert (hoping.state, hoping.reason) == (State.LEARNING, Reason(ReasonKind.NOT_NATIVE))
     assert roles(commands) == [WATCHING]
-    known = after(seen(Leg.CALLER), passed(Leg.CALLER), seen(Leg.CALLEE), passed(Leg.CALLEE), start=hoping)
+    known = after(seen(Leg.CALLER), relayed(Leg.CALLER), seen(Leg.CALLEE), relayed(Leg.CALLEE), start=hoping)
     again, commands = step(after(NOT_YET, start=known), ev.DeadlineReached(), 0.01)
     assert commands == (cmd.QueryLegs(),)
     offloaded, commands = step(again, ELIGIBLE, 0.01)
@@ -104,7 +104,7 @@ def test_a_call_that_asterisk_does_not_bridge_natively_is_not_learned_for_long()
 
 def test_no_flow_goes_in_before_asterisk_has_heard_both_legs() -> None:
     deaf = replace(CALLER, packets_rx=0, ssrc_rx=None)
-    waiting, commands = step(HEARD, ev.LegsReported(deaf, CALLEE), 0.0)
+    waiting, commands = step(OBSERVED, ev.LegsReported(deaf, CALLEE), 0.0)
     assert commands == ()
     assert waiting.state is State.LEARNING
     assert waiting.deadline is not None
@@ -123,29 +123,29 @@ def test_a_sighting_that_went_stale_is_learned_again() -> None:
 
 @pytest.mark.parametrize("leg", Leg)
 def test_a_packet_that_asterisk_still_has_in_its_hands_is_waited_for(leg: Leg) -> None:
-    late = after(passed(leg, behind=1), passed(leg.other), start=SETTLING)
+    late = after(relayed(leg, behind=1), relayed(leg.other), start=CUTTING_OVER)
     assert late.state is State.LEARNING
-    assert after(passed(leg), start=late).state is State.OFFLOADED
+    assert after(relayed(leg), start=late).state is State.OFFLOADED
 
 
 @pytest.mark.parametrize("leg", Leg)
 def test_no_flow_goes_in_shortly_before_the_next_packet_is_due(leg: Leg) -> None:
-    early = after(passed(leg.other), start=SETTLING)
-    late = after(passed(leg), start=early, now=CUTOVER_WINDOW + 0.003)
+    early = after(relayed(leg.other), start=CUTTING_OVER)
+    late = after(relayed(leg), start=early, now=CUTOVER_WINDOW + 0.003)
     assert late.state is State.LEARNING
-    later = after(seen(leg.other), passed(leg.other), start=late, now=CUTOVER_WINDOW + 0.004)
+    later = after(seen(leg.other), relayed(leg.other), start=late, now=CUTOVER_WINDOW + 0.004)
     assert later.state is State.LEARNING
-    assert after(seen(leg), passed(leg), start=later, now=CUTOVER_WINDOW + 0.006).state is State.OFFLOADED
+    assert after(seen(leg), relayed(leg), start=later, now=CUTOVER_WINDOW + 0.006).state is State.OFFLOADED
 
 
 def test_packets_of_asterisks_own_are_not_taken_for_a_legs() -> None:
-    own = replace(passed(Leg.CALLER), ssrc=0x5E1F)
-    assert after(passed(Leg.CALLEE), own, start=SETTLING).state is State.LEARNING
+    own = replace(relayed(Leg.CALLER), ssrc=0x5E1F)
+    assert after(relayed(Leg.CALLEE), own, start=CUTTING_OVER).state is State.LEARNING
 
 
 @pytest.mark.parametrize("leg", Leg)
 def test_a_leg_whose_packets_asterisk_does_not_send_on_is_named(leg: Leg) -> None:
-    spoke = after(seen(leg), start=after(passed(leg.other), start=SETTLING), now=0.5)
+    spoke = after(seen(leg), start=after(relayed(leg.other), start=CUTTING_OVER), now=0.5)
     placement, commands = step(spoke, ev.DeadlineReached(), 1.0)
     assert placement.reason == Reason(ReasonKind.NOT_RELAYED, leg)
     assert commands == (cmd.SetFlows(()),)
@@ -153,13 +153,13 @@ def test_a_leg_whose_packets_asterisk_does_not_send_on_is_named(leg: Leg) -> Non
 
 @pytest.mark.parametrize("leg", Leg)
 def test_a_leg_that_fell_silent_meanwhile_is_waited_for_anew(leg: Leg) -> None:
-    placement, commands = step(after(passed(leg.other), start=SETTLING), ev.DeadlineReached(), 1.1)
+    placement, commands = step(after(relayed(leg.other), start=CUTTING_OVER), ev.DeadlineReached(), 1.1)
     assert (placement.phase, placement.observed) == (Phase.LEARNING, {})
     assert roles(commands) == [WATCHING]
 
 
 def test_an_asterisk_that_is_always_late_is_not_waited_for_for_ever() -> None:
-    late = after(passed(Leg.CALLER, behind=1), passed(Leg.CALLEE, behind=1), start=SETTLING)
+    late = after(relayed(Leg.CALLER, behind=1), relayed(Leg.CALLEE, behind=1), start=CUTTING_OVER)
     assert after(ev.DeadlineReached(), start=late, now=1.0).state is State.OFFLOADED
 
 
@@ -186,7 +186,7 @@ def test_a_packet_that_is_not_rtp_ends_learning(leg: Leg) -> None:
 
 def test_addresses_that_changed_while_learning_are_learned_anew() -> None:
     moved = replace(CALLER, remote=Address.parse("198.18.50.9:4000"))
-    placement, commands = step(HEARD, ev.LegsReported(moved, CALLEE), 0.0)
+    placement, commands = step(OBSERVED, ev.LegsReported(moved, CALLEE), 0.0)
     assert placement.state is State.LEARNING
     assert roles(commands) == [WATCHING]
 

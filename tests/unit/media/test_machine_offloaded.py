@@ -28,16 +28,16 @@ from tests.support.placements import (
     after,
     roles,
     sampled,
+    sampled_packet,
     seen,
-    shown,
 )
 
 
 def test_a_forwarded_packet_of_each_leg_verifies_a_take_over_and_only_then_rtcp_is_forwarded() -> None:
     assert all(sampled(flow) for flow in OFFLOADED.flows())
-    one, commands = step(OFFLOADED, shown(Leg.CALLER), 0.02)
+    one, commands = step(OFFLOADED, sampled_packet(Leg.CALLER), 0.02)
     assert (one.phase, commands) == (Phase.UNVERIFIED, ())
-    both, commands = step(one, shown(Leg.CALLEE), 0.02)
+    both, commands = step(one, sampled_packet(Leg.CALLEE), 0.02)
     assert both.phase is Phase.VERIFIED
     assert roles(commands) == [FORWARDING + RTCP]
     assert not any(sampled(flow) for flow in both.flows() if role_of(flow.cookie) in FORWARDING)
@@ -49,7 +49,7 @@ def test_a_packet_that_asterisk_was_still_shown_verifies_nothing() -> None:
 
 @pytest.mark.parametrize("leg", Leg)
 def test_a_flow_that_carries_nothing_within_a_second_is_taken_out_and_named(leg: Leg) -> None:
-    early = after(shown(leg.other), start=OFFLOADED, now=0.5)
+    early = after(sampled_packet(leg.other), start=OFFLOADED, now=0.5)
     placement, commands = step(early, ev.DeadlineReached(), 1.0)
     assert placement.reason == Reason(ReasonKind.FLOW_LOST, leg)
     assert commands == (cmd.RemoveFlows(),)
@@ -60,10 +60,10 @@ def test_each_look_asks_counts_and_has_one_packet_of_each_leg_shown_again() -> N
     assert commands == (cmd.SetFlows(placement.flows(), renew=True),)
     assert roles(commands) == [FORWARDING + RTCP + GUARDS]
     assert step(GUARDED, ev.DeadlineReached(), 6.0)[1][:2] == (cmd.QueryLegs(), cmd.ReadCounters())
-    audited = after(shown(Leg.CALLEE), start=placement, now=1.1)
-    done, commands = step(audited, shown(Leg.CALLER), 1.1)
+    audited = after(sampled_packet(Leg.CALLEE), start=placement, now=1.1)
+    done, commands = step(audited, sampled_packet(Leg.CALLER), 1.1)
     assert roles(commands) == [FORWARDING + RTCP + GUARDS]
-    assert step(done, shown(Leg.CALLER), 1.2) == (done, ())
+    assert step(done, sampled_packet(Leg.CALLER), 1.2) == (done, ())
     assert done.deadline
     assert step(done, ev.DeadlineReached(), done.deadline)[1][2] == commands_of_a_look(done)
 

@@ -11,7 +11,7 @@ from os_ken.ofproto import ofproto_v1_3 as ofp
 from os_ken.ofproto import ofproto_v1_3_parser as messages
 
 from stasis_offload.errors import OpenFlowError
-from stasis_offload.media.flows import FlowLifetime, forwarding_flows, learning_flow
+from stasis_offload.media.flows import FlowLifetime, forwarding_flows, learn_in_flow
 from stasis_offload.media.path import Leg
 from stasis_offload.openflow import encode
 from stasis_offload.openflow.decode import Framer
@@ -22,7 +22,7 @@ from tests.support.packets import CALLEE, CALLER, PATH
 from tests.support.strategies import FLOWS, UINT32, UINT64
 
 SWITCH = SimpleNamespace(ofproto=ofp, ofproto_parser=messages)
-TERMS = FlowLifetime(idle_timeout=10, lease=60)
+LIFETIME = FlowLifetime(idle_timeout=10, lease=60)
 
 
 def by_os_ken(xid: int, flow: Flow, meter: int | None) -> bytes:
@@ -128,7 +128,7 @@ def test_a_flow_is_what_os_ken_makes_of_it(xid: int, flow: Flow, meter: int | No
 
 
 def test_fields_come_after_the_fields_they_depend_on() -> None:
-    encoded = encode.change_flows(1, add=forwarding_flows("call", PATH, TERMS))
+    encoded = encode.change_flows(1, add=forwarding_flows("call", PATH, LIFETIME))
     message = messages.msg_parser(
         SWITCH, 4, ofp.OFPT_FLOW_MOD, int.from_bytes(encoded[2:4], "big"), 1, encoded
     )
@@ -147,7 +147,7 @@ def test_fields_come_after_the_fields_they_depend_on() -> None:
 
 
 def test_a_flow_that_forwards_from_any_port_is_refused() -> None:
-    flow = forwarding_flows("call", PATH, TERMS)[0]
+    flow = forwarding_flows("call", PATH, LIFETIME)[0]
     blind = Flow(
         cookie=flow.cookie,
         priority=flow.priority,
@@ -170,7 +170,7 @@ def test_a_removal_names_cookies_and_nothing_else(xid: int, value: int, mask: in
 
 @given(UINT32)
 def test_a_bundle_is_opened_and_holds_removals_and_then_additions(xid: int) -> None:
-    flows = forwarding_flows("call", PATH, TERMS)
+    flows = forwarding_flows("call", PATH, LIFETIME)
     data = encode.stage_bundle(xid, remove=[Cookies(5)], add=flows)
     opening, *staged = Framer().feed(data)
     assert opening.body.hex() == f"4f4e4600000008fc{xid:08x}00000003"
@@ -190,7 +190,7 @@ def test_a_bundle_is_committed_or_discarded_by_its_id() -> None:
 
 
 def test_every_other_message_is_of_its_type_and_carries_the_transaction() -> None:
-    learning = learning_flow("call", Leg.CALLEE, source=CALLEE.remote, destination=CALLEE.local, lease=60)
+    learning = learn_in_flow("call", Leg.CALLEE, source=CALLEE.remote, destination=CALLEE.local, lease=60)
     sent = {
         encode.hello(7): ofp.OFPT_HELLO,
         encode.hello_failed(7): ofp.OFPT_ERROR,

@@ -86,5 +86,5 @@ def test_each_leg_has_the_other_and_its_side_of_the_path() -> None:
         local=at,
     )
     path = MediaPath(caller=near, callee=far)
-    assert (path.side(Leg.CALLER), path.side(Leg.CALLER.other)) == (near, far)
+    assert (path.attachment(Leg.CALLER), path.attachment(Leg.CALLER.other)) == (near, far)
     assert Leg.CALLEE.other is Leg.CALLER

@@ -1,4 +1,4 @@
-"""The signalling machine when a newcomer takes a leg's place: a transfer, an INVITE with Replaces, a pickup."""
+"""The signalling machine when a replacement takes a leg's place: a transfer, an INVITE with Replaces, a pickup."""
 
 import pytest
 
@@ -24,32 +24,34 @@ def after(request: DialRequest, *events: ev.Event) -> tuple[Dialing, list[cmd.Co
     return dialing, list(commands)
 
 
-@pytest.mark.parametrize("newcomer", [NEW_CALLEE, NEW_CALLER])
-def test_who_transfers_is_hung_up_and_the_others_talk_on(newcomer: ev.Event) -> None:
-    dialing, commands = after(ONE, *TALKING, newcomer)
+@pytest.mark.parametrize("replacement", [NEW_CALLEE, NEW_CALLER])
+def test_who_transfers_is_hung_up_and_the_others_talk_on(replacement: ev.Event) -> None:
+    dialing, commands = after(ONE, *TALKING, replacement)
     assert dialing.phase is Phase.TALKING
     assert commands == [cmd.HangUpReplaced("old"), cmd.StartMedia(1)]
 
 
 @pytest.mark.parametrize(
-    "newcomer", [ev.CalleeReplaced(1, "old", joined=False), ev.CallerReplaced("old", joined=False)]
+    "replacement", [ev.CalleeReplaced(1, "old", joined=False), ev.CallerReplaced("old", joined=False)]
 )
-def test_a_newcomer_that_asterisk_did_not_get_into_the_bridge_is_put_there(newcomer: ev.Event) -> None:
-    assert after(ONE, *TALKING, newcomer)[1] == [cmd.HangUpReplaced("old"), cmd.Join(1)]
+def test_a_replacement_that_asterisk_did_not_get_into_the_bridge_is_put_there(replacement: ev.Event) -> None:
+    assert after(ONE, *TALKING, replacement)[1] == [cmd.HangUpReplaced("old"), cmd.Join(1)]
 
 
 @pytest.mark.parametrize(
-    ("dying", "newcomer"), [(ev.CalleeHangingUp(1), NEW_CALLEE), (ev.CallerHangingUp(16), NEW_CALLER)]
+    ("hanging_up", "replacement"), [(ev.CalleeHangingUp(1), NEW_CALLEE), (ev.CallerHangingUp(16), NEW_CALLER)]
 )
-def test_a_newcomer_stands_for_a_leg_that_was_hanging_up_already(dying: ev.Event, newcomer: ev.Event) -> None:
-    dialing, commands = after(ONE, *TALKING, dying)
+def test_a_replacement_stands_for_a_leg_that_was_hanging_up_already(
+    hanging_up: ev.Event, replacement: ev.Event
+) -> None:
+    dialing, commands = after(ONE, *TALKING, hanging_up)
     assert (dialing.phase, commands) == (Phase.TALKING, [])
-    dialing, commands = after(ONE, *TALKING, dying, newcomer)
+    dialing, commands = after(ONE, *TALKING, hanging_up, replacement)
     assert dialing.phase is Phase.TALKING
     assert commands == [cmd.HangUpReplaced("old"), cmd.StartMedia(1)]
 
 
-def test_the_end_of_a_newcomer_is_the_end_of_the_call() -> None:
+def test_the_end_of_a_replacement_is_the_end_of_the_call() -> None:
     assert after(ONE, *TALKING, NEW_CALLEE, ev.CalleeDestroyed(1, 17))[1] == [
         cmd.EndMedia(),
         cmd.HangUpCaller(17),
@@ -58,7 +60,7 @@ def test_the_end_of_a_newcomer_is_the_end_of_the_call() -> None:
 
 
 @pytest.mark.parametrize("end", [ev.CalleeDestroyed(1, 16), ev.CalleeLeftStasis(1), ev.BridgeFailed()])
-def test_a_newcomer_has_no_dialplan_to_go_on_with(end: ev.Event) -> None:
+def test_a_replacement_has_no_dialplan_to_go_on_with(end: ev.Event) -> None:
     _, commands = after(GOES_ON, *TALKING, NEW_CALLER, end)
     assert isinstance(commands[-1], cmd.HangUpCaller)
 
@@ -75,7 +77,7 @@ def test_a_callee_picked_up_while_it_rings_may_answer() -> None:
     assert step(dialing, ev.CalleeAnswered(1), 100.0)[0].phase is Phase.TALKING
 
 
-def test_a_newcomer_to_a_call_that_is_ending_must_go_as_well() -> None:
+def test_a_replacement_to_a_call_that_is_ending_must_go_as_well() -> None:
     ending = (*TALKING, ev.CallerLeft(16))
     assert after(ONE, *ending, NEW_CALLEE)[1] == [cmd.EndMedia(), cmd.HangUp(1, 16)]
     dialing, commands = after(ONE, *ending, NEW_CALLER)
