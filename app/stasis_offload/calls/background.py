@@ -1,4 +1,4 @@
-"""Tasks that nobody waits for: each ends with the application, and its failure is logged, never lost."""
+"""Tasks that run on their own: each ends with the application, and its failure is logged."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -9,14 +9,14 @@ from stasis_offload.errors import AriError, ModuleError
 
 
 class Background:
-    """Starts such tasks within the application's task group."""
+    """Starts tasks within the application's task group."""
 
     def __init__(self, tasks: asyncio.TaskGroup) -> None:
         self._tasks = tasks
         self._log = structlog.get_logger(__name__)
 
     def start(self, work: Coroutine[None, None, None], **about: str) -> None:
-        """Run a coroutine; `about` names in the log what it is for."""
+        """Run a coroutine as a task; `about` identifies in the log what it is for."""
         self._tasks.create_task(self._run(work, about))
 
     async def _run(self, work: Coroutine[None, None, None], about: dict[str, str]) -> None:
@@ -24,5 +24,5 @@ class Background:
             await work
         except (AriError, ModuleError) as error:
             self._log.warning("task.refused", error=str(error), **about)
-        except Exception:  # noqa: BLE001 - a defect in one task is not the other calls'
+        except Exception:  # noqa: BLE001 - a defect in one task must not end the others
             self._log.exception("task.defect", **about)

@@ -27,14 +27,14 @@ from stasis_offload.signalling.legs import LegEvent, Legs
 from stasis_offload.signalling.machine import ends_media, step
 from stasis_offload.signalling.state import Dialing, Phase
 
-# The flows of a call are taken out before its channels die, but a switch that does not answer must not keep
-# a caller waiting longer than this (s).
+# Seconds. The flows of a call are removed before its channels end, but a switch that does not answer must not delay a
+# caller longer.
 END_MEDIA_WITHIN = 1.0
-# While Asterisk is away, what must reach it is tried again at this interval (s).
+# Seconds between retries of a command while Asterisk is unreachable.
 RETRY_INTERVAL = 1.0
 
-# Safe to repeat, and repeated until Asterisk has carried it out: otherwise a party would hang in an empty bridge, or an
-# answered call would end. A Create or a Dial that got no answer may have been carried out, and fails instead.
+# Safe to repeat, and repeated until Asterisk has carried it out: otherwise a party would stay in an empty bridge, or an
+# answered call would end. A Create or a Dial without an answer may have been carried out, and fails instead.
 _RETRIED = (
     cmd.SetStatus,
     cmd.CreateBridge,
@@ -58,8 +58,8 @@ _PHASE_LOGS = {
 class Call:
     """One call.
 
-    `id` is the unique id of the channel that entered Stasis; `left`, whether the caller has left us; `legs`, which
-    channels it consists of now.
+    `id` is the unique id of the channel that entered Stasis(), `left` whether the caller has left the application,
+    `legs` the channel that each leg is now.
     """
 
     def __init__(
@@ -108,7 +108,7 @@ class Call:
 
     @property
     def callee(self) -> str | None:
-        """The name of the channel that answered, or that is being dialled when there is just one."""
+        """The name of the channel that answered, or of the only one that is being dialled."""
         if self.dialing.winner:
             return self.legs.name(self.dialing.winner)
         names = [name for n, _ in enumerate(self.dialing.callees, start=1) if (name := self.legs.name(n))]
@@ -116,22 +116,22 @@ class Call:
 
     @property
     def parties(self) -> dict[int, str]:
-        """The names of the channels that talk to each other, by their legs; none while the call is not answered."""
+        """The names of the two channels in the bridge, by their legs; none while the call is not answered."""
         winner = self.dialing.winner
         if self.dialing.phase is not Phase.TALKING or not winner or not self._joined:
             return {}
         return {leg: self.legs.name(leg) or "" for leg in (CALLER, winner)}
 
     def on_ari_event(self, event: LegEvent) -> str | None:
-        """Handle an event about a channel; return the replacement that plays a leg from now on, if one does."""
+        """Handle an event about a channel; return the replacement that has become a leg by it, or None."""
         return self._take(self.legs.translate(event))
 
     def on_entered_bridge(self, channel: str) -> str | None:
-        """Handle that a channel is in the bridge; return as `on_ari_event` does."""
+        """Handle the entry of a channel into the bridge; return as `on_ari_event` does."""
         return self._take(self.legs.on_entered_bridge(channel))
 
     def announce_replacement(self, replacement: str, name: str, *, replaces: str) -> bool:
-        """Register a pending replacement for the leg that `replaces` is. Return False if there is none, or the call is over."""
+        """Register a pending replacement for the leg that `replaces` is; return False if the call has no such leg."""
         if self.dialing.over or not self.legs.announce_replacement(replacement, name, replaces=replaces):
             return False
         self._log.info("leg.replacement_announced", channel=name, replaces=replaces)
@@ -143,11 +143,11 @@ class Call:
         self.media.post(media.BridgeChanged())
 
     async def write_variables(self) -> None:
-        """Write the caller's OFFLOAD_ variables as they are to be now."""
+        """Write the present values of the caller's OFFLOAD_ variables."""
         await self._variables.write()
 
     def drop_leg(self, channel: str) -> None:
-        """Release a leg whose channel is another call's from now on."""
+        """Treat a leg as having left: its channel belongs to another call from now on."""
         leg = self.legs.leg(channel)
         if leg is not None:
             self.post(sig.CallerLeft(0) if leg == CALLER else sig.CalleeLeftStasis(leg))
@@ -162,7 +162,7 @@ class Call:
         return self.legs.channel(leg)
 
     def post(self, event: sig.Event) -> None:
-        """Post an event to the signalling machine; media ends at once if the event ends it."""
+        """Post an event to the signalling machine; end the media at once if the event ends it."""
         if isinstance(event, sig.CallerLeft):
             self.left = True
         if ends_media(self.dialing, event):
@@ -170,14 +170,14 @@ class Call:
         self._machine.post(event)
 
     async def run(self) -> None:
-        """Run the call until none of its channels is left; at the end no flow of it is left either."""
+        """Run the call until neither a channel nor a flow of it is left."""
         self._note_media(self.media.placement)
         async with asyncio.TaskGroup() as tasks:
             session = tasks.create_task(self.media.run())
             tasks.create_task(self._variables.run())
             try:
                 await self._machine.run()
-            except Exception:  # noqa: BLE001 - our defect ends our part in the call, not the call
+            except Exception:  # noqa: BLE001 - a defect ends the application's part in the call, not the call
                 self._log.exception("call.defect")
             await self._end_media()
             self._variables.stop()
@@ -261,7 +261,7 @@ class Call:
                 assert_never(command)
 
     async def _end_media(self) -> None:
-        """End the media for good and write the final variables, as long as the caller is there."""
+        """End the media for good, and write the final variables while the caller exists."""
         if self._media_ended:
             return
         self._media_ended = True
@@ -275,7 +275,7 @@ class Call:
             await self._variables.write()
 
     async def _return_media_of_replaced(self, old: str) -> None:
-        """Return the media to Asterisk and leave a replaced caller the variables of its part in the call."""
+        """Return the media to Asterisk; write a replaced caller's variables, then move them to its replacement."""
         with suppress(TimeoutError):
             async with asyncio.timeout(END_MEDIA_WITHIN):
                 await self.media.reclaim()
@@ -290,7 +290,7 @@ class Call:
 
 
 async def leave(ari: AriClient, channel: str, *, status: DialStatus, cause: int) -> None:
-    """Let a caller go on in the dialplan, with DIALSTATUS and hang-up cause as Dial() leaves them.
+    """Continue a caller in the dialplan, with DIALSTATUS and hang-up cause as Dial() sets them.
 
     ARI cannot set the hang-up cause of a channel; our dialplan function can (asterisk-module/README.md).
     """

@@ -16,12 +16,12 @@ from stasis_offload.media.state import Placement, State
 def variables_of(
     placement: Placement, quality: Quality, before: Mapping[str, str], *, leaving: bool = False
 ) -> dict[str, str]:
-    """Return the variables; the first moments of learning and the end of the call leave status and reason as they were.
+    """Return the variables; at the beginning of learning and the end of the call, status and reason stay as `before`.
 
-    So does what happens to the media while a replacement takes the place of a caller who is `leaving`.
+    They also stay while the caller is `leaving`, because a replacement takes its place.
 
-    OFFLOAD_STATUS is `offloaded` or `relayed`: what carries the media. OFFLOAD_REASON says why it is relayed,
-    empty otherwise. OFFLOAD_PACKETS counts what the switch carried, both directions together.
+    OFFLOAD_STATUS is `offloaded` or `relayed`: what carries the media. OFFLOAD_REASON is why it is relayed, empty
+    otherwise. OFFLOAD_PACKETS is the number of packets that the switch forwarded, of both legs together.
     OFFLOAD_CALLER_QUALITY and OFFLOAD_CALLEE_QUALITY are set once something is known (media/quality.py).
     """
     packets = sum(placement.forwarded(leg).packets for leg in Leg)
@@ -57,7 +57,7 @@ class ChannelVariables:
         self._changed.set()
 
     def move_to(self, channel: str) -> None:
-        """Write all variables to another channel from now on: a replacement plays the caller."""
+        """Write all variables to another channel from now on: a replacement is the caller."""
         self.channel = channel
         self._written = {}
         self._changed.set()
@@ -72,13 +72,13 @@ class ChannelVariables:
     def stop(self) -> None:
         """End `run` after its current write.
 
-        Not by cancellation, which can be lost if it coincides with the end of a request's own timeout.
+        A cancellation could be lost if it coincided with the end of a request's own timeout.
         """
         self._stopped = True
         self._changed.set()
 
     async def write(self) -> None:
-        """Write what is not written yet; a caller that has already gone is no error."""
+        """Write what is not written yet; a caller that no longer exists is no error."""
         async with self._turn:
             for name, value in list(self._wanted.items()):
                 if self._written.get(name) == value:

@@ -20,7 +20,7 @@ from stasis_offload.signalling.legs import LegEvent
 class Dispatcher:
     """Router of events.
 
-    `replaced` is True once another program has registered the Stasis application, and so has the calls.
+    `replaced` is True once another program has registered the Stasis application: the calls are that program's.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class Dispatcher:
             case ari.AriReplaced():
                 self._log.error("ari.replaced")
                 self.replaced = True
-                self._gate.problems["asterisk"] = "another program took over the Stasis application"
+                self._gate.problems["asterisk"] = "another program has registered the Stasis application"
             case ari.StasisStart():
                 self._on_start(event)
             case (

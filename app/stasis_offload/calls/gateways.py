@@ -1,4 +1,4 @@
-"""The outside world of a call, handed down as one value."""
+"""The outside systems of a call, passed as one value."""
 
 from dataclasses import dataclass
 

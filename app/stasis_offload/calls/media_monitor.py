@@ -41,7 +41,7 @@ class MediaMonitor:
         return None if port == known else ev.RtcpPortLearned(leg, port)
 
     def on_rtp_sample(self, observed: ev.PacketObserved, *, placement: Placement) -> None:
-        """Handle an RTP packet of a leg that the switch forwarded, when its flow had counted what `placement` says."""
+        """Handle a forwarded RTP packet of a leg; `placement` has the counter of its flow at that moment."""
         if observed.by_switch and observed.leg in placement.unsampled and observed.packet:
             counted = placement.counts.get(observed.leg, FlowCount()).packets
             self.quality = self.quality.with_rtp_sample(
@@ -49,5 +49,5 @@ class MediaMonitor:
             )
 
     def on_relayed(self) -> None:
-        """Note that the call returned to Asterisk."""
+        """Record that the call returned to Asterisk."""
         self.quality = self.quality.with_counters_reset()

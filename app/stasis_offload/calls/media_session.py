@@ -75,16 +75,16 @@ class MediaSession:
         return self._monitor.quality
 
     def start(self, *, caller: str, callee: str) -> None:
-        """Start placing the media of the two channels in the bridge; again when a replacement plays a leg.
+        """Connect the media machine for the two channels in the bridge; again when a replacement becomes a leg.
 
-        Quality is that of the present two channels alone.
+        The quality restarts: it is that of the present two channels alone.
         """
         self._channels = {caller: Leg.CALLER, callee: Leg.CALLEE}
         self._monitor = MediaMonitor(log=self._log)
         self.post(ev.Connected())
 
     def post(self, event: ev.Event) -> asyncio.Event:
-        """Post an event to the media machine; what is returned is set when it and its commands are done."""
+        """Post an event to the media machine; return as `MachineRunner.post` does."""
         self._interrupt_query(event)
         return self._machine.post(event)
 
@@ -102,7 +102,7 @@ class MediaSession:
             case Duty.RTCP:
                 self._on_rtcp(role.leg, frame)
             case Duty.RTCP_DROP:
-                pass  # what is dropped is not shown
+                pass  # a dropped packet is not mirrored
             case _:
                 assert_never(role.duty)
 
@@ -117,32 +117,31 @@ class MediaSession:
             self.post(ev.FlowDeleted(role.leg, event.count))
 
     async def reclaim(self) -> None:
-        """Return the media to Asterisk, to be learned again; wait until that is done as far as it can be."""
+        """Return the media to Asterisk, to be learned again; wait until its flows are removed or that has failed."""
         await self.post(ev.BridgeChanged()).wait()
 
     async def run(self) -> None:
-        """Run the machine until the call ends; at the end no flow of the call is left."""
+        """Run the machine until the call ends, and remove what flows of the call are left."""
         try:
             await self._machine.run()
-        except Exception:  # noqa: BLE001 - our defect must not end the call: Asterisk relays it
+        except Exception:  # noqa: BLE001 - a defect must not end the call: Asterisk relays it
             self._log.exception("media.defect")
             self._machine.state = abandon(self.placement, _now())
             self._on_change(self.placement)
         finally:
             try:
                 with suppress(OpenFlowError):
-                    await self._switch.flow_table.set_flows(
-                        self._owner, ()
-                    )  # costs nothing when there are none
+                    # Sends nothing if there are none.
+                    await self._switch.flow_table.set_flows(self._owner, ())
             finally:
                 self._removed.set()
 
     def request_end(self) -> None:
-        """Begin to end the media for good; `end` waits for it."""
+        """Start to end the media for good, without waiting."""
         self.post(ev.CallEnded())
 
     async def end(self) -> None:
-        """End the media for good; the flows are out of the switch when this returns."""
+        """End the media for good; wait until its flows are removed or that has failed."""
         self.request_end()
         await self._removed.wait()
 
@@ -181,7 +180,7 @@ class MediaSession:
             self._log.info("media.verified", ms=round((_now() - after.since) * 1000))
 
     async def _execute(self, commands: tuple[cmd.Command, ...]) -> list[ev.Event]:
-        """Carry out commands in their order; those of an interrupted audit end with its query, for the flows are to go."""
+        """Carry out commands in their order; skip the rest of an interrupted audit, whose flows will be removed."""
         answers: list[ev.Event] = []
         for command in commands:
             self._interrupted = False
@@ -230,7 +229,7 @@ class MediaSession:
         return ev.CommandFailed(ReasonKind.SWITCH_UNREACHABLE if unreachable else ReasonKind.SWITCH_REFUSED)
 
     async def _inject(self, command: cmd.InjectPacket) -> Sequence[ev.Event]:
-        """Send Asterisk a sign of a leg's life; one that is lost is made up for by the next."""
+        """Inject a keepalive; if it is lost, the next one has the same effect."""
         try:
             await self._switch.flow_table.inject(command.in_port, command.frame)
         except OpenFlowError as error:
@@ -239,13 +238,13 @@ class MediaSession:
 
     async def _query_legs(self) -> Sequence[ev.Event]:
         if self._ending:
-            return ()  # of a call that is being hung up, Asterisk says what is no reason any more
+            return ()  # while a call is hung up, Asterisk's reports give reasons that no longer matter
         try:
             async with asyncio.timeout(None) as self._query:
                 reports = await self._rtpstreams.report(self._bridge)
         except TimeoutError:
             self._interrupted = True
-            return ()  # what interrupted us is taken next
+            return ()  # the interrupting event is processed next
         except ModuleError as error:
             if self.placement.reason != Reason(ReasonKind.MODULE_UNREACHABLE):
                 self._log.warning("module.unreachable", error=str(error))
@@ -256,7 +255,7 @@ class MediaSession:
         return (ev.LegsReported(caller=by_leg.get(Leg.CALLER), callee=by_leg.get(Leg.CALLEE)),)
 
     def _interrupt_query(self, event: ev.Event) -> None:
-        """No slow answer of Asterisk may keep flows in the switch, or a caller from hanging up."""
+        """End a running query if it would delay the event: the removal of flows, or a hang-up."""
         self._ending = self._ending or isinstance(event, ev.CallEnded)
         if self._query and interrupts_query(self.placement, event):
             self._query.reschedule(0)

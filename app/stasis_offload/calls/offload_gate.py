@@ -18,8 +18,8 @@ RELEASE_INTERVAL = 0.01
 class OffloadGate:
     """Blocks calls from being offloaded.
 
-    `blocks` are the reasons that hold for all calls, new ones too; `problems` says in one sentence each what is wrong,
-    for /healthz.
+    `blocks` are the blocks of all calls, new ones too; `problems` has a sentence about Asterisk and about the switch
+    while something is wrong with it, for /healthz.
     """
 
     def __init__(self, registry: Registry, *, background: Background) -> None:
@@ -32,7 +32,7 @@ class OffloadGate:
     def block(self, kind: ReasonKind, calls: Iterable[Call] | None = None) -> tuple[asyncio.Event, ...]:
         """Block some calls, or all of them and those to come (None).
 
-        Each returned event is set when the media of one call is back with Asterisk, as far as that can be done.
+        Each returned event is set when the flows of one call are removed, or their removal has failed.
         """
         if calls is None:
             self.blocks.add(kind)
@@ -46,7 +46,7 @@ class OffloadGate:
         return tuple(handled)
 
     async def block_and_wait(self, kind: ReasonKind, calls: Iterable[Call] | None = None) -> int:
-        """Block calls, wait until each is back with Asterisk, and return how many they were."""
+        """Block calls, wait as `block` describes, and return the number of calls."""
         handled = self.block(kind, calls)
         for event in handled:
             await event.wait()
@@ -55,8 +55,8 @@ class OffloadGate:
     def unblock(self, kind: ReasonKind) -> None:
         """Lift a block from all calls, one call every 10 ms.
 
-        A cutover that nobody notices needs Asterisk to relay what it has received before the next packet comes: it
-        could not, if all calls were queried in the same moment.
+        A cutover is unnoticed only if Asterisk relays what it has received before the next packet arrives. It could
+        not if all calls were queried at the same moment.
         """
         self.blocks.discard(kind)
         self._releasing[kind] = deque(self._registry)

@@ -1,4 +1,4 @@
-"""What an operator sees and may do with the calls of this process."""
+"""The operator's view of the calls of this process, and the operations on them."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -44,12 +44,12 @@ class Operations:
         )
 
     async def relay(self, call: str | None) -> int:
-        """Block one call, or every call; return when its flows are removed, if the switch can be reached."""
+        """Block one call, or every call; return the number of calls when their flows are removed, if possible."""
         chosen = None if call is None else [self._find(call)]
         return await self._gate.block_and_wait(ReasonKind.OPERATOR, chosen)
 
     async def offload(self, call: str | None) -> int:
-        """Lift the block of `relay`."""
+        """Lift the block of `relay`; return the number of calls."""
         if call is None:
             self._gate.unblock(ReasonKind.OPERATOR)
             return len(self._registry)
@@ -57,9 +57,9 @@ class Operations:
         return 1
 
     async def drain(self) -> None:
-        """Return the media of every call for good, because the application is stopping, and leave each caller the reason."""
+        """Return the media of every call, because the application is stopping, and write each caller's variables."""
         await self._gate.block_and_wait(ReasonKind.DRAIN)
-        # Nobody writes them once we have stopped.
+        # Nothing writes them once the application has stopped.
         async with asyncio.TaskGroup() as tasks:
             for call in self._registry:
                 tasks.create_task(call.write_variables())

@@ -1,4 +1,4 @@
-"""Rebuilds our calls from Asterisk after a lost connection or a restart. Asterisk is the only database."""
+"""Recovery after a lost connection or a restart: adopts calls, posts missed events, removes orphans."""
 
 import asyncio
 from collections.abc import Iterable, Mapping
@@ -22,12 +22,12 @@ from stasis_offload.signalling.machine import missed, resume
 from stasis_offload.signalling.state import Dialing, Phase
 
 STASIS = "Stasis"
-# Seconds between two tries to read Asterisk's state, until the next connection starts over.
+# Seconds between two attempts to read Asterisk's state.
 RETRY_INTERVAL = 1.0
 
 
 class Recovery:
-    """Compares the calls we run with the channels that Asterisk has, whenever events may have been missed."""
+    """Compares the calls of this process with Asterisk's channels whenever events may have been missed."""
 
     def __init__(
         self,
@@ -49,7 +49,7 @@ class Recovery:
         self._log = structlog.get_logger(__name__)
 
     def begin(self) -> None:
-        """Start over: events are delivered again from this moment on."""
+        """Start or restart recovery: events arrive again from this moment on."""
         if self._running:
             self._running.cancel()
         known = frozenset(call.id for call in self._registry)
@@ -66,9 +66,9 @@ class Recovery:
             await asyncio.sleep(RETRY_INTERVAL)
 
     async def _recover(self, known: frozenset[str]) -> None:
-        """Adopt calls of an earlier process, replay what calls have missed, hang up what has no call.
+        """Adopt calls of an earlier process, post the events that calls have missed, remove orphans.
 
-        What happens to an adopted call comes as an event; what happened before is in the second snapshot.
+        What happens to an adopted call arrives as an event; what happened before is in the second snapshot.
         """
         adopted = await self._adopt_calls(await self._snapshot())
         snapshot = await self._snapshot()
@@ -78,7 +78,7 @@ class Recovery:
         await self._remove_orphans(snapshot)
 
     async def _adopt_calls(self, snapshot: "AsteriskSnapshot") -> frozenset[str]:
-        """Adopt the calls that an earlier process left behind; return their ids."""
+        """Adopt the calls of an earlier process; return their ids."""
         adopted = set()
         for channel in snapshot.channels.values():
             left_behind = (
@@ -116,12 +116,12 @@ class Recovery:
         for channel in mine.values():
             call.legs.set_name(channel.id, channel.name)
         if answered and dialing.winner is not None and up.get(dialing.winner):
-            # As if it had just been bridged: the machine starts the media, and joins what a Local pair joins.
+            # As if just bridged: the machine starts the media, and calls that a Local pair joins are merged.
             call.post(sig.CalleeBridged(dialing.winner))
         return True
 
     def _adopt_without_caller(self, call: str, snapshot: "AsteriskSnapshot") -> None:
-        """Adopt a call whose caller was replaced: no channel says any more what was dialled."""
+        """Adopt a call whose caller was replaced: no channel has its dial string any more."""
         self._log.info("call.adopted", call=call, answered=True)
         up = {n: channel.state == UP for n, channel in snapshot.callees(call).items()}
         request = DialRequest(targets=("",) * max(up, default=1))
@@ -130,7 +130,7 @@ class Recovery:
         self._supervisor.adopt(replace(member, id=call), dialing)
 
     def _replay_missed(self, call: Call, snapshot: "AsteriskSnapshot") -> None:
-        """Post what a call has missed while no events arrived."""
+        """Post the events that a call has missed."""
         if call.dialing.phase is Phase.TALKING and call.dialing.winner:
             members = [
                 member for member in snapshot.members.get(call.id, ()) if self._is_ours(snapshot, member)
@@ -149,7 +149,7 @@ class Recovery:
             call.post(sig.Started())
 
     async def _remove_orphans(self, snapshot: "AsteriskSnapshot") -> None:
-        """Hang up callees and destroy bridges whose caller is in nobody's application any more."""
+        """Hang up callees and destroy bridges whose caller is in no Stasis application any more."""
         owned = {channel.id for channel in snapshot.channels.values() if channel.application == STASIS}
         for channel in snapshot.channels:
             call = snapshot.call_of(channel)
@@ -167,7 +167,7 @@ class Recovery:
         return found is not None and self._application(found) == self._app
 
     def _arguments(self, channel: Channel) -> list[str] | None:
-        """Return the arguments of our application that a channel is in; None when it is in none of ours."""
+        """Return the arguments with which a caller entered the application; None for any other channel."""
         if call_of_callee(channel.id) or self._application(channel) != self._app:
             return None
         return channel.arguments.split(",")[1:]
@@ -190,7 +190,7 @@ class AsteriskSnapshot:
         self._call_of = {channel: call for call, members in self.members.items() for channel in members}
 
     def call_of(self, channel: str) -> str:
-        """Return the call that a channel is part of: whose bridge it is in, else what its id says."""
+        """Return the call that a channel is part of: that of its bridge, else that of its id."""
         dialled = call_of_callee(channel)
         return self._call_of.get(channel) or (dialled[0] if dialled else channel)
 

@@ -1,4 +1,4 @@
-"""The calls of one Asterisk: found by id, by the channel that plays a leg, by bridge and by cookie. No I/O."""
+"""The calls of one Asterisk: found by id, by the channel of a leg, by bridge and by cookie. No I/O."""
 
 from collections.abc import Iterator
 
@@ -11,8 +11,8 @@ from stasis_offload.signalling.call_ids import call_of_bridge, call_of_callee
 class Registry:
     """Every call, by the unique id of the caller's channel; iteration is safe while calls come and go.
 
-    A channel's id usually names its call. A replacement's does not: those are listed here, pending from their
-    announcement, committed once they play a leg.
+    A channel's id usually contains that of its call. A replacement's does not, so replacements are registered:
+    pending from their announcement, committed once they are a leg.
     """
 
     def __init__(self) -> None:
@@ -36,7 +36,7 @@ class Registry:
         return self._calls.get(call_of_bridge(bridge) or "")
 
     def by_channel(self, channel: str) -> Call | None:
-        """Find the call in which a channel plays a leg, or that dialled it."""
+        """Find the call of which a channel is a leg, or that dialled it."""
         dialled = call_of_callee(channel)
         return self._replacements.get(channel) or self._calls.get(dialled[0] if dialled else channel)
 
@@ -45,7 +45,7 @@ class Registry:
         return self._by_owner.get(owner_in(cookie))
 
     def add(self, call: Call) -> None:
-        """Enter a call."""
+        """Add a call."""
         self._calls[call.id] = call
         self._by_owner[owner_of(call.id)] = call
 
@@ -58,7 +58,7 @@ class Registry:
                 del replacements[channel]
 
     def announce_replacement(self, call: Call, channel: str, name: str, *, replaces: str) -> bool:
-        """Register a pending replacement for the leg that `replaces` is. Return False if the call has no such leg."""
+        """Register a pending replacement for the leg that `replaces` is; return False if the call has no such leg."""
         if not call.announce_replacement(channel, name, replaces=replaces):
             return False
         self._pending[channel] = call
@@ -71,7 +71,7 @@ class Registry:
             call.legs.cancel_replacement(channel)
 
     def commit_replacement(self, call: Call, channel: str) -> None:
-        """Register that a replacement now plays a leg of a call, and release it from the call it came from."""
+        """Register that a replacement is a leg of a call now, and remove it from the call it came from."""
         was = self.by_channel(channel)
         self._pending.pop(channel, None)
         self._replacements[channel] = call

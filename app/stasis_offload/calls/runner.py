@@ -1,4 +1,4 @@
-"""Runs a pure step function: one event at a time, its commands in order, its deadline kept."""
+"""Runs a pure machine: one event at a time, its commands in order, an event at its deadline."""
 
 import asyncio
 from collections import deque
@@ -7,16 +7,16 @@ from typing import Generic, Protocol, TypeVar
 
 
 class Timed(Protocol):
-    """A state of a pure machine: when it wants to be woken (loop time, s), and whether it has ended."""
+    """The state of a pure machine: its deadline (loop time, s), and whether it has ended."""
 
     @property
     def deadline(self) -> float | None:
-        """When the expiry event is due; None is never."""
+        """When the expiry event is due; None for never."""
         ...
 
     @property
     def over(self) -> bool:
-        """Whether the machine has done its work."""
+        """Whether the machine has ended."""
         ...
 
 
@@ -28,10 +28,10 @@ C = TypeVar("C")
 class MachineRunner(Generic[S, E, C]):
     """One running machine.
 
-    `step` decides; `execute` carries out the commands of one step in their order and returns the events that
-    answer them, which are taken before anything that arrived meanwhile. `execute` must turn the errors it
-    expects into events; any other exception ends `run`. `on_transition` gets each step (the state before, the
-    event, the state after) once the state is stored, before the commands are carried out.
+    `step` decides; `execute` carries out the commands of one step in their order and returns the events that answer
+    them, which are processed before any that arrived meanwhile. `execute` must turn the errors it expects into events;
+    any other exception ends `run`. `on_transition` receives each step (the state before, the event, the state after)
+    once the state is stored, before the commands are carried out.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class MachineRunner(Generic[S, E, C]):
         self._ended = asyncio.Event()
 
     def post(self, event: E) -> asyncio.Event:
-        """Post an event; it is taken in turn. What is returned is set when it and its commands are done, or never will be."""
+        """Return an event that is set once the posted event and its commands are done, or `run` has ended."""
         handled = asyncio.Event()
         if self._ended.is_set():
             handled.set()
@@ -61,7 +61,7 @@ class MachineRunner(Generic[S, E, C]):
         return handled
 
     async def run(self) -> None:
-        """Process events until the machine is over."""
+        """Process events until the machine has ended."""
         try:
             while not self.state.over:
                 event, handled = await self._next()

@@ -1,4 +1,4 @@
-"""Starts and adopts calls, and deals with channels that belong to none."""
+"""Starts and adopts calls; rejects callers, and hangs up orphans."""
 
 import structlog
 
@@ -69,21 +69,21 @@ class Supervisor:
         return call
 
     def restart_later(self, event: StasisStart) -> None:
-        """Start the next call of a caller once its present call is over: the ids are the same."""
+        """Start the next call of a caller once its present call is over, because both have the same id."""
         self._reentries[event.channel.id] = event
 
     def cancel_restart(self, channel: str) -> None:
-        """Forget that a caller entered again: its channel has left."""
+        """Cancel `restart_later`: the channel has left."""
         self._reentries.pop(channel, None)
 
     def hang_up_orphan(self, channel: str) -> None:
-        """Hang up a channel that was to be a leg of a call that is no more."""
+        """Hang up a channel whose call no longer exists."""
         self._log.warning("channel.orphan", channel=channel)
         hang_up = self._gateways.ari.hang_up(channel, cause=Cause.NORMAL_CLEARING)
         self._background.start(hang_up, channel=channel)
 
     def reject(self, caller: str, error: DialArgumentError) -> None:
-        """Let a caller continue in the dialplan because of arguments that cannot be dialled, as Dial() would."""
+        """Continue a caller in the dialplan because its arguments cannot be dialled, as Dial() would."""
         self._log.warning("call.refused", call=caller, error=str(error))
         rejected = leave(self._gateways.ari, caller, status=DialStatus.INVALIDARGS, cause=0)
         self._background.start(rejected, call=caller)
@@ -91,7 +91,7 @@ class Supervisor:
     async def _run(self, call: Call) -> None:
         try:
             await call.run()
-        except Exception:  # noqa: BLE001 - a defect in one call is not the others'
+        except Exception:  # noqa: BLE001 - a defect in one call must not end the others
             self._log.exception("call.defect", call=call.id)
         finally:
             self._registry.remove(call)

@@ -12,7 +12,7 @@ from stasis_offload.signalling.local_channels import LocalPair, can_optimize, fi
 
 
 class Transfers:
-    """Follows the channels that come to play a leg of a call."""
+    """Follows the channels that become a leg of a call."""
 
     def __init__(self, registry: Registry, *, gateways: Gateways, background: Background) -> None:
         self._registry = registry
@@ -21,14 +21,14 @@ class Transfers:
         self._background = background
 
     def announce(self, channel: Channel, *, replaces: str) -> bool:
-        """Register a channel that Asterisk is about to put in another's place. Return False if that is no leg."""
+        """Register a channel that Asterisk will put in another's place; return False if that is no leg."""
         call = self._registry.by_channel(replaces)
         return call is not None and self._registry.announce_replacement(
             call, channel.id, channel.name, replaces=replaces
         )
 
     def on_leg_event(self, channel: str, event: LegEvent) -> None:
-        """Pass on what Asterisk reports of a channel."""
+        """Route an event about a channel to its call, and commit the replacement that becomes a leg by it."""
         call = self._registry.by_channel(channel)
         replacement = call.on_ari_event(event) if call else None
         if call and replacement:
@@ -42,12 +42,12 @@ class Transfers:
         self.on_bridge_changed(call)
 
     def on_bridge_changed(self, call: Call) -> None:
-        """Return the media to Asterisk, and join the call with another if a Local pair lies between them."""
+        """Return the media to Asterisk, and join the call with another if a Local pair connects them."""
         call.on_bridge_changed()
         self.optimize(call)
 
     def commit_unannounced(self, call: Call, leg: int, channel: Channel) -> None:
-        """Let a channel that is in the call's bridge, and that no event announced, play a leg."""
+        """Make a channel a leg that is in the call's bridge although no event has announced it."""
         self._registry.cancel_replacement(channel.id)
         replaces = call.legs.channel(leg)
         if self._registry.announce_replacement(call, channel.id, channel.name, replaces=replaces):

@@ -1,4 +1,4 @@
-"""What can be done about a call's media."""
+"""Commands of the media machine, carried out in order by calls/media_session.py."""
 
 from dataclasses import dataclass
 
@@ -7,22 +7,22 @@ from stasis_offload.openflow.flow import Flow
 
 @dataclass(frozen=True, slots=True)
 class QueryLegs:
-    """Ask Asterisk's module for a report of each leg; LegsReported answers."""
+    """Query the Asterisk module for a report of each leg; answered by LegsReported."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReadCounters:
-    """Read what the call's flows have counted; CountersRead answers."""
+    """Read the counters of the call's flows; answered by CountersRead."""
 
 
 @dataclass(frozen=True, slots=True)
 class RemoveFlows:
-    """Take the call's flows out, and read what they had counted; FinalCounters answers."""
+    """Remove the call's flows and read their last counters; answered by FinalCounters."""
 
 
 @dataclass(frozen=True, slots=True)
 class SetFlows:
-    """Make the switch hold exactly these flows for the call; `renew` restarts their leases."""
+    """Replace the call's flows by these; `renew` restarts their leases."""
 
     flows: tuple[Flow, ...]
     renew: bool = False
@@ -30,7 +30,7 @@ class SetFlows:
 
 @dataclass(frozen=True, slots=True)
 class InjectPacket:
-    """Send Asterisk a frame as if it had come in by a port of the switch."""
+    """Send Asterisk a frame as if the switch had received it on a port."""
 
     in_port: int
     frame: bytes

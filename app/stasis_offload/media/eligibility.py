@@ -1,7 +1,7 @@
-"""Every reason why a call's media is not in the switch is in this file: its name, its sentence, its test.
+"""Eligibility: the tests of Asterisk's reports and of packets that give a reason to relay a call.
 
-The rule: the switch may carry a call only while both endpoints could not tell it from Asterisk's own native
-bridge (bridges/bridge_native_rtp.c). Any doubt is a reason to relay.
+The switch may carry a call only while neither endpoint could distinguish it from Asterisk's own native bridge
+(bridges/bridge_native_rtp.c). Any doubt is a reason to relay.
 """
 
 from collections.abc import Callable, Mapping
@@ -12,8 +12,8 @@ from stasis_offload.media.reasons import Reason, ReasonKind
 
 # An offloaded call is audited three times within an endpoint's rtp_timeout (s) (Placement.next_audit).
 MIN_RTP_TIMEOUT = 10
-# Where the leg's sender is far away, or chose so (hops). A switch lowers a packet's TTL as a router does, and drops it
-# at the end of its life, yet counts it (OVS: compose_dec_ttl in ofproto/ofproto-dpif-xlate.c).
+# Hops. Fewer are left if the sender is distant or has chosen a low TTL. A switch decrements the TTL as a router does
+# and drops a packet whose TTL expires, yet counts it (OVS: compose_dec_ttl in ofproto/ofproto-dpif-xlate.c).
 MIN_TTL = 16
 
 
@@ -58,26 +58,26 @@ def _families(leg: LegReport) -> set[int]:
 
 
 def why_not(caller: LegReport | None, callee: LegReport | None) -> Reason | None:
-    """Return why Asterisk must relay this call, from what Asterisk reports; None when it may be learned.
+    """Return the reason against learning in Asterisk's reports; None if the call is eligible.
 
-    A leg that is missing from the report is None. The first reason found is the answer: reasons that explain
-    others come first (T.38 and encryption before the glue that forbids because of them; a codec mismatch before the
-    bridge that is not native because of it).
+    A leg that Asterisk does not list is None. The first reason found is returned: reasons that explain others come
+    first (T.38 and encryption before the glue that forbids because of them; a codec mismatch before the bridge that is
+    not native because of it).
     """
     if caller is None or callee is None:
         return Reason(ReasonKind.UNREPORTED, Leg.CALLER if caller is None else Leg.CALLEE)
-    for kind, holds in _ONE_LEG:
+    for kind, applies in _ONE_LEG:
         for leg, report in ((Leg.CALLER, caller), (Leg.CALLEE, callee)):
-            if holds(report):
+            if applies(report):
                 return Reason(kind, None if kind is ReasonKind.NOT_TWO_PARTIES else leg)
     for leg, near, far in ((Leg.CALLER, caller, callee), (Leg.CALLEE, callee, caller)):
         if near.remote in (near.local, far.local):
             return Reason(ReasonKind.HAIRPIN, leg)
-    return next((Reason(kind) for kind, holds in _BOTH_LEGS if holds(caller, callee)), None)
+    return next((Reason(kind) for kind, applies in _BOTH_LEGS if applies(caller, callee)), None)
 
 
 def why_not_observed(leg: Leg, report: LegReport, packet: ObservedPacket) -> Reason | None:
-    """Return why a packet on the wire is not the media that Asterisk reports of this leg; None when it is."""
+    """Return why an observed packet is not the media that Asterisk reports of this leg; None if it is."""
     if (packet.source, packet.destination) != (report.remote, report.local):
         return Reason(ReasonKind.FOREIGN_SOURCE, leg)
     if packet.payload_type not in (report.audio_pt_rx, report.event_pt_rx):
@@ -90,16 +90,16 @@ def why_not_observed(leg: Leg, report: LegReport, packet: ObservedPacket) -> Rea
 
 
 def has_received(report: LegReport) -> bool:
-    """Whether Asterisk itself has received this leg's RTP, so that its strictrtp knows the source.
+    """Return whether Asterisk itself has received this leg's RTP, so that strict RTP has learned its source.
 
-    Without that, packets after a return to Asterisk could be dropped as coming from a stranger
-    (res/res_rtp_asterisk.c, strict RTP learning).
+    Otherwise, after a return, Asterisk could drop packets as coming from an unknown source (res/res_rtp_asterisk.c,
+    strict RTP learning).
     """
     return report.ssrc_rx is not None and report.packets_rx > 0
 
 
 def is_other_media(before: Mapping[Leg, LegReport], after: Mapping[Leg, LegReport]) -> bool:
-    """Whether what was learned of the legs is worthless by what Asterisk reports now."""
+    """Return whether the reports differ in a channel, an address or a payload type: the path must be learned again."""
     return any(_media(before.get(leg)) != _media(after.get(leg)) for leg in Leg)
 
 

@@ -1,4 +1,4 @@
-"""What can happen to a call's media."""
+"""Events of the media machine."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,9 +12,9 @@ from stasis_offload.openflow.flow import FlowCount
 
 @dataclass(frozen=True, slots=True)
 class PacketObserved:
-    """The switch mirrored a packet of a leg; `packet` None is one that is not RTP at all.
+    """The switch mirrored a packet of a leg; `packet` is None if it is not RTP.
 
-    `by_switch`: the switch forwarded it; otherwise it is a copy of one on its way to Asterisk.
+    `by_switch` is whether the switch forwarded the packet; otherwise it is on its way to Asterisk.
     """
 
     leg: Leg
@@ -24,7 +24,7 @@ class PacketObserved:
 
 @dataclass(frozen=True, slots=True)
 class PacketRelayed:
-    """Asterisk sent on, to the other leg, a packet of this one: by SSRC and sequence number it is the one that came."""
+    """Asterisk relayed a packet of this leg to the other; SSRC and sequence number identify it."""
 
     leg: Leg
     ssrc: int
@@ -33,7 +33,7 @@ class PacketRelayed:
 
 @dataclass(frozen=True, slots=True)
 class LegsReported:
-    """Asterisk's module answered: a report of each leg it lists in the call's bridge."""
+    """The Asterisk module answered a query: a report of each leg, None for one that it does not list in the bridge."""
 
     caller: LegReport | None
     callee: LegReport | None
@@ -47,21 +47,21 @@ class LegsReported:
 
 @dataclass(frozen=True, slots=True)
 class CountersRead:
-    """The counters of the call's flows, as the switch has them now; None when it could not say."""
+    """The counters of the call's flows were read; None if they could not be."""
 
     counts: Mapping[Role, FlowCount] | None
 
 
 @dataclass(frozen=True, slots=True)
 class FinalCounters:
-    """What the flows had counted when they were taken out; None when the switch could not say."""
+    """The flows were removed, with these last counters; None if they could not be read."""
 
     counts: Mapping[Role, FlowCount] | None
 
 
 @dataclass(frozen=True, slots=True)
 class GuardTriggered:
-    """A guarding flow saw what should not happen while the switch carries the call (flows.py)."""
+    """A guard mirrored a packet that should not occur while the switch carries the call (flows.py)."""
 
     kind: ReasonKind
     leg: Leg
@@ -69,7 +69,7 @@ class GuardTriggered:
 
 @dataclass(frozen=True, slots=True)
 class RtcpPortLearned:
-    """A leg's RTCP came from this port of its host: its reports go there, too."""
+    """RTCP of a leg came from this port of its host, to which RTCP for the leg must go, too."""
 
     leg: Leg
     port: int
@@ -77,7 +77,7 @@ class RtcpPortLearned:
 
 @dataclass(frozen=True, slots=True)
 class FlowIdle:
-    """The switch removed a leg's flow: no packet for the idle timeout. `count` is what it had counted."""
+    """The flow that forwards a leg ended after its idle timeout without a packet. `count` is its last counter."""
 
     leg: Leg
     count: FlowCount
@@ -85,7 +85,7 @@ class FlowIdle:
 
 @dataclass(frozen=True, slots=True)
 class FlowDeleted:
-    """The flow that forwards a leg was taken out by somebody else. `count` is what it had counted."""
+    """The flow that forwards a leg was deleted by another program, or its lease ended. `count` is its last counter."""
 
     leg: Leg
     count: FlowCount
@@ -93,21 +93,21 @@ class FlowDeleted:
 
 @dataclass(frozen=True, slots=True)
 class Blocked:
-    """The call must be relayed from now on, until the same is Unblocked."""
+    """A block is set: the call must be relayed until the block is lifted."""
 
     kind: ReasonKind
 
 
 @dataclass(frozen=True, slots=True)
 class Unblocked:
-    """What Blocked said no longer holds."""
+    """A block is lifted."""
 
     kind: ReasonKind
 
 
 @dataclass(frozen=True, slots=True)
 class CommandFailed:
-    """A command could not be carried out; it is worth trying again later."""
+    """A command could not be carried out; it may succeed later."""
 
     kind: ReasonKind
 

@@ -10,8 +10,8 @@
 | rtcp | a leg's RTCP to Asterisk | NORMAL, mirrored, and to the other leg | 40100 |
 | rtcp-drop | RTCP that Asterisk sends to the leg | dropped | 40100 |
 
-A mirrored packet is also sent to the application (packet-in). The learning flows come and go before forwarding; the
-guards and RTCP belong to a call that is forwarded.
+A mirrored packet is also sent to the application (packet-in). The learning flows end with the cutover; guards and RTCP
+flows exist only beside `forward` flows.
 """
 
 from collections.abc import Collection, Mapping
@@ -33,15 +33,15 @@ from stasis_offload.openflow.flow import (
 )
 from stasis_offload.packets.address import MAX_PORT, Address
 
-# Above the priority-0 NORMAL flow of every bridge and above what people type by hand (32768 is the default of
-# ovs-ofctl), and forwarding above learning, so that a copy stops the moment forwarding starts.
+# Above the priority-0 NORMAL flow of every bridge and above flows added by hand (32768 is the default of ovs-ofctl);
+# forwarding above learning, so that no packet is mirrored by a learning flow once forwarding has started.
 LEARNING_PRIORITY = 40_000
 GUARD_IN_PRIORITY = 40_050
 FORWARDING_PRIORITY = 40_100
 
 
 class Duty(IntEnum):
-    """What a flow is for; the table above."""
+    """What a flow is for; see the table above."""
 
     LEARN_IN = 0
     FORWARD = 1
@@ -53,7 +53,7 @@ class Duty(IntEnum):
 
 
 class Role(IntEnum):
-    """The duty of a flow and the leg it is about; the low byte of its cookie."""
+    """A duty for a leg; the low byte of a flow's cookie."""
 
     LEARN_IN_CALLER = 1
     LEARN_IN_CALLEE = 2
@@ -77,7 +77,7 @@ class Role(IntEnum):
 
     @property
     def leg(self) -> Leg:
-        """The leg that the flow is about: it sends what is matched, or Asterisk sends it to the leg."""
+        """The leg that sends the matched packets, or to which Asterisk sends them."""
         return Leg.CALLER if self % 2 else Leg.CALLEE
 
     @property
@@ -93,7 +93,7 @@ class Role(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class FlowLifetime:
-    """How long flows live without us, in seconds: without a packet, and at most unless renewed. And their limit."""
+    """Timeouts in seconds, without a packet and unless renewed; `limit` in packets per second, 0 for none."""
 
     idle_timeout: int
     lease: int
@@ -104,7 +104,7 @@ FORWARDING_ROLES = tuple(role for role in Role if role.forwards)
 
 
 def owner_of(call: str) -> int:
-    """Return the owner (40 bits) that a call's flows name; the same call id gives the same owner after a restart."""
+    """Return the owner (40 bits) of a call's flows; the same call id gives the same owner after a restart."""
     return int.from_bytes(blake2b(call.encode(), digest_size=5).digest(), "big")
 
 
@@ -114,7 +114,7 @@ def call_cookie(call: str) -> int:
 
 
 def role_of(cookie: int) -> Role | None:
-    """Read a flow's role from a cookie of ours; None when the low byte is not a role of this version."""
+    """Return the role in a cookie of ours; None if the low byte is not a role of this version."""
     try:
         return Role(cookie & COOKIE_ROLE_MASK)
     except ValueError:
@@ -122,7 +122,7 @@ def role_of(cookie: int) -> Role | None:
 
 
 def learn_in_flow(call: str, leg: Leg, *, source: Address, destination: Address, lease: int) -> Flow:
-    """Build the flow that shows us a leg's next packets while Asterisk goes on relaying them."""
+    """Build the flow that mirrors a leg's packets to Asterisk, which relays them."""
     return Flow(
         cookie=call_cookie(call) | Role.of(Duty.LEARN_IN, leg),
         priority=LEARNING_PRIORITY,
@@ -133,7 +133,7 @@ def learn_in_flow(call: str, leg: Leg, *, source: Address, destination: Address,
 
 
 def learn_out_flow(call: str, leg: Leg, *, source: Address, destination: Address, lease: int) -> Flow:
-    """Build the flow that shows us what Asterisk sends to a leg: of what the other leg sent, what it has passed on."""
+    """Build the flow that mirrors Asterisk's packets to a leg: they show which of the other leg's are relayed."""
     return Flow(
         cookie=call_cookie(call) | Role.of(Duty.LEARN_OUT, leg),
         priority=LEARNING_PRIORITY,
@@ -146,7 +146,7 @@ def learn_out_flow(call: str, leg: Leg, *, source: Address, destination: Address
 def forwarding_flows(
     call: str, path: MediaPath, lifetime: FlowLifetime, *, sampled: Collection[Leg] = ()
 ) -> tuple[Flow, ...]:
-    """Build both directions of a call; of the legs in `sampled`, packets are shown to us as well."""
+    """Build the flows that forward both legs; packets of the legs in `sampled` are mirrored too."""
     return tuple(_forwarding_flow(call, leg, path, lifetime, sample=leg in sampled) for leg in Leg)
 
 
@@ -155,8 +155,8 @@ def _forwarding_flow(call: str, leg: Leg, path: MediaPath, lifetime: FlowLifetim
     return Flow(
         cookie=call_cookie(call) | Role.of(Duty.FORWARD, leg),
         priority=FORWARDING_PRIORITY,
-        # Of the next hop too: when a leg's packets begin to come from another router, what we send it would
-        # still go to the old one. They fall through to Asterisk instead, and the leg is learned again.
+        # The next hop is matched, too: packets to the leg go to the router that the leg's own came from. When
+        # these come from another router, they no longer match: Asterisk relays, and the leg is learned again.
         match=_from(near, source=near.remote, destination=near.local),
         action=_to_other(path, leg, sample=LEARNING_BYTES if sample else 0),
         idle_timeout=lifetime.idle_timeout,
@@ -166,10 +166,11 @@ def _forwarding_flow(call: str, leg: Leg, path: MediaPath, lifetime: FlowLifetim
 
 
 def guarding_flows(call: str, path: MediaPath, *, lease: int) -> tuple[Flow, ...]:
-    """Build the flows that show us what should not happen while a call is forwarded.
+    """Build the guards, which mirror packets that should not occur while a call is forwarded.
 
-    A packet to a leg's RTP port that is not the stream we forward has another source (a NAT that has changed its
-    mind) or came another way; a packet of Asterisk's own is music, a tone or a digit that no event reported.
+    A packet to a leg's RTP port that is not of the forwarded stream has another source (a NAT has changed its
+    binding) or came by another port or next hop; a packet of Asterisk's own is music, a tone or a digit that no event
+    reported.
     """
     flows = []
     for leg in Leg:
@@ -194,10 +195,10 @@ def guarding_flows(call: str, path: MediaPath, *, lease: int) -> tuple[Flow, ...
 
 
 def rtcp_flows(call: str, path: MediaPath, ports: Mapping[Leg, int], *, lease: int) -> tuple[Flow, ...]:
-    """Build the flows that take RTCP from end to end, with a copy for Asterisk and one for us.
+    """Build the flows that forward RTCP from end to end, with a copy to Asterisk and one to the application.
 
-    RTCP uses the port above RTP's (RFC 3550, 11) unless `ports` knows better: a NAT may give it any. What Asterisk
-    says by itself, of packets it no longer sees, is kept from the legs.
+    RTCP uses the port above RTP's (RFC 3550, 11) unless `ports` has another: a NAT may assign any. Asterisk's own
+    reports are dropped: they are about packets that it no longer receives.
     """
     flows = []
     for leg in Leg:
@@ -227,7 +228,7 @@ def rtcp_flows(call: str, path: MediaPath, ports: Mapping[Leg, int], *, lease: i
 
 
 def _rtcp(address: Address) -> Address:
-    # A NAT may give the last port there is to RTP; the port of RTCP is then for it to show.
+    # A NAT may assign the last port to RTP. The port of RTCP is then known once a packet of it is mirrored.
     return replace(address, port=min(address.port + 1, MAX_PORT))
 
 

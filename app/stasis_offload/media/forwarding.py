@@ -1,4 +1,4 @@
-"""In the switch: a cutover is verified, then guarded and audited; any doubt returns the call to Asterisk."""
+"""Offloaded calls: a cutover is verified, the call guarded and audited; any doubt returns it to Asterisk."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -12,12 +12,12 @@ from stasis_offload.media.relaying import Step, reclaim, relay, why_not_now
 from stasis_offload.media.state import Phase, Placement
 from stasis_offload.openflow.flow import FlowCount
 
-# Seconds after cutover by which Asterisk has relayed everything it had queued. RTP it sends later is its own.
+# Seconds after the cutover until Asterisk has relayed all it had received. RTP that it sends later is its own.
 GUARD_DELAY = 1.0
 
 
 def verify(placement: Placement, event: ev.PacketObserved, now: float) -> Step:
-    """Go on to `verified` once a forwarded packet of each leg was seen; relay a call whose packet is not as reported."""
+    """Go on to `verified` once a packet of each leg was sampled; relay a call whose packet is not as reported."""
 
     def finish(sampled: Placement) -> Step:
         verified = replace(
@@ -29,19 +29,19 @@ def verify(placement: Placement, event: ev.PacketObserved, now: float) -> Step:
 
 
 def audit(placement: Placement, event: ev.PacketObserved, now: float) -> Step:
-    """End the look once a packet of each leg was seen; relay a call whose packet is not as reported."""
+    """Stop sampling once a packet of each leg was sampled; relay a call whose packet is not as reported."""
     return _sample(placement, event, now, lambda sampled: (sampled, (cmd.SetFlows(sampled.flows()),)))
 
 
 def on_verify_deadline(placement: Placement, _event: ev.DeadlineReached, now: float) -> Step:
-    """Take the flows out and name the leg of which the switch has forwarded no packet."""
+    """Remove the flows, and name the leg of which the switch has forwarded no packet."""
     silent = next(leg for leg in Leg if leg in placement.unsampled)
     return relay(placement, Reason(ReasonKind.FLOW_LOST, silent), now)
 
 
 def start_guarding(placement: Placement, _event: ev.DeadlineReached, now: float) -> Step:
-    """Guard the call: what Asterisk sends from here on is its own; have a packet of each leg shown."""
-    # Asterisk has just been asked, and there is little to count.
+    """Install the guards, since what Asterisk sends from now on is its own, and sample a packet of each leg."""
+    # No query and no counters: the module was queried just before the cutover, and there is little to count.
     sampling = replace(
         placement, phase=Phase.GUARDED, unsampled=frozenset(Leg), deadline=placement.next_audit(now)
     )
@@ -49,13 +49,13 @@ def start_guarding(placement: Placement, _event: ev.DeadlineReached, now: float)
 
 
 def start_audit(placement: Placement, _event: ev.DeadlineReached, now: float) -> Step:
-    """Query the legs, read the counters, renew the flows, and have a packet of each leg shown."""
+    """Query the legs, read the counters, renew the flows, and sample a packet of each leg."""
     sampling = replace(placement, unsampled=frozenset(Leg), deadline=placement.next_audit(now))
     return sampling, (cmd.QueryLegs(), cmd.ReadCounters(), cmd.SetFlows(sampling.flows(), renew=True))
 
 
 def check_report(placement: Placement, event: ev.LegsReported, now: float) -> Step:
-    """Take the flows out of a call that is not eligible any more, or whose addresses or payload types changed."""
+    """Remove the flows of a call that is no longer eligible, or whose addresses or payload types changed."""
     reason = why_not_now(placement, event, now)
     if reason:
         return relay(placement, reason, now)
@@ -66,14 +66,14 @@ def check_report(placement: Placement, event: ev.LegsReported, now: float) -> St
 
 
 def check_counters(placement: Placement, event: ev.CountersRead, now: float) -> Step:
-    """Send Asterisk a sign of life of each leg that goes on and has an rtp_timeout; relay a call that lost a flow."""
+    """Inject a keepalive of each leg that still sends and has an rtp_timeout; relay a call that lost a flow."""
     if event.counts is None:
         return placement, ()
     read = {role.leg: count for role, count in event.counts.items() if role.forwards}
     counted = replace(placement, counts={**placement.counts, **read})
-    gone = next((leg for leg in Leg if leg not in read), None)  # somebody else may have taken it out
-    if gone:
-        return relay(counted, Reason(ReasonKind.FLOW_LOST, gone), now)
+    lost = next((leg for leg in Leg if leg not in read), None)  # another program may have deleted it
+    if lost:
+        return relay(counted, Reason(ReasonKind.FLOW_LOST, lost), now)
     keepalives = (
         counted.keepalive(leg)
         for leg in Leg
@@ -83,7 +83,7 @@ def check_counters(placement: Placement, event: ev.CountersRead, now: float) -> 
 
 
 def learn_rtcp_port(placement: Placement, event: ev.RtcpPortLearned, _now: float) -> Step:
-    """Forward RTCP to the port that a leg's own comes from."""
+    """Forward RTCP to the port from which the leg's own comes."""
     known = replace(placement, rtcp_ports={**placement.rtcp_ports, event.leg: event.port})
     return known, (cmd.SetFlows(known.flows()),)
 
@@ -94,25 +94,26 @@ def on_guard_triggered(placement: Placement, event: ev.GuardTriggered, now: floa
 
 
 def on_flow_idle(placement: Placement, event: ev.FlowIdle, now: float) -> Step:
-    """Take the flows out: a leg fell silent."""
+    """Remove the flows: a leg fell silent."""
     return relay(_with_count(placement, event), Reason(ReasonKind.MEDIA_IDLE, event.leg), now)
 
 
 def on_flow_deleted(placement: Placement, event: ev.FlowDeleted, now: float) -> Step:
-    """Take the other flows out, and only then query the legs."""
+    """Remove the other flows, and only then query the legs."""
     return reclaim(_with_count(placement, event), now)
 
 
 def on_call_changed(placement: Placement, _event: ev.BridgeChanged, now: float) -> Step:
-    """Take the flows out, and only then query the legs."""
+    """Remove the flows, and only then query the legs."""
     return reclaim(placement, now)
 
 
 def _sample(
     placement: Placement, event: ev.PacketObserved, now: float, finish: Callable[[Placement], Step]
 ) -> Step:
-    """Take a packet that a forwarding flow was to show us; `finish` when it is the last and all are as reported."""
-    if not event.by_switch or event.leg not in placement.unsampled:  # of learning, or one too many
+    """Check a sampled packet; continue with `finish` if it is the last one and all are as reported."""
+    # A packet that was mirrored while learning, or one more than needed.
+    if not event.by_switch or event.leg not in placement.unsampled:
         return placement, ()
     if event.packet is None:
         return relay(placement, Reason(ReasonKind.FOREIGN_MEDIA, event.leg), now)

@@ -1,7 +1,7 @@
 """From Asterisk into the switch: each leg is observed on the wire, and the cutover lies between two of its packets.
 
-Of a call that Asterisk does not bridge natively yet (`awaiting-native`), packets are watched all the same: it is about
-to, and then the first packets are known already. A leg that stays silent costs one flow, that of its next packet
+While Asterisk does not bridge a call natively yet (`awaiting-native`), its packets are observed all the same, so that
+the first ones are known when it does. A leg that stays silent costs one flow, which waits for its next packet
 (`dormant`).
 
 The switch is faster than Asterisk. A packet that it forwards would overtake one that Asterisk has yet to relay, so the
@@ -21,18 +21,18 @@ from stasis_offload.media.reasons import Reason, ReasonKind
 from stasis_offload.media.relaying import Step, query_again, relay, why_not_now
 from stasis_offload.media.state import NOT_NATIVE, Phase, Placement
 
-# Two observations make a path only when neither is older (s): next hops and NAT bindings move.
+# Two observations make a path only if neither is older (s): next hops and NAT bindings change.
 MAX_OBSERVATION_AGE = 1.0
-# Flows go in at most so long (s) after the last packet of each leg: of the usual 20 ms between two packets, the rest is
-# for the switch to put them in.
+# Seconds after the last packet of each leg within which a cutover may begin. In the rest of the usual 20 ms between two
+# packets the switch installs the flows.
 CUTOVER_WINDOW = 0.015
-# A call that Asterisk does not bridge natively yet is learned all the same for so many questions after a change, half a
-# second in all: it takes Asterisk some milliseconds to, and then the first packets are known already.
+# Queries after a change during which a call is learned although Asterisk does not bridge it natively yet: 0.6 s in all
+# (Asterisk takes some milliseconds).
 MAX_NATIVE_QUERIES = 7
 
 
 def assess(placement: Placement, event: ev.LegsReported, now: float) -> Step:
-    """Learn an eligible call, and one that is about to be bridged natively; say why any other stays relayed."""
+    """Learn an eligible call, and one that Asterisk will bridge natively soon; record the reason of any other."""
     if not placement.connected or placement.blocks:
         return placement, ()
     reason = why_not_now(placement, event, now)
@@ -43,7 +43,7 @@ def assess(placement: Placement, event: ev.LegsReported, now: float) -> Step:
 
 
 def confirm_native(placement: Placement, event: ev.LegsReported, now: float) -> Step:
-    """Go on as in `learning` once Asterisk bridges natively; relay the call if it does not for too long."""
+    """Go on as in `learning` once Asterisk bridges natively; relay the call if that takes too long."""
 
     def proceed(reported: Placement) -> Step:
         deadline = now + placement.policy.verify_within
@@ -56,12 +56,12 @@ def confirm_native(placement: Placement, event: ev.LegsReported, now: float) -> 
 
 
 def confirm(placement: Placement, event: ev.LegsReported, now: float) -> Step:
-    """Go on to `cutting-over` if both legs are known and Asterisk has received both; restart learning if their media changed."""
+    """Go on to `cutting-over` if both legs are observed and Asterisk received both; restart if their media changed."""
     return _reassess(placement, event, now, lambda reported: _confirm(reported, now))
 
 
 def confirm_cutover(placement: Placement, event: ev.LegsReported, now: float) -> Step:
-    """Go on waiting for the moment if the call is still eligible; restart learning if its media changed."""
+    """Go on waiting for the cutover if the call is still eligible; restart learning if its media changed."""
     return _reassess(placement, event, now, lambda reported: (reported, ()))
 
 
@@ -78,7 +78,7 @@ def confirm_dormant(placement: Placement, event: ev.LegsReported, now: float) ->
 
 
 def observe(placement: Placement, event: ev.PacketObserved, now: float) -> Step:
-    """Note a leg's packet, and query the legs when both are observed; relay a call whose packet is not as reported."""
+    """Record a leg's packet, and query the legs when both are observed; relay a call if it is not as reported."""
 
     def note(packet: ObservedPacket) -> Step:
         fresh = {
@@ -95,7 +95,7 @@ def observe(placement: Placement, event: ev.PacketObserved, now: float) -> Step:
 
 
 def observe_cutover(placement: Placement, event: ev.PacketObserved, now: float) -> Step:
-    """Note a leg's packet: Asterisk has to send it on first; relay a call whose packet is not as reported."""
+    """Record a leg's packet, which Asterisk must relay before the cutover; relay a call if it is not as reported."""
 
     def note(packet: ObservedPacket) -> Step:
         observed = {**placement.observed, event.leg: (packet, now)}
@@ -105,12 +105,12 @@ def observe_cutover(placement: Placement, event: ev.PacketObserved, now: float) 
 
 
 def wake(placement: Placement, event: ev.PacketObserved, now: float) -> Step:
-    """Go on learning, with all flows, now that the leg sends; relay a call whose packet is not as reported."""
+    """Go on learning, with all flows, now that the leg sends; relay a call if its packet is not as reported."""
 
     def note(packet: ObservedPacket) -> Step:
         learning = replace(
             placement,
-            # A dormant call may have ceased to be bridged natively meanwhile.
+            # Asterisk may have ceased to bridge a dormant call natively.
             phase=Phase.AWAITING_NATIVE if placement.reason == NOT_NATIVE else Phase.LEARNING,
             observed={event.leg: (packet, now)},
             deadline=now + placement.policy.verify_within,
@@ -121,19 +121,19 @@ def wake(placement: Placement, event: ev.PacketObserved, now: float) -> Step:
 
 
 def note_relayed(placement: Placement, event: ev.PacketRelayed, _now: float) -> Step:
-    """Note which packet Asterisk sent on; one of its own has another SSRC than the leg's."""
+    """Record which packet Asterisk relayed; one of its own has another SSRC than the leg's."""
     relayed = {**placement.relayed_packets, event.leg: (event.ssrc, event.sequence)}
     return replace(placement, relayed_packets=relayed), ()
 
 
 def cut_over_once_relayed(placement: Placement, event: ev.PacketRelayed, now: float) -> Step:
-    """Move the media into the switch if Asterisk has now sent on all it got, and no packet is about to come."""
+    """Record which packet Asterisk relayed; cut over if each leg's last one is relayed and no further one is due."""
     noted, _ = note_relayed(placement, event, now)
     return try_cut_over(noted, now)
 
 
 def on_learning_deadline(placement: Placement, _event: ev.DeadlineReached, now: float) -> Step:
-    """Query the legs; name a leg that is silent and wait for it, `dormant`, with one flow."""
+    """Query the legs; name one that is silent and wait for it with one flow (`dormant`)."""
     silent = next((leg for leg in Leg if leg not in placement.observed), None)
     if silent is None:
         return replace(placement, deadline=now + placement.policy.verify_within), (cmd.QueryLegs(),)
@@ -147,14 +147,14 @@ def on_learning_deadline(placement: Placement, _event: ev.DeadlineReached, now: 
 
 
 def on_dormant_deadline(placement: Placement, event: ev.DeadlineReached, now: float) -> Step:
-    """Query the legs, and renew the flow that waits for the silent one."""
+    """Query the legs; if Asterisk bridges natively, renew the flow that waits for the silent one."""
     if placement.reason == NOT_NATIVE:
         return query_again(placement, event, now)
     return on_learning_deadline(placement, event, now)
 
 
 def on_cutover_deadline(placement: Placement, _event: ev.DeadlineReached, now: float) -> Step:
-    """Cut over though Asterisk is late, unless a leg fell silent, or Asterisk does not send it on."""
+    """Cut over although Asterisk is late, unless a leg fell silent or Asterisk does not relay its packets."""
     began = now - placement.policy.verify_within
     if any(at < began for _, at in placement.observed.values()):
         return start_learning(placement, placement.reports, now)
@@ -169,7 +169,7 @@ def on_cutover_deadline(placement: Placement, _event: ev.DeadlineReached, now: f
 def start_learning(
     placement: Placement, reports: Mapping[Leg, LegReport], now: float, *, soon: bool = False
 ) -> Step:
-    """Start or restart learning from what Asterisk has just reported; `soon` if it is yet to bridge natively."""
+    """Start or restart learning from Asterisk's reports; `soon` is whether Asterisk has yet to bridge natively."""
     learning = replace(
         placement,
         phase=Phase.LEARNING,
@@ -185,7 +185,7 @@ def start_learning(
 
 
 def await_native(placement: Placement, now: float) -> Placement:
-    """Go on learning, and ask again soon whether Asterisk bridges natively now; a dormant call stays dormant."""
+    """Go on learning, and query again soon whether Asterisk bridges natively; a dormant call stays dormant."""
     return replace(
         placement,
         phase=Phase.DORMANT if placement.phase is Phase.DORMANT else Phase.AWAITING_NATIVE,
@@ -196,7 +196,7 @@ def await_native(placement: Placement, now: float) -> Placement:
 
 
 def try_cut_over(placement: Placement, now: float) -> Step:
-    """Cut over if Asterisk has nothing of the call in its hands, and no packet is about to come."""
+    """Cut over if Asterisk has relayed the last packet of each leg and no further packet is due yet."""
     for leg in Leg:
         packet, at = placement.observed[leg]
         if placement.relayed_packets.get(leg) != (packet.ssrc, packet.sequence) or now - at > CUTOVER_WINDOW:
@@ -229,7 +229,7 @@ def _is_native_soon(placement: Placement, reason: Reason | None) -> bool:
 def _reassess(
     placement: Placement, event: ev.LegsReported, now: float, then: Callable[[Placement], Step]
 ) -> Step:
-    """Relay a call that is no longer eligible, restart learning if its media changed; otherwise continue with `then`."""
+    """Relay a call that is no longer eligible; restart learning if its media changed; else continue with `then`."""
     reason = why_not_now(placement, event, now)
     soon = _is_native_soon(placement, reason)
     if reason and not soon:
@@ -253,7 +253,7 @@ def _confirm(placement: Placement, now: float) -> Step:
         reason = why_not_observed(leg, report, packet)
         if reason:
             return relay(placement, reason, now)
-        if not has_received(report):  # it is about to read the packet that we were shown, or never gets it
+        if not has_received(report):  # Asterisk has yet to read the observed packet, or never receives it
             wait = placement.damping.wait(placement.policy.recheck)
             return replace(placement, deadline=now + wait, damping=placement.damping.with_failure()), ()
     deadline = now + placement.policy.verify_within
@@ -263,8 +263,8 @@ def _confirm(placement: Placement, now: float) -> Step:
 def _if_as_reported(
     placement: Placement, event: ev.PacketObserved, now: float, then: Callable[[ObservedPacket], Step]
 ) -> Step:
-    """Do as `then` says with a packet on its way to Asterisk that is what Asterisk says."""
-    if event.by_switch:  # of a stay in the switch that is over
+    """Continue with `then` if a packet on its way to Asterisk is as Asterisk reports; relay the call if not."""
+    if event.by_switch:  # mirrored by a `forward` flow that has been removed
         return placement, ()
     if event.packet is None:
         return relay(placement, Reason(ReasonKind.FOREIGN_MEDIA, event.leg), now)

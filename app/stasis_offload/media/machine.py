@@ -1,9 +1,10 @@
-"""Everything that affects where a call's media is must happen in `step`: placement and event in, commands out.
+"""All decisions about where a call's media flows are made in `step`: placement and event in, commands out.
 
-TRANSITIONS has a handler for each event that means something in a phase; the first line of its docstring is the row's
-text (docs/phases.md is written from it). IGNORED has the events that change nothing.
+TRANSITIONS has a handler for each event that matters in a phase; the first line of its docstring is the text of its row
+in docs/phases.md. IGNORED has the events that change nothing.
 
-Whatever leaves `offloaded` takes the flows out first, with what they counted, and only then asks questions.
+Whatever leaves `offloaded` removes the flows first, with a last reading of their counters, and only then
+queries the legs.
 """
 
 from collections.abc import Callable, Mapping
@@ -14,7 +15,7 @@ from stasis_offload.media import forwarding, learning, relaying
 from stasis_offload.media.relaying import Step
 from stasis_offload.media.state import Phase, Placement, State
 
-# A handler takes the event of its row alone, which the type of a mapping cannot say.
+# A handler accepts the event of its row alone, which the type of a mapping cannot express.
 Handler = Callable[[Placement, Any, float], Step]
 Rows = Mapping[type[ev.Event], Handler]
 
@@ -95,7 +96,7 @@ TRANSITIONS: Mapping[Phase, Rows] = {
     },
 }
 
-# What the switch says of flows that are gone by now comes late, not wrong.
+# Reports about flows that have been removed meanwhile arrive late; they are not errors.
 _OF_A_STAY: frozenset[type[ev.Event]] = frozenset(
     {ev.CountersRead, ev.RtcpPortLearned, ev.GuardTriggered, ev.FlowIdle, ev.FlowDeleted}
 )
@@ -115,13 +116,13 @@ IGNORED: Mapping[Phase, frozenset[type[ev.Event]]] = {
 
 
 def step(placement: Placement, event: ev.Event, now: float) -> Step:
-    """Take one event; return the new placement and the commands to carry out in their order."""
+    """Process one event; return the new placement and the commands to carry out, in their order."""
     handler = TRANSITIONS[placement.phase].get(type(event))
     return handler(placement, event, now) if handler else (placement, ())
 
 
 def interrupts_query(placement: Placement, event: ev.Event) -> bool:
-    """Whether the event must not wait for an answer of Asterisk: it takes flows out, or ends the call."""
+    """Return whether an event interrupts a query: a block, a change, a guard, a deleted flow, the end of the call."""
     if isinstance(event, ev.GuardTriggered | ev.FlowDeleted):
         return placement.state is State.OFFLOADED
     return isinstance(event, ev.Blocked | ev.BridgeChanged | ev.CallEnded)

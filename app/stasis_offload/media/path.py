@@ -9,7 +9,7 @@ from stasis_offload.packets.rtp import parse_rtp
 
 
 class Leg(StrEnum):
-    """The two legs of a call: the channel that entered Stasis, and the channel it was connected to."""
+    """The two legs of a call: the channel that entered Stasis(), and the channel it was connected to."""
 
     CALLER = "caller"
     CALLEE = "callee"
@@ -22,10 +22,11 @@ class Leg(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ObservedPacket:
-    """One RTP packet of a leg as the switch saw it arrive.
+    """One RTP packet of a leg as the switch received it.
 
-    `in_port` is the switch's port number, `vlan` the 802.1Q VID or None when untagged, `next_hop` the source
-    MAC (where packets to this leg must go) and `ours` the destination MAC (what they must come from).
+    `in_port` is the switch's port number, `vlan` the 802.1Q VID or None when untagged. `remote_mac` is the source MAC,
+    that of the next hop, to which packets for this leg must go; `local_mac` is the destination MAC, that of Asterisk,
+    from which they must come.
     """
 
     in_port: int
@@ -42,7 +43,7 @@ class ObservedPacket:
 
 @dataclass(frozen=True, slots=True)
 class Attachment:
-    """One end of a path: where a leg's packets come from, and how packets reach that leg."""
+    """Where and how one leg is reached; Asterisk's end of it is `local`."""
 
     in_port: int
     vlan: int | None
@@ -53,7 +54,7 @@ class Attachment:
 
     @classmethod
     def of(cls, packet: ObservedPacket) -> "Attachment":
-        """Return the attachment that a packet of the leg shows."""
+        """Return the attachment of the leg that sent a packet."""
         return cls(
             in_port=packet.in_port,
             vlan=packet.vlan,
@@ -66,21 +67,21 @@ class Attachment:
 
 @dataclass(frozen=True, slots=True)
 class MediaPath:
-    """Two legs whose media is understood well enough to be forwarded without Asterisk."""
+    """The attachments of both legs: all that forwarding needs."""
 
     caller: Attachment
     callee: Attachment
 
     def attachment(self, leg: Leg) -> Attachment:
-        """Return the end of the path that belongs to a leg."""
+        """Return the attachment of a leg."""
         return self.caller if leg is Leg.CALLER else self.callee
 
 
 def parse_observed_packet(in_port: int, frame: bytes) -> ObservedPacket:
-    """Read an RTP packet as the switch saw it come in by one of its ports.
+    """Parse a frame that the switch received on a port as an RTP packet.
 
     Raises:
-        BadPacketError: it is not UDP with RTP in it; the text says at which layer and why.
+        BadPacketError: the frame is not UDP with RTP in it; the text names the layer and the cause.
 
     """
     datagram = parse_udp(frame)

@@ -1,4 +1,4 @@
-"""The page of the documentation that has the media machine's table."""
+"""The documentation page of the media machine's table (docs/phases.md)."""
 
 from collections.abc import Mapping
 from typing import get_args
@@ -11,17 +11,17 @@ MEANINGS: Mapping[Phase, str] = {
     Phase.RELAYED: "Asterisk relays the call, for the reason that is shown.",
     Phase.AWAITING_NATIVE: "Packets are observed while Asterisk does not bridge the call natively yet.",
     Phase.LEARNING: "Packets are observed until one of each leg is known and Asterisk has received both legs.",
-    Phase.CUTTING_OVER: "All is known; the cutover waits for a gap between two packets.",
+    Phase.CUTTING_OVER: "All is known; the call waits for the cutover window.",
     Phase.DORMANT: "A leg is silent; one flow waits for its next packet.",
-    Phase.UNVERIFIED: "The switch carries the call; a forwarded packet of each leg has yet to be seen.",
-    Phase.VERIFIED: "The switch forwards both legs; Asterisk may still relay what it had received before.",
+    Phase.UNVERIFIED: "The switch carries the call; a forwarded packet of each leg has yet to be mirrored.",
+    Phase.VERIFIED: "The switch forwards both legs; Asterisk may still relay what it received before the cutover.",
     Phase.GUARDED: "The switch carries the call, and anything that Asterisk sends to a leg is its own.",
     Phase.ENDED: "The call is over.",
 }
 
 
 def transitions_as_markdown() -> str:
-    """Write the page of the documentation that says what each event does in each phase."""
+    """Return the documentation page of what each event does in each phase."""
     lines = [
         "# What each event does to a call's media",
         "",

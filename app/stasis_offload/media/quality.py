@@ -1,7 +1,7 @@
-"""Per-leg quality (loss, jitter, RTT, MOS) from the RTP and RTCP the switch sees. Unknown is None, never a perfect score.
+"""Per-leg quality (loss, jitter, RTT, MOS) from the RTP and RTCP that the switch mirrors. Unknown is None.
 
-A leg's RTCP reports what it receives of the other leg, end to end. The sequence numbers of its RTP against what the
-switch counted of it show what was lost before the switch.
+A leg's RTCP reports what it receives of the other leg, end to end. The sequence numbers of its RTP, compared with the
+counter of its flow, give what was lost before the switch.
 """
 
 from collections.abc import Iterable
@@ -11,7 +11,7 @@ from stasis_offload.media.emodel import CLOCK_RATES, IMPAIRMENTS, mos, rating
 from stasis_offload.media.path import Leg
 from stasis_offload.packets.rtcp import Bye, Packet, ReportBlock, SenderReport
 
-# What is more than this is not a round trip but two clocks that disagree, or a report that went astray.
+# Seconds. A larger value is no round trip: two clocks disagree, or a report was delayed.
 _MAX_RTT = 5.0
 # No voice stream is faster (2.5 ms is the shortest frame of Opus): a faster one restarted.
 _MAX_PACKETS_PER_S = 400
@@ -38,9 +38,10 @@ class LegQuality:
     """What one leg receives, and what of its own media is lost before the switch; None is not known.
 
     `loss` is the fraction (0 to 1) of what the other leg sent it that it did not get: since the first report that
-    was seen, `recent_loss` only up to its last report. `jitter_ms` is as its last report has it, `rtt_ms` the round
+    was mirrored, `recent_loss` only up to its last report. `jitter_ms` is as its last report has it, `rtt_ms` the round
     trip from the switch to the leg and back, `mos` 1 to 4.5. `upstream_loss` is the fraction of what this leg
-    sent that never reached the switch, exact to 0.01 at first and better the longer it is watched.
+    sent that never reached the switch, exact to 0.01 at first and more exact the longer
+    the call lasts.
     """
 
     loss: float | None = None
@@ -51,7 +52,7 @@ class LegQuality:
     upstream_loss: float | None = None
 
     def variable(self) -> str:
-        """Write it as a channel variable, like Asterisk's RTPAUDIOQOS: losses in percent, without the unknown."""
+        """Return the value of a channel variable, like Asterisk's RTPAUDIOQOS: losses in percent, no unknowns."""
         percent = [None if loss is None else 100 * loss for loss in (self.loss, self.upstream_loss)]
         fields = (
             ("mos", self.mos, 2),
@@ -65,7 +66,7 @@ class LegQuality:
 
 @dataclass(frozen=True, slots=True)
 class _Sent:
-    """The last sender report of a leg: what a receiver will name it by, and when it passed the switch."""
+    """The last sender report of a leg: how a receiver will refer to it, and when it passed the switch."""
 
     ssrc: int
     short_ntp: int
@@ -112,7 +113,7 @@ class _Arrivals:
     lost: int = 0
 
     def then(self, ssrc: int, sequence: int, packets: int) -> "_Arrivals | None":
-        """Take the next sample; None when it continues nothing."""
+        """Return the arrivals up to the next sample; None if it does not continue them."""
         counted = packets - self.packets
         # Both grow alike but for what was lost, so 16 bits do, however long ago the last sample was.
         lost = _signed(sequence - self.sequence - counted, bits=16)
@@ -124,7 +125,7 @@ class _Arrivals:
 
 @dataclass(frozen=True, slots=True)
 class _LegHistory:
-    """All that is remembered of a leg. `expected` and `lost` are of the arrivals before the present ones."""
+    """The history of one leg. `expected` and `lost` are of the arrivals before the present ones."""
 
     sent: _Sent | None = None
     reception: _Reception | None = None
@@ -144,7 +145,7 @@ class _LegHistory:
         return replace(self, reception=reception, rtt=self.rtt if rtt is None else rtt)
 
     def closed(self) -> "_LegHistory":
-        """Add the present arrivals to the earlier ones, if there are enough to mean something, and restart."""
+        """Add the present arrivals to the earlier ones if there are enough of them, and restart."""
         now = self.arrivals
         if now is None or now.expected < _MIN_EXPECTED:
             return replace(self, arrivals=None)
@@ -167,10 +168,9 @@ class Quality:
     callee: _LegHistory = _LegHistory()
 
     def with_rtcp(self, leg: Leg, packets: Iterable[Packet], *, stream: Stream, now: float) -> "Quality":
-        """Take in RTCP of a leg that passed the switch at `now`.
+        """Add RTCP of a leg that passed the switch at `now`.
 
-        `stream` is what the leg is being sent: the other leg's present RTP. What the report says of any other
-        SSRC is ignored.
+        `stream` is the present RTP of the other leg, which this leg receives. Reports on any other SSRC are ignored.
         """
         end, sent = self._end(leg), self._end(leg.other).sent
         for packet in packets:
@@ -185,9 +185,9 @@ class Quality:
         return self._with(leg, end)
 
     def with_rtp_sample(self, leg: Leg, *, ssrc: int, sequence: int, packets: int) -> "Quality":
-        """Compare an RTP packet of a leg with how many of its packets the flow had counted when it came.
+        """Compare the sequence number of a leg's RTP packet with the counter of its flow at that moment.
 
-        Both belong to one moment: what lies between them is taken for loss.
+        What is sent between the two readings would count as loss.
         """
         end = self._end(leg)
         arrivals = end.arrivals.then(ssrc, sequence, packets) if end.arrivals else None
@@ -196,7 +196,7 @@ class Quality:
         return self._with(leg, replace(end, arrivals=arrivals))
 
     def with_counters_reset(self) -> "Quality":
-        """Note that the call went back to Asterisk: the next stay counts from 0, what was learned is kept."""
+        """Record a return to Asterisk: the counters restart at 0, the results are kept."""
         return Quality(caller=self.caller.closed(), callee=self.callee.closed())
 
     def of(self, leg: Leg) -> LegQuality:
@@ -213,7 +213,7 @@ class Quality:
         )
 
     def _mos(self, reception: _Reception) -> float | None:
-        """Score what is received; an unknown delay is taken as 0, the jitter buffer as twice the jitter."""
+        """Return the MOS of what is received; an unknown delay counts as 0, the jitter buffer as twice the jitter."""
         impairment = IMPAIRMENTS.get(reception.stream.codec)
         if impairment is None or reception.jitter_ms is None:
             return None
@@ -229,7 +229,7 @@ class Quality:
 
 
 def _round_trip(block: ReportBlock, *, now: float, sent: _Sent | None) -> float | None:
-    """Return the seconds from the switch to who reports and back (RFC 3550 6.4.1), None when it is not known."""
+    """Return the seconds from the switch to the reporting leg and back (RFC 3550 6.4.1); None if unknown."""
     if sent is None or not block.last_sr or (block.ssrc, block.last_sr) != (sent.ssrc, sent.short_ntp):
         return None
     rtt = now - sent.at - block.delay_since_last_sr / 0x1_0000

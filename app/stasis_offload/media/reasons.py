@@ -7,7 +7,7 @@ from stasis_offload.media.path import Leg
 
 
 class ReasonKind(StrEnum):
-    """The name of a reason; what the log, `stasis-offload calls`, HTTP and OFFLOAD_REASON all say."""
+    """The name of a reason, as in the log, `stasis-offload calls`, the HTTP interface and OFFLOAD_REASON."""
 
     NOT_CONNECTED = "not-connected"
     UNREPORTED = "unreported"
@@ -69,7 +69,7 @@ EXPLANATIONS: dict[ReasonKind, str] = {
     ReasonKind.DIRECT_MEDIA: "The leg uses direct media, so its RTP does not pass this host.",
     ReasonKind.VIDEO: "The leg has video.",
     ReasonKind.RTCP_MUX: "The leg's RTCP shares the RTP port.",
-    ReasonKind.RTCP_OFF: "The leg has no RTCP, so Asterisk does not say which SSRC it receives.",
+    ReasonKind.RTCP_OFF: "The leg has no RTCP, so Asterisk does not report which SSRC it receives.",
     ReasonKind.RTP_TIMEOUT: "The endpoint's rtp_timeout is below 10 s: Asterisk could not be kept from timing out while media flows.",
     ReasonKind.RTP_KEEPALIVE: "The endpoint has rtp_keepalive: Asterisk would send packets of its own into the stream.",
     ReasonKind.AUDIO_HOOK: "A recording, a snoop, a mute or talk detection needs the leg's audio in Asterisk.",
@@ -84,19 +84,19 @@ EXPLANATIONS: dict[ReasonKind, str] = {
     ReasonKind.NO_MEDIA: "No RTP arrives from the leg.",
     ReasonKind.FOREIGN_MEDIA: "What arrives from the leg is not RTP of an agreed payload type.",
     ReasonKind.FOREIGN_SSRC: "The SSRC on the wire is not the one that Asterisk receives.",
-    ReasonKind.FOREIGN_SOURCE: "The leg's packets come from another address, or by another way, than Asterisk or we learned.",
-    ReasonKind.LOW_TTL: "The leg's packets have few hops left to live; Asterisk sends them on with a new TTL.",
+    ReasonKind.FOREIGN_SOURCE: "The leg's packets come from another address than Asterisk reports, or by another way than was learned.",
+    ReasonKind.LOW_TTL: "The leg's packets have a TTL below 16; Asterisk relays them with a new one.",
     ReasonKind.ASTERISK_MEDIA: "Asterisk sends the leg RTP of its own: music, a tone, a digit, an announcement.",
-    ReasonKind.FLAPPING: "The call went back to Asterisk too often within a minute (media.returns_per_minute, media.flap_wait).",
-    ReasonKind.NOT_RELAYED: "Asterisk does not send the leg's packets on to the other as they came.",
+    ReasonKind.FLAPPING: "The call returned to Asterisk too often within a minute (media.returns_per_minute, media.flap_wait).",
+    ReasonKind.NOT_RELAYED: "Asterisk does not relay the leg's packets to the other unchanged.",
     ReasonKind.MEDIA_IDLE: "The leg fell silent while the switch carried it.",
-    ReasonKind.FLOW_LOST: "The leg's flow is gone, or no packet of it was seen after the cutover.",
-    ReasonKind.CALL_CHANGED: "Asterisk changed the bridge or the session, so what was learned may no longer hold.",
-    ReasonKind.MODULE_UNREACHABLE: "The Asterisk module could not be asked (see `stasis-offload check`).",
+    ReasonKind.FLOW_LOST: "The leg's flow is missing, or no forwarded packet of the leg was mirrored after the cutover.",
+    ReasonKind.CALL_CHANGED: "Asterisk changed the bridge or the session, so what was learned may be outdated.",
+    ReasonKind.MODULE_UNREACHABLE: "The Asterisk module did not answer (see `stasis-offload check`).",
     ReasonKind.ASTERISK_UNREACHABLE: "No events arrive from Asterisk (see `stasis-offload check`), so no change would be noticed.",
     ReasonKind.SWITCH_UNREACHABLE: "There is no connection to the switch (see `stasis-offload check`).",
     ReasonKind.SWITCH_REFUSED: "The switch refused the flows, or has no meters for media.packets_per_second.",
-    ReasonKind.OPERATOR: "An operator asked for it (`stasis-offload relay`); `stasis-offload offload` ends it.",
+    ReasonKind.OPERATOR: "An operator blocked the call (`stasis-offload relay`); `stasis-offload offload` lifts the block.",
     ReasonKind.DRAIN: "The application is shutting down.",
     ReasonKind.DEFECT: "A defect of stasis-offload, in the log as media.defect: Asterisk relays this call to its end.",
     ReasonKind.ENDED: "The call is over.",
@@ -105,7 +105,7 @@ EXPLANATIONS: dict[ReasonKind, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """Why a call is relayed, and on whose account where it is one leg's."""
+    """Why a call is relayed, and the leg if the reason is one leg's."""
 
     kind: ReasonKind
     leg: Leg | None = None
@@ -115,7 +115,7 @@ class Reason:
 
 
 def reasons_as_markdown() -> str:
-    """Write the page of the documentation that explains every reason."""
+    """Return the documentation page that explains every reason."""
     lines = [
         "# Why a call is relayed",
         "",

@@ -1,4 +1,4 @@
-"""Back to Asterisk: the one way out of the switch, and of learning, with its reason; and what is asked from there."""
+"""Returns to Asterisk: the only way out of the switch and of learning, with its reason, and the queries that follow."""
 
 from dataclasses import replace
 
@@ -13,14 +13,14 @@ from stasis_offload.openflow.flow import FlowCount
 # Seconds for which Asterisk is not queried again while it sends RTP of its own: the length of a long digit.
 MIN_ASTERISK_RTP_WAIT = 1.0
 
-# What may block a call, and which of several is named.
+# The blocks; of several, the first is the reason.
 BLOCKS = (
     ReasonKind.DRAIN,
     ReasonKind.OPERATOR,
     ReasonKind.ASTERISK_UNREACHABLE,
     ReasonKind.SWITCH_UNREACHABLE,
 )
-# These returns to Asterisk are not the call's doing: they do not make it a flapping one.
+# Returns that the call does not cause: they do not count as flapping.
 _NOT_FLAPPING = frozenset(
     {*BLOCKS, ReasonKind.SWITCH_REFUSED, ReasonKind.MODULE_UNREACHABLE, ReasonKind.ENDED}
 )
@@ -29,12 +29,12 @@ Step = tuple[Placement, tuple[cmd.Command, ...]]
 
 
 def connect(placement: Placement, _event: ev.Connected, now: float) -> Step:
-    """Query the legs at once, now that both are up; while the call is blocked, say by what."""
+    """Query the legs at once, now that both are up; while the call is blocked, name the block."""
     return query_at_once(replace(placement, connected=True), now)
 
 
 def on_bridge_changed(placement: Placement, _event: ev.BridgeChanged, now: float) -> Step:
-    """Query the legs at once when both are up; while the call is blocked, say by what."""
+    """Query the legs at once if both are up; while the call is blocked, name the block."""
     return query_at_once(placement, now)
 
 
@@ -49,30 +49,30 @@ def query_again(placement: Placement, _event: ev.DeadlineReached, now: float) ->
 
 
 def block(placement: Placement, event: ev.Blocked, now: float) -> Step:
-    """Take the flows out, if there are any, and relay the call until nothing blocks it."""
+    """Remove the flows, if there are any, and relay the call until nothing blocks it."""
     blocked = replace(placement, blocks=placement.blocks | {event.kind})
     return relay(blocked, _blocking_reason(blocked), now)
 
 
 def on_command_failed(placement: Placement, event: ev.CommandFailed, now: float) -> Step:
-    """Take the flows out, if there are any, relay the call, and try again later."""
+    """Remove the flows, if there are any, relay the call, and query the legs later."""
     return relay(placement, Reason(event.kind), now)
 
 
 def end(placement: Placement, _event: ev.CallEnded, now: float) -> Step:
-    """Take the flows out, if there are any, and relay the call to its end."""
+    """Remove the flows, if there are any, and relay the call to its end."""
     relayed, commands = relay(placement, Reason(ReasonKind.ENDED), now)
     return replace(relayed, phase=Phase.ENDED, deadline=None), commands
 
 
 def abandon(placement: Placement, now: float) -> Placement:
-    """Leave the call with Asterisk to its end, after a defect of the machine or of what runs it; its flows are removed."""
+    """Relay the call to its end, after a defect of the machine or its executor, which removes the flows itself."""
     relayed, _ = relay(placement, Reason(ReasonKind.DEFECT), now)
     return replace(relayed, phase=Phase.ENDED, deadline=None)
 
 
 def add_final_counters(placement: Placement, event: ev.FinalCounters, _now: float) -> Step:
-    """Add what the flows had counted when they were taken out to the counts of earlier stays in the switch."""
+    """Add the last counters of the removed flows to the counts of earlier stays in the switch."""
     read = {role.leg: count for role, count in (event.counts or {}).items() if role.forwards}
     last = {**placement.counts, **read}
     totals = {leg: placement.earlier_counts.get(leg, FlowCount()) + last.get(leg, FlowCount()) for leg in Leg}
@@ -80,14 +80,14 @@ def add_final_counters(placement: Placement, event: ev.FinalCounters, _now: floa
 
 
 def reclaim(placement: Placement, now: float) -> Step:
-    """Take the flows out of an offloaded call that changed, and only then query its legs."""
+    """Remove the flows of an offloaded call that changed, and only then query its legs."""
     relayed, commands = relay(placement, Reason(ReasonKind.CALL_CHANGED), now)
     queried, query = query_at_once(relayed, now)
     return queried, commands + query
 
 
 def query_at_once(placement: Placement, now: float) -> Step:
-    """Query the legs at once, and be patient only from here on; while the call is blocked, say by what."""
+    """Query the legs at once and restart the series of waits; while the call is blocked, name the block."""
     if not placement.connected:
         return replace(placement, reason=NOT_CONNECTED) if not placement.blocks else placement, ()
     if placement.blocks:
@@ -96,7 +96,7 @@ def query_at_once(placement: Placement, now: float) -> Step:
 
 
 def why_not_now(placement: Placement, event: ev.LegsReported, now: float) -> Reason | None:
-    """Return the reason against offloading in Asterisk's reports, or that the call is flapping."""
+    """Return the reason against offloading: one in Asterisk's reports, or that the call is suppressed."""
     reason = why_not(event.caller, event.callee)
     if reason in (None, NOT_NATIVE) and placement.damping.is_suppressed(now):
         return Reason(ReasonKind.FLAPPING)
@@ -108,7 +108,7 @@ def _blocking_reason(placement: Placement) -> Reason:
 
 
 def relay(placement: Placement, reason: Reason, now: float) -> Step:
-    """Give the media back to Asterisk, or leave it there, and say why."""
+    """Return the media to Asterisk, or leave it there, and record why."""
     policy, damping = placement.policy, placement.damping.with_failure()
     commands: dict[State, tuple[cmd.Command, ...]] = {
         State.RELAYED: (),

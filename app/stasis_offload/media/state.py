@@ -1,4 +1,4 @@
-"""What is known of one call's media at a moment; the flows that the switch should hold follow from it alone."""
+"""The state of one call's media, as an immutable value; the flows that it needs follow from it alone."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -28,7 +28,7 @@ from stasis_offload.packets.rtcp import empty_receiver_report
 class Policy:
     """The operator's settings (config.py, section [media]): times in seconds, `limit` in packets per second and leg.
 
-    `forward_rtcp` lets RTCP pass from end to end while the switch carries a call; without it RTCP stays with Asterisk.
+    With `forward_rtcp`, RTCP passes from end to end while the switch carries a call; otherwise it ends in Asterisk.
     """
 
     verify_within: float = 1.0
@@ -41,7 +41,7 @@ class Policy:
 
 
 class State(StrEnum):
-    """What carries the call's RTP: Asterisk, Asterisk with a copy to us, or the switch."""
+    """What carries the call's RTP: Asterisk, Asterisk while packets are mirrored, or the switch."""
 
     RELAYED = "relayed"
     LEARNING = "learning"
@@ -49,7 +49,7 @@ class State(StrEnum):
 
 
 class Phase(StrEnum):
-    """Where the call's media is on its way into the switch and out again; each phase has its rows in machine.py."""
+    """The phases of a call's media on its way into the switch and out; machine.py has the rows of each."""
 
     RELAYED = "relayed"
     AWAITING_NATIVE = "awaiting-native"
@@ -74,9 +74,9 @@ STATES: Mapping[Phase, State] = {
     Phase.ENDED: State.RELAYED,
 }
 
-# The first look at an offloaded call that is no longer new comes after this long (s).
+# Seconds after the installation of the guards until the first audit.
 FIRST_AUDIT = 10.0
-# What a Linux host gives a packet of its own.
+# The default TTL of a Linux host (net.ipv4.ip_default_ttl).
 _TTL = 64
 
 NOT_CONNECTED = Reason(ReasonKind.NOT_CONNECTED)
@@ -85,13 +85,13 @@ NOT_NATIVE = Reason(ReasonKind.NOT_NATIVE)
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """Where one call's media is, why, and what is known. Times are seconds of one monotonic clock.
+    """What carries one call's media, why, and what is known of it. Times are seconds of one monotonic clock.
 
-    `since` is when the state was entered. While learning, `observed` are the last packets of the legs that were shown,
-    and when; `relayed_packets` are SSRC and sequence number of the last packet that Asterisk sent on of each leg.
-    `path`, `unsampled` and what follows them belong to a stay in the switch: `unsampled` are the legs of which a packet
-    has yet to be shown to us. `rtcp_ports` are the ports that RTCP was seen to come from. `earlier_counts` are the
-    packets and octets forwarded from each leg in all earlier stays in the switch, `counts` those of the stay that lasts.
+    `since` is when the state was entered. While learning, `observed` has the last observed packet of each leg and its
+    time, `relayed_packets` the SSRC and sequence number of the last packet of each leg that Asterisk relayed.
+    `path`, `unsampled` and `rtcp_ports` belong to a stay in the switch: `unsampled` are the legs of which a packet has
+    yet to be mirrored, `rtcp_ports` the ports from which RTCP came. `counts` are the packets and octets forwarded from
+    each leg in the present stay, `earlier_counts` those in all earlier stays.
     """
 
     call: str
@@ -124,18 +124,18 @@ class Placement:
 
     @property
     def is_verified(self) -> bool:
-        """Whether the switch was seen to forward a packet of each leg."""
+        """Whether a forwarded packet of each leg has been mirrored."""
         return self.phase in (Phase.VERIFIED, Phase.GUARDED)
 
     def forwarded(self, leg: Leg) -> FlowCount:
-        """Count what the switch has carried from this leg, as far as we have read it."""
+        """Return the count of what the switch has forwarded from this leg, as of the last reading."""
         return self.earlier_counts.get(leg, FlowCount()) + self.counts.get(leg, FlowCount())
 
     @property
     def lease(self) -> int:
-        """How long flows stay in the switch when nobody renews them (s): three looks may fail.
+        """The hard timeout of the call's flows (s): three audits may fail to renew them.
 
-        When nobody gives Asterisk signs of life any more either, the media is back before its rtp_timeout ends.
+        An application that is gone injects no keepalives either, so the flows end before Asterisk's rtp_timeout.
         """
         lease = ceil(max(3 * self.policy.recheck, self.policy.verify_within)) + 5
         if self.state is not State.OFFLOADED:
@@ -143,7 +143,7 @@ class Placement:
         return min([lease, *(2 * timeout // 3 for timeout in self._timeouts)])
 
     def flows(self) -> tuple[Flow, ...]:
-        """Return what the switch should hold."""
+        """Return the flows that the switch should have."""
         if self.state is State.LEARNING:
             return self._learning_flows()
         if self.state is not State.OFFLOADED or self.path is None:
@@ -171,10 +171,10 @@ class Placement:
         return tuple(flows)
 
     def next_audit(self, now: float) -> float:
-        """When an offloaded call is to be audited again: soon at first, then at twice its age, up to `recheck`.
+        """Return when an offloaded call is audited next: soon, then at twice its age, at least every `recheck`.
 
-        So a counter that was last read then is at most half of a short call behind. Where Asterisk has an
-        rtp_timeout, it gets a sign of life three times within it.
+        So the last reading of the counters is at most half the length of a short call old. Within an endpoint's
+        rtp_timeout there are three audits, each with a keepalive.
         """
         wait = min(max(FIRST_AUDIT, now - self.since), self.policy.recheck)
         return now + min([wait, *(timeout / 3 for timeout in self._timeouts)])
@@ -184,10 +184,11 @@ class Placement:
         return [report.rtp_timeout for report in self.reports.values() if report.rtp_timeout]
 
     def keepalive(self, leg: Leg) -> cmd.InjectPacket | None:
-        """Build what resets Asterisk's rtp_timeout of a leg: a receiver report of the leg's that says nothing.
+        """Build the packet that restarts Asterisk's rtp_timeout of a leg: an empty receiver report of the leg's.
 
-        Asterisk takes any packet on a leg's RTP or RTCP port for a sign of life (media_session_rtcp_read_callback in
-        res/res_pjsip_sdp_rtp.c), and an empty report changes none of its statistics.
+        Any packet on a leg's RTP or RTCP port restarts the timeout (media_session_rtcp_read_callback in
+        res/res_pjsip_sdp_rtp.c), and an empty report changes none of Asterisk's statistics. None without a path or a
+        known SSRC.
         """
         report = self.reports.get(leg)
         if self.path is None or report is None or report.ssrc_rx is None:

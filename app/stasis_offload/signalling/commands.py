@@ -66,7 +66,7 @@ class StartMedia:
 
 @dataclass(frozen=True, slots=True)
 class EndMedia:
-    """Take the media back for good: when this is done, no flow of the call is left in the switch."""
+    """Return the media to Asterisk for good; afterwards no flow of the call is in the switch, if it can be reached."""
 
 
 @dataclass(frozen=True, slots=True)

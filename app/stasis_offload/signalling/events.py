@@ -61,7 +61,7 @@ class CalleeHangingUp(CalleeEvent):
 
 @dataclass(frozen=True, slots=True)
 class CalleeLeftStasis(CalleeEvent):
-    """Callee n left the application (StasisEnd): hanging up if CalleeHangingUp came before, else taken away."""
+    """Callee n left the application (StasisEnd): it hangs up if CalleeHangingUp came before, else it was redirected."""
 
 
 @dataclass(frozen=True, slots=True)

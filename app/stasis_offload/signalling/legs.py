@@ -1,7 +1,7 @@
 """Which channel each leg of a call currently is. A leg outlives its channel when another one replaces it.
 
 Asterisk announces a replacement before it swaps it in (StasisStart.replace_channel, res/stasis/stasis_bridge.c), and
-the swap may still fail. Nothing changes until the replacement is in the bridge or the replaced channel is gone.
+the swap may still fail. Nothing changes until the replacement is in the bridge or the replaced channel has ended.
 """
 
 from collections.abc import Sequence
@@ -67,7 +67,7 @@ class Legs:
         return event_from_ari(self._as_destroyed(event) if leg in self._replacements else event, leg)
 
     def announce_replacement(self, replacement: str, name: str, *, replaces: str) -> bool:
-        """Register a pending replacement for the leg that `replaces` currently is. Return False if there is none."""
+        """Register a pending replacement for the leg that `replaces` currently is; return False if there is none."""
         leg = self.leg(replaces)
         if leg is None or leg in self._pending or self.leg(replacement) is not None:
             return False
@@ -84,7 +84,7 @@ class Legs:
         self._pending = {leg: channel for leg, channel in self._pending.items() if channel != replacement}
 
     def on_entered_bridge(self, channel: str) -> ev.Event | None:
-        """Complete the replacement whose channel entered the bridge; None if it is no pending one."""
+        """Complete the replacement whose channel entered the bridge; return None if it is not pending."""
         leg = next((leg for leg, pending in self._pending.items() if pending == channel), None)
         return None if leg is None else self._commit_replacement(leg, joined=True)
 

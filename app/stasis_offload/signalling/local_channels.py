@@ -42,7 +42,7 @@ def find_local_pair(call: str, parties: Parties, others: Iterable[tuple[str, Par
 
 
 def can_optimize(*bridges: Iterable[LegReport]) -> bool:
-    """Return whether each of two bridges, as reported by the module, holds two answered channels and nothing else.
+    """Return whether each of two bridges, as reported by the module, has two answered channels and nothing else.
 
     A third party would be left alone, and a recording of the Local channel would end. Asterisk keeps such a pair for
     the same reason (main/bridge.c, optimize_lock_chan_stack).

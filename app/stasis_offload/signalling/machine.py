@@ -22,14 +22,14 @@ def step(dialing: Dialing, event: ev.Event, now: float) -> Step:
     """Return the call after an event, and the commands to execute; `now` in seconds.
 
     Whatever happens, EndMedia precedes the first command that ends a channel of the conversation or its bridge:
-    flows that outlive a channel would forward packets to an address that is nobody's any more.
+    flows that outlive a channel would forward packets to a port that may already be another call's.
     """
     after, commands = _transition(dialing, event, now)
     return after, _end_media_first(after, commands)
 
 
 def ends_media(dialing: Dialing, event: ev.Event) -> bool:
-    """Return whether an event ends the media at once, before `step` has its turn: a party of it is leaving."""
+    """Return whether an event ends the media at once, before `step` processes it: one of the two legs is leaving."""
     match event:
         case ev.CallerHangingUp() | ev.CallerLeft():
             return True
@@ -43,7 +43,7 @@ def _end_media_first(dialing: Dialing, commands: tuple[cmd.Command, ...]) -> tup
     for at, command in enumerate(commands):
         match command:
             case cmd.HangUp(n) if n != dialing.winner:
-                pass  # a target that is not part of the conversation
+                pass  # a target that is not in the conversation
             case cmd.HangUp() | cmd.HangUpCaller() | cmd.ContinueInDialplan() | cmd.DestroyBridge():
                 return *commands[:at], cmd.EndMedia(), *commands[at:]
             case _:
@@ -67,7 +67,7 @@ def _transition(dialing: Dialing, event: ev.Event, now: float) -> Step:  # noqa:
         case Phase.DIALING, _, ev.CallerHangingUp(cause):
             after = _end_by_caller(dialing, cause)
         case Phase.TALKING, _, ev.CallerHangingUp(cause):
-            # If it has just requested a transfer, its replacement is announced before it is gone.
+            # If it has just requested a transfer, its replacement is announced before its channel ends.
             after = replace(dialing, caller_cause=cause), ()
         case _, _, ev.CallerLeft(cause):
             after = _end_by_caller(replace(dialing, caller_here=False), cause or dialing.caller_cause)
@@ -181,8 +181,8 @@ def _start(dialing: Dialing, now: float) -> Step:
         deadline=None if request.timeout is None else now + request.timeout,
     )
     creates = (cmd.Create(n, endpoint) for n, endpoint in enumerate(request.targets, start=1))
-    # A caller who hangs up is already in the h extension when the event arrives, and can no longer be given
-    # variables. Until somebody answers, h must read CANCEL.
+    # A caller who hangs up is already in the h extension when the event arrives, and variables can no longer be set.
+    # Until a callee answers, h must read CANCEL.
     return started, (cmd.SetStatus(DialStatus.CANCEL), *creates, cmd.CreateBridge())
 
 

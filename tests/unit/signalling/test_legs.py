@@ -64,7 +64,9 @@ def test_a_replacement_in_the_bridge_is_the_leg_and_the_old_channel_is_none(
     )
     for event in (HangupRequested(old, 16), StasisEnd(old), ChannelDestroyed(old, 16)):
         assert legs.translate(event) is None
-    assert legs.translate(DialChanged(REPLACEMENT, DialState.RINGING)) == (ev.CalleeRinging(2) if leg else None)
+    assert legs.translate(DialChanged(REPLACEMENT, DialState.RINGING)) == (
+        ev.CalleeRinging(2) if leg else None
+    )
 
 
 @pytest.mark.parametrize("end", [StasisEnd(CALLEE), ChannelDestroyed(CALLEE, 16)])
