@@ -1,8 +1,8 @@
 """Stasis application that owns two-party calls and moves their media out of Asterisk into Open vSwitch.
 
 packets     bytes to values and back: addresses, frames, RTP, RTCP
-asterisk    the only room that talks to Asterisk: ARI, and the CLI of our module
-openflow    the only room that talks to the switch
+asterisk    the only room that connects to Asterisk: ARI, and the CLI of our module
+openflow    the only room that connects to the switch
 signalling  Dial()'s rules as a pure state machine
 media       where a call's RTP should flow, and why, as a pure state machine
 calls       the runtime that feeds both machines and executes their commands

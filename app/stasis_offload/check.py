@@ -98,11 +98,11 @@ async def _check_ari(config: Config) -> tuple[Item, ...]:
 async def _check_application(ari: AriClient, app: str) -> Item:
     try:
         if await ari.application():
-            return Item("application", ok=True, text=f"Stasis({app}) is taken care of")
+            return Item("application", ok=True, text=f"Stasis({app}) is registered")
     except AriError as error:
         return Item("application", ok=False, text=str(error))
     advice = "start `stasis-offload run`; until then the dialplan sees STASISSTATUS=FAILED"
-    return Item("application", ok=False, text=f"nobody takes care of Stasis({app}); {advice}")
+    return Item("application", ok=False, text=f"no program has registered Stasis({app}); {advice}")
 
 
 async def _check_loaded(ari: AriClient, module: str) -> Item:

@@ -90,7 +90,7 @@ def run(config: _ConfigFile = None) -> None:
 
 @commands.command()
 def check(config: _ConfigFile = None) -> None:
-    """Say of each thing the application needs whether it is there, and what to do if not."""
+    """Check each thing the application needs, and print what to do about a missing one."""
     from stasis_offload.check import run_checks  # noqa: PLC0415 - as in `run`
 
     settings = configuration.load(config)

@@ -219,5 +219,5 @@ async def test_an_asterisk_that_boots_or_dies_gives_named_errors_and_then_answer
         assert causes, "Asterisk was up before it was started"
         assert all(cause.startswith(f"{path}: ") for cause in causes)
         await asyncio.to_thread(run_docker, "kill", name)
-        with pytest.raises(ModuleError, match="nobody listens; Asterisk is not running"):
+        with pytest.raises(ModuleError, match="no process listens; Asterisk is not running"):
             await module.version()

@@ -48,7 +48,7 @@ async def test_a_switch_that_falls_silent_is_found_out_without_a_request(ovs: Ov
     timeouts = Timeouts(connect=1.0, answer=1.0, silence=1.0)
     async with connected(bridge.management, timeouts=timeouts) as (_, events):
         with ovs.frozen():
-            assert (await events.next(SwitchDown)).reason == "no sign of life from the switch for 2 s"
+            assert (await events.next(SwitchDown)).reason == "nothing received from the switch for 2 s"
         await events.next(SwitchUp)
 
 

@@ -173,7 +173,7 @@ async def test_a_switch_without_meters_refuses_a_limit_and_nothing_changes(bridg
         await table.set_flows(owner_of("call"), flows_of("call"))
         held = bridge.flows()
         with pytest.raises(
-            OpenFlowError, match=r"^the switch has no meters, which media\.packets_per_second needs$"
+            OpenFlowError, match=r"^the switch has no meters, which a flow with a limit needs$"
         ):
             await table.set_flows(owner_of("call"), limited())
         assert bridge.flows() == held

@@ -63,7 +63,7 @@ def saying(data: bytes, *, then_close: bool = False) -> Peer:
         (HELLO[:5], "no OpenFlow hello from the switch within 0.3 s"),
         (
             b"HTTP/1.1 400 Bad Request\r\n",
-            "the peer does not speak OpenFlow: it sent 48 54 54 50 2f 31 2e 31",
+            "the peer is not an OpenFlow switch: it sent 48 54 54 50 2f 31 2e 31",
         ),
         (b"\x01\x00\x00\x08\x00\x00\x00\x01", "the switch offers OpenFlow 1.0, but not 1.3"),
         (b"\x04\x02\x00\x08\x00\x00\x00\x01", "the switch began with message type 2 instead of a hello"),

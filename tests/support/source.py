@@ -1,6 +1,6 @@
 """The source of the package: its modules, what each imports, and the picture of its rooms in docs/architecture.md.
 
-`python -m tests.support.source` draws the picture anew.
+`python -m tests.support.source` draws the picture again.
 """
 
 import ast

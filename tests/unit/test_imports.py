@@ -120,7 +120,7 @@ def test_no_constructor_takes_more_than_six_parameters(name: str) -> None:
 
 def test_the_picture_in_the_documentation_is_that_of_the_code() -> None:
     page = PAGE.read_text(encoding="utf-8")
-    assert page == with_picture(page), "draw it anew: python -m tests.support.source"
+    assert page == with_picture(page), "draw it again: python -m tests.support.source"
 
 
 @pytest.mark.parametrize("name", sorted(MODULES))

@@ -1,1 +1,1 @@
-"""The only room that talks to Asterisk. It reports and executes; it never decides."""
+"""The only room that connects to Asterisk. It reports and executes; it never decides."""

@@ -150,7 +150,7 @@ class AriClient:
             case {"system": {"version": str(version)}}:
                 return version
             case _:
-                raise AriError("Asterisk does not tell its version")
+                raise AriError("Asterisk does not report its version")
 
     async def application(self) -> bool:
         """Return whether any program has registered the application."""

@@ -112,7 +112,7 @@ class Channel:
             self._later.append(data)
 
     def _write_buffer(self) -> None:
-        """Write all but the first message of one event loop iteration, for many calls, in one system call."""
+        """Write all but the first message of one event loop iteration, for many changes, in one system call."""
         if self._later and not self._closed.is_set():
             self._writer.write(b"".join(self._later))
         self._later = None
@@ -221,7 +221,7 @@ class Channel:
                 if probing:
                     silence = 2 * self._timeouts.silence
                     raise SwitchUnavailableError(
-                        f"no sign of life from the switch for {silence:g} s"
+                        f"nothing received from the switch for {silence:g} s"
                     ) from None
                 self.send(encode.echo_request(self.new_xid()))
                 probing = True

@@ -104,7 +104,7 @@ class Framer:
             version, kind, length, xid = _HEADER.unpack_from(self._buffer)
             if version not in VERSION_NAMES or length < _HEADER.size:
                 start = self._buffer[: _HEADER.size].hex(" ")
-                raise OpenFlowError(f"the peer does not speak OpenFlow: it sent {start}")
+                raise OpenFlowError(f"the peer is not an OpenFlow switch: it sent {start}")
             if len(self._buffer) < length:
                 return
             body = bytes(self._buffer[_HEADER.size : length])

@@ -1,4 +1,4 @@
-"""Tracks the flows we installed. After an uncertain outcome, the call's next change starts by deleting all of them."""
+"""Tracks the flows we installed. After an unknown outcome, the owner's next change begins by removing all of them."""
 
 import asyncio
 from collections import Counter
@@ -26,7 +26,7 @@ from stasis_offload.openflow.meters import Meters
 from stasis_offload.openflow.plan import Plan, plan
 
 # Concurrent requests. Others wait, and their reply timeout starts only when they are sent: otherwise, when some
-# thousand calls change at once, the last would time out while the first are encoded.
+# thousand owners change at once, the last would time out while the first are encoded.
 IN_FLIGHT = 100
 
 _OURS = Cookies(COOKIE_PREFIX, COOKIE_PREFIX_MASK)

@@ -61,7 +61,7 @@ class Meters:
 
         """
         if not self._numbers:
-            raise OpenFlowError("the switch has no meters, which media.packets_per_second needs")
+            raise OpenFlowError("the switch has no meters, which a flow with a limit needs")
         meter = self._freed.pop() if self._freed else next(self._untried, None)
         if meter is None:
             raise OpenFlowError(f"all {len(self._numbers)} meters that we may use are in use")

@@ -240,7 +240,7 @@ async def test_a_socket_that_is_missing_or_deserted_is_named(path: Path) -> None
         await ask(path, "x", deadline=DEADLINE)
     with socket.socket(socket.AF_UNIX) as deserted:
         deserted.bind(str(path))
-    with pytest.raises(ModuleError, match=rf"^{path}: nobody listens; Asterisk is not running"):
+    with pytest.raises(ModuleError, match=rf"^{path}: no process listens; Asterisk is not running"):
         await ask(path, "x", deadline=DEADLINE)
 
 
