@@ -83,7 +83,3 @@ def sampled(flow: Flow) -> bool:
 
 def roles(commands: Iterable[cmd.Command]) -> list[list[Role]]:
     return [[Role(flow.cookie & 0xFF) for flow in c.flows] for c in commands if isinstance(c, cmd.SetFlows)]
-
-
-# The same by the names that test_machine_always.py imports.
-passed, shown = relayed, sampled_packet

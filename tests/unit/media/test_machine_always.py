@@ -17,7 +17,16 @@ from stasis_offload.media.state import Phase, Placement, State
 from stasis_offload.openflow.flow import Flow, FlowCount
 from stasis_offload.packets.address import Address
 from tests.support.leg_reports import CALLEE, CALLER
-from tests.support.placements import BOTH_COUNT, ELIGIBLE, FORWARDING, IN_PHASE, NOT_YET, passed, seen, shown
+from tests.support.placements import (
+    BOTH_COUNT,
+    ELIGIBLE,
+    FORWARDING,
+    IN_PHASE,
+    NOT_YET,
+    relayed,
+    sampled_packet,
+    seen,
+)
 
 LEGS = st.sampled_from(Leg)
 ANY_REPORT = st.sampled_from(
@@ -38,8 +47,10 @@ EVENTS: dict[type[ev.Event], st.SearchStrategy[ev.Event]] = {
     ev.BridgeChanged: st.just(ev.BridgeChanged()),
     ev.DeadlineReached: st.just(ev.DeadlineReached()),
     ev.LegsReported: ANY_REPORT,
-    ev.PacketObserved: LEGS.map(seen) | LEGS.map(shown) | LEGS.map(lambda leg: ev.PacketObserved(leg, None)),
-    ev.PacketRelayed: LEGS.map(passed),
+    ev.PacketObserved: LEGS.map(seen)
+    | LEGS.map(sampled_packet)
+    | LEGS.map(lambda leg: ev.PacketObserved(leg, None)),
+    ev.PacketRelayed: LEGS.map(relayed),
     ev.GuardTriggered: LEGS.map(lambda leg: ev.GuardTriggered(ReasonKind.ASTERISK_MEDIA, leg)),
     ev.RtcpPortLearned: LEGS.map(lambda leg: ev.RtcpPortLearned(leg, 4001)),
     ev.FlowIdle: LEGS.map(lambda leg: ev.FlowIdle(leg, FlowCount(3, 3))),
