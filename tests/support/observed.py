@@ -21,6 +21,16 @@ def media_moved(calls: int = 1) -> None:
     )
 
 
+def more_packets(count: int) -> None:
+    """Wait until the switch has forwarded so many more packets from each leg of every call."""
+    before = _packets()
+    wait_until(lambda: _packets() >= before + count, within=10, what=f"{count} more packets in the switch")
+
+
+def _packets() -> int:
+    return min(int(packets) for call in control.calls() for packets in call["packets"].values())
+
+
 class Cdrs:
     """The CDRs that node 2 writes from here on."""
 
