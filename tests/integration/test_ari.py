@@ -20,6 +20,7 @@ from stasis_offload.asterisk.ari_events import (
     AriReplaced,
     AriUp,
     Bridge,
+    BridgeDestroyed,
     ChannelDestroyed,
     DialChanged,
     DialState,
@@ -196,6 +197,7 @@ async def test_a_call_is_made_and_every_event_of_it_is_heard_in_order(asterisk: 
         await heard.until(ChannelDestroyed, lambda event: event.channel == call)
         assert "RESULT=SUCCESS ANSWER" in await asterisk.cli("dialplan show globals")
         await ari.destroy_bridge(bridge)
+        await heard.until(BridgeDestroyed, lambda event: event == BridgeDestroyed(bridge))
         assert await _bridges(ari) == set()
 
 
