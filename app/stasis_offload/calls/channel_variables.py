@@ -21,7 +21,8 @@ def variables_of(
     They also stay while the caller is `leaving`, because a replacement takes its place.
 
     OFFLOAD_STATUS is `offloaded` or `relayed`: what carries the media. OFFLOAD_REASON is why it is relayed, empty
-    otherwise. OFFLOAD_PACKETS is the number of packets that the switch forwarded, of both legs together.
+    otherwise. They are written one after the other, in the order of the result, and a CDR may be cut in between: a call
+    that is `relayed` has its reason even then. OFFLOAD_PACKETS is the number of packets that the switch forwarded, of both legs together.
     OFFLOAD_CALLER_QUALITY and OFFLOAD_CALLEE_QUALITY are set once something is known (media/quality.py).
     """
     packets = sum(placement.forwarded(leg).packets for leg in Leg)
@@ -33,8 +34,11 @@ def variables_of(
     transient = placement.state is State.LEARNING and placement.reason == Reason(ReasonKind.NO_MEDIA)
     if not (transient or leaving) and placement.reason != Reason(ReasonKind.ENDED):
         offloaded = placement.state is State.OFFLOADED
-        variables["OFFLOAD_STATUS"] = "offloaded" if offloaded else "relayed"
-        variables["OFFLOAD_REASON"] = "" if offloaded else str(placement.reason)
+        status = ("OFFLOAD_STATUS", "offloaded" if offloaded else "relayed")
+        reason = ("OFFLOAD_REASON", "" if offloaded else str(placement.reason))
+        for name, value in (status, reason) if offloaded else (reason, status):
+            variables.pop(name, None)
+            variables[name] = value
     return variables
 
 
