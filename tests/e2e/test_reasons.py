@@ -212,7 +212,10 @@ def test_a_fax_takes_the_media_back_and_once_refused_keeps_it(cdrs: Cdrs) -> Non
         end_of_calls()
     assert_carried_by_asterisk(capture, since=given_back)
     told = [reason for reason in reasons_logged(call) if reason not in ("not-native", "ended")]
-    assert told == ["call-changed", "t38:caller", "glue-forbids:caller"]
+    # How far each leg is when Asterisk is asked depends on the moment.
+    assert (told[0], told[-1]) == ("call-changed", "glue-forbids:caller")
+    assert "t38:caller" in told
+    assert set(told) <= {"call-changed", "t38:caller", "t38:callee", "glue-forbids:caller"}
     assert_told("glue-forbids:caller", call, cdrs)
 
 
