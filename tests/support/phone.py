@@ -11,6 +11,7 @@ import re
 import subprocess
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
 from itertools import count
 from types import TracebackType
@@ -18,7 +19,7 @@ from typing import Self
 from uuid import uuid4
 
 from lab.capture import NODE2, SipMessage
-from lab.control import container, execute, wait_until
+from lab.control import LabError, container, execute, wait_until
 
 EDGE = "198.18.50.14"
 # Another address of the edge: a phone can move there in the middle of a call.
@@ -36,6 +37,18 @@ _LOGGED = re.compile(r"^-{47} (\S+)\nUDP message (sent|received) \[\d+\] bytes:\
 _RUN = 'exec "$0" "$@" -trace_msg -message_file /dev/fd/3 3>&1 >/dev/null'
 # One datagram: bash itself would send one for each line.
 _SEND = 'head -c -1 <<<"$2" >"/dev/udp/$0/$1"'
+# What SIPp sends when it is told to, and how often it is told.
+_SENDS = {
+    "CALL": "INVITE ",
+    "INVITE": "INVITE ",
+    "UPDATE": "UPDATE ",
+    "REFER": "REFER ",
+    "BYE": "BYE ",
+    "PROGRESS": "SIP/2.0 183",
+    "ANSWER": "SIP/2.0 200",
+    "REFUSE": "SIP/2.0 488",
+}
+_TRIES = 5
 _versions = count(1)
 
 
@@ -179,17 +192,14 @@ class Phone:
     def progress(self, body: str) -> None:
         """Answer the INVITE that waits by 183, with early media."""
         self._do("PROGRESS", body)
-        self._sent("SIP/2.0 183")
 
     def answer(self, body: str) -> None:
         """Answer the INVITE that waits by 200."""
         self._do("ANSWER", body)
-        self._sent("SIP/2.0 200")
 
     def refuse(self) -> None:
         """Answer the INVITE that waits by 488: no such media here."""
         self._do("REFUSE")
-        self._sent("SIP/2.0 488")
 
     def offer(self, offer: str) -> None:
         """Offer other media by an INVITE within the call; waits for no response."""
@@ -220,7 +230,10 @@ class Phone:
         return self._arrived(lambda message: message.start.startswith("BYE "), "a BYE")
 
     def _do(self, method: str, body: str = "", *fields: str) -> None:
-        """Tell SIPp what to do next in the call."""
+        """Tell SIPp what to do next in the call, and wait until it has.
+
+        It drops what arrives between the message that it has just taken and the step that follows from it.
+        """
         head = [
             f"DO-{method} sip:phone SIP/2.0",
             f"Call-ID: {self._call_id}",
@@ -229,7 +242,12 @@ class Phone:
         ]
         words = "\r\n".join([*head, *fields, "", body])
         self._seen = len(self.messages)
-        execute("edge", "bash", "-c", _SEND, EDGE, str(self._port), words)
+        for _ in range(_TRIES):
+            execute("edge", "bash", "-c", _SEND, EDGE, str(self._port), words)
+            with suppress(LabError):
+                self._sent(_SENDS[method])
+                return
+        raise LabError(f"{self.name} does not {method}")
 
     def _response(self, method: str) -> SipMessage:
         def final(message: SipMessage) -> bool:
@@ -253,7 +271,7 @@ class Phone:
     def _sent(self, start: str) -> None:
         wait_until(
             lambda: any(not m.arrived and m.start.startswith(start) for m in self.messages[self._seen :]),
-            within=10,
+            within=2,
             what=f"{self.name} to send {start}",
             every=0.05,
         )
