@@ -71,7 +71,7 @@ class Program:
             events = (heard.event for heard in self.heard)
             return next((event for event in events if _is(event, kind, about)), None)
 
-        return wait_until(found, within=within, what=f"{kind} of {about}", every=0.05)
+        return wait_until(found, within=within, what=f"{kind} of {about}")
 
 
 def _is(event: Mapping[str, Any], kind: str, about: Mapping[str, str]) -> bool:

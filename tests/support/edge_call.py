@@ -82,7 +82,7 @@ class Conversation:
     def passed(self, seconds: float) -> float:
         """Let them talk for so long; return the end."""
         end = time.time() + seconds
-        wait_until(lambda: time.time() >= end, within=seconds + 10, what="time to pass", every=0.05)
+        wait_until(lambda: time.time() >= end, within=seconds + 10, what="time to pass")
         return time.time()
 
 

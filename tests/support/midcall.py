@@ -74,7 +74,7 @@ class Call:
         self.begun = time.time()
         begin(self)
         self.answered = time.time()
-        wait_until(lambda: self._relayed(reason), within=10, what=reason, every=0.05)
+        wait_until(lambda: self._relayed(reason), within=10, what=reason)
         self.seen = time.time()
         assert control.flows() == []
         wait_until(lambda: self._relayed(reason, since=LASTS), within=10, what=f"{reason} to last")

@@ -266,12 +266,11 @@ class Phone:
                     return messages[number]
             return None
 
-        return wait_until(found, within=10, what=f"{what} at {self.name}", every=0.05)
+        return wait_until(found, within=10, what=f"{what} at {self.name}")
 
     def _sent(self, start: str) -> None:
         wait_until(
             lambda: any(not m.arrived and m.start.startswith(start) for m in self.messages[self._seen :]),
             within=2,
             what=f"{self.name} to send {start}",
-            every=0.05,
         )
