@@ -201,6 +201,18 @@ async def test_a_call_is_made_and_every_event_of_it_is_heard_in_order(asterisk: 
         assert await _bridges(ari) == set()
 
 
+async def test_a_bridge_is_made_although_an_earlier_one_of_its_id_is_still_ending(asterisk: Asterisk) -> None:
+    async with running(asterisk) as (ari, heard):
+        await heard.until(AriUp)
+        for _ in range(100):
+            await ari.make_bridge("again")
+            with pytest.raises(
+                AriError, match="addChannel: 400 "
+            ):  # nobody to join; 409 if it is no bridge of ours
+                await ari.join(bridge="again", channel="nobody")
+            await ari.destroy_bridge("again")
+
+
 async def _bridges(ari: AriClient) -> set[Bridge]:
     return {Bridge(b.id, b.technology, tuple(sorted(b.channels))) for b in await ari.bridges()}
 

@@ -31,6 +31,10 @@ from stasis_offload.errors import AriError, AriReplacedError, AriUnavailableErro
 FIRST_RETRY = 0.1
 LAST_RETRY = 5.0
 
+# Seconds for which the creation of a bridge waits for the end of an earlier one, and between two attempts.
+DESTROYED_WITHIN = 2.0
+DESTROYED_EVERY = 0.02
+
 NOT_FOUND = 404
 CONFLICT = 409
 
@@ -181,10 +185,22 @@ class AriClient:
         return tuple(map(parse_bridge, await self._list("bridges")))
 
     async def make_bridge(self, bridge: str) -> None:
-        """Create a mixing bridge with this id; succeeds if an earlier process of ours created it."""
-        # `mixing` alone: with proxy_media or dtmf_events Asterisk would never bridge natively.
-        with _fine_if(CONFLICT):
-            await self._call("bridges", "createWithId", bridgeId=bridge, type="mixing")
+        """Create a mixing bridge with this id; succeeds if an earlier process of ours created it.
+
+        Asterisk destroys a bridge some time after it has answered that it did, and refuses another one of the same id
+        until then: a caller that comes back at once is waited for.
+        """
+        deadline = asyncio.get_running_loop().time() + DESTROYED_WITHIN
+        while True:
+            try:
+                # `mixing` alone: with proxy_media or dtmf_events Asterisk would never bridge natively.
+                await self._call("bridges", "createWithId", bridgeId=bridge, type="mixing")
+            except RefusedError as error:
+                if error.status != CONFLICT or asyncio.get_running_loop().time() > deadline:
+                    raise
+            else:
+                return
+            await asyncio.sleep(DESTROYED_EVERY)
 
     async def destroy_bridge(self, bridge: str) -> None:
         """Destroy a bridge; succeeds if there is none."""
