@@ -52,10 +52,11 @@ class Recovery:
         """Start or restart recovery: events arrive again from this moment on."""
         if self._running:
             self._running.cancel()
-        known = frozenset(call.id for call in self._registry)
-        self._running = self._tasks.create_task(self._run(known))
+        self._running = self._tasks.create_task(self._run())
 
-    async def _run(self, known: frozenset[str]) -> None:
+    async def _run(self) -> None:
+        # Those that may have missed events: of before, and each that is adopted, in whichever attempt.
+        known = {call.id for call in self._registry}
         while True:
             try:
                 await self._recover(known)
@@ -65,32 +66,31 @@ class Recovery:
                 return
             await asyncio.sleep(RETRY_INTERVAL)
 
-    async def _recover(self, known: frozenset[str]) -> None:
+    async def _recover(self, known: set[str]) -> None:
         """Adopt calls of an earlier process, post the events that calls have missed, remove orphans.
 
-        What happens to an adopted call arrives as an event; what happened before is in the second snapshot.
+        What happens to an adopted call arrives as an event; what happened before is in the second snapshot. The ids of
+        adopted calls are added to `known`.
         """
-        adopted = await self._adopt_calls(await self._snapshot())
+        await self._adopt_calls(await self._snapshot(), known)
         snapshot = await self._snapshot()
         for call in self._registry:
-            if call.id in known | adopted:
+            if call.id in known:
                 self._replay_missed(call, snapshot)
         await self._remove_orphans(snapshot)
 
-    async def _adopt_calls(self, snapshot: "AsteriskSnapshot") -> frozenset[str]:
-        """Adopt the calls of an earlier process; return their ids."""
-        adopted = set()
+    async def _adopt_calls(self, snapshot: "AsteriskSnapshot", known: set[str]) -> None:
+        """Adopt the calls of an earlier process, and add their ids to `known`."""
         for channel in snapshot.channels.values():
             left_behind = (
                 channel.id == snapshot.call_of(channel.id) and self._registry.get(channel.id) is None
             )
             if left_behind and self._arguments(channel) is not None and await self._adopt(channel, snapshot):
-                adopted.add(channel.id)
+                known.add(channel.id)
         for call, members in snapshot.members.items():
             if members and call not in snapshot.channels and self._registry.get(call) is None:
                 self._adopt_without_caller(call, snapshot)
-                adopted.add(call)
-        return frozenset(adopted)
+                known.add(call)
 
     async def _adopt(self, caller: Channel, snapshot: "AsteriskSnapshot") -> bool:
         """Adopt a call that an earlier process began, or that entered while no application was registered."""

@@ -1,0 +1,120 @@
+"""An Asterisk that does at once what it is asked, for tests of what our application makes of its events."""
+
+from asyncio import TaskGroup
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from stasis_offload.asterisk.ari import AriClient
+from stasis_offload.asterisk.ari_events import Bridge, Channel
+from stasis_offload.asterisk.rtpstreams import RtpStreams
+from stasis_offload.calls.background import Background
+from stasis_offload.calls.dispatcher import Dispatcher
+from stasis_offload.calls.gateways import Gateways
+from stasis_offload.calls.offload_gate import OffloadGate
+from stasis_offload.calls.recovery import Recovery
+from stasis_offload.calls.registry import Registry
+from stasis_offload.calls.supervisor import Supervisor
+from stasis_offload.calls.transfers import Transfers
+from stasis_offload.errors import AriUnavailableError
+from stasis_offload.openflow.endpoint import Unix
+from stasis_offload.openflow.switch import Switch
+from tests.support.placements import POLICY
+
+APP = "offload"
+NOWHERE = Unix("/nonexistent")
+
+
+def in_stasis(identity: str, *arguments: str) -> Channel:
+    """Return a channel that entered our application with these arguments."""
+    return Channel(
+        id=identity,
+        name=f"PJSIP/{identity}",
+        state="Up",
+        caller="",
+        connected="",
+        application="Stasis",
+        arguments=",".join((APP, *arguments)),
+    )
+
+
+class FakeAsterisk(AriClient):
+    """`has` are the channels, `failures` how often a request for a variable of a channel is yet to fail."""
+
+    def __init__(self, *has: Channel) -> None:
+        super().__init__(url="http://127.0.0.1:1", username="", password="", app=APP, on_event=lambda _: None)
+        self.has = has
+        self.failures: dict[str, int] = {}
+        self.done: list[tuple[str, str]] = []
+
+    async def channels(self) -> tuple[Channel, ...]:
+        return self.has
+
+    async def bridges(self) -> tuple[Bridge, ...]:
+        return ()
+
+    async def get_variable(self, channel: str, name: str) -> str | None:
+        if self.failures.get(channel, 0):
+            self.failures[channel] -= 1
+            raise AriUnavailableError(f"no answer to {name} of {channel}")
+        return None
+
+    async def set_variable(self, channel: str, *, name: str, value: str) -> None:
+        pass
+
+    async def make_bridge(self, bridge: str) -> None:
+        pass
+
+    async def join(self, *, bridge: str, channel: str) -> None:
+        pass
+
+    async def create(self, channel: str, *, endpoint: str, originator: str) -> None:  # noqa: ARG002 - Asterisk's
+        self.done.append(("create", channel))
+
+    async def hang_up(self, channel: str, *, cause: int) -> None:  # noqa: ARG002 - Asterisk's
+        self.done.append(("hang up", channel))
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """The whole of `calls/`, of which only Asterisk is not real and no switch is reached."""
+
+    registry: Registry
+    supervisor: Supervisor
+    dispatcher: Dispatcher
+    recovery: Recovery
+
+
+class _EndError(Exception):
+    """The block has ended."""
+
+
+@asynccontextmanager
+async def running(asterisk: FakeAsterisk) -> AsyncIterator[World]:
+    """Run the calls of an Asterisk until the block ends, and then break them off."""
+    try:
+        async with TaskGroup() as tasks:
+            yield _world(asterisk, tasks)
+            raise _EndError  # noqa: TRY301 - a task group ends its tasks by no other way
+    except* _EndError:
+        pass
+
+
+def _world(asterisk: FakeAsterisk, tasks: TaskGroup) -> World:
+    gateways = Gateways(
+        ari=asterisk, switch=Switch(NOWHERE, lambda _: None), rtpstreams=RtpStreams(Path(NOWHERE.path))
+    )
+    registry, background = Registry(), Background(tasks)
+    gate = OffloadGate(registry, background=background)
+    gate.blocks.clear()
+    transfers = Transfers(registry, gateways=gateways, background=background)
+    supervisor = Supervisor(
+        registry, gateways=gateways, policy=POLICY, gate=gate, transfers=transfers, background=background
+    )
+    return World(
+        registry,
+        supervisor,
+        Dispatcher(registry, supervisor=supervisor, transfers=transfers, gate=gate),
+        Recovery(registry, supervisor=supervisor, transfers=transfers, ari=asterisk, app=APP, tasks=tasks),
+    )
