@@ -88,11 +88,25 @@ async def session(
             on_change=on_change,
             log=structlog.get_logger(),
         )
-        running = asyncio.create_task(media.run())
+        running = asyncio.create_task(media.run(), name="media")
         media.start(caller=CALLER.channel_id, callee=CALLEE.channel_id)
         yield media, cli, sent
-        media.request_end()
-        await running
+        media.post(ev.CallEnded())
+        await asyncio.wait([running])
+
+
+async def test_a_session_that_is_broken_off_leaves_its_flows_to_whoever_comes_next(
+    bridge: Bridge, tmp_path: Path
+) -> None:
+    """Another program that has taken our place may have them under the same cookies."""
+    async with session(bridge, tmp_path) as (media, _, _):
+        await offload(media)
+        present = bridge.cookies()
+        [run] = [task for task in asyncio.all_tasks() if task.get_name() == "media"]
+        run.cancel()
+        await media.end()
+        assert present
+        assert bridge.cookies() == present
 
 
 async def until(media: MediaSession, *phases: Phase) -> None:

@@ -1,8 +1,7 @@
 """One call, from Stasis() to its last channel: executes the commands of the signalling machine (machine.py)."""
 
 import asyncio
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Awaitable, Callable
 from typing import assert_never
 
 import structlog
@@ -24,7 +23,7 @@ from stasis_offload.signalling.ari_mapping import event_from_result
 from stasis_offload.signalling.call_ids import CALLER, bridge_id
 from stasis_offload.signalling.causes import Cause, DialStatus
 from stasis_offload.signalling.legs import LegEvent, Legs
-from stasis_offload.signalling.machine import ends_media, step
+from stasis_offload.signalling.machine import returns_media, step
 from stasis_offload.signalling.state import Dialing, Phase
 
 # Seconds. The flows of a call are removed before its channels end, but a switch that does not answer must not delay a
@@ -162,11 +161,11 @@ class Call:
         return self.legs.channel(leg)
 
     def post(self, event: sig.Event) -> None:
-        """Post an event to the signalling machine; end the media at once if the event ends it."""
+        """Post an event to the signalling machine; return the media at once if a leg is leaving."""
         if isinstance(event, sig.CallerLeft):
             self.left = True
-        if ends_media(self.dialing, event):
-            self.media.request_end()
+        if returns_media(self.dialing, event):
+            self.media.relay_until_start()
         self._machine.post(event)
 
     async def run(self) -> None:
@@ -244,6 +243,8 @@ class Call:
                 self.media.start(caller=channel(CALLER), callee=channel(n))
                 self._joined = True
                 self._on_connected(self)
+            case cmd.ReturnMedia():
+                await self._within_limit(self.media.relay_until_start().wait())
             case cmd.EndMedia():
                 await self._end_media()
             case cmd.HangUp(n, cause):
@@ -251,7 +252,7 @@ class Call:
             case cmd.HangUpCaller(cause):
                 await ari.hang_up(channel(CALLER), cause=cause)
             case cmd.HangUpReplaced(old):
-                await self._return_media_of_replaced(old)
+                await self._move_variables_from(old)
                 await ari.hang_up(old, cause=Cause.NORMAL_CLEARING)
             case cmd.ContinueInDialplan(status, cause):
                 await leave(ari, channel(CALLER), status=status, cause=cause)
@@ -265,20 +266,21 @@ class Call:
         if self._media_ended:
             return
         self._media_ended = True
-        try:
-            async with asyncio.timeout(END_MEDIA_WITHIN):
-                await self.media.end()
-        except TimeoutError:
-            self._log.error("flows.removal_timeout", within=END_MEDIA_WITHIN)
+        await self._within_limit(self.media.end())
         if self.dialing.phase is not Phase.OVER:
             self._note_media(self.media.placement)
             await self._variables.write()
 
-    async def _return_media_of_replaced(self, old: str) -> None:
-        """Return the media to Asterisk; write a replaced caller's variables, then move them to its replacement."""
-        with suppress(TimeoutError):
+    async def _within_limit(self, flows_removed: Awaitable[object]) -> None:
+        """Wait until the flows are removed; a switch that does not answer holds up a hang-up for so long only."""
+        try:
             async with asyncio.timeout(END_MEDIA_WITHIN):
-                await self.media.reclaim()
+                await flows_removed
+        except TimeoutError:
+            self._log.error("flows.removal_timeout", within=END_MEDIA_WITHIN)
+
+    async def _move_variables_from(self, old: str) -> None:
+        """Write a replaced caller's variables, then move them to its replacement."""
         if self._variables.channel == old:
             await self._variables.write()
             self._variables.move_to(self.legs.channel(CALLER))

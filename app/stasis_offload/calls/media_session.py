@@ -116,33 +116,31 @@ class MediaSession:
             self._log.warning("flows.deleted_externally", leg=role.leg, reason=event.reason)
             self.post(ev.FlowDeleted(role.leg, event.count))
 
-    async def reclaim(self) -> None:
-        """Return the media to Asterisk, to be learned again; wait until its flows are removed or that has failed."""
-        await self.post(ev.BridgeChanged()).wait()
-
     async def run(self) -> None:
-        """Run the machine until the call ends, and remove what flows of the call are left."""
-        try:
-            await self._machine.run()
-        except Exception:  # noqa: BLE001 - a defect must not end the call: Asterisk relays it
-            self._log.exception("media.defect")
-            self._machine.state = abandon(self.placement, _now())
-            self._on_change(self.placement)
-        finally:
-            try:
-                with suppress(OpenFlowError):
-                    # Sends nothing if there are none.
-                    await self._switch.flow_table.set_flows(self._owner, ())
-            finally:
-                self._removed.set()
+        """Run the machine until the call ends, and remove what flows of the call are left.
 
-    def request_end(self) -> None:
-        """Start to end the media for good, without waiting."""
-        self.post(ev.CallEnded())
+        Cancelled, it leaves them to the end of the process, or to the program that has taken this one's place.
+        """
+        try:
+            try:
+                await self._machine.run()
+            except Exception:  # noqa: BLE001 - a defect must not end the call: Asterisk relays it
+                self._log.exception("media.defect")
+                self._machine.state = abandon(self.placement, _now())
+                self._on_change(self.placement)
+            with suppress(OpenFlowError):
+                # Sends nothing if there are none.
+                await self._switch.flow_table.set_flows(self._owner, ())
+        finally:
+            self._removed.set()
+
+    def relay_until_start(self) -> asyncio.Event:
+        """Return the media to Asterisk until `start`, if that comes; return as `MachineRunner.post` does."""
+        return self.post(ev.Blocked(ReasonKind.ENDED))
 
     async def end(self) -> None:
         """End the media for good; wait until its flows are removed or that has failed."""
-        self.request_end()
+        self.post(ev.CallEnded())
         await self._removed.wait()
 
     def _on_leg_packet(self, role: Role, in_port: int, frame: bytes) -> None:

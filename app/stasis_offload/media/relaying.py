@@ -19,18 +19,18 @@ BLOCKS = (
     ReasonKind.OPERATOR,
     ReasonKind.ASTERISK_UNREACHABLE,
     ReasonKind.SWITCH_UNREACHABLE,
+    ReasonKind.ENDED,  # a leg is leaving; unless another channel replaces it, so is the call
 )
 # Returns that the call does not cause: they do not count as flapping.
-_NOT_FLAPPING = frozenset(
-    {*BLOCKS, ReasonKind.SWITCH_REFUSED, ReasonKind.MODULE_UNREACHABLE, ReasonKind.ENDED}
-)
+_NOT_FLAPPING = frozenset({*BLOCKS, ReasonKind.SWITCH_REFUSED, ReasonKind.MODULE_UNREACHABLE})
 
 Step = tuple[Placement, tuple[cmd.Command, ...]]
 
 
 def connect(placement: Placement, _event: ev.Connected, now: float) -> Step:
     """Query the legs at once, now that both are up; while the call is blocked, name the block."""
-    return query_at_once(replace(placement, connected=True), now)
+    connected = replace(placement, connected=True, blocks=placement.blocks - {ReasonKind.ENDED})
+    return query_at_once(connected, now)
 
 
 def on_bridge_changed(placement: Placement, _event: ev.BridgeChanged, now: float) -> Step:
@@ -55,8 +55,8 @@ def block(placement: Placement, event: ev.Blocked, now: float) -> Step:
 
 
 def on_command_failed(placement: Placement, event: ev.CommandFailed, now: float) -> Step:
-    """Remove the flows, if there are any, relay the call, and query the legs later."""
-    return relay(placement, Reason(event.kind), now)
+    """Remove the flows, if there are any, relay the call, and query the legs later; a block remains the reason."""
+    return relay(placement, _blocking_reason(placement) if placement.blocks else Reason(event.kind), now)
 
 
 def end(placement: Placement, _event: ev.CallEnded, now: float) -> Step:

@@ -65,6 +65,11 @@ class StartMedia:
 
 
 @dataclass(frozen=True, slots=True)
+class ReturnMedia:
+    """Return the media to Asterisk until StartMedia; flows as with EndMedia."""
+
+
+@dataclass(frozen=True, slots=True)
 class EndMedia:
     """Return the media to Asterisk for good; afterwards no flow of the call is in the switch, if it can be reached."""
 
@@ -114,6 +119,7 @@ Command = (
     | StopRing
     | Answer
     | StartMedia
+    | ReturnMedia
     | EndMedia
     | HangUp
     | HangUpCaller

@@ -21,15 +21,19 @@ Step = tuple[Dialing, tuple[cmd.Command, ...]]
 def step(dialing: Dialing, event: ev.Event, now: float) -> Step:
     """Return the call after an event, and the commands to execute; `now` in seconds.
 
-    Whatever happens, EndMedia precedes the first command that ends a channel of the conversation or its bridge:
-    flows that outlive a channel would forward packets to a port that may already be another call's.
+    Whatever happens, EndMedia precedes the first command that ends a channel of the conversation or its bridge, and
+    ReturnMedia one that ends a replaced channel: flows that outlive a channel would forward packets to a port that may
+    already be another call's.
     """
     after, commands = _transition(dialing, event, now)
-    return after, _end_media_first(after, commands)
+    return after, _media_first(after, commands)
 
 
-def ends_media(dialing: Dialing, event: ev.Event) -> bool:
-    """Return whether an event ends the media at once, before `step` processes it: one of the two legs is leaving."""
+def returns_media(dialing: Dialing, event: ev.Event) -> bool:
+    """Return whether the media returns to Asterisk at once, before `step` processes the event: a leg is leaving.
+
+    It may still be replaced; the conversation then goes on with StartMedia.
+    """
     match event:
         case ev.CallerHangingUp() | ev.CallerLeft():
             return True
@@ -39,13 +43,15 @@ def ends_media(dialing: Dialing, event: ev.Event) -> bool:
             return False
 
 
-def _end_media_first(dialing: Dialing, commands: tuple[cmd.Command, ...]) -> tuple[cmd.Command, ...]:
+def _media_first(dialing: Dialing, commands: tuple[cmd.Command, ...]) -> tuple[cmd.Command, ...]:
     for at, command in enumerate(commands):
         match command:
             case cmd.HangUp(n) if n != dialing.winner:
                 pass  # a target that is not in the conversation
             case cmd.HangUp() | cmd.HangUpCaller() | cmd.ContinueInDialplan() | cmd.DestroyBridge():
                 return *commands[:at], cmd.EndMedia(), *commands[at:]
+            case cmd.HangUpReplaced():
+                return *commands[:at], cmd.ReturnMedia(), *commands[at:]
             case _:
                 pass
     return commands

@@ -13,6 +13,7 @@ from stasis_offload.calls.call import Call
 from stasis_offload.calls.gateways import Gateways
 from stasis_offload.calls.offload_gate import RELEASE_INTERVAL, OffloadGate
 from stasis_offload.calls.registry import Registry
+from stasis_offload.media import events as ev
 from stasis_offload.media.reasons import ReasonKind
 from stasis_offload.openflow.endpoint import Unix
 from stasis_offload.openflow.switch import Switch
@@ -59,7 +60,7 @@ async def gate() -> AsyncIterator[tuple[OffloadGate, list[Call]]]:
         running = [tasks.create_task(call.media.run()) for call in calls]
         yield OffloadGate(registry, background=Background(tasks)), calls
         for call in calls:
-            call.media.request_end()
+            call.media.post(ev.CallEnded())
         await asyncio.wait(running)
 
 

@@ -77,7 +77,7 @@ def test_no_kind_of_event_is_left_out_but_the_end() -> None:
 def test_whatever_happens_the_switch_forwards_only_an_offloaded_call_and_nothing_once_it_ended(
     start: Placement, events: list[tuple[ev.Event, float]], data: st.DataObject
 ) -> None:
-    placement, now = start, 1.0
+    placement, now, blocks = start, 1.0, start.blocks
     in_switch: tuple[Flow, ...] = start.flows()
     end = data.draw(st.integers(0, len(events)))
     for event, pause in [*events[:end], (ev.CallEnded(), 0.0), *events[end:]]:
@@ -98,7 +98,24 @@ def test_whatever_happens_the_switch_forwards_only_an_offloaded_call_and_nothing
             assert commands[0] == cmd.RemoveFlows()
         if was.over:
             assert commands == ()
-        if forwards:
-            assert not placement.blocks
+        if not was.over:
+            blocks = _blocks_after(blocks, event)
+        assert placement.blocks == blocks
+        if blocks and not placement.over:
+            assert placement.reason is not None
+            assert placement.reason.kind in blocks
+            assert not forwards
     assert placement.over
     assert in_switch == ()
+
+
+def _blocks_after(blocks: frozenset[ReasonKind], event: ev.Event) -> frozenset[ReasonKind]:
+    match event:
+        case ev.Blocked(kind):
+            return blocks | {kind}
+        case ev.Unblocked(kind):
+            return blocks - {kind}
+        case ev.Connected():
+            return blocks - {ReasonKind.ENDED}
+        case _:
+            return blocks

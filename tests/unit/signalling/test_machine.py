@@ -8,7 +8,7 @@ from stasis_offload.signalling import commands as cmd
 from stasis_offload.signalling import events as ev
 from stasis_offload.signalling.causes import DialStatus
 from stasis_offload.signalling.dial_args import DialRequest
-from stasis_offload.signalling.machine import ends_media, missed, resume, step
+from stasis_offload.signalling.machine import missed, resume, returns_media, step
 from stasis_offload.signalling.state import Dialing, Phase
 
 ONE = DialRequest(("PJSIP/555@peer",))
@@ -231,9 +231,9 @@ def test_the_bridge_goes_when_the_last_channel_has_gone() -> None:
 @pytest.mark.parametrize(
     "event", [ev.CallerHangingUp(16), ev.CallerLeft(0), ev.CalleeHangingUp(2), ev.CalleeLeftStasis(2)]
 )
-def test_media_ends_as_soon_as_a_party_of_the_conversation_leaves(event: ev.Event) -> None:
+def test_media_returns_as_soon_as_a_party_of_the_conversation_leaves(event: ev.Event) -> None:
     talking, _ = after(TWO, *BOTH_CALLED, ev.CalleeAnswered(2), ev.CalleeBridged(2))
-    assert ends_media(talking, event)
+    assert returns_media(talking, event)
 
 
 @pytest.mark.parametrize(
@@ -250,13 +250,13 @@ def test_media_ends_as_soon_as_a_party_of_the_conversation_leaves(event: ev.Even
 )
 def test_media_survives_the_end_of_another_target_and_a_replacement(event: ev.Event) -> None:
     talking, _ = after(TWO, *BOTH_CALLED, ev.CalleeAnswered(2), ev.CalleeBridged(2))
-    assert not ends_media(talking, event)
+    assert not returns_media(talking, event)
 
 
-def test_before_the_answer_only_the_caller_ends_media() -> None:
+def test_before_the_answer_only_the_caller_returns_media() -> None:
     dialing, _ = after(ONE, *CALLED)
-    assert ends_media(dialing, ev.CallerLeft(0))
-    assert not ends_media(dialing, ev.CalleeDestroyed(1, 16))
+    assert returns_media(dialing, ev.CallerLeft(0))
+    assert not returns_media(dialing, ev.CalleeDestroyed(1, 16))
 
 
 # Races

@@ -7,7 +7,7 @@ from stasis_offload.signalling import commands as cmd
 from stasis_offload.signalling import events as ev
 from stasis_offload.signalling.ari_mapping import event_from_result
 from stasis_offload.signalling.dial_args import DialRequest
-from stasis_offload.signalling.machine import step
+from stasis_offload.signalling.machine import returns_media, step
 from stasis_offload.signalling.state import Callee, Dialing, Phase
 
 NOW = 100.0
@@ -71,6 +71,7 @@ def test_no_sequence_of_events_breaks_the_call(request: DialRequest, sequence: l
 def check_media_first(request: DialRequest, events_: list[ev.Event]) -> None:
     dialing, media, ended = Dialing(request), False, False
     for event in events_:
+        media = media and not returns_media(dialing, event)
         dialing, commands = step(dialing, event, NOW)
         for command in commands:
             match command:
@@ -79,7 +80,11 @@ def check_media_first(request: DialRequest, events_: list[ev.Event]) -> None:
                     media = True
                 case cmd.EndMedia():
                     media, ended = False, True
-                case cmd.HangUpCaller() | cmd.ContinueInDialplan() | cmd.DestroyBridge():
+                case cmd.ReturnMedia():
+                    media = False
+                case (
+                    cmd.HangUpReplaced() | cmd.HangUpCaller() | cmd.ContinueInDialplan() | cmd.DestroyBridge()
+                ):
                     assert not media
                 case cmd.HangUp(n):
                     assert not media or n != dialing.winner

@@ -28,14 +28,14 @@ def after(request: DialRequest, *events: ev.Event) -> tuple[Dialing, list[cmd.Co
 def test_who_transfers_is_hung_up_and_the_others_talk_on(replacement: ev.Event) -> None:
     dialing, commands = after(ONE, *TALKING, replacement)
     assert dialing.phase is Phase.TALKING
-    assert commands == [cmd.HangUpReplaced("old"), cmd.StartMedia(1)]
+    assert commands == [cmd.ReturnMedia(), cmd.HangUpReplaced("old"), cmd.StartMedia(1)]
 
 
 @pytest.mark.parametrize(
     "replacement", [ev.CalleeReplaced(1, "old", joined=False), ev.CallerReplaced("old", joined=False)]
 )
 def test_a_replacement_that_asterisk_did_not_get_into_the_bridge_is_put_there(replacement: ev.Event) -> None:
-    assert after(ONE, *TALKING, replacement)[1] == [cmd.HangUpReplaced("old"), cmd.Join(1)]
+    assert after(ONE, *TALKING, replacement)[1] == [cmd.ReturnMedia(), cmd.HangUpReplaced("old"), cmd.Join(1)]
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,7 @@ def test_a_replacement_stands_for_a_leg_that_was_hanging_up_already(
     assert (dialing.phase, commands) == (Phase.TALKING, [])
     dialing, commands = after(ONE, *TALKING, hanging_up, replacement)
     assert dialing.phase is Phase.TALKING
-    assert commands == [cmd.HangUpReplaced("old"), cmd.StartMedia(1)]
+    assert commands == [cmd.ReturnMedia(), cmd.HangUpReplaced("old"), cmd.StartMedia(1)]
 
 
 def test_the_end_of_a_replacement_is_the_end_of_the_call() -> None:
@@ -73,7 +73,7 @@ def test_what_becomes_of_a_transfer_while_it_rings_changes_nothing() -> None:
 
 def test_a_callee_picked_up_while_it_rings_may_answer() -> None:
     dialing, commands = after(ONE, *TALKING[:3], NEW_CALLEE)
-    assert (dialing.phase, commands) == (Phase.DIALING, [cmd.HangUpReplaced("old")])
+    assert (dialing.phase, commands) == (Phase.DIALING, [cmd.ReturnMedia(), cmd.HangUpReplaced("old")])
     assert step(dialing, ev.CalleeAnswered(1), 100.0)[0].phase is Phase.TALKING
 
 
