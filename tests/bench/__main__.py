@@ -74,7 +74,7 @@ def _run() -> report.Results:
 
 
 def _quiet() -> None:
-    """Begin without a call, and with none held by the operator."""
+    """Begin without a call, and with none blocked by the operator."""
     control.offload("offload", "--all")
     control.hang_up_all()
     control.wait_until(lambda: not control.calls(), within=20, what="every call to end")

@@ -15,9 +15,9 @@ SETTLED_AFTER = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """What all endpoints got while their calls moved `moves` times, a move being one call taken over or handed back.
+    """What all endpoints got while their calls moved `moves` times, a move being one call into the switch or out of it.
 
-    `reordered_at_take_over` of the reordered packets came late by Asterisk, after one that the switch forwarded.
+    `reordered_at_cutover` of the reordered packets came late by Asterisk, after one that the switch forwarded.
     The gaps are the longest times between two packets of a stream, as received and as sent: a gap that the generator
     or the machine made is in both.
     """
@@ -26,7 +26,7 @@ class Moved:
     lost: int
     duplicated: int
     reordered: int
-    reordered_at_take_over: int
+    reordered_at_cutover: int
     ssrc_changes: int
     largest_gap_ms: float
     largest_gap_sent_ms: float
@@ -94,7 +94,7 @@ def judge(capture: Capture, moving: Moving) -> Moved:
         lost=sum(stream.lost for stream in streams),
         duplicated=sum(stream.duplicated for stream in streams),
         reordered=sum(stream.reordered for stream in streams),
-        reordered_at_take_over=sum(packet.ttl == FROM_ASTERISK for s in streams for packet in _late(s)),
+        reordered_at_cutover=sum(packet.ttl == FROM_ASTERISK for s in streams for packet in _late(s)),
         ssrc_changes=sum(len(seen) - 1 for seen in ssrcs.values()),
         largest_gap_ms=_largest_gap_ms(streams),
         largest_gap_sent_ms=_largest_gap_ms(sent),

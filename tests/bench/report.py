@@ -71,7 +71,7 @@ class Results:
             "lost": moved.lost,
             "duplicated": moved.duplicated,
             "reordered": moved.reordered,
-            "reordered_at_take_over": moved.reordered_at_take_over,
+            "reordered_at_cutover": moved.reordered_at_cutover,
             "ssrc_changes": moved.ssrc_changes,
             "largest_gap_ms": _rounded(moved.largest_gap_ms),
             "largest_gap_sent_ms": _rounded(moved.largest_gap_sent_ms),

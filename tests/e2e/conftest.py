@@ -13,7 +13,7 @@ NO_CALL_WITHIN = 15.0
 
 @pytest.fixture(autouse=True)
 def quiet_lab() -> Iterator[None]:
-    """Begin and end each test without a call, a bridge, a flow of ours, or a call held by the operator."""
+    """Begin and end each test without a call, a bridge, a flow of ours, or a call blocked by the operator."""
     _clear()
     yield
     _clear()

@@ -79,7 +79,7 @@ def test_an_audit_finds_media_that_is_not_the_calls_any_more(changes: dict[str, 
     with conversation() as call:
         call.carried()
         call.voices.set("alice", **changes)
-        call.given_back(reason)
+        call.returned(reason)
         start = call.passed(0)
         end = call.passed(1.0)
     assert_whole(call.capture, BOB, start, end - 0.1)

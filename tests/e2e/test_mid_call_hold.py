@@ -9,7 +9,7 @@ from tests.support.edge_call import (
     ALICE_PORT,
     BOB_PORT,
     assert_carried,
-    assert_given_back,
+    assert_returned,
     conversation,
 )
 from tests.support.phone import sdp
@@ -37,6 +37,6 @@ def test_a_held_call_is_asterisks_and_comes_back_to_the_switch_when_it_is_taken_
             assert " 200 " in phone.reinvite(sdp(port)).start
         talks.append((call.carried(), call.passed(0.5)))
     for start, end in holds:
-        assert_given_back(call.capture, start, end)
+        assert_returned(call.capture, start, end)
     for start, end in talks:
         assert_carried(call.capture, start, end)

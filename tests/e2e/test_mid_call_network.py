@@ -43,7 +43,7 @@ def test_a_source_that_changes_behind_a_nat_is_followed_from_its_first_packet_on
         talking = call.carried()
         call.passed(2.0)
         call.voices.set("bob", from_=REBOUND)
-        call.given_back("foreign-source:caller")
+        call.returned("foreign-source:caller")
         carried, end = call.carried(), call.passed(0.5)
     rebound = next(s.first for s in call.capture.sent if str(s.source) == REBOUND)
     assert_whole(call.capture, BOB, talking, end)
@@ -59,7 +59,7 @@ def test_a_source_that_a_strict_asterisk_does_not_take_gives_the_call_back_until
         call.carried()
         call.passed(6.0)  # by then strictrtp has learned the source and takes no other
         call.voices.set("bob", from_=REBOUND)
-        lost = call.given_back("foreign-source:caller")
+        lost = call.returned("foreign-source:caller")
         told = call.passed(1.0)
         assert " 200 " in call.bob.reinvite(sdp(int(REBOUND.rpartition(":")[2]))).start
         carried, end = call.carried(), call.passed(0.5)
@@ -73,7 +73,7 @@ def test_a_party_that_falls_silent_for_a_while_misses_nothing_and_is_heard_when_
     with conversation() as call:
         talking = call.carried()
         call.voices.set("bob", silent=1)
-        call.given_back("media-idle:caller")
+        call.returned("media-idle:caller")
         call.voices.set("bob", silent=0)
         carried, end = call.carried(), call.passed(0.5)
     assert_whole(call.capture, ALICE, talking, end)
@@ -84,7 +84,7 @@ def test_a_stream_that_begins_anew_is_noticed_learned_again_and_heard_whole() ->
     with conversation() as call:
         talking = call.carried()
         call.voices.set("bob", ssrc=BOB + 1, seq=1000)
-        call.given_back("foreign-ssrc:caller")
+        call.returned("foreign-ssrc:caller")
         carried, end = call.carried(), call.passed(0.5)
     for speaker in (ALICE, BOB):
         assert_whole(call.capture, speaker, talking, end)
@@ -95,7 +95,7 @@ def test_what_is_no_rtp_is_noticed_and_kept_from_the_other_end_until_it_is_rtp_a
     with conversation() as call:
         talking = call.carried()
         call.voices.set("bob", garbage=1)
-        call.given_back("foreign-media:caller")
+        call.returned("foreign-media:caller")
         call.voices.set("bob", garbage=0)
         carried, end = call.carried(), call.passed(0.5)
     assert_whole(call.capture, ALICE, talking, end)

@@ -143,7 +143,7 @@ def test_a_leg_that_falls_silent_gives_the_media_back_to_asterisk_and_is_named()
     wait_until(
         lambda: {c["reason"] for c in control.calls()} in reasons,
         within=20,
-        what="the media to be given back",
+        what="the media to return",
     )
     wait_until(
         lambda: all("dec_ttl" not in flow for flow in control.flows()), within=2, what="no forwarding flow"

@@ -195,10 +195,10 @@ def test_a_call_that_the_switch_must_no_longer_carry_is_back_with_asterisk_and_s
         dial("PJSIP/555@asterisk1")
         media_moved()
         deed(control.calls()[0])
-        given_back = flows_gone()
+        returned = flows_gone()
         call = relayed_because(reason)
         end_of_calls()
-    assert_carried_by_asterisk(capture, since=given_back)
+    assert_carried_by_asterisk(capture, since=returned)
     assert_told(reason, call, cdrs)
 
 
@@ -206,11 +206,11 @@ def test_a_fax_takes_the_media_back_and_once_refused_keeps_it(cdrs: Cdrs) -> Non
     with captured() as capture:
         dial("PJSIP/fax@asterisk1-t38", trunk="asterisk2-t38")
         media_moved()
-        given_back = flows_gone()
+        returned = flows_gone()
         relayed_because("t38:caller")
         call = relayed_because("glue-forbids:caller")
         end_of_calls()
-    assert_carried_by_asterisk(capture, since=given_back)
+    assert_carried_by_asterisk(capture, since=returned)
     told = [reason for reason in reasons_logged(call) if reason not in ("not-native", "ended")]
     # How far each leg is when Asterisk is asked depends on the moment.
     assert (told[0], told[-1]) == ("call-changed", "glue-forbids:caller")
@@ -238,8 +238,8 @@ def test_while_the_callee_rings_the_call_is_not_connected_and_asterisk_says_that
 NO_MEDIA = "no-media:callee"
 
 
-def test_a_leg_that_falls_silent_at_the_moment_of_the_take_over_is_given_back() -> None:
-    """One packet is enough for a take-over when the other leg's packets come at a good moment, as most do."""
+def test_a_leg_that_falls_silent_at_the_moment_of_the_cutover_returns() -> None:
+    """One packet is enough for a cutover when the other leg's packets come at a good moment, as most do."""
     for _ in range(10):
         dial("PJSIP/559@asterisk1")
         call = wait_until(lambda: next(iter(control.calls()), None), within=15, what="the call")
@@ -249,7 +249,7 @@ def test_a_leg_that_falls_silent_at_the_moment_of_the_take_over_is_given_back() 
         assert logged[-1] == "ended"
         if "flow-lost:callee" in logged:
             return
-    pytest.fail("no call was taken over")
+    pytest.fail("no call was offloaded")
 
 
 def test_without_events_from_asterisk_no_media_stays_in_the_switch() -> None:

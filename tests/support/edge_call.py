@@ -60,8 +60,8 @@ class Conversation:
         wait_until(lambda: _reason() == reason, within=20, what=f"the call to be relayed: {reason}")
         return time.time()
 
-    def given_back(self, reason: str) -> float:
-        """Wait until the switch has given the call back for this reason, however shortly; return that moment."""
+    def returned(self, reason: str) -> float:
+        """Wait until the call has left the switch for this reason, however shortly; return that moment."""
 
         def given() -> float | None:
             log = control.docker(
@@ -77,7 +77,7 @@ class Conversation:
                     return datetime.fromisoformat(event["timestamp"]).timestamp()
             return None
 
-        return wait_until(given, within=40, what=f"the call to be given back: {reason}") or 0.0
+        return wait_until(given, within=40, what=f"the call to return: {reason}") or 0.0
 
     def passed(self, seconds: float) -> float:
         """Let them talk for so long; return the end."""
@@ -125,7 +125,7 @@ def assert_whole(capture: Capture, speaker: int, start: float, end: float, *, at
     assert not wrong, f"of {len(said)} packets, {len(wrong)} were not heard just once: {wrong}"
 
 
-def assert_given_back(capture: Capture, start: float, end: float) -> None:
+def assert_returned(capture: Capture, start: float, end: float) -> None:
     """Asterisk spoke between two moments, and the switch forwarded nothing once it had begun to."""
     between = [p for p in _all_arriving(capture) if start <= p.at < end]
     own = [packet.at for packet in between if not packet.by_switch]

@@ -35,7 +35,7 @@ DIALING = CallView(
 )
 
 
-class Desk:
+class FakeOperations:
     """Two calls; what is asked of them is written down in `asked`; `failure` is raised by whatever is asked."""
 
     def __init__(self) -> None:

@@ -16,8 +16,11 @@ class Background:
         self._log = structlog.get_logger(__name__)
 
     def start(self, work: Coroutine[None, None, None], **about: str) -> None:
-        """Run a coroutine as a task; `about` identifies in the log what it is for."""
-        self._tasks.create_task(self._run(work, about))
+        """Run a coroutine as a task; `about` identifies in the log what it is for. None is started at the end."""
+        try:
+            self._tasks.create_task(self._run(work, about))
+        except RuntimeError:  # the application ends, and the switch still reports
+            work.close()
 
     async def _run(self, work: Coroutine[None, None, None], about: dict[str, str]) -> None:
         try:

@@ -12,7 +12,7 @@ from stasis_offload.media.relaying import Step, reclaim, relay, why_not_now
 from stasis_offload.media.state import Phase, Placement
 from stasis_offload.openflow.flow import FlowCount
 
-# Seconds after the cutover until Asterisk has relayed all it had received. RTP that it sends later is its own.
+# Seconds after the verification until Asterisk has relayed all it had received. RTP that it sends later is its own.
 GUARD_DELAY = 1.0
 
 

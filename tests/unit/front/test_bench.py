@@ -51,9 +51,9 @@ def test_each_way_to_hurt_a_stream_is_counted_as_what_it_is() -> None:
     assert moved([*packets[:50], *packets[49:]]).duplicated == 1
     by_switch = [replace(packet, ttl=FROM_SWITCH) for packet in packets]
     late = moved([*packets[:49], by_switch[50], packets[49], *by_switch[51:]])
-    assert (late.lost, late.reordered, late.reordered_at_take_over) == (0, 1, 1)
+    assert (late.lost, late.reordered, late.reordered_at_cutover) == (0, 1, 1)
     early = moved([*by_switch[:49], packets[50], by_switch[49], *packets[51:]])
-    assert (early.reordered, early.reordered_at_take_over) == (1, 0)
+    assert (early.reordered, early.reordered_at_cutover) == (1, 0)
     assert moved([*packets[:50], *packets[60:]]).largest_gap_ms == pytest.approx(220)
 
 

@@ -19,7 +19,7 @@ from stasis_offload.api_json import calls_as_json
 from stasis_offload.config import HttpSettings
 from stasis_offload.http_api import serve
 from stasis_offload.media.state import Phase
-from tests.support.fake_operations import DIALING, OFFLOADED, REFUSED, Desk
+from tests.support.fake_operations import DIALING, OFFLOADED, REFUSED, FakeOperations
 
 WITHIN = 10.0
 
@@ -91,16 +91,16 @@ def in_another_thread(main: Callable[[Future[str], asyncio.Event], object]) -> I
 
 
 @pytest.fixture
-def desk(free_port: int) -> Iterator[Desk]:
-    desk = Desk()
+def operations(free_port: int) -> Iterator[FakeOperations]:
+    operations = FakeOperations()
 
     async def main(up: Future[str], down: asyncio.Event) -> None:
-        async with serve(HttpSettings(port=free_port), desk) as url:
+        async with serve(HttpSettings(port=free_port), operations) as url:
             up.set_result(url)
             await down.wait()
 
     with in_another_thread(main):
-        yield desk
+        yield operations
 
 
 @contextmanager
@@ -123,7 +123,7 @@ def stranger(port: int, answer: web.Response) -> Iterator[None]:
         yield
 
 
-@pytest.mark.usefixtures("desk")
+@pytest.mark.usefixtures("operations")
 def test_calls_shows_a_line_for_each_call(command: Command) -> None:
     outcome = command("calls")
     assert (outcome.status, outcome.err) == (0, "")
@@ -146,45 +146,49 @@ def test_calls_shows_a_line_for_each_call(command: Command) -> None:
     ]
 
 
-@pytest.mark.usefixtures("desk")
+@pytest.mark.usefixtures("operations")
 def test_calls_as_json_is_what_the_interface_answers(command: Command) -> None:
     outcome = command("calls", "--json")
     assert (outcome.status, json.loads(outcome.out)) == (0, calls_as_json([OFFLOADED, DIALING]))
 
 
-def test_one_call_is_relayed_and_offloaded_again(command: Command, desk: Desk) -> None:
+def test_one_call_is_relayed_and_offloaded_again(command: Command, operations: FakeOperations) -> None:
     outcome = command("relay", OFFLOADED.call)
     assert outcome == Outcome(0, "relayed: 1 call (until `stasis-offload offload 1700000000.1`)\n", "")
     outcome = command("offload", OFFLOADED.call)
     assert outcome == Outcome(
         0, "no longer blocked: 1 call (`stasis-offload calls` shows what carries each)\n", ""
     )
-    assert desk.asked == [("relay", OFFLOADED.call), ("offload", OFFLOADED.call)]
+    assert operations.asked == [("relay", OFFLOADED.call), ("offload", OFFLOADED.call)]
 
 
-def test_all_calls_are_relayed_and_offloaded_again(command: Command, desk: Desk) -> None:
+def test_all_calls_are_relayed_and_offloaded_again(command: Command, operations: FakeOperations) -> None:
     outcome = command("relay", "--all")
     assert outcome == Outcome(0, "relayed: 2 calls (until `stasis-offload offload --all`)\n", "")
     assert command("offload", "--all").status == 0
-    assert desk.asked == [("relay", None), ("offload", None)]
+    assert operations.asked == [("relay", None), ("offload", None)]
 
 
 @pytest.mark.parametrize("words", [[], [OFFLOADED.call, "--all"]], ids=["neither", "both"])
 @pytest.mark.parametrize("verb", ["relay", "offload"])
-def test_one_call_or_all_must_be_said(command: Command, desk: Desk, verb: str, words: list[str]) -> None:
+def test_one_call_or_all_must_be_said(
+    command: Command, operations: FakeOperations, verb: str, words: list[str]
+) -> None:
     outcome = command(verb, *words)
     assert outcome.status == 2
     assert "give a CALL or --all" in outcome.err
-    assert desk.asked == []
+    assert operations.asked == []
 
 
-@pytest.mark.usefixtures("desk")
+@pytest.mark.usefixtures("operations")
 def test_an_unknown_call_is_one_sentence(command: Command) -> None:
     assert command("relay", "x") == Outcome(1, "", "stasis-offload: there is no call 'x'\n")
 
 
-def test_what_the_application_cannot_do_is_its_own_sentence(command: Command, desk: Desk) -> None:
-    desk.failure = REFUSED
+def test_what_the_application_cannot_do_is_its_own_sentence(
+    command: Command, operations: FakeOperations
+) -> None:
+    operations.failure = REFUSED
     assert command("relay", "--all") == Outcome(1, "", "stasis-offload: the switch is away\n")
     assert command("calls") == Outcome(1, "", "stasis-offload: the switch is away\n")
 
@@ -214,11 +218,11 @@ def test_something_else_at_our_port_is_one_sentence(
 
 
 def test_an_interface_opened_to_every_address_is_asked_on_loopback(
-    command: Command, desk: Desk, monkeypatch: pytest.MonkeyPatch
+    command: Command, operations: FakeOperations, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("STASIS_OFFLOAD_HTTP__HOST", "0.0.0.0")
     assert command("relay", "--all").status == 0
-    assert desk.asked == [("relay", None)]
+    assert operations.asked == [("relay", None)]
 
 
 @pytest.mark.parametrize("word", ["run", "check", "calls"])

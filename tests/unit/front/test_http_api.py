@@ -11,7 +11,7 @@ from stasis_offload.api_json import call_as_json
 from stasis_offload.config import HttpSettings
 from stasis_offload.errors import ConfigError
 from stasis_offload.http_api import serve, url_of
-from tests.support.fake_operations import DIALING, OFFLOADED, REFUSED, Desk
+from tests.support.fake_operations import DIALING, OFFLOADED, REFUSED, FakeOperations
 
 ANY_PORT = HttpSettings.model_construct(host="127.0.0.1", port=0)
 
@@ -32,13 +32,13 @@ class Client:
 
 
 @pytest.fixture
-def desk() -> Desk:
-    return Desk()
+def operations() -> FakeOperations:
+    return FakeOperations()
 
 
 @pytest.fixture
-async def client(desk: Desk) -> AsyncIterator[Client]:
-    async with serve(ANY_PORT, desk) as url, aiohttp.ClientSession() as session:
+async def client(operations: FakeOperations) -> AsyncIterator[Client]:
+    async with serve(ANY_PORT, operations) as url, aiohttp.ClientSession() as session:
         yield Client(session, url)
 
 
@@ -51,25 +51,27 @@ async def test_one_call_is_shown_whatever_characters_its_id_has(client: Client) 
     assert (await client("GET", "/calls/odd%2Fid%20[red]"))[1]["call"] == DIALING.call
 
 
-async def test_an_unknown_call_is_not_found(client: Client, desk: Desk) -> None:
+async def test_an_unknown_call_is_not_found(client: Client, operations: FakeOperations) -> None:
     unknown = (404, {"error": "there is no call 'x'"})
     assert await client("GET", "/calls/x") == unknown
     assert await client("POST", "/relay", json={"call": "x"}) == unknown
     assert await client("POST", "/offload", json={"call": "x"}) == unknown
-    assert desk.asked == []
+    assert operations.asked == []
 
 
-async def test_health_is_200_when_well_and_503_with_what_is_wrong(client: Client, desk: Desk) -> None:
+async def test_health_is_200_when_well_and_503_with_what_is_wrong(
+    client: Client, operations: FakeOperations
+) -> None:
     assert (await client("GET", "/healthz"))[0] == 200
-    desk.problems = ("the switch is away",)
+    operations.problems = ("the switch is away",)
     status, answer = await client("GET", "/healthz")
     assert (status, answer["problems"]) == (503, ["the switch is away"])
 
 
-async def test_one_call_or_all_are_relayed_and_offloaded(client: Client, desk: Desk) -> None:
+async def test_one_call_or_all_are_relayed_and_offloaded(client: Client, operations: FakeOperations) -> None:
     assert await client("POST", "/relay", json={"call": OFFLOADED.call}) == (200, {"calls": 1})
     assert await client("POST", "/offload", json={"all": True}) == (200, {"calls": 2})
-    assert desk.asked == [("relay", OFFLOADED.call), ("offload", None)]
+    assert operations.asked == [("relay", OFFLOADED.call), ("offload", None)]
 
 
 @pytest.mark.parametrize(
@@ -91,11 +93,11 @@ async def test_one_call_or_all_are_relayed_and_offloaded(client: Client, desk: D
     ],
 )
 async def test_a_body_that_says_neither_one_call_nor_all_is_refused(
-    client: Client, desk: Desk, body: bytes
+    client: Client, operations: FakeOperations, body: bytes
 ) -> None:
     how = {"data": body, "headers": {"Content-Type": "application/json; charset=no-such"}}
     assert (await client("POST", "/relay", **how))[0] == 400
-    assert desk.asked == []
+    assert operations.asked == []
 
 
 async def test_a_body_of_more_than_any_command_needs_is_refused(client: Client) -> None:
@@ -106,11 +108,11 @@ async def test_a_body_of_more_than_any_command_needs_is_refused(client: Client) 
     "kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"]
 )
 async def test_what_a_web_page_of_another_site_can_send_unasked_is_refused(
-    client: Client, desk: Desk, kind: str
+    client: Client, operations: FakeOperations, kind: str
 ) -> None:
     how = {"data": b'{"all": true}', "headers": {"Content-Type": kind, "Origin": "http://evil.example"}}
     assert (await client("POST", "/relay", **how))[0] == 415
-    assert desk.asked == []
+    assert operations.asked == []
 
 
 async def test_no_web_page_of_another_site_is_allowed_to_ask(client: Client) -> None:
@@ -122,11 +124,11 @@ async def test_no_web_page_of_another_site_is_allowed_to_ask(client: Client) -> 
 
 @pytest.mark.parametrize("host", ["evil.example:8086", "evil.example", "127.0.0.1.evil.example", ""])
 async def test_a_name_that_was_made_to_resolve_to_loopback_is_refused(
-    client: Client, desk: Desk, host: str
+    client: Client, operations: FakeOperations, host: str
 ) -> None:
     assert (await client("GET", "/calls", headers={"Host": host}))[0] == 403
     assert (await client("POST", "/relay", json={"all": True}, headers={"Host": host}))[0] == 403
-    assert desk.asked == []
+    assert operations.asked == []
 
 
 @pytest.mark.parametrize("host", ["localhost", "localhost:8086", "127.0.0.1:1", "[::1]:8086", "LOCALHOST"])
@@ -138,9 +140,9 @@ async def test_a_host_header_that_is_no_host_is_a_bad_request(client: Client) ->
     assert (await client("GET", "/calls", headers={"Host": "[::1"}))[0] == 400
 
 
-async def test_an_interface_opened_to_others_answers_to_any_name(desk: Desk) -> None:
+async def test_an_interface_opened_to_others_answers_to_any_name(operations: FakeOperations) -> None:
     everywhere = HttpSettings.model_construct(host="0.0.0.0", port=0)
-    async with serve(everywhere, desk) as url, aiohttp.ClientSession() as session:
+    async with serve(everywhere, operations) as url, aiohttp.ClientSession() as session:
         client = Client(session, url.replace("0.0.0.0", "127.0.0.1"))
         assert (await client("GET", "/healthz", headers={"Host": "offload:8086"}))[0] == 200
 
@@ -153,53 +155,59 @@ async def test_what_is_not_offered_is_refused_in_json(
     assert (got, list(answer)) == (status, ["error"])
 
 
-async def test_what_could_not_be_done_is_said(client: Client, desk: Desk) -> None:
-    desk.failure = REFUSED
+async def test_what_could_not_be_done_is_said(client: Client, operations: FakeOperations) -> None:
+    operations.failure = REFUSED
     refused = (503, {"error": "the switch is away"})
     assert await client("POST", "/relay", json={"all": True}) == refused
     assert await client("GET", "/calls") == refused
 
 
-async def test_a_defect_shows_no_detail_and_does_not_end_the_server(client: Client, desk: Desk) -> None:
-    desk.failure = ZeroDivisionError("detail")
+async def test_a_defect_shows_no_detail_and_does_not_end_the_server(
+    client: Client, operations: FakeOperations
+) -> None:
+    operations.failure = ZeroDivisionError("detail")
     status, answer = await client("GET", "/calls")
     assert status == 500
     assert "detail" not in answer["error"]
-    desk.failure = None
+    operations.failure = None
     assert (await client("GET", "/calls"))[0] == 200
 
 
-async def test_what_hangs_is_given_up(client: Client, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_what_hangs_is_given_up(
+    client: Client, operations: FakeOperations, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def hang(call: str | None) -> int:
         del call
         await asyncio.get_running_loop().create_future()
         raise AssertionError
 
     monkeypatch.setattr("stasis_offload.http_api._ANSWER_WITHIN", 0.01)
-    monkeypatch.setattr(desk, "relay", hang)
+    monkeypatch.setattr(operations, "relay", hang)
     assert (await client("POST", "/relay", json={"all": True}))[0] == 504
 
 
-async def test_an_address_in_use_is_an_error_of_the_configuration(desk: Desk) -> None:
-    async with serve(ANY_PORT, desk) as url:
+async def test_an_address_in_use_is_an_error_of_the_configuration(operations: FakeOperations) -> None:
+    async with serve(ANY_PORT, operations) as url:
         taken = HttpSettings(host="127.0.0.1", port=int(url.rpartition(":")[2]))
         with pytest.raises(
             ConfigError,
             match=r"^http.host, http.port: cannot listen on http://127.*: Address already in use$",
         ):
-            async with serve(taken, desk):
+            async with serve(taken, operations):
                 pass
 
 
-async def test_an_address_that_does_not_exist_is_an_error_of_the_configuration(desk: Desk) -> None:
+async def test_an_address_that_does_not_exist_is_an_error_of_the_configuration(
+    operations: FakeOperations,
+) -> None:
     for host in ("198.51.100.1", "no such host"):
         with pytest.raises(ConfigError, match=r"^http.host, http.port: cannot listen on "):
-            async with serve(HttpSettings(host=host), desk):
+            async with serve(HttpSettings(host=host), operations):
                 pass
 
 
-async def test_the_server_is_gone_when_its_context_ends(desk: Desk) -> None:
-    async with serve(ANY_PORT, desk) as url:
+async def test_the_server_is_gone_when_its_context_ends(operations: FakeOperations) -> None:
+    async with serve(ANY_PORT, operations) as url:
         pass
     async with aiohttp.ClientSession() as session:
         with pytest.raises(aiohttp.ClientConnectionError):

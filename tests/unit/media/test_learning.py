@@ -1,4 +1,4 @@
-"""What may come between a call's first packet and its take-over, at the worst moment."""
+"""What may come between a call's first packet and its cutover, at the worst moment."""
 
 import pytest
 
@@ -26,7 +26,7 @@ from tests.support.placements import (
 )
 
 
-def test_a_call_that_asterisk_stops_bridging_natively_while_it_settles_is_not_taken_over() -> None:
+def test_a_call_that_asterisk_stops_bridging_natively_while_it_is_learned_is_not_offloaded() -> None:
     behind = after(relayed(Leg.CALLER, behind=1), relayed(Leg.CALLEE, behind=1), start=CUTTING_OVER)
     placement = after(ev.BridgeChanged(), NOT_YET, ev.DeadlineReached(), start=behind, now=0.1)
     assert placement.phase is Phase.AWAITING_NATIVE

@@ -1,4 +1,4 @@
-"""A call that the switch carries: how a take-over is verified, watched and given back."""
+"""A call that the switch carries: how a cutover is verified, watched and undone."""
 
 from dataclasses import replace
 
@@ -33,7 +33,7 @@ from tests.support.placements import (
 )
 
 
-def test_a_forwarded_packet_of_each_leg_verifies_a_take_over_and_only_then_rtcp_is_forwarded() -> None:
+def test_a_forwarded_packet_of_each_leg_verifies_a_cutover_and_only_then_rtcp_is_forwarded() -> None:
     assert all(sampled(flow) for flow in OFFLOADED.flows())
     one, commands = step(OFFLOADED, sampled_packet(Leg.CALLER), 0.02)
     assert (one.phase, commands) == (Phase.UNVERIFIED, ())

@@ -13,7 +13,7 @@ PROOF = "".join(
     for file in sorted((TESTS / folder).glob("test_*.py"))
 )
 # PJSIP turns RTCP on for every stream; of the channels that have RTP without it (UnicastRTP), Asterisk 22 corrupts its
-# memory when their glue is asked. A defect is not made on purpose; tests/unit/calls/test_media_session.py has one.
+# memory when their glue is asked. A defect is not made on purpose; tests/integration/test_media_session.py has one.
 NOT_TO_BE_MADE = {ReasonKind.RTCP_OFF, ReasonKind.DEFECT}
 
 

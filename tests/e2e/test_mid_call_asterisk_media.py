@@ -1,4 +1,4 @@
-"""Asterisk speaks to one leg of a call in the switch, and no event tells of it: its first packet does."""
+"""Asterisk sends RTP of its own to one leg of a call in the switch, and no event tells of it: its first packet does."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,7 +8,7 @@ from lab.control import wait_until
 from tests.support import ari_program
 from tests.support.midcall import PACKETS_PER_SECOND, Call, assert_handed_over, offloaded_call
 
-SPEAKS = "asterisk-media:caller"
+ASTERISK_MEDIA = "asterisk-media:caller"
 # The roles of the flows that show what Asterisk sends to a leg: the last two digits of their cookies.
 GUARDS = {"0b", "0c"}
 # RFC 4733 as asterisk1 offers it; how long the digit is (s). Asterisk sends its end three times (RFC 4733, 2.5.1.4).
@@ -34,7 +34,7 @@ def test_a_digit_sent_to_a_channel_is_heard_and_the_switch_steps_aside_for_it() 
     with guarded_call() as call:
         call.interrupt(
             lambda call: ari_program.post("channels", call.caller, "dtmf", dtmf="5", duration=length),
-            reason=SPEAKS,
+            reason=ASTERISK_MEDIA,
         )
         call.wait_until_back()
     # While Asterisk sends a digit it passes on nothing else to that leg.
@@ -46,7 +46,7 @@ def test_a_digit_sent_to_a_channel_is_heard_and_the_switch_steps_aside_for_it() 
 
 def test_music_on_a_channel_is_heard_and_the_switch_steps_aside_for_it() -> None:
     with guarded_call() as call:
-        call.change(lambda call: ari_program.post("channels", call.caller, "moh"), reason=SPEAKS)
+        call.change(lambda call: ari_program.post("channels", call.caller, "moh"), reason=ASTERISK_MEDIA)
         call.undo(lambda call: ari_program.delete("channels", call.caller, "moh"))
     assert_handed_over(call)
     music = [packet for packet in call.ears["caller"].by_asterisk if call.begun < packet.at < call.undone]
@@ -59,7 +59,7 @@ def test_playback_to_a_channel_is_heard_and_the_call_stays_with_asterisk_as_long
             lambda call: ari_program.post(
                 "channels", call.caller, "play", media="tone:1004/1000", playbackId="tone"
             ),
-            reason=SPEAKS,
+            reason=ASTERISK_MEDIA,
         )
         call.undo(lambda _: ari_program.delete("playbacks", "tone"))
     assert_handed_over(call, hears=("caller",))
@@ -68,6 +68,6 @@ def test_playback_to_a_channel_is_heard_and_the_call_stays_with_asterisk_as_long
 def test_a_held_channel_hears_music_and_the_call_stays_with_asterisk_until_it_is_resumed() -> None:
     with guarded_call() as call:
         call.change(lambda call: ari_program.post("channels", call.caller, "hold"), reason="hold:caller")
-        assert call.was_relayed_for(SPEAKS)
+        assert call.was_relayed_for(ASTERISK_MEDIA)
         call.undo(lambda call: ari_program.delete("channels", call.caller, "hold"))
     assert_handed_over(call)
