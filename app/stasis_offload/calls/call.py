@@ -85,7 +85,6 @@ class Call:
             log=log,
         )
         self._on_connected = on_connected
-        self._joined = False
         self._media_ended = False
         self._ari = gateways.ari
         self._bridge = bridge_id(caller.id)
@@ -117,7 +116,7 @@ class Call:
     def parties(self) -> dict[int, str]:
         """The names of the two channels in the bridge, by their legs; none while the call is not answered."""
         winner = self.dialing.winner
-        if self.dialing.phase is not Phase.TALKING or not winner or not self._joined:
+        if self.dialing.phase is not Phase.TALKING or not winner or not self.media.started:
             return {}
         return {leg: self.legs.name(leg) or "" for leg in (CALLER, winner)}
 
@@ -241,7 +240,6 @@ class Call:
                 await ari.answer(channel(CALLER))
             case cmd.StartMedia(n):
                 self.media.start(caller=channel(CALLER), callee=channel(n))
-                self._joined = True
                 self._on_connected(self)
             case cmd.ReturnMedia():
                 await self._within_limit(self.media.relay_until_start().wait())

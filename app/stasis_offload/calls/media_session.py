@@ -74,6 +74,11 @@ class MediaSession:
         """The quality of each leg, as far as the switch has carried the call."""
         return self._monitor.quality
 
+    @property
+    def started(self) -> bool:
+        """Whether the two channels of the conversation have been in the bridge."""
+        return bool(self._channels)
+
     def start(self, *, caller: str, callee: str) -> None:
         """Connect the media machine for the two channels in the bridge; again when a replacement becomes a leg.
 

@@ -77,6 +77,13 @@ def test_a_callee_picked_up_while_it_rings_may_answer() -> None:
     assert step(dialing, ev.CalleeAnswered(1), 100.0)[0].phase is Phase.TALKING
 
 
+def test_a_caller_may_be_replaced_while_it_rings() -> None:
+    dialing, commands = after(ONE, *TALKING[:3], NEW_CALLER)
+    assert (dialing.phase, dialing.caller_replaced) == (Phase.DIALING, True)
+    assert commands == [cmd.ReturnMedia(), cmd.HangUpReplaced("old")]
+    assert after(GOES_ON, *TALKING[:3], NEW_CALLER, ev.CalleeDestroyed(1, 17))[1][-1] == cmd.HangUpCaller(17)
+
+
 def test_a_replacement_to_a_call_that_is_ending_must_go_as_well() -> None:
     ending = (*TALKING, ev.CallerLeft(16))
     assert after(ONE, *ending, NEW_CALLEE)[1] == [cmd.EndMedia(), cmd.HangUp(1, 16)]
