@@ -198,9 +198,19 @@ class AriClient:
             except RefusedError as error:
                 if error.status != CONFLICT or asyncio.get_running_loop().time() > deadline:
                     raise
+                if await self._takes_channels(bridge):
+                    return
             else:
                 return
             await asyncio.sleep(DESTROYED_EVERY)
+
+    async def _takes_channels(self, bridge: str) -> bool:
+        """Return whether a bridge exists and does not end: then it refuses only the channel, if there is no such."""
+        try:
+            await self.join(bridge=bridge, channel="nobody")
+        except RefusedError as error:
+            return error.status not in (CONFLICT, NOT_FOUND)
+        return True
 
     async def destroy_bridge(self, bridge: str) -> None:
         """Destroy a bridge; succeeds if there is none."""
