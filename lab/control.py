@@ -3,6 +3,7 @@
 import atexit
 import json
 import os
+import re
 import shlex
 import subprocess
 import tempfile
@@ -159,7 +160,7 @@ def _http(method: str, path: str, body: object = None) -> dict[str, Any]:
 
 
 def flows() -> list[str]:
-    """List the flows of ours that are in the switch, as the switch's own tool prints them."""
+    """List the flows of calls that are in the switch, as the switch's own tool prints them, without the gate."""
     rows = execute(
         "ovs",
         "ovs-ofctl",
@@ -169,7 +170,11 @@ def flows() -> list[str]:
         "breth0",
         "cookie=0xff1000000000000/0xffff000000000000",
     )
-    return [row.strip() for row in rows.splitlines() if "cookie=0xff1" in row]
+    return [
+        row.strip()
+        for row in rows.splitlines()
+        if re.match(" cookie=0xff1[0-9a-f]{10}(?!ff)[0-9a-f]{2},", row)
+    ]
 
 
 def wait_until(check: Callable[[], T | None], *, within: float, what: str, every: float = 0.05) -> T:

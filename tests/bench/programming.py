@@ -5,20 +5,19 @@ import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from ipaddress import ip_address
 
 from lab.control import LabError
-from stasis_offload.media.flows import FlowLifetime, forwarding_flows, owner_of
-from stasis_offload.media.path import Attachment, MediaPath
+from stasis_offload.media.flows import FlowLimits, forwarding_flows, owner_of
+from stasis_offload.media.path import MediaPath
 from stasis_offload.openflow.flow import Flow
-from stasis_offload.packets.address import Address
 from tests.support.ovs_container import Bridge, bridge_of, running_ovs
+from tests.support.packets import attachment
 from tests.support.switch_events import connected
 
 CALLS = 2000
 SEED_FLOWS = 150
 
-_LIFETIME = FlowLifetime(idle_timeout=600, lease=600)
+_LIMITS = FlowLimits(idle_timeout=600)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +63,7 @@ def measure() -> Programmed:
 async def _ours(bridge: Bridge) -> tuple[float, float, list[str]]:
     """Set and remove the flows of all calls at once; return both rates, and the flows as ovs-ofctl writes them."""
     flows = {
-        f"call-{number}": forwarding_flows(f"call-{number}", _path(number), _LIFETIME)
+        f"call-{number}": forwarding_flows(f"call-{number}", _path(number), _LIMITS)
         for number in range(CALLS)
     }
     async with connected(bridge.management) as (switch, _):
@@ -101,16 +100,9 @@ def _match(flow: str) -> str:
 def _path(number: int) -> MediaPath:
     """Two phones at one port of the switch, in ports of their own."""
     ports = 2 * (number % 20_000) + 10_000
-    sides = (
-        Attachment(
-            in_port=1,
-            vlan=None,
-            remote_mac=f"02:00:00:00:00:{leg:02x}",
-            local_mac="02:00:00:00:00:01",
-            remote=Address(ip_address(f"198.18.0.{leg}"), ports),
-            local=Address(ip_address("198.18.0.1"), ports + (leg == 11)),
-        )
+    legs = (
+        attachment(1, leg, remote=f"198.18.0.{leg}:{ports}", local=f"198.18.0.1:{ports + (leg == 11)}")
         for leg in (10, 11)
     )
-    caller, callee = sides
+    caller, callee = legs
     return MediaPath(caller=caller, callee=callee)

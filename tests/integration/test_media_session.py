@@ -127,7 +127,7 @@ def frames(duty: Duty) -> Iterator[tuple[Role, bytes]]:
         datagram = Datagram(
             eth_src="02:00:00:00:00:0a",
             eth_dst="02:00:00:00:00:01",
-            vlan=None,
+            tag=None,
             source=source,
             destination=destination,
             ttl=64,

@@ -11,7 +11,7 @@ import pytest
 from stasis_offload.errors import OpenFlowError
 from stasis_offload.media.flows import (
     FORWARDING_ROLES,
-    FlowLifetime,
+    FlowLimits,
     Role,
     forwarding_flows,
     guarding_flows,
@@ -23,22 +23,14 @@ from stasis_offload.media.path import Attachment, Leg, MediaPath
 from stasis_offload.openflow.events import PacketIn
 from stasis_offload.openflow.switch import Switch
 from stasis_offload.packets.address import Address
-from stasis_offload.packets.frame import Datagram
+from stasis_offload.packets.frame import Datagram, Tag
 from tests.support.dummy_ports import Wire, plugged
 from tests.support.ovs_container import Bridge
-from tests.support.packets import CALLEE, CALLER, PATH, frame, sent_by, sent_to
+from tests.support.packets import CALLEE, CALLER, PATH, SIX, frame, sent_by, sent_to, with_tags
 from tests.support.switch_events import SECONDS, Events, connected
 
-LIFETIME = FlowLifetime(idle_timeout=60, lease=60)
-TAGGED = MediaPath(caller=replace(CALLER, vlan=7), callee=CALLEE)
-SIX = MediaPath(
-    caller=replace(
-        CALLER, remote=Address.parse("[2001:db8::a]:4000"), local=Address.parse("[2001:db8::1]:10000")
-    ),
-    callee=replace(
-        CALLEE, remote=Address.parse("[2001:db8:1::b]:5000"), local=Address.parse("[2001:db8:1::1]:10002")
-    ),
-)
+LIMITS = FlowLimits(idle_timeout=60)
+TAGGED = with_tags(PATH, Tag(7), None)
 
 
 def above(packet: Datagram) -> Datagram:
@@ -57,9 +49,9 @@ async def forwarding(
     """Hold a forwarded call; Asterisk is at port 3."""
     async with plugged(bridge.sockets) as wires, connected(bridge.management) as (switch, events):
         flows = (
-            *forwarding_flows("call", path, LIFETIME, sampled=sampled),
-            *rtcp_flows("call", path, {}, lease=60),
-            *guarding_flows("call", path, lease=60),
+            *forwarding_flows("call", path, LIMITS, sampled=sampled),
+            *rtcp_flows("call", path, {}),
+            *guarding_flows("call", path),
         )
         await switch.flow_table.set_flows(owner_of("call"), flows)
         yield switch, events, wires
@@ -82,18 +74,17 @@ async def test_rtcp_reaches_asterisk_as_it_came_and_us_and_the_other_leg(
         one.send(frame(packet))
         assert await three.receive() == frame(packet)
         to_callee = replace(above(sent_to(path.callee, sent_by(path.caller))), payload=packet.payload)
-        # As the bridge floods what it has not learned, the callee's wire has both here; a host takes the one to it.
-        assert [await two.receive(), await two.receive()] == [frame(packet), frame(to_callee)]
+        assert await two.receive() == frame(to_callee)
         assert await shown(events, Role.RTCP_CALLER) == frame(packet)
 
 
 async def test_what_asterisk_reports_by_itself_ends_in_the_switch(bridge: Bridge) -> None:
-    async with forwarding(bridge, PATH) as (_, events, (one, two, three)):
+    async with forwarding(bridge, PATH) as (_, events, (one, _, three)):
         hushed = above(sent_to(CALLER, sent_by(CALLER)))
         three.send(frame(hushed))
         other = replace(hushed, source=Address(hushed.source.host, 19_999))
         three.send(frame(other))
-        assert [await one.receive(), await two.receive()] == [frame(other), frame(other)]
+        assert await one.receive() == frame(other)
         assert events.rest() == []
 
 
@@ -107,7 +98,7 @@ async def test_media_of_asterisks_own_goes_on_and_is_shown_to_us(bridge: Bridge)
 
 @pytest.mark.parametrize(
     "change",
-    [{"source": Address(CALLER.remote.host, 4001)}, {"eth_src": "02:00:00:00:00:99"}, {"vlan": 9}],
+    [{"source": Address(CALLER.remote.host, 4001)}, {"eth_src": "02:00:00:00:00:99"}, {"tag": Tag(9)}],
     ids=["source", "next hop", "vlan"],
 )
 async def test_a_packet_that_is_not_the_stream_goes_on_and_is_shown_to_us(
@@ -140,7 +131,7 @@ async def test_a_packet_in_the_name_of_a_leg_comes_out_as_if_no_flow_were_ours(
     async with forwarding(bridge, PATH, sampled=tuple(Leg)) as (switch, events, (one, two, three)):
         packet = frame(make(CALLER))
         await switch.flow_table.inject(1, packet)
-        assert [await two.receive(), await three.receive()] == [packet, packet]
+        assert await three.receive() == packet
         one.send(frame(sent_by(CALLER)))
         assert await two.receive() == frame(sent_to(CALLEE, sent_by(CALLER)))
         assert frame(sent_by(CALLER)).startswith(await shown(events, Role.FORWARD_CALLER))

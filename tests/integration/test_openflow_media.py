@@ -8,90 +8,89 @@ import pytest
 
 from stasis_offload.media.flows import (
     FORWARDING_ROLES,
-    FlowLifetime,
+    FlowLimits,
     Role,
     call_cookie,
     forwarding_flows,
-    learn_in_flow,
     owner_of,
+    waiting_flow,
 )
-from stasis_offload.media.path import Attachment, Leg, MediaPath, parse_observed_packet
+from stasis_offload.media.path import Leg, MediaPath, parse_observed_packet
 from stasis_offload.openflow.events import FlowRemoved, PacketIn, Removal
 from stasis_offload.openflow.flow import LEARNING_BYTES
 from stasis_offload.packets.address import Address
+from stasis_offload.packets.frame import Tag
 from tests.support.dummy_ports import Wire, plugged
+from tests.support.many_calls import learning_flows_of
 from tests.support.ovs_container import Bridge
-from tests.support.packets import CALLEE, CALLER, PATH, frame, sent_by, sent_to
-from tests.support.switch_events import SECONDS, connected
-
-SIX = MediaPath(
-    caller=replace(
-        CALLER, remote=Address.parse("[2001:db8::a]:4000"), local=Address.parse("[2001:db8::1]:10000")
-    ),
-    callee=replace(
-        CALLEE, remote=Address.parse("[2001:db8:1::b]:5000"), local=Address.parse("[2001:db8:1::1]:10002")
-    ),
+from tests.support.packets import (
+    CALLEE,
+    CALLER,
+    PATH,
+    SIX,
+    by_one_router,
+    frame,
+    sent_by,
+    sent_to,
+    with_tags,
 )
-
-
-def with_ports(path: MediaPath, caller: int, callee: int) -> MediaPath:
-    return MediaPath(caller=replace(path.caller, in_port=caller), callee=replace(path.callee, in_port=callee))
-
-
-def with_vlans(path: MediaPath, caller: int | None, callee: int | None) -> MediaPath:
-    return MediaPath(caller=replace(path.caller, vlan=caller), callee=replace(path.callee, vlan=callee))
-
+from tests.support.switch_events import SECONDS, connected
 
 PATHS = {
     "ipv4": PATH,
     "ipv6": SIX,
-    "ipv4 on one port": with_ports(PATH, 1, 1),
-    "ipv6 on one port": with_ports(SIX, 3, 3),
-    "from a vlan to none": with_vlans(PATH, 7, None),
-    "from a vlan to another": with_vlans(PATH, 7, 12),
-    "within a vlan": with_vlans(PATH, 7, 7),
-    "ipv6 from a vlan to none": with_vlans(SIX, 7, None),
-    "from a vlan to another on one port": with_ports(with_vlans(PATH, 7, 12), 2, 2),
+    "by one router": by_one_router(PATH),
+    "from a vlan to none": with_tags(PATH, Tag(7), None),
+    "from a vlan to another": with_tags(PATH, Tag(7), Tag(12, 5)),
+    "within a vlan": with_tags(PATH, Tag(7, 3), Tag(7)),
+    "ipv6 from a vlan to none": with_tags(SIX, Tag(7), None),
+    "a priority alone": with_tags(PATH, Tag(0, 5), None),
 }
 
 
-LIFETIME = FlowLifetime(idle_timeout=10, lease=60)
+LIMITS = FlowLimits(idle_timeout=10)
 NUMBERS = count(100)
 
 
-async def is_forwarded(one: Wire, two: Wire) -> bool:
-    """Send one more packet of the caller; it leaves by port 2 once: rewritten, or as it came."""
+async def is_forwarded(one: Wire, two: Wire, three: Wire) -> bool:
+    """Send one more packet of the caller; it leaves once: rewritten by port 2, or as it came by port 3, to Asterisk."""
     packet = sent_by(CALLER, sequence=next(NUMBERS))
-    ways = {frame(packet): False, frame(sent_to(CALLEE, packet)): True}
     one.send(frame(packet))
-    return ways[await two.receive()]
+    ways = [asyncio.ensure_future(wire.receive()) for wire in (two, three)]
+    await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+    forwarded = ways[0].done()
+    for way in ways:
+        way.cancel()
+    await asyncio.gather(*ways, return_exceptions=True)
+    assert ways[not forwarded].result() == frame(sent_to(CALLEE, packet) if forwarded else packet)
+    return forwarded
 
 
-async def until_forwarded(one: Wire, two: Wire, *, forwarded: bool = True) -> None:
+async def until_forwarded(one: Wire, two: Wire, three: Wire, *, forwarded: bool = True) -> None:
     """Send packets until they take that way: the datapath follows the flow table after a moment."""
     async with asyncio.timeout(SECONDS):
-        while await is_forwarded(one, two) is not forwarded:
+        while await is_forwarded(one, two, three) is not forwarded:
             pass
 
 
 @pytest.mark.parametrize("path", PATHS.values(), ids=PATHS.keys())
 async def test_each_leg_gets_the_others_packets_as_if_from_asterisk(bridge: Bridge, path: MediaPath) -> None:
     async with plugged(bridge.sockets) as wires, connected(bridge.management) as (switch, _):
-        await switch.flow_table.set_flows(owner_of("call"), forwarding_flows("call", path, LIFETIME))
+        await switch.flow_table.set_flows(owner_of("call"), forwarding_flows("call", path, LIMITS))
         for leg in Leg:
             near, far = path.attachment(leg), path.attachment(leg.other)
             packet = sent_by(near)
-            wires[near.in_port - 1].send(frame(packet))
-            assert await wires[far.in_port - 1].receive() == frame(sent_to(far, packet))
+            wires[near.sent.in_port - 1].send(frame(packet))
+            assert await wires[far.sent.in_port - 1].receive() == frame(sent_to(far, packet))
 
 
-@pytest.mark.parametrize("path", [PATH, SIX, with_vlans(PATH, 7, None)], ids=["ipv4", "ipv6", "vlan"])
+@pytest.mark.parametrize("path", [PATH, SIX, with_tags(PATH, Tag(7, 5), None)], ids=["ipv4", "ipv6", "vlan"])
 async def test_learning_shows_us_a_packet_that_goes_on_to_asterisk_as_ever(
     bridge: Bridge, path: MediaPath
 ) -> None:
     attachment = path.caller
-    flow = learn_in_flow("call", Leg.CALLER, source=attachment.remote, destination=attachment.local, lease=60)
-    async with plugged(bridge.sockets) as (one, two, three), connected(bridge.management) as (switch, events):
+    flow = waiting_flow("call", Leg.CALLER, remote=attachment.remote, local=attachment.local)
+    async with plugged(bridge.sockets) as (one, _, three), connected(bridge.management) as (switch, events):
         await switch.flow_table.set_flows(owner_of("call"), [flow])
         packet = frame(sent_by(attachment, sequence=7))
         one.send(packet)
@@ -100,66 +99,51 @@ async def test_learning_shows_us_a_packet_that_goes_on_to_asterisk_as_ever(
         assert packet.startswith(seen.frame)
         assert len(seen.frame) >= LEARNING_BYTES
         sighting = parse_observed_packet(seen.in_port, seen.frame)
-        assert (
-            Attachment(
-                in_port=sighting.in_port,
-                vlan=sighting.vlan,
-                remote_mac=sighting.remote_mac,
-                local_mac=sighting.local_mac,
-                remote=sighting.source,
-                local=sighting.destination,
-            )
-            == attachment
-        )
+        assert sighting.headers == attachment.sent
         assert (sighting.ttl, sighting.payload_type, sighting.ssrc) == (64, 0, 0x1234)
-        assert [await two.receive(), await three.receive()] == [packet, packet]
+        assert await three.receive() == packet
 
 
 async def test_media_moves_into_the_switch_and_back_without_a_packet_lost_or_doubled(bridge: Bridge) -> None:
-    learning = [
-        learn_in_flow(
-            "call", leg, source=PATH.attachment(leg).remote, destination=PATH.attachment(leg).local, lease=60
-        )
-        for leg in Leg
-    ]
-    async with plugged(bridge.sockets) as (one, two, _), connected(bridge.management) as (switch, events):
+    learning = learning_flows_of("call")
+    async with plugged(bridge.sockets) as wires, connected(bridge.management) as (switch, events):
         await switch.flow_table.set_flows(owner_of("call"), learning)
-        assert not await is_forwarded(one, two)
+        assert not await is_forwarded(*wires)
         await events.next(PacketIn)
-        await switch.flow_table.set_flows(owner_of("call"), forwarding_flows("call", PATH, LIFETIME))
-        await until_forwarded(one, two)
+        await switch.flow_table.set_flows(owner_of("call"), forwarding_flows("call", PATH, LIMITS))
+        await until_forwarded(*wires)
         events.rest()
-        assert await is_forwarded(one, two)
+        assert await is_forwarded(*wires)
         assert events.rest() == []
         await switch.flow_table.set_flows(owner_of("call"), ())
-        await until_forwarded(one, two, forwarded=False)
+        await until_forwarded(*wires, forwarded=False)
 
 
 async def test_a_packet_that_differs_in_anything_that_is_matched_goes_the_normal_way(bridge: Bridge) -> None:
-    path = with_vlans(PATH, 7, None)
+    path = with_tags(PATH, Tag(7), None)
     ours = sent_by(path.caller)
     strangers = [
         replace(ours, source=Address(ours.source.host, 4001)),
         replace(ours, source=Address(path.callee.remote.host, 4000)),
         replace(ours, destination=Address(ours.destination.host, 10001)),
         replace(ours, destination=Address(path.callee.local.host, 10000)),
-        replace(ours, vlan=8),
-        replace(ours, vlan=None),
+        replace(ours, tag=Tag(8)),
+        replace(ours, tag=None),
     ]
     async with plugged(bridge.sockets) as (one, two, three), connected(bridge.management) as (switch, _):
-        await switch.flow_table.set_flows(owner_of("call"), forwarding_flows("call", path, LIFETIME))
+        await switch.flow_table.set_flows(owner_of("call"), forwarding_flows("call", path, LIMITS))
         for stranger in strangers:
             one.send(frame(stranger))
-            assert [await two.receive(), await three.receive()] == [frame(stranger), frame(stranger)]
-        three.send(frame(ours))
-        assert [await one.receive(), await two.receive()] == [frame(ours), frame(ours)]
+            assert await three.receive() == frame(stranger)
+        two.send(frame(ours))
+        assert await three.receive() == frame(ours)
         one.send(frame(ours))
         assert await two.receive() == frame(sent_to(path.callee, ours))
 
 
 async def test_a_packet_at_the_end_of_its_life_is_not_forwarded(bridge: Bridge) -> None:
     async with plugged(bridge.sockets) as (one, two, _), connected(bridge.management) as (switch, events):
-        await switch.flow_table.set_flows(owner_of("call"), forwarding_flows("call", PATH, LIFETIME))
+        await switch.flow_table.set_flows(owner_of("call"), forwarding_flows("call", PATH, LIMITS))
         one.send(frame(replace(sent_by(CALLER), ttl=1)))
         alive = replace(sent_by(CALLER), ttl=2)
         one.send(frame(alive))
@@ -169,9 +153,10 @@ async def test_a_packet_at_the_end_of_its_life_is_not_forwarded(bridge: Bridge) 
 
 
 async def test_a_call_that_falls_silent_is_cleared_and_told_with_its_counts(bridge: Bridge) -> None:
-    async with plugged(bridge.sockets) as (one, two, _), connected(bridge.management) as (switch, events):
+    async with plugged(bridge.sockets) as wires, connected(bridge.management) as (switch, events):
+        one, two, _ = wires
         await switch.flow_table.set_flows(
-            owner_of("call"), forwarding_flows("call", PATH, replace(LIFETIME, idle_timeout=1))
+            owner_of("call"), forwarding_flows("call", PATH, replace(LIMITS, idle_timeout=1))
         )
         octets = 0
         for sequence in range(3):
@@ -187,13 +172,13 @@ async def test_a_call_that_falls_silent_is_cleared_and_told_with_its_counts(brid
             (Removal.IDLE, 0),
         ]
         assert caller.count.octets == octets
-        await switch.flow_table.set_flows(owner_of("call"), forwarding_flows("call", PATH, LIFETIME))
-        await until_forwarded(one, two)
+        await switch.flow_table.set_flows(owner_of("call"), forwarding_flows("call", PATH, LIMITS))
+        await until_forwarded(*wires)
 
 
 async def test_packets_are_counted_by_leg(bridge: Bridge) -> None:
     async with plugged(bridge.sockets) as (one, two, _), connected(bridge.management) as (switch, _):
-        flows = forwarding_flows("call", PATH, LIFETIME)
+        flows = forwarding_flows("call", PATH, LIMITS)
         await switch.flow_table.set_flows(owner_of("call"), flows)
         for sequence in range(5):
             one.send(frame(sent_by(CALLER, sequence=sequence)))

@@ -8,7 +8,8 @@ from dataclasses import replace
 import pytest
 
 from stasis_offload.errors import OpenFlowError
-from stasis_offload.media.flows import FlowLifetime, forwarding_flows, owner_of
+from stasis_offload.media.flows import FlowLimits, forwarding_flows, owner_of
+from stasis_offload.media.path import Leg
 from stasis_offload.openflow.channel import Timeouts, open_channel
 from stasis_offload.openflow.describe import describe, describe_switch
 from stasis_offload.openflow.flow import Flow, Forward
@@ -20,7 +21,7 @@ from tests.support.packets import CALLEE, CALLER, PATH, frame, sent_by, sent_to
 from tests.support.switch_events import Kind, connected, tapped
 
 LIMIT = 50
-LIFETIME = FlowLifetime(idle_timeout=60, lease=60, limit=LIMIT)
+LIMITS = FlowLimits(idle_timeout=60, limit=LIMIT)
 LAST = 1 << 18  # MAX_METERS in lib/dpif-netdev.c
 
 
@@ -57,15 +58,15 @@ async def received(wire: Wire, *, until: bytes) -> int:
 
 
 async def test_a_flood_is_cut_down_to_the_limit_and_others_are_not(bridge: Bridge) -> None:
-    async with plugged(bridge.sockets) as (one, two, _), connected(bridge.management) as (switch, _):
-        await switch.flow_table.set_flows(owner_of("call"), forwarding_flows("call", PATH, LIFETIME))
+    async with plugged(bridge.sockets) as (one, two, three), connected(bridge.management) as (switch, _):
+        await switch.flow_table.set_flows(owner_of("call"), forwarding_flows("call", PATH, LIMITS))
         other = flows_of("other", 7)
         await switch.flow_table.set_flows(owner_of("other"), other)
         began = time.monotonic()
         sent = await flood(one, frame(sent_by(CALLER)), seconds=3)
         took = time.monotonic() - began
-        last = replace(sent_by(CALLER), source=replace(CALLER.remote, port=4001))
-        one.send(frame(last))
+        last = sent_to(CALLEE, sent_by(CALLER, sequence=0xFFFF))
+        three.send(frame(last))
         passed = await received(two, until=frame(last))
         assert sent > 2 * passed
         assert LIMIT < passed < 1.5 * LIMIT * (took + 1)
@@ -80,7 +81,6 @@ async def test_meters_come_before_their_flows_and_go_after_them(bridge: Bridge) 
     async with connected(bridge.management) as (switch, _):
         await switch.flow_table.set_flows(owner_of("call"), limited())
         assert meters(bridge) == {LAST: LIMIT, LAST - 1: LIMIT}
-        await switch.flow_table.set_flows(owner_of("call"), limited(), renew=True)
         await switch.flow_table.set_flows(owner_of("other"), limited("other", 1)[:1])
         assert meters(bridge) == {LAST: LIMIT, LAST - 1: LIMIT, LAST - 2: LIMIT}
         await switch.flow_table.set_flows(owner_of("call"), limited(limit=LIMIT + 1))
@@ -94,28 +94,30 @@ async def test_meters_come_before_their_flows_and_go_after_them(bridge: Bridge) 
         assert bridge.cookies() == {flow.cookie for flow in flows_of("call")}
 
 
-async def test_that_somebody_removed_a_meter_and_so_its_flow_shows_at_the_next_renewal(
+async def test_that_somebody_removed_a_meter_and_so_its_flow_shows_at_the_next_change(
     bridge: Bridge,
 ) -> None:
     """OpenFlow 1.3 has no reason for such an end, and OVS does not tell it."""
     async with connected(bridge.management) as (switch, _):
-        await switch.flow_table.set_flows(owner_of("call"), limited())
+        await switch.flow_table.set_flows(owner_of("call"), forwarding_flows("call", PATH, LIMITS))
         bridge.ofctl("del-meters")
         assert bridge.cookies() == set()
         with pytest.raises(OpenFlowError, match="OFPMMFC_INVALID_METER"):
-            await switch.flow_table.set_flows(owner_of("call"), limited(), renew=True)
+            await switch.flow_table.set_flows(
+                owner_of("call"), forwarding_flows("call", PATH, LIMITS, sampled=[Leg.CALLER])
+            )
         await switch.flow_table.set_flows(owner_of("call"), ())
-        await switch.flow_table.set_flows(owner_of("call"), limited())
-        assert bridge.cookies() == {flow.cookie for flow in limited()}
+        await switch.flow_table.set_flows(owner_of("call"), forwarding_flows("call", PATH, LIMITS))
+        assert bridge.cookies() == {flow.cookie for flow in forwarding_flows("call", PATH, LIMITS)}
         assert len(meters(bridge)) == 2
 
 
 async def test_a_refused_change_leaves_no_meter_behind(bridge: Bridge) -> None:
     good, other = limited()
     assert isinstance(other.action, Forward)
-    bad = replace(other, action=replace(other.action, out_port=0xFFFF_FF80))
+    bad = replace(other, action=replace(other.action, dscp=64))
     async with connected(bridge.management) as (switch, _):
-        with pytest.raises(OpenFlowError, match="OFPBAC_BAD_OUT_PORT"):
+        with pytest.raises(OpenFlowError, match="OFPBAC_BAD_SET_ARGUMENT"):
             await switch.flow_table.set_flows(owner_of("call"), (good, bad))
         await describe(switch.flow_table.channel)
         assert (meters(bridge), bridge.cookies()) == ({}, set())

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stasis_offload.errors import OpenFlowError, SwitchUnavailableError
-from stasis_offload.media.flows import FlowLifetime, forwarding_flows, owner_of
+from stasis_offload.media.flows import FlowLimits, forwarding_flows, owner_of
 from stasis_offload.openflow import channel
 from stasis_offload.openflow.channel import Timeouts
 from stasis_offload.openflow.decode import Framer, Message
@@ -126,7 +126,7 @@ async def test_a_switch_without_bundles_is_described_so_and_refuses_flows() -> N
         async with connected(endpoint) as (switch, _):
             with pytest.raises(OpenFlowError, match="OFPBRC_BAD_EXPERIMENTER"):
                 await switch.flow_table.set_flows(
-                    owner_of("call"), forwarding_flows("call", PATH, FlowLifetime(idle_timeout=10, lease=60))
+                    owner_of("call"), forwarding_flows("call", PATH, FlowLimits(idle_timeout=10))
                 )
 
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 from stasis_offload.asterisk.leg_report import Glue, LegReport, RtcpMode
-from stasis_offload.media.path import Leg, ObservedPacket
+from stasis_offload.media.path import Headers, Leg, ObservedPacket
 from stasis_offload.packets.address import Address
 
 CALLER = LegReport(
@@ -56,6 +56,8 @@ CALLEE = replace(
     sdp=Address.parse("198.18.50.2:20002"),
     ssrc_rx=0xBBBB,
 )
+# The port of the bridge itself.
+OFPP_LOCAL = 0xFFFF_FFFE
 REPORTS = {Leg.CALLER: CALLER, Leg.CALLEE: CALLEE}
 
 
@@ -64,16 +66,40 @@ def sighting(leg: Leg, **changes: Any) -> ObservedPacket:
     report = REPORTS[leg]
     assert report.remote
     assert report.local
-    seen = ObservedPacket(
+    headers = Headers(
         in_port=1,
-        vlan=None,
-        remote_mac="02:42:c6:12:32:02",
-        local_mac="02:42:c6:12:32:03",
+        tag=None,
+        eth_src="02:42:c6:12:32:02",
+        eth_dst="02:42:c6:12:32:03",
         source=report.remote,
         destination=report.local,
-        ttl=64,
-        payload_type=0,
-        sequence=4711,
-        ssrc=report.ssrc_rx or 0,
+        dscp=0,
     )
-    return replace(seen, **changes)
+    return _packet(report, headers, changes)
+
+
+def passed_on(leg: Leg, **changes: Any) -> ObservedPacket:
+    """Make the packet that Asterisk sends to the other leg of this leg's."""
+    report, other = REPORTS[leg], REPORTS[leg.other]
+    assert other.remote
+    assert other.local
+    headers = Headers(
+        in_port=OFPP_LOCAL,
+        tag=None,
+        eth_src="02:42:c6:12:32:03",
+        eth_dst="02:42:c6:12:32:02",
+        source=other.local,
+        destination=other.remote,
+        dscp=46,
+    )
+    return _packet(report, headers, changes)
+
+
+def _packet(report: LegReport, headers: Headers, changes: dict[str, Any]) -> ObservedPacket:
+    """Make an RTP packet of a leg; each change is of a field of it or of its headers."""
+    fields = {"ttl": 64, "payload_type": 0, "sequence": 4711, "ssrc": report.ssrc_rx or 0}
+    changed = {name: value for name, value in changes.items() if name not in fields}
+    return ObservedPacket(
+        headers=replace(headers, **changed),
+        **{name: changes.get(name, value) for name, value in fields.items()},
+    )

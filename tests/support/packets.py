@@ -3,58 +3,78 @@
 import struct
 from dataclasses import replace
 from ipaddress import IPv4Address
+from typing import Any
 
-from stasis_offload.media.path import Attachment, MediaPath
+from stasis_offload.media.path import Attachment, Headers, MediaPath
 from stasis_offload.packets.address import Address
-from stasis_offload.packets.frame import Datagram
+from stasis_offload.packets.frame import Datagram, Tag
 
 UDP = 17
 
-CALLER = Attachment(
-    in_port=1,
-    vlan=None,
-    remote_mac="02:00:00:00:00:0a",
-    local_mac="02:00:00:00:00:01",
-    remote=Address.parse("198.18.0.10:4000"),
-    local=Address.parse("198.18.0.1:10000"),
-)
-CALLEE = Attachment(
-    in_port=2,
-    vlan=None,
-    remote_mac="02:00:00:00:00:0b",
-    local_mac="02:00:00:00:00:02",
-    remote=Address.parse("198.18.1.20:5000"),
-    local=Address.parse("198.18.1.1:10002"),
-)
+# Asterisk is at port 3 of the switch.
+ASTERISK = 3
+
+
+def attachment(in_port: int, number: int, *, remote: str, local: str, tag: Tag | None = None) -> Attachment:
+    """Return how a leg is attached whose packets come and go by one router; the last byte of its MAC is `number`."""
+    phone, asterisk = f"02:00:00:00:00:{number:02x}", "02:00:00:00:00:01"
+    there, here = Address.parse(remote), Address.parse(local)
+    return Attachment(
+        sent=Headers(
+            in_port=in_port, tag=tag, eth_src=phone, eth_dst=asterisk, source=there, destination=here, dscp=0
+        ),
+        received=Headers(
+            in_port=ASTERISK, tag=tag, eth_src=asterisk, eth_dst=phone, source=here, destination=there, dscp=0
+        ),
+    )
+
+
+CALLER = attachment(1, 0x0A, remote="198.18.0.10:4000", local="198.18.0.1:10000")
+CALLEE = attachment(2, 0x0B, remote="198.18.1.20:5000", local="198.18.1.1:10002")
 PATH = MediaPath(caller=CALLER, callee=CALLEE)
+SIX = MediaPath(
+    caller=attachment(1, 0x0A, remote="[2001:db8::a]:4000", local="[2001:db8::1]:10000"),
+    callee=attachment(2, 0x0B, remote="[2001:db8:1::b]:5000", local="[2001:db8:1::1]:10002"),
+)
 
 
-def sent_by(attachment: Attachment, *, sequence: int = 1) -> Datagram:
+def with_tags(path: MediaPath, caller: Tag | None, callee: Tag | None) -> MediaPath:
+    """Return the path with each leg in a VLAN, both ways."""
+    return MediaPath(caller=_tagged(path.caller, caller), callee=_tagged(path.callee, callee))
+
+
+def _tagged(leg: Attachment, tag: Tag | None) -> Attachment:
+    return Attachment(sent=replace(leg.sent, tag=tag), received=replace(leg.received, tag=tag))
+
+
+def by_one_router(path: MediaPath) -> MediaPath:
+    """Return the path with the callee behind the router of the caller."""
+    caller, callee = path.caller, path.callee
+    return MediaPath(
+        caller=caller,
+        callee=Attachment(
+            sent=replace(callee.sent, in_port=caller.sent.in_port, eth_src=caller.sent.eth_src),
+            received=replace(callee.received, eth_dst=caller.sent.eth_src),
+        ),
+    )
+
+
+def sent_by(leg: Attachment, *, sequence: int = 1) -> Datagram:
     """Return an RTP packet as a leg sends it to Asterisk."""
     payload = rtp(sequence=sequence)
-    return Datagram(
-        eth_src=attachment.remote_mac,
-        eth_dst=attachment.local_mac,
-        vlan=attachment.vlan,
-        source=attachment.remote,
-        destination=attachment.local,
-        ttl=64,
-        size=len(payload),
-        payload=payload,
-    )
+    return Datagram(**_fields(leg.sent), ttl=64, size=len(payload), payload=payload)
 
 
-def sent_to(attachment: Attachment, packet: Datagram) -> Datagram:
+def sent_to(leg: Attachment, packet: Datagram) -> Datagram:
     """Return a packet of one leg as the other has to get it: as from Asterisk, one hop older."""
-    return replace(
-        packet,
-        eth_src=attachment.local_mac,
-        eth_dst=attachment.remote_mac,
-        vlan=attachment.vlan,
-        source=attachment.local,
-        destination=attachment.remote,
-        ttl=packet.ttl - 1,
-    )
+    return replace(packet, **_fields(leg.received), ttl=packet.ttl - 1)
+
+
+def _fields(headers: Headers) -> dict[str, Any]:
+    return {
+        name: getattr(headers, name)
+        for name in ("tag", "dscp", "eth_src", "eth_dst", "source", "destination")
+    }
 
 
 def rtp(
@@ -76,16 +96,20 @@ def frame(datagram: Datagram) -> bytes:
         packet = _ipv4(datagram, 20 + len(segment)) + segment
     else:
         ether_type = 0x86DD
-        fixed = struct.pack("!IHBB", 6 << 28, len(segment), UDP, datagram.ttl)
+        fixed = struct.pack("!IHBB", 6 << 28 | datagram.dscp << 22, len(segment), UDP, datagram.ttl)
         packet = fixed + source.host.packed + destination.host.packed + segment
-    tag = b"" if datagram.vlan is None else struct.pack("!HH", 0x8100, datagram.vlan)
+    tag = (
+        b"" if datagram.tag is None else struct.pack("!HH", 0x8100, datagram.tag.pcp << 13 | datagram.tag.vid)
+    )
     macs = bytes.fromhex((datagram.eth_dst + datagram.eth_src).replace(":", ""))
     return macs + tag + ether_type.to_bytes(2, "big") + packet
 
 
 def _ipv4(datagram: Datagram, total: int) -> bytes:
     addresses = datagram.source.host.packed + datagram.destination.host.packed
-    header = struct.pack("!BBHHHBBH", 0x45, 0, total, 7, 0x4000, datagram.ttl, UDP, 0) + addresses
+    header = (
+        struct.pack("!BBHHHBBH", 0x45, datagram.dscp << 2, total, 7, 0x4000, datagram.ttl, UDP, 0) + addresses
+    )
     return header[:10] + _sum(header).to_bytes(2, "big") + header[12:]
 
 

@@ -10,7 +10,7 @@ from stasis_offload.media.machine import step
 from stasis_offload.media.path import Leg
 from stasis_offload.media.state import Phase, Placement, Policy
 from stasis_offload.openflow.flow import Flow, FlowCount, Forward
-from tests.support.leg_reports import CALLEE, CALLER, sighting
+from tests.support.leg_reports import CALLEE, CALLER, passed_on, sighting
 
 POLICY = Policy(verify_within=1.0, recheck=15.0, idle_timeout=10, returns_per_minute=3, flap_wait=60.0)
 ELIGIBLE = ev.LegsReported(CALLER, CALLEE)
@@ -33,8 +33,8 @@ def sampled_packet(leg: Leg) -> ev.PacketObserved:
 
 
 def relayed(leg: Leg, *, behind: int = 0) -> ev.PacketRelayed:
-    packet = sighting(leg)
-    return ev.PacketRelayed(leg, ssrc=packet.ssrc, sequence=packet.sequence - behind)
+    packet = passed_on(leg)
+    return ev.PacketRelayed(leg, replace(packet, sequence=packet.sequence - behind))
 
 
 # From Asterisk into the switch.
@@ -52,9 +52,7 @@ OBSERVED = after(seen(Leg.CALLER), seen(Leg.CALLEE), start=LEARNING)
 CUTTING_OVER = after(ELIGIBLE, start=OBSERVED)
 OFFLOADED = after(relayed(Leg.CALLER), relayed(Leg.CALLEE), start=CUTTING_OVER)
 VERIFIED = after(sampled_packet(Leg.CALLER), sampled_packet(Leg.CALLEE), start=OFFLOADED)
-GUARDED = after(
-    ev.DeadlineReached(), sampled_packet(Leg.CALLER), sampled_packet(Leg.CALLEE), start=VERIFIED, now=1.0
-)
+GUARDED = after(ev.DeadlineReached(), start=VERIFIED, now=1.0)
 
 CONNECTED = after(ev.Connected())
 NOT_YET = ev.LegsReported(replace(CALLER, bridge_technology="simple_bridge"), CALLEE)

@@ -7,13 +7,12 @@ from stasis_offload.openflow.plan import Plan
 from stasis_offload.packets.address import Address
 from stasis_offload.packets.frame import Datagram
 
-NORMAL = "NORMAL"
 CONTROLLER = "CONTROLLER"
 
 
 @dataclass
 class FlowTable:
-    """The flows of one bridge, which ends with its own flow of priority 0, NORMAL."""
+    """Our table of one bridge; what no flow takes goes the bridge's own way."""
 
     flows: list[Flow] = field(default_factory=list)
 
@@ -27,22 +26,20 @@ class FlowTable:
             self.flows.append(flow)
 
     def process(self, in_port: int, packet: Datagram) -> list[tuple[int | str, Datagram]]:
-        """Return what comes out, port by port. By number, nothing goes back out of the port it came in by."""
+        """Return what goes the bridge's own way, each with the port by which it seems to have come in, or to us."""
         found = [flow for flow in self.flows if _matches(flow.match, in_port, packet)]
         if not found:
-            return [(NORMAL, packet)]
+            return [(in_port, packet)]
         match max(found, key=lambda flow: flow.priority).action:
             case Mirror():
-                return [(NORMAL, packet), (CONTROLLER, packet)]
-            case Forward(out_port=out_port) as action:
+                return [(CONTROLLER, packet), (in_port, packet)]
+            case Forward() as action:
                 before: list[tuple[int | str, Datagram]] = []
-                if action.also_normal:
-                    before.append((NORMAL, packet))
                 if action.mirror_bytes:
                     before.append((CONTROLLER, packet))
-                if out_port == in_port:
-                    return before
-                return [*before, (in_port if out_port is None else out_port, _rewritten(packet, action))]
+                if action.copy:
+                    before.append((in_port, packet))
+                return [*before, (action.in_port, _rewritten(packet, action))]
             case Drop():
                 return []
 
@@ -54,7 +51,7 @@ def _matches(match: Match, in_port: int, packet: Datagram) -> bool:
         return False
     if match.in_port is None:
         return True
-    here = (match.in_port, match.vlan) == (in_port, packet.vlan)
+    here = (match.in_port, match.vlan) == (in_port, packet.tag.vid if packet.tag else None)
     return here and match.eth_src in (None, packet.eth_src)
 
 
@@ -69,6 +66,7 @@ def _rewritten(packet: Datagram, action: Forward) -> Datagram:
         eth_dst=action.eth_dst,
         source=action.source,
         destination=action.destination,
-        vlan=action.vlan,
+        tag=action.tag,
+        dscp=action.dscp,
         ttl=packet.ttl - 1,
     )

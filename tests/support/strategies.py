@@ -4,9 +4,10 @@ from ipaddress import IPv4Address, IPv6Address
 
 from hypothesis import strategies as st
 
-from stasis_offload.media.path import Attachment, MediaPath
+from stasis_offload.media.path import Attachment, Headers, MediaPath
 from stasis_offload.openflow.flow import Drop, Flow, Forward, Match, Mirror
 from stasis_offload.packets.address import Address
+from stasis_offload.packets.frame import Tag
 
 UINT16 = st.integers(0, 0xFFFF)
 UINT32 = st.integers(0, 0xFFFF_FFFF)
@@ -14,6 +15,8 @@ UINT64 = st.integers(0, 0xFFFF_FFFF_FFFF_FFFF)
 PORTS = st.integers(1, 0xFFFF)
 OF_PORTS = st.integers(1, 0xFFFF_FF00)
 VLANS = st.none() | st.integers(0, 4095)
+TAGS = st.none() | st.builds(Tag, vid=st.integers(0, 4095), pcp=st.integers(0, 7))
+DSCPS = st.integers(0, 63)
 MACS = st.binary(min_size=6, max_size=6).map(lambda mac: mac.hex(":"))
 FAMILIES = st.sampled_from((4, 6))
 
@@ -23,19 +26,33 @@ def addresses(family: int) -> st.SearchStrategy[Address]:
     return st.builds(Address, host=hosts, port=PORTS)
 
 
-def sides(family: int) -> st.SearchStrategy[Attachment]:
-    return st.builds(
-        Attachment,
-        in_port=st.integers(1, 3),
-        vlan=VLANS,
-        remote_mac=MACS,
-        local_mac=MACS,
-        remote=addresses(family),
-        local=addresses(family),
+def attachments(family: int) -> st.SearchStrategy[Attachment]:
+    def headers(
+        in_port: st.SearchStrategy[int], source: Address, destination: Address
+    ) -> st.SearchStrategy[Headers]:
+        return st.builds(
+            Headers,
+            in_port=in_port,
+            tag=TAGS,
+            eth_src=MACS,
+            eth_dst=MACS,
+            source=st.just(source),
+            destination=st.just(destination),
+            dscp=DSCPS,
+        )
+
+    return st.tuples(addresses(family), addresses(family)).flatmap(
+        lambda ends: st.builds(
+            Attachment,
+            sent=headers(st.integers(1, 3), *ends),
+            received=headers(st.integers(1, 4), *reversed(ends)),
+        )
     )
 
 
-PATHS = FAMILIES.flatmap(lambda family: st.builds(MediaPath, caller=sides(family), callee=sides(family)))
+PATHS = FAMILIES.flatmap(
+    lambda family: st.builds(MediaPath, caller=attachments(family), callee=attachments(family))
+)
 
 
 def _flows(family: int) -> st.SearchStrategy[Flow]:
@@ -48,10 +65,11 @@ def _flows(family: int) -> st.SearchStrategy[Flow]:
         eth_dst=MACS,
         source=hosts,
         destination=hosts,
-        vlan=VLANS,
-        out_port=st.none() | OF_PORTS,
+        in_port=OF_PORTS,
+        tag=TAGS,
+        dscp=DSCPS,
         mirror_bytes=UINT16,
-        also_normal=st.booleans(),
+        copy=st.booleans(),
     )
     one_port = st.builds(Match, in_port=OF_PORTS, vlan=VLANS, eth_src=st.none() | MACS, **matched)
     any_port = st.builds(Match, in_port=st.none(), vlan=st.none(), **matched)
@@ -62,7 +80,6 @@ def _flows(family: int) -> st.SearchStrategy[Flow]:
         cookie=UINT64,
         priority=UINT16,
         idle_timeout=UINT16,
-        hard_timeout=UINT16,
         limit=st.integers(0, 1000),
     )
 

@@ -15,7 +15,7 @@ from stasis_offload.media import commands as cmd
 from stasis_offload.media import events as ev
 from stasis_offload.media.flows import FORWARDING_ROLES, Duty, Role, owner_of
 from stasis_offload.media.machine import interrupts_query, step
-from stasis_offload.media.path import Leg, parse_observed_packet
+from stasis_offload.media.path import Leg, ObservedPacket, parse_observed_packet
 from stasis_offload.media.quality import Quality
 from stasis_offload.media.reasons import Reason, ReasonKind
 from stasis_offload.media.relaying import abandon
@@ -103,7 +103,7 @@ class MediaSession:
             case Duty.GUARD_IN:
                 self.post(ev.GuardTriggered(ReasonKind.FOREIGN_SOURCE, role.leg))
             case Duty.GUARD_OUT:
-                self.post(ev.GuardTriggered(ReasonKind.ASTERISK_MEDIA, role.leg))
+                self.post(ev.GuardTriggered(ReasonKind.ASTERISK_MEDIA, role.leg, _rtp(in_port, frame)))
             case Duty.RTCP:
                 self._on_rtcp(role.leg, frame)
             case Duty.RTCP_DROP:
@@ -157,9 +157,9 @@ class MediaSession:
         self.post(ev.PacketObserved(role.leg, packet, by_switch=role.forwards))
 
     def _on_relayed_packet(self, role: Role, in_port: int, frame: bytes) -> None:
-        with suppress(BadPacketError):  # Asterisk may send anything; only a relayed RTP packet matters
-            sent = parse_observed_packet(in_port, frame)
-            self.post(ev.PacketRelayed(role.leg.other, ssrc=sent.ssrc, sequence=sent.sequence))
+        packet = _rtp(in_port, frame)
+        if packet:
+            self.post(ev.PacketRelayed(role.leg.other, packet))
 
     def _on_rtcp(self, leg: Leg, frame: bytes) -> None:
         event = self._monitor.on_rtcp(leg, frame, placement=self.placement, now=_now())
@@ -210,7 +210,7 @@ class MediaSession:
     async def _set_flows(self, command: cmd.SetFlows) -> Sequence[ev.Event]:
         before = _now()
         try:
-            await self._switch.flow_table.set_flows(self._owner, command.flows, renew=command.renew)
+            await self._switch.flow_table.set_flows(self._owner, command.flows)
         except OpenFlowError as error:
             return (self._failed(error),)
         if self.placement.phase is Phase.UNVERIFIED:
@@ -270,6 +270,14 @@ class MediaSession:
         except OpenFlowError as error:
             self._log.warning("flows.not_counted", error=str(error))
             return None
+
+
+def _rtp(in_port: int, frame: bytes) -> ObservedPacket | None:
+    """Parse what Asterisk sends to a leg, which may be anything; None if it is not RTP."""
+    try:
+        return parse_observed_packet(in_port, frame)
+    except BadPacketError:
+        return None
 
 
 def _by_role(counts: Mapping[int, FlowCount]) -> dict[Role, FlowCount]:

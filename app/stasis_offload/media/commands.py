@@ -22,10 +22,9 @@ class RemoveFlows:
 
 @dataclass(frozen=True, slots=True)
 class SetFlows:
-    """Replace the call's flows by these; `renew` restarts their leases."""
+    """Replace the call's flows by these."""
 
     flows: tuple[Flow, ...]
-    renew: bool = False
 
 
 @dataclass(frozen=True, slots=True)

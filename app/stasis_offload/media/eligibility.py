@@ -78,7 +78,7 @@ def why_not(caller: LegReport | None, callee: LegReport | None) -> Reason | None
 
 def why_not_observed(leg: Leg, report: LegReport, packet: ObservedPacket) -> Reason | None:
     """Return why an observed packet is not the media that Asterisk reports of this leg; None if it is."""
-    if (packet.source, packet.destination) != (report.remote, report.local):
+    if (packet.headers.source, packet.headers.destination) != (report.remote, report.local):
         return Reason(ReasonKind.FOREIGN_SOURCE, leg)
     if packet.payload_type not in (report.audio_pt_rx, report.event_pt_rx):
         return Reason(ReasonKind.FOREIGN_MEDIA, leg)

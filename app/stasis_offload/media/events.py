@@ -24,11 +24,10 @@ class PacketObserved:
 
 @dataclass(frozen=True, slots=True)
 class PacketRelayed:
-    """Asterisk relayed a packet of this leg to the other; SSRC and sequence number identify it."""
+    """Asterisk sent RTP to the other leg: by SSRC and sequence number a packet of this one, or one of its own."""
 
     leg: Leg
-    ssrc: int
-    sequence: int
+    packet: ObservedPacket
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +60,14 @@ class FinalCounters:
 
 @dataclass(frozen=True, slots=True)
 class GuardTriggered:
-    """A guard mirrored a packet that should not occur while the switch carries the call (flows.py)."""
+    """A guard mirrored a packet that should not occur while the switch carries the call (flows.py).
+
+    `packet` is what Asterisk sent to the leg; None if that is not RTP, or the packet is of a leg.
+    """
 
     kind: ReasonKind
     leg: Leg
+    packet: ObservedPacket | None = None
 
 
 @dataclass(frozen=True, slots=True)

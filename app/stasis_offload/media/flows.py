@@ -2,16 +2,20 @@
 
 | duty | matches | does | priority |
 |---|---|---|---|
-| learn-in | a leg's RTP to Asterisk | NORMAL, mirrored | 40000 |
-| learn-out | RTP that Asterisk sends to the leg | NORMAL, mirrored | 40000 |
-| guard-in | anything to the leg's RTP port that is not its forwarded stream | NORMAL, mirrored | 40050 |
-| forward | a leg's RTP to Asterisk, by the port and next hop it was learned on | to the other leg | 40100 |
-| guard-out | RTP that Asterisk sends to the leg | NORMAL, mirrored | 40100 |
-| rtcp | a leg's RTCP to Asterisk | NORMAL, mirrored, and to the other leg | 40100 |
-| rtcp-drop | RTCP that Asterisk sends to the leg | dropped | 40100 |
+| learn-in | a leg's RTP to Asterisk | goes its own way, mirrored | 10 |
+| learn-out | RTP that Asterisk sends to the leg | goes its own way, mirrored | 10 |
+| guard-in | anything to the leg's RTP port that is not its forwarded stream | goes its own way, mirrored | 20 |
+| forward | a leg's RTP to Asterisk, by the port and next hop it was learned on | to the other leg | 30 |
+| guard-out | RTP that Asterisk sends to the leg | goes its own way, mirrored | 30 |
+| rtcp | a leg's RTCP to Asterisk | goes its own way, mirrored, and to the other leg | 30 |
+| rtcp-drop | RTCP that Asterisk sends to the leg | dropped | 30 |
 
-A mirrored packet is also sent to the application (packet-in). The learning flows end with the cutover; guards and RTCP
-flows exist only beside `forward` flows.
+A packet that goes its own way is treated as by the bridge without these flows. A mirrored packet is also sent to the
+application (packet-in).
+
+What goes to a leg is built from the headers that Asterisk itself sends to it (next hop, VLAN, priority, DSCP), and
+leaves as if it had come from Asterisk's port: the bridge's own flows choose its way. The learning flows end with the
+cutover; guards and RTCP flows exist only beside `forward` flows.
 """
 
 from collections.abc import Collection, Mapping
@@ -19,7 +23,7 @@ from dataclasses import dataclass, replace
 from enum import IntEnum
 from hashlib import blake2b
 
-from stasis_offload.media.path import Attachment, Leg, MediaPath
+from stasis_offload.media.path import Headers, Leg, MediaPath
 from stasis_offload.openflow.flow import (
     COOKIE_ROLE_MASK,
     FULL_PACKET,
@@ -33,15 +37,14 @@ from stasis_offload.openflow.flow import (
 )
 from stasis_offload.packets.address import MAX_PORT, Address
 
-# Above the priority-0 NORMAL flow of every bridge and above flows added by hand (32768 is the default of ovs-ofctl);
-# forwarding above learning, so that no packet is mirrored by a learning flow once forwarding has started.
-LEARNING_PRIORITY = 40_000
-GUARD_IN_PRIORITY = 40_050
-FORWARDING_PRIORITY = 40_100
+# In our own table (gate.py). Forwarding is above learning, so that a copy stops the moment forwarding starts.
+LEARNING_PRIORITY = 10
+GUARD_IN_PRIORITY = 20
+FORWARDING_PRIORITY = 30
 
 
 class Duty(IntEnum):
-    """What a flow is for; see the table above."""
+    """What a flow is for; the table above."""
 
     LEARN_IN = 0
     FORWARD = 1
@@ -53,7 +56,7 @@ class Duty(IntEnum):
 
 
 class Role(IntEnum):
-    """A duty for a leg; the low byte of a flow's cookie."""
+    """The duty of a flow and the leg it is about; the low byte of its cookie."""
 
     LEARN_IN_CALLER = 1
     LEARN_IN_CALLEE = 2
@@ -77,7 +80,7 @@ class Role(IntEnum):
 
     @property
     def leg(self) -> Leg:
-        """The leg that sends the matched packets, or to which Asterisk sends them."""
+        """The leg that the flow is about: it sends what is matched, or Asterisk sends it to the leg."""
         return Leg.CALLER if self % 2 else Leg.CALLEE
 
     @property
@@ -92,11 +95,10 @@ class Role(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class FlowLifetime:
-    """Timeouts in seconds, without a packet and unless renewed; `limit` in packets per second, 0 for none."""
+class FlowLimits:
+    """How long a forwarding flow lives without a packet (s), and how many packets a second it forwards, 0 for any number."""
 
     idle_timeout: int
-    lease: int
     limit: int = 0
 
 
@@ -104,7 +106,7 @@ FORWARDING_ROLES = tuple(role for role in Role if role.forwards)
 
 
 def owner_of(call: str) -> int:
-    """Return the owner (40 bits) of a call's flows; the same call id gives the same owner after a restart."""
+    """Return the owner (40 bits) that a call's flows name; the same call id gives the same owner after a restart."""
     return int.from_bytes(blake2b(call.encode(), digest_size=5).digest(), "big")
 
 
@@ -114,59 +116,58 @@ def call_cookie(call: str) -> int:
 
 
 def role_of(cookie: int) -> Role | None:
-    """Return the role in a cookie of ours; None if the low byte is not a role of this version."""
+    """Read a flow's role from a cookie of ours; None when the low byte is not a role of this version."""
     try:
         return Role(cookie & COOKIE_ROLE_MASK)
     except ValueError:
         return None
 
 
-def learn_in_flow(call: str, leg: Leg, *, source: Address, destination: Address, lease: int) -> Flow:
-    """Build the flow that mirrors a leg's packets to Asterisk, which relays them."""
-    return Flow(
-        cookie=call_cookie(call) | Role.of(Duty.LEARN_IN, leg),
-        priority=LEARNING_PRIORITY,
-        match=Match(source=source, destination=destination),
-        action=Mirror(),
-        hard_timeout=lease,
+def learning_flows(call: str, leg: Leg, *, remote: Address, local: Address) -> tuple[Flow, ...]:
+    """Build the flows that mirror what a leg sends to Asterisk, and what Asterisk relays to the leg."""
+    return (
+        waiting_flow(call, leg, remote=remote, local=local),
+        Flow(
+            cookie=call_cookie(call) | Role.of(Duty.LEARN_OUT, leg),
+            priority=LEARNING_PRIORITY,
+            match=Match(source=local, destination=remote),
+            action=Mirror(),
+        ),
     )
 
 
-def learn_out_flow(call: str, leg: Leg, *, source: Address, destination: Address, lease: int) -> Flow:
-    """Build the flow that mirrors Asterisk's packets to a leg: they show which of the other leg's are relayed."""
+def waiting_flow(call: str, leg: Leg, *, remote: Address, local: Address) -> Flow:
+    """Build the flow that mirrors the next packets of a silent leg."""
     return Flow(
-        cookie=call_cookie(call) | Role.of(Duty.LEARN_OUT, leg),
+        cookie=call_cookie(call) | Role.of(Duty.LEARN_IN, leg),
         priority=LEARNING_PRIORITY,
-        match=Match(source=source, destination=destination),
+        match=Match(source=remote, destination=local),
         action=Mirror(),
-        hard_timeout=lease,
     )
 
 
 def forwarding_flows(
-    call: str, path: MediaPath, lifetime: FlowLifetime, *, sampled: Collection[Leg] = ()
+    call: str, path: MediaPath, limits: FlowLimits, *, sampled: Collection[Leg] = ()
 ) -> tuple[Flow, ...]:
-    """Build the flows that forward both legs; packets of the legs in `sampled` are mirrored too."""
-    return tuple(_forwarding_flow(call, leg, path, lifetime, sample=leg in sampled) for leg in Leg)
-
-
-def _forwarding_flow(call: str, leg: Leg, path: MediaPath, lifetime: FlowLifetime, *, sample: bool) -> Flow:
-    near = path.attachment(leg)
-    return Flow(
-        cookie=call_cookie(call) | Role.of(Duty.FORWARD, leg),
-        priority=FORWARDING_PRIORITY,
-        # The next hop is matched, too: packets to the leg go to the router that the leg's own came from. When
-        # these come from another router, they no longer match: Asterisk relays, and the leg is learned again.
-        match=_from(near, source=near.remote, destination=near.local),
-        action=_to_other(path, leg, sample=LEARNING_BYTES if sample else 0),
-        idle_timeout=lifetime.idle_timeout,
-        hard_timeout=lifetime.lease,
-        limit=lifetime.limit,
+    """Build both directions of a call; packets of the legs in `sampled` are mirrored as well."""
+    return tuple(
+        Flow(
+            cookie=call_cookie(call) | Role.of(Duty.FORWARD, leg),
+            priority=FORWARDING_PRIORITY,
+            # Of the next hop too: when a leg's packets begin to come another way, Asterisk may answer another way.
+            match=_from(path.attachment(leg).sent),
+            action=_as_asterisk_sends(
+                path.attachment(leg.other).received, sample=LEARNING_BYTES if leg in sampled else 0
+            ),
+            idle_timeout=limits.idle_timeout,
+            limit=limits.limit,
+        )
+        for leg in Leg
     )
 
 
-def guarding_flows(call: str, path: MediaPath, *, lease: int) -> tuple[Flow, ...]:
-    """Build the guards, which mirror packets that should not occur while a call is forwarded.
+def guarding_flows(call: str, path: MediaPath) -> tuple[Flow, ...]:
+    """Build the flows that mirror what should not occur while a call is forwarded.
 
     A packet to a leg's RTP port that is not of the forwarded stream has another source (a NAT has changed its
     binding) or came by another port or next hop; a packet of Asterisk's own is music, a tone or a digit that no event
@@ -174,82 +175,90 @@ def guarding_flows(call: str, path: MediaPath, *, lease: int) -> tuple[Flow, ...
     """
     flows = []
     for leg in Leg:
-        attachment = path.attachment(leg)
+        side = path.attachment(leg)
         flows += [
             Flow(
                 cookie=call_cookie(call) | Role.of(Duty.GUARD_IN, leg),
                 priority=GUARD_IN_PRIORITY,
-                match=Match(source=None, destination=attachment.local),
+                match=Match(source=None, destination=side.sent.destination),
                 action=Mirror(),
-                hard_timeout=lease,
             ),
             Flow(
                 cookie=call_cookie(call) | Role.of(Duty.GUARD_OUT, leg),
                 priority=FORWARDING_PRIORITY,
-                match=Match(source=attachment.local, destination=attachment.remote),
+                match=Match(source=side.received.source, destination=side.received.destination),
                 action=Mirror(),
-                hard_timeout=lease,
             ),
         ]
     return tuple(flows)
 
 
-def rtcp_flows(call: str, path: MediaPath, ports: Mapping[Leg, int], *, lease: int) -> tuple[Flow, ...]:
-    """Build the flows that forward RTCP from end to end, with a copy to Asterisk and one to the application.
+def rtcp_flows(call: str, path: MediaPath, ports: Mapping[Leg, int]) -> tuple[Flow, ...]:
+    """Build the flows that take RTCP from end to end, with a copy for Asterisk and one for us.
 
     RTCP uses the port above RTP's (RFC 3550, 11) unless `ports` has another: a NAT may assign any. Asterisk's own
-    reports are dropped: they are about packets that it no longer receives.
+    reports are dropped: they are about packets that it no longer receives. Its RTCP has no DSCP: `tos_audio` is of RTP.
     """
     flows = []
     for leg in Leg:
-        near, far = path.attachment(leg), path.attachment(leg.other)
-        here, there = _rtcp(near.local), _rtcp(far.local)
-        to = replace(far.remote, port=ports.get(leg.other, _rtcp(far.remote).port))
-        anywhere = replace(near.remote, port=0)
+        sent, own, other = (
+            path.attachment(leg).sent,
+            path.attachment(leg).received,
+            path.attachment(leg.other).received,
+        )
+        to = replace(other.destination, port=ports.get(leg.other, _rtcp(other.destination).port))
         flows += [
             Flow(
                 cookie=call_cookie(call) | Role.of(Duty.RTCP, leg),
                 priority=FORWARDING_PRIORITY,
-                match=_from(near, source=anywhere, destination=here),
-                action=replace(
-                    _to_other(path, leg, sample=FULL_PACKET), also_normal=True, source=there, destination=to
+                match=_from(
+                    replace(sent, source=_any_port(sent.source), destination=_rtcp(sent.destination))
                 ),
-                hard_timeout=lease,
+                action=replace(
+                    _as_asterisk_sends(other, sample=FULL_PACKET),
+                    copy=True,
+                    source=_rtcp(other.source),
+                    destination=to,
+                    dscp=0,
+                ),
             ),
             Flow(
                 cookie=call_cookie(call) | Role.of(Duty.RTCP_DROP, leg),
                 priority=FORWARDING_PRIORITY,
-                match=Match(source=here, destination=anywhere),
+                match=Match(source=_rtcp(own.source), destination=_any_port(own.destination)),
                 action=Drop(),
-                hard_timeout=lease,
             ),
         ]
     return tuple(flows)
 
 
 def _rtcp(address: Address) -> Address:
-    # A NAT may assign the last port to RTP. The port of RTCP is then known once a packet of it is mirrored.
+    # A NAT may give the last port there is to RTP; the port of RTCP is then for it to show.
     return replace(address, port=min(address.port + 1, MAX_PORT))
 
 
-def _from(attachment: Attachment, *, source: Address, destination: Address) -> Match:
+def _any_port(address: Address) -> Address:
+    return replace(address, port=0)
+
+
+def _from(sent: Headers) -> Match:
     return Match(
-        source=source,
-        destination=destination,
-        in_port=attachment.in_port,
-        vlan=attachment.vlan,
-        eth_src=attachment.remote_mac,
+        source=sent.source,
+        destination=sent.destination,
+        in_port=sent.in_port,
+        vlan=sent.tag.vid if sent.tag else None,
+        eth_src=sent.eth_src,
     )
 
 
-def _to_other(path: MediaPath, leg: Leg, *, sample: int) -> Forward:
-    near, far = path.attachment(leg), path.attachment(leg.other)
+def _as_asterisk_sends(received: Headers, *, sample: int) -> Forward:
     return Forward(
-        eth_src=far.local_mac,
-        eth_dst=far.remote_mac,
-        source=far.local,
-        destination=far.remote,
-        vlan=far.vlan,
-        out_port=None if far.in_port == near.in_port else far.in_port,
+        in_port=received.in_port,
+        eth_src=received.eth_src,
+        eth_dst=received.eth_dst,
+        source=received.source,
+        destination=received.destination,
+        tag=received.tag,
+        dscp=received.dscp,
         mirror_bytes=sample,
     )

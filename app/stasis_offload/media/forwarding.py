@@ -6,7 +6,7 @@ from dataclasses import replace
 from stasis_offload.media import commands as cmd
 from stasis_offload.media import events as ev
 from stasis_offload.media.eligibility import is_other_media, why_not_observed
-from stasis_offload.media.path import Leg
+from stasis_offload.media.path import Leg, ObservedPacket
 from stasis_offload.media.reasons import Reason, ReasonKind
 from stasis_offload.media.relaying import Step, reclaim, relay, why_not_now
 from stasis_offload.media.state import Phase, Placement
@@ -14,6 +14,10 @@ from stasis_offload.openflow.flow import FlowCount
 
 # Seconds after the verification until Asterisk has relayed all it had received. RTP that it sends later is its own.
 GUARD_DELAY = 1.0
+# Until then, a packet of the other leg's stream is relayed if its sequence number is at most so far beyond the last one
+# observed: more packets arrive while the switch changes over.
+_CUTOVER_PACKETS = 10
+_SEQUENCES = 1 << 16
 
 
 def verify(placement: Placement, event: ev.PacketObserved, now: float) -> Step:
@@ -40,18 +44,14 @@ def on_verify_deadline(placement: Placement, _event: ev.DeadlineReached, now: fl
 
 
 def start_guarding(placement: Placement, _event: ev.DeadlineReached, now: float) -> Step:
-    """Install the guards, since what Asterisk sends from now on is its own, and sample a packet of each leg."""
-    # No query and no counters: the module was queried just before the cutover, and there is little to count.
-    sampling = replace(
-        placement, phase=Phase.GUARDED, unsampled=frozenset(Leg), deadline=placement.next_audit(now)
-    )
-    return sampling, (cmd.SetFlows(sampling.flows(), renew=True),)
+    """Guard the call in full: all RTP that Asterisk sends from now on is its own."""
+    return replace(placement, phase=Phase.GUARDED, deadline=placement.next_audit(now)), ()
 
 
 def start_audit(placement: Placement, _event: ev.DeadlineReached, now: float) -> Step:
-    """Query the legs, read the counters, renew the flows, and sample a packet of each leg."""
+    """Query the legs, read the counters, and sample a packet of each leg."""
     sampling = replace(placement, unsampled=frozenset(Leg), deadline=placement.next_audit(now))
-    return sampling, (cmd.QueryLegs(), cmd.ReadCounters(), cmd.SetFlows(sampling.flows(), renew=True))
+    return sampling, (cmd.QueryLegs(), cmd.ReadCounters(), cmd.SetFlows(sampling.flows()))
 
 
 def check_report(placement: Placement, event: ev.LegsReported, now: float) -> Step:
@@ -88,6 +88,13 @@ def learn_rtcp_port(placement: Placement, event: ev.RtcpPortLearned, _now: float
     return known, (cmd.SetFlows(known.flows()),)
 
 
+def tolerate_late_relay(placement: Placement, event: ev.GuardTriggered, now: float) -> Step:
+    """Remove the flows, unless Asterisk relayed a packet that it had received before the cutover."""
+    if event.packet is not None and _is_late_relay(placement, event.leg.other, event.packet):
+        return placement, ()
+    return on_guard_triggered(placement, event, now)
+
+
 def on_guard_triggered(placement: Placement, event: ev.GuardTriggered, now: float) -> Step:
     """Remove the flows: Asterisk sends RTP of its own, or a leg sends from elsewhere."""
     return relay(placement, Reason(event.kind, event.leg), now)
@@ -122,6 +129,14 @@ def _sample(
         return relay(placement, reason, now)
     sampled = replace(placement, unsampled=placement.unsampled - {event.leg})
     return (sampled, ()) if sampled.unsampled else finish(sampled)
+
+
+def _is_late_relay(placement: Placement, sender: Leg, packet: ObservedPacket) -> bool:
+    last = placement.relayed_packets.get(sender)
+    if last is None or packet.ssrc != last.ssrc:
+        return False
+    ahead = (packet.sequence - last.sequence + _SEQUENCES // 2) % _SEQUENCES - _SEQUENCES // 2
+    return ahead <= _CUTOVER_PACKETS
 
 
 def _with_count(placement: Placement, event: ev.FlowIdle | ev.FlowDeleted) -> Placement:

@@ -122,7 +122,7 @@ def wake(placement: Placement, event: ev.PacketObserved, now: float) -> Step:
 
 def note_relayed(placement: Placement, event: ev.PacketRelayed, _now: float) -> Step:
     """Record which packet Asterisk relayed; one of its own has another SSRC than the leg's."""
-    relayed = {**placement.relayed_packets, event.leg: (event.ssrc, event.sequence)}
+    relayed = {**placement.relayed_packets, event.leg: event.packet}
     return replace(placement, relayed_packets=relayed), ()
 
 
@@ -143,11 +143,11 @@ def on_learning_deadline(placement: Placement, _event: ev.DeadlineReached, now: 
         reason=Reason(ReasonKind.NO_MEDIA, silent),
         deadline=now + placement.policy.recheck,
     )
-    return waiting, (cmd.QueryLegs(), cmd.SetFlows(waiting.flows(), renew=True))
+    return waiting, (cmd.QueryLegs(), cmd.SetFlows(waiting.flows()))
 
 
 def on_dormant_deadline(placement: Placement, event: ev.DeadlineReached, now: float) -> Step:
-    """Query the legs; if Asterisk bridges natively, renew the flow that waits for the silent one."""
+    """Query the legs; if Asterisk bridges natively, name the leg that is silent now."""
     if placement.reason == NOT_NATIVE:
         return query_again(placement, event, now)
     return on_learning_deadline(placement, event, now)
@@ -160,8 +160,8 @@ def on_cutover_deadline(placement: Placement, _event: ev.DeadlineReached, now: f
         return start_learning(placement, placement.reports, now)
     for leg in Leg:
         packet, _ = placement.observed[leg]
-        ssrc, _ = placement.relayed_packets.get(leg, (None, 0))
-        if ssrc != packet.ssrc:
+        relayed = placement.relayed_packets.get(leg)
+        if relayed is None or relayed.ssrc != packet.ssrc:
             return relay(placement, Reason(ReasonKind.NOT_RELAYED, leg), now)
     return cut_over(placement, now)
 
@@ -199,7 +199,10 @@ def try_cut_over(placement: Placement, now: float) -> Step:
     """Cut over if Asterisk has relayed the last packet of each leg and no further packet is due yet."""
     for leg in Leg:
         packet, at = placement.observed[leg]
-        if placement.relayed_packets.get(leg) != (packet.ssrc, packet.sequence) or now - at > CUTOVER_WINDOW:
+        relayed = placement.relayed_packets.get(leg)
+        if relayed is None or (relayed.ssrc, relayed.sequence) != (packet.ssrc, packet.sequence):
+            return placement, ()
+        if now - at > CUTOVER_WINDOW:
             return placement, ()
     return cut_over(placement, now)
 
@@ -212,14 +215,17 @@ def cut_over(placement: Placement, now: float) -> Step:
         reason=None,
         since=now,
         deadline=now + placement.policy.verify_within,
-        path=MediaPath(
-            caller=Attachment.of(placement.observed[Leg.CALLER][0]),
-            callee=Attachment.of(placement.observed[Leg.CALLEE][0]),
-        ),
+        path=MediaPath(caller=_attachment(placement, Leg.CALLER), callee=_attachment(placement, Leg.CALLEE)),
         unsampled=frozenset(Leg),
         observed={},
     )
     return offloaded, (cmd.SetFlows(offloaded.flows()),)
+
+
+def _attachment(placement: Placement, leg: Leg) -> Attachment:
+    """Return how a leg is attached: by its own packet, and by what Asterisk sent it of the other leg's."""
+    packet, _ = placement.observed[leg]
+    return Attachment(sent=packet.headers, received=placement.relayed_packets[leg.other].headers)
 
 
 def _is_native_soon(placement: Placement, reason: Reason | None) -> bool:

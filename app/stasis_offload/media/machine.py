@@ -79,11 +79,13 @@ TRANSITIONS: Mapping[Phase, Rows] = {
     },
     Phase.UNVERIFIED: {
         **_WHILE_OFFLOADED,
+        ev.GuardTriggered: forwarding.tolerate_late_relay,
         ev.DeadlineReached: forwarding.on_verify_deadline,
         ev.PacketObserved: forwarding.verify,
     },
     Phase.VERIFIED: {
         **_WHILE_OFFLOADED,
+        ev.GuardTriggered: forwarding.tolerate_late_relay,
         ev.DeadlineReached: forwarding.start_guarding,
     },
     Phase.GUARDED: {

@@ -4,12 +4,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from stasis_offload.packets.address import Address
-from stasis_offload.packets.frame import parse_udp
+from stasis_offload.packets.frame import Tag, parse_udp
 from stasis_offload.packets.rtp import parse_rtp
 
 
 class Leg(StrEnum):
-    """The two legs of a call: the channel that entered Stasis(), and the channel it was connected to."""
+    """The two legs of a call: the channel that entered Stasis, and the channel it was connected to."""
 
     CALLER = "caller"
     CALLEE = "callee"
@@ -21,20 +21,23 @@ class Leg(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class ObservedPacket:
-    """One RTP packet of a leg as the switch received it.
-
-    `in_port` is the switch's port number, `vlan` the 802.1Q VID or None when untagged. `remote_mac` is the source MAC,
-    that of the next hop, to which packets for this leg must go; `local_mac` is the destination MAC, that of Asterisk,
-    from which they must come.
-    """
+class Headers:
+    """The headers below RTP of one packet, and the port of the switch by which it came in."""
 
     in_port: int
-    vlan: int | None
-    remote_mac: str
-    local_mac: str
+    tag: Tag | None
+    eth_src: str
+    eth_dst: str
     source: Address
     destination: Address
+    dscp: int
+
+
+@dataclass(frozen=True, slots=True)
+class ObservedPacket:
+    """One RTP packet as the switch saw it come in: from a leg, or from Asterisk."""
+
+    headers: Headers
     ttl: int
     payload_type: int
     sequence: int
@@ -43,26 +46,23 @@ class ObservedPacket:
 
 @dataclass(frozen=True, slots=True)
 class Attachment:
-    """Where and how one leg is reached; Asterisk's end of it is `local`."""
+    """One end of a path: how the leg's packets come to Asterisk (`sent`), and how Asterisk's go to the leg (`received`).
 
-    in_port: int
-    vlan: int | None
-    remote_mac: str
-    local_mac: str
-    remote: Address
-    local: Address
+    The two need not mirror each other: there may be two routers, a virtual gateway MAC, another mark or priority.
+    """
 
-    @classmethod
-    def of(cls, packet: ObservedPacket) -> "Attachment":
-        """Return the attachment of the leg that sent a packet."""
-        return cls(
-            in_port=packet.in_port,
-            vlan=packet.vlan,
-            remote_mac=packet.remote_mac,
-            local_mac=packet.local_mac,
-            remote=packet.source,
-            local=packet.destination,
-        )
+    sent: Headers
+    received: Headers
+
+    @property
+    def remote(self) -> Address:
+        """Where the leg sends from."""
+        return self.sent.source
+
+    @property
+    def local(self) -> Address:
+        """Where the leg sends to: Asterisk's address and port for it."""
+        return self.sent.destination
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,12 +87,15 @@ def parse_observed_packet(in_port: int, frame: bytes) -> ObservedPacket:
     datagram = parse_udp(frame)
     header = parse_rtp(datagram.payload)
     return ObservedPacket(
-        in_port=in_port,
-        vlan=datagram.vlan,
-        remote_mac=datagram.eth_src,
-        local_mac=datagram.eth_dst,
-        source=datagram.source,
-        destination=datagram.destination,
+        headers=Headers(
+            in_port=in_port,
+            tag=datagram.tag,
+            eth_src=datagram.eth_src,
+            eth_dst=datagram.eth_dst,
+            source=datagram.source,
+            destination=datagram.destination,
+            dscp=datagram.dscp,
+        ),
         ttl=datagram.ttl,
         payload_type=header.payload_type,
         sequence=header.sequence,

@@ -3,18 +3,17 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from math import ceil
 
 from stasis_offload.asterisk.leg_report import LegReport
 from stasis_offload.media import commands as cmd
 from stasis_offload.media.damping import Damping
 from stasis_offload.media.flows import (
-    FlowLifetime,
+    FlowLimits,
     forwarding_flows,
     guarding_flows,
-    learn_in_flow,
-    learn_out_flow,
+    learning_flows,
     rtcp_flows,
+    waiting_flow,
 )
 from stasis_offload.media.path import Leg, MediaPath, ObservedPacket
 from stasis_offload.media.reasons import Reason, ReasonKind
@@ -88,7 +87,7 @@ class Placement:
     """What carries one call's media, why, and what is known of it. Times are seconds of one monotonic clock.
 
     `since` is when the state was entered. While learning, `observed` has the last observed packet of each leg and its
-    time, `relayed_packets` the SSRC and sequence number of the last packet of each leg that Asterisk relayed.
+    time, `relayed_packets` the last packet that Asterisk sent to the other leg, by the leg whose packets it relays.
     `path`, `unsampled` and `rtcp_ports` belong to a stay in the switch: `unsampled` are the legs of which a packet has
     yet to be mirrored, `rtcp_ports` the ports from which RTCP came. `counts` are the packets and octets forwarded from
     each leg in the present stay, `earlier_counts` those in all earlier stays.
@@ -105,7 +104,7 @@ class Placement:
     damping: Damping = field(default_factory=Damping)
     reports: Mapping[Leg, LegReport] = field(default_factory=dict)
     observed: Mapping[Leg, tuple[ObservedPacket, float]] = field(default_factory=dict)
-    relayed_packets: Mapping[Leg, tuple[int, int]] = field(default_factory=dict)
+    relayed_packets: Mapping[Leg, ObservedPacket] = field(default_factory=dict)
     path: MediaPath | None = None
     unsampled: frozenset[Leg] = frozenset()
     rtcp_ports: Mapping[Leg, int] = field(default_factory=dict)
@@ -131,44 +130,30 @@ class Placement:
         """Return the count of what the switch has forwarded from this leg, as of the last reading."""
         return self.earlier_counts.get(leg, FlowCount()) + self.counts.get(leg, FlowCount())
 
-    @property
-    def lease(self) -> int:
-        """The hard timeout of the call's flows (s): three audits may fail to renew them.
-
-        An application that is gone injects no keepalives either, so the flows end before Asterisk's rtp_timeout.
-        """
-        lease = ceil(max(3 * self.policy.recheck, self.policy.verify_within)) + 5
-        if self.state is not State.OFFLOADED:
-            return lease
-        return min([lease, *(2 * timeout // 3 for timeout in self._timeouts)])
-
     def flows(self) -> tuple[Flow, ...]:
         """Return the flows that the switch should have."""
         if self.state is State.LEARNING:
             return self._learning_flows()
         if self.state is not State.OFFLOADED or self.path is None:
             return ()
-        policy, lease = self.policy, self.lease
-        lifetime = FlowLifetime(idle_timeout=policy.idle_timeout, lease=lease, limit=policy.limit)
-        flows = forwarding_flows(self.call, self.path, lifetime, sampled=self.unsampled)
-        if self.is_verified and policy.forward_rtcp:
-            flows += rtcp_flows(self.call, self.path, self.rtcp_ports, lease=lease)
-        if self.phase is Phase.GUARDED:
-            flows += guarding_flows(self.call, self.path, lease=lease)
+        limits = FlowLimits(idle_timeout=self.policy.idle_timeout, limit=self.policy.limit)
+        flows = forwarding_flows(self.call, self.path, limits, sampled=self.unsampled)
+        if self.is_verified and self.policy.forward_rtcp:
+            flows += rtcp_flows(self.call, self.path, self.rtcp_ports)
+        if self.is_verified:
+            flows += guarding_flows(self.call, self.path)
         return flows
 
     def _learning_flows(self) -> tuple[Flow, ...]:
-        flows, lease = [], self.lease
-        dormant = self.phase is Phase.DORMANT
-        for leg in Leg:
-            local, remote = self.reports[leg].local, self.reports[leg].remote
-            if local is None or remote is None:
+        flows: tuple[Flow, ...] = ()
+        for leg, report in self.reports.items():
+            if report.local is None or report.remote is None:
                 continue
-            if not dormant or leg not in self.observed:
-                flows.append(learn_in_flow(self.call, leg, source=remote, destination=local, lease=lease))
-            if not dormant:
-                flows.append(learn_out_flow(self.call, leg, source=local, destination=remote, lease=lease))
-        return tuple(flows)
+            if self.phase is not Phase.DORMANT:
+                flows += learning_flows(self.call, leg, remote=report.remote, local=report.local)
+            elif leg not in self.observed:
+                flows += (waiting_flow(self.call, leg, remote=report.remote, local=report.local),)
+        return flows
 
     def next_audit(self, now: float) -> float:
         """Return when an offloaded call is audited next: soon, then at twice its age, at least every `recheck`.
@@ -193,17 +178,18 @@ class Placement:
         report = self.reports.get(leg)
         if self.path is None or report is None or report.ssrc_rx is None:
             return None
-        attachment = self.path.attachment(leg)
-        port = self.rtcp_ports.get(leg, min(attachment.remote.port + 1, MAX_PORT))
+        sent = self.path.attachment(leg).sent
+        port = self.rtcp_ports.get(leg, min(sent.source.port + 1, MAX_PORT))
         payload = empty_receiver_report(report.ssrc_rx)
         datagram = Datagram(
-            eth_src=attachment.remote_mac,
-            eth_dst=attachment.local_mac,
-            vlan=attachment.vlan,
-            source=replace(attachment.remote, port=port),
-            destination=replace(attachment.local, port=attachment.local.port + 1),
+            eth_src=sent.eth_src,
+            eth_dst=sent.eth_dst,
+            tag=sent.tag,
+            dscp=sent.dscp,
+            source=replace(sent.source, port=port),
+            destination=replace(sent.destination, port=sent.destination.port + 1),
             ttl=_TTL,
             size=len(payload),
             payload=payload,
         )
-        return cmd.InjectPacket(in_port=attachment.in_port, frame=build_udp(datagram))
+        return cmd.InjectPacket(in_port=sent.in_port, frame=build_udp(datagram))

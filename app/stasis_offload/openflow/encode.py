@@ -119,10 +119,15 @@ def remove_meter(xid: int, meter: int) -> bytes:
 
 
 def packet_out(xid: int, *, in_port: int, frame: bytes) -> bytes:
-    """Send a packet to NORMAL, as if it had come in by a port; no flow matches it."""
-    action = flowmod.output(ofp.OFPP_NORMAL)
+    """Let a packet go the bridge's own way, as if it had come in by a port; no flow of ours matches it."""
+    action = flowmod.OWN_WAY_PAST_GATE
     fixed = _PACKET_OUT.pack(ofp.OFP_NO_BUFFER, in_port, len(action))
     return _message(xid, ofp.OFPT_PACKET_OUT, fixed + action + frame)
+
+
+def gate(xid: int, *, cookie: int, priority: int, hard_timeout: int) -> bytes:
+    """Add the gate to our table, or renew it (gate.py)."""
+    return flowmod.gate(xid, cookie=cookie, priority=priority, hard_timeout=hard_timeout)
 
 
 def change_flows(

@@ -3,12 +3,16 @@
 from dataclasses import dataclass
 
 from stasis_offload.packets.address import Address
+from stasis_offload.packets.frame import Tag
 
 # 64-bit cookie: 16 bits prefix of this application, 40 bits owner, 8 bits role of the flow.
 COOKIE_PREFIX = 0x0FF1 << 48
 COOKIE_PREFIX_MASK = 0xFFFF << 48
 COOKIE_OWNER_MASK = COOKIE_PREFIX_MASK | 0xFF_FFFF_FFFF << 8
 COOKIE_ROLE_MASK = 0xFF
+
+# Our flows have a table of their own, which the gate leads to (gate.py).
+TABLE = 77
 
 # Bytes of a learned packet that are mirrored: Ethernet 14 + VLAN 4 + IPv6 40 + UDP 8 + RTP 12 and some extensions.
 LEARNING_BYTES = 128
@@ -33,29 +37,29 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class Mirror:
-    """Give a packet to NORMAL, and its first `max_len` bytes to the application (CONTROLLER)."""
+    """Let a packet go the bridge's own way, and give its first `max_len` bytes to the application (CONTROLLER)."""
 
     max_len: int = LEARNING_BYTES
 
 
 @dataclass(frozen=True, slots=True)
 class Forward:
-    """Rewrite a packet as if Asterisk had sent it, decrement its TTL, and output it.
+    """Rewrite a packet as if Asterisk had sent it, decrement its TTL, and let it go the bridge's own way from there.
 
-    `out_port` None is IN_PORT: OpenFlow never sends a packet back through its own port by number
-    (OpenFlow 1.3.5, 7.2.5). `vlan` is the VID it leaves with, None for untagged. Before the rewrite, the packet is
-    also given to NORMAL if `also_normal` is set, and its first `mirror_bytes` bytes to the application
-    (CONTROLLER) if that is not 0.
+    `in_port` is the port by which Asterisk's packets come in: the bridge's own flows (NORMAL, usually) see the
+    packet as one that came in there, and choose its way out. With `copy`, the packet as it came goes the bridge's
+    own way too; its first `mirror_bytes` bytes go to the application (CONTROLLER) if that is not 0.
     """
 
+    in_port: int
     eth_src: str
     eth_dst: str
     source: Address
     destination: Address
-    vlan: int | None
-    out_port: int | None
+    tag: Tag | None
+    dscp: int
     mirror_bytes: int = 0
-    also_normal: bool = False
+    copy: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +72,8 @@ Action = Mirror | Forward | Drop
 
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """One OpenFlow flow in table 0.
+    """One OpenFlow flow in our table. The switch reports its end; `idle_timeout` is in seconds, 0 for none.
 
-    `idle_timeout` and `hard_timeout` are in seconds, 0 for none; with either, the switch reports the flow's end.
     `limit` is the rate of its meter in packets per second, with a burst of one second's packets; 0 for no meter.
     """
 
@@ -79,7 +82,6 @@ class Flow:
     match: Match
     action: Action
     idle_timeout: int = 0
-    hard_timeout: int = 0
     limit: int = 0
 
 

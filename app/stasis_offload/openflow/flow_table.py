@@ -92,10 +92,8 @@ class FlowTable:
         await self.channel.send_and_confirm(xid, encode.change_flows(xid, remove=[_OURS]))
         await self._meters.sweep()
 
-    async def set_flows(self, owner: int, flows: Sequence[Flow], *, renew: bool = False) -> None:
+    async def set_flows(self, owner: int, flows: Sequence[Flow]) -> None:
         """Replace the flows of an owner by `flows`, atomically; send nothing if they are unchanged.
-
-        With `renew`, the hard timeout of each restarts, and its counters continue.
 
         Raises:
             ValueError: a flow has the cookie of another owner.
@@ -108,7 +106,7 @@ class FlowTable:
         if any(flow.cookie & COOKIE_OWNER_MASK != cookie for flow in flows):
             raise ValueError(f"a flow with the cookie of another owner than {owner}")
         async with self._locked(cookie) as entry:
-            await self._replace(entry, tuple(flows), renew=renew)
+            await self._replace(entry, tuple(flows))
 
     async def counts(self, owner: int, roles: Collection[int]) -> dict[int, FlowCount]:
         """Return the counters of an owner's flows of these roles, by role. Those of OVS lag up to half a second.
@@ -184,11 +182,11 @@ class FlowTable:
             if not (entry.users or entry.flows or entry.outcome_unknown):
                 del self._entries[cookie]
 
-    async def _replace(self, entry: _Entry, flows: tuple[Flow, ...], *, renew: bool) -> None:
+    async def _replace(self, entry: _Entry, flows: tuple[Flow, ...]) -> None:
         if entry.must_rewrite:
             todo = Plan(remove=tuple(sorted(entry.possible)), add=flows)
         else:
-            todo = plan(flows, entry.flows, renew=renew)
+            todo = plan(flows, entry.flows)
         if todo.is_empty:
             return
         removed_by_switch = frozenset(entry.removed_by_switch)
@@ -228,7 +226,7 @@ class FlowTable:
     async def _carry_out(self, entry: _Entry, todo: Plan, meters: Mapping[int, _Metered]) -> None:
         """Carry out a change, in one round trip to the switch."""
         xid = self.channel.new_xid()
-        alone = not todo.add or len(todo.remove) + len(todo.add) == 1 or _is_renewal(todo, entry.flows)
+        alone = not todo.add or len(todo.remove) + len(todo.add) == 1
         encoder = encode.change_flows if alone else encode.stage_bundle
         changes = encoder(xid, remove=map(Cookies, todo.remove), add=todo.add, meters=_numbers(meters))
         outcome_unknown, entry.outcome_unknown = entry.outcome_unknown, True
@@ -325,17 +323,10 @@ def _by_role(counts: Mapping[int, FlowCount]) -> dict[int, FlowCount]:
     return {cookie & COOKIE_ROLE_MASK: count for cookie, count in counts.items()}
 
 
-def _is_renewal(todo: Plan, flows: Sequence[Flow]) -> bool:
-    """Return whether a plan only adds flows that exist, to restart their hard timeouts."""
-    return not todo.remove and all(flow in flows for flow in todo.add)
-
-
 def _numbers(meters: Mapping[int, _Metered]) -> dict[int, int]:
     return {cookie: metered.meter for cookie, metered in meters.items()}
 
 
 def _reported(entry: _Entry) -> set[int]:
     """Return the cookies of the flows whose end the switch will report and has not yet."""
-    return {
-        flow.cookie for flow in entry.flows if flow.idle_timeout or flow.hard_timeout
-    } - entry.removed_by_switch
+    return {flow.cookie for flow in entry.flows} - entry.removed_by_switch

@@ -12,9 +12,9 @@ from typing import assert_never
 from os_ken.ofproto import ofproto_v1_3 as ofp
 
 from stasis_offload.errors import OpenFlowError
-from stasis_offload.openflow.flow import Action, Drop, Flow, Forward, Match, Mirror
+from stasis_offload.openflow.flow import TABLE, Action, Drop, Flow, Forward, Match, Mirror
 from stasis_offload.packets.address import Address
-from stasis_offload.packets.frame import ETH_IPV4, ETH_IPV6, ETH_VLAN, PROTOCOL_UDP
+from stasis_offload.packets.frame import ETH_IPV4, ETH_IPV6, ETH_VLAN, PROTOCOL_UDP, Tag
 
 _HEADER = Struct(ofp.OFP_HEADER_PACK_STR)
 _FLOW_MOD = Struct(ofp.OFP_FLOW_MOD_PACK_STR0 + "HH")  # and the type and length of the match
@@ -33,11 +33,25 @@ class Cookies:
     mask: int = 0xFFFF_FFFF_FFFF_FFFF
 
 
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """A flow as the switch gets it: its fields and actions encoded, its timeouts in seconds, 0 for none."""
+
+    cookie: int
+    table: int
+    priority: int
+    fields: bytes
+    actions: bytes
+    idle_timeout: int = 0
+    hard_timeout: int = 0
+
+
 class _Field:
     """A header field, by its OXM number and its size in bytes (OpenFlow 1.3.5, 7.2.3.7)."""
 
-    def __init__(self, number: int, size: int) -> None:
-        self._oxm = Struct("!HBB").pack(ofp.OFPXMC_OPENFLOW_BASIC, number << 1, size)
+    def __init__(self, number: int, size: int, *, oxm_class: int = ofp.OFPXMC_OPENFLOW_BASIC) -> None:
+        self._oxm = Struct("!HBB").pack(oxm_class, number << 1, size)
+        self._masked = Struct("!HBB").pack(oxm_class, number << 1 | 1, 2 * size)
         length = 4 + len(self._oxm) + size
         self._padding = bytes(-length % 8)
         self._set = Struct("!HH").pack(ofp.OFPAT_SET_FIELD, length + -length % 8) + self._oxm
@@ -45,6 +59,10 @@ class _Field:
     def matched(self, value: bytes) -> bytes:
         """Return the bytes that match a value."""
         return self._oxm + value
+
+    def matched_under(self, mask: bytes, value: bytes) -> bytes:
+        """Return the bytes that match the bits of a value where the mask is set."""
+        return self._masked + value + mask
 
     def set(self, value: bytes) -> bytes:
         """Return the action that writes a value into the packet (7.2.5)."""
@@ -56,9 +74,16 @@ _ETH_DST = _Field(ofp.OFPXMT_OFB_ETH_DST, 6)
 _ETH_SRC = _Field(ofp.OFPXMT_OFB_ETH_SRC, 6)
 _ETH_TYPE = _Field(ofp.OFPXMT_OFB_ETH_TYPE, 2)
 _VLAN_VID = _Field(ofp.OFPXMT_OFB_VLAN_VID, 2)
+_VLAN_PCP = _Field(ofp.OFPXMT_OFB_VLAN_PCP, 1)
+_IP_DSCP = _Field(ofp.OFPXMT_OFB_IP_DSCP, 1)
 _IP_PROTO = _Field(ofp.OFPXMT_OFB_IP_PROTO, 1)
 _UDP_SRC = _Field(ofp.OFPXMT_OFB_UDP_SRC, 2)
 _UDP_DST = _Field(ofp.OFPXMT_OFB_UDP_DST, 2)
+# The field of OpenFlow 1.3 cannot be set. This one has the 16-bit numbers of OpenFlow 1.0, the low half of those of 1.3
+# (ofputil_port_to_ofp11 in lib/ofp-port.c).
+_NX_IN_PORT_FIELD = _Field(0, 2, oxm_class=ofp.OFPXMC_NXM_0)
+# A register of Open vSwitch, 0 for every packet at first (NXM_NX_REG15 in include/openvswitch/meta-flow.h).
+_REG15 = _Field(15, 4, oxm_class=ofp.OFPXMC_NXM_1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,26 +111,57 @@ def addition(xid: int, flow: Flow, *, meter: int | None = None) -> bytes:
         OpenFlowError: the flow forwards without matching a port.
 
     """
+    entry = _Entry(
+        cookie=flow.cookie,
+        table=TABLE,
+        priority=flow.priority,
+        fields=b"".join(_fields(flow.match)),
+        actions=b"".join(_actions(flow.match, flow.action)),
+        idle_timeout=flow.idle_timeout,
+    )
+    return _addition(xid, entry, meter=meter)
+
+
+def gate(xid: int, *, cookie: int, priority: int, hard_timeout: int) -> bytes:
+    """Add the gate, or renew it: the flows of table 0 that lead UDP to our table, and what leads the rest back.
+
+    A register marks what has passed the gate: back in table 0, such a packet goes on as if there were no gate.
+    """
+    back = _Entry(cookie=cookie, table=TABLE, priority=0, fields=b"", actions=_OWN_WAY)
+    there = (
+        _Entry(
+            cookie=cookie,
+            table=0,
+            priority=priority,
+            fields=family.udp + _NOT_PASSED_GATE,
+            actions=_PASSED_GATE + _resubmit(TABLE),
+            hard_timeout=hard_timeout,
+        )
+        for family in (_IPV4, _IPV6)
+    )
+    return b"".join(_addition(xid, entry) for entry in (back, *there))
+
+
+def _addition(xid: int, entry: _Entry, *, meter: int | None = None) -> bytes:
     metered = b"" if meter is None else _METER.pack(ofp.OFPIT_METER, _METER.size, meter)
-    actions = b"".join(_actions(flow.match, flow.action))
+    actions = entry.actions
     applied = _ACTIONS.pack(ofp.OFPIT_APPLY_ACTIONS, _ACTIONS.size + len(actions)) if actions else b""
-    fields = b"".join(_fields(flow.match))
-    size = _MATCH_SIZE + len(fields)
-    rest = fields + bytes(-size % 8) + metered + applied + actions
+    size = _MATCH_SIZE + len(entry.fields)
+    rest = entry.fields + bytes(-size % 8) + metered + applied + actions
     return (
         _HEADER.pack(ofp.OFP_VERSION, ofp.OFPT_FLOW_MOD, _FLOW_MOD_SIZE + len(rest), xid)
         + _FLOW_MOD.pack(
-            flow.cookie,
+            entry.cookie,
             0,  # cookie mask: only for modify and delete
-            0,  # table
+            entry.table,
             ofp.OFPFC_ADD,
-            flow.idle_timeout,
-            flow.hard_timeout,
-            flow.priority,
+            entry.idle_timeout,
+            entry.hard_timeout,
+            entry.priority,
             ofp.OFP_NO_BUFFER,
             ofp.OFPP_ANY,
             ofp.OFPG_ANY,
-            ofp.OFPFF_SEND_FLOW_REM if flow.idle_timeout or flow.hard_timeout else 0,
+            ofp.OFPFF_SEND_FLOW_REM,
             ofp.OFPMT_OXM,
             size,
         )
@@ -164,17 +220,19 @@ def _fields(match: Match) -> Iterator[bytes]:
 def _actions(match: Match, action: Action) -> Iterator[bytes]:
     match action:
         case Mirror(max_len):
-            yield _NORMAL
+            # The other way round OVS counts each copy as an error, though it arrives: a datapath flow that ends with
+            # one is taken to drop (datapath_drop_userspace_action_error).
             yield output(ofp.OFPP_CONTROLLER, max_len)
+            yield _OWN_WAY
         case Forward():
             if match.in_port is None:
                 raise OpenFlowError("a flow that forwards has to match one port: else its VLAN is not known")
             # Before the rewrite: an output sends the packet as it is at that point (7.2.5).
-            if action.also_normal:
-                yield _NORMAL
             if action.mirror_bytes:
                 yield output(ofp.OFPP_CONTROLLER, action.mirror_bytes)
-            yield from _retag(match.vlan, action.vlan)
+            if action.copy:
+                yield _clone(_OWN_WAY)
+            yield from _retag(match.vlan, action.tag)
             family = _family_of(action.destination)
             yield _ETH_SRC.set(_mac(action.eth_src))
             yield _ETH_DST.set(_mac(action.eth_dst))
@@ -182,23 +240,37 @@ def _actions(match: Match, action: Action) -> Iterator[bytes]:
             yield family.destination.set(action.destination.host.packed)
             yield _UDP_SRC.set(action.source.port.to_bytes(2, "big"))
             yield _UDP_DST.set(action.destination.port.to_bytes(2, "big"))
+            yield _IP_DSCP.set(bytes((action.dscp,)))
             yield _DEC_TTL
-            yield output(ofp.OFPP_IN_PORT if action.out_port is None else action.out_port)
+            yield _NX_IN_PORT_FIELD.set((action.in_port & 0xFFFF).to_bytes(2, "big"))
+            yield _OWN_WAY
         case Drop():
             pass  # a packet without an output action is dropped (5.10)
         case _:
             assert_never(action)
 
 
-def _retag(came: int | None, goes: int | None) -> Iterator[bytes]:
-    if came == goes:
-        return
+def _retag(came: int | None, goes: Tag | None) -> Iterator[bytes]:
     if goes is None:
-        yield _POP_VLAN
+        if came is not None:
+            yield _POP_VLAN
         return
     if came is None:
         yield _PUSH_VLAN
-    yield _VLAN_VID.set((ofp.OFPVID_PRESENT | goes).to_bytes(2, "big"))
+    yield _VLAN_VID.set((ofp.OFPVID_PRESENT | goes.vid).to_bytes(2, "big"))
+    yield _VLAN_PCP.set(bytes((goes.pcp,)))
+
+
+def _resubmit(table: int) -> bytes:
+    """Look the packet up in a table, and carry out what is found (NXAST_RESUBMIT_TABLE, lib/ofp-actions.c)."""
+    return _RESUBMIT.pack(
+        ofp.OFPAT_EXPERIMENTER, _RESUBMIT.size, _NICIRA, _NXAST_RESUBMIT_TABLE, _NX_IN_PORT, table
+    )
+
+
+def _clone(actions: bytes) -> bytes:
+    """Carry out actions on a copy of the packet: what they change, the rest does not see (NXAST_CLONE)."""
+    return _CLONE.pack(ofp.OFPAT_EXPERIMENTER, _CLONE.size + len(actions), _NICIRA, _NXAST_CLONE) + actions
 
 
 def _family_of(address: Address) -> _Family:
@@ -209,7 +281,18 @@ def _mac(text: str) -> bytes:
     return bytes.fromhex(text.replace(":", ""))
 
 
-_NORMAL = output(ofp.OFPP_NORMAL)
+_NICIRA = 0x2320
+_NXAST_RESUBMIT_TABLE = 14
+_NXAST_CLONE = 42
+_NX_IN_PORT = 0xFFF8  # OFPP_IN_PORT of OpenFlow 1.0: as it came
+_RESUBMIT = Struct("!HHIHHB3x")
+_CLONE = Struct("!HHIH6x")
+
+_BIT = (1).to_bytes(4, "big")
+_NOT_PASSED_GATE = _REG15.matched_under(_BIT, bytes(4))
+_PASSED_GATE = _REG15.set(_BIT)
+_OWN_WAY = _resubmit(0)
+OWN_WAY_PAST_GATE = _PASSED_GATE + _OWN_WAY
 _DEC_TTL = Struct("!HH4x").pack(ofp.OFPAT_DEC_NW_TTL, 8)
 _POP_VLAN = Struct("!HH4x").pack(ofp.OFPAT_POP_VLAN, 8)
 _PUSH_VLAN = Struct("!HHH2x").pack(ofp.OFPAT_PUSH_VLAN, 8, ETH_VLAN)

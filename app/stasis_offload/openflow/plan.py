@@ -25,11 +25,8 @@ class Plan:
         return not (self.remove or self.add)
 
 
-def plan(desired: Iterable[Flow], actual: Iterable[Flow], *, renew: bool = False) -> Plan:
-    """Return the plan that turns `actual` into `desired`. Each flow has a cookie of its own (flow.py).
-
-    With `renew`, unchanged flows are added again too, which restarts their hard timeout and changes nothing else.
-    """
+def plan(desired: Iterable[Flow], actual: Iterable[Flow]) -> Plan:
+    """Return the plan that turns `actual` into `desired`. Each flow has a cookie of its own (flow.py)."""
     wanted = {flow.cookie: flow for flow in desired}
     present = {flow.cookie: flow for flow in actual}
     return Plan(
@@ -38,7 +35,7 @@ def plan(desired: Iterable[Flow], actual: Iterable[Flow], *, renew: bool = False
             for cookie, flow in reversed(present.items())
             if cookie not in wanted or not _same_packets(flow, wanted[cookie])
         ),
-        add=tuple(flow for cookie, flow in wanted.items() if renew or present.get(cookie) != flow),
+        add=tuple(flow for cookie, flow in wanted.items() if present.get(cookie) != flow),
     )
 
 

@@ -14,14 +14,22 @@ from stasis_offload.openflow.events import (
     Event,
     FlowRemoved,
     PacketIn,
+    Removal,
     SwitchDown,
     SwitchUp,
 )
 from stasis_offload.openflow.flow import is_ours
 from stasis_offload.openflow.flow_table import FlowTable
+from stasis_offload.openflow.gate import Gate
 
 FIRST_DELAY = 0.1  # seconds from the start of one attempt to connect to the start of the next
 MAX_DELAY = 5.0
+
+# Whether the lease ended (FlowRemoved).
+_GATE_GONE = {
+    True: "the flows that lead to ours were not renewed in time",
+    False: "the flows that lead to ours were deleted: by another program, or the switch ends",
+}
 
 
 class Switch:
@@ -34,6 +42,7 @@ class Switch:
         self._on_event = on_event
         self._timeouts = timeouts or Timeouts()
         self._table: FlowTable | None = None
+        self._gate: Gate | None = None
         self._down = SwitchDown(f"not connected to {endpoint} yet")
 
     async def run(self) -> NoReturn:
@@ -70,12 +79,14 @@ class Switch:
         async with open_channel(self._endpoint, on_message=self._receive, timeouts=self._timeouts) as channel:
             description = await describe(channel)
             table = FlowTable(channel, max_meters=description.max_meters)
+            gate = Gate(channel)
             await table.sweep()
+            await gate.renew()
             xid = channel.new_xid()
             await channel.send_and_confirm(xid, encode.subscribe(xid))
-            self._table = table
+            self._table, self._gate = table, gate
             self._on_event(SwitchUp(description))
-            await channel.closed()
+            await gate.keep_open()
 
     def _report_down(self, reason: str) -> None:
         down = SwitchDown(reason)
@@ -90,6 +101,10 @@ class Switch:
         else:
             event = decode.parse_flow_removed(message)
         if self._table is None or not is_ours(event.cookie):
+            return
+        if self._gate and event.cookie == self._gate.cookie:
+            # No packet reaches our flows any more: Asterisk relays all calls, which must begin again from there.
+            self._table.channel.close(_GATE_GONE[isinstance(event, FlowRemoved) and event.reason is Removal.HARD])
             return
         if isinstance(event, PacketIn) or self._table.note_removed(event):
             self._on_event(event)

@@ -22,6 +22,8 @@ ETH_IPV4 = 0x0800
 ETH_IPV6 = 0x86DD
 ETH_VLAN = 0x8100
 _VID_MASK = 0x0FFF
+_PCP_SHIFT = 13  # priority, 3 bits, above the drop eligible indicator (IEEE 802.1Q 9.6)
+_DSCP_SHIFT = 2  # above ECN (RFC 3168 5)
 PROTOCOL_UDP = 17
 _MAX_PAYLOAD = 0xFFFF - _IPV4.size - _UDP.size
 _DONT_FRAGMENT = 0x4000
@@ -29,21 +31,30 @@ _FRAGMENT_MASK = 0x3FFF  # "more fragments" and the offset, without "don't fragm
 
 
 @dataclass(frozen=True, slots=True)
+class Tag:
+    """An 802.1Q tag: the VLAN, 0 for a tag that carries a priority alone, and the priority (PCP), 0 to 7."""
+
+    vid: int
+    pcp: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Datagram:
     """One UDP datagram as on the wire.
 
-    `vlan` is the 802.1Q VID, None when untagged; `ttl` the IPv4 TTL or the IPv6 hop limit. `payload` excludes
+    `tag` is None when untagged; `ttl` is the IPv4 TTL or the IPv6 hop limit; `dscp` is 0 to 63. `payload` excludes
     Ethernet padding. It is shorter than `size`, the number of payload bytes sent, if the frame was truncated.
     """
 
     eth_src: str
     eth_dst: str
-    vlan: int | None
+    tag: Tag | None
     source: Address
     destination: Address
     ttl: int
     size: int
     payload: bytes
+    dscp: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +64,7 @@ class _Packet:
     ttl: int
     size: int
     payload: bytes
+    dscp: int
 
 
 def parse_udp(frame: bytes) -> Datagram:
@@ -67,11 +79,11 @@ def parse_udp(frame: bytes) -> Datagram:
     """
     check_size(frame, _ETHERNET, "Ethernet header")
     eth_dst, eth_src, ether_type = _ETHERNET.unpack_from(frame)
-    rest, vlan = frame[_ETHERNET.size :], None
+    tag, rest = None, frame[_ETHERNET.size :]
     if ether_type == ETH_VLAN:
         check_size(rest, _VLAN_TAG, "802.1Q tag")
-        tag, ether_type = _VLAN_TAG.unpack_from(rest)
-        rest, vlan = rest[_VLAN_TAG.size :], tag & _VID_MASK
+        control, ether_type = _VLAN_TAG.unpack_from(rest)
+        tag, rest = Tag(vid=control & _VID_MASK, pcp=control >> _PCP_SHIFT), rest[_VLAN_TAG.size :]
     if ether_type == ETH_IPV4:
         packet = _parse_ipv4(rest)
     elif ether_type == ETH_IPV6:
@@ -85,19 +97,20 @@ def parse_udp(frame: bytes) -> Datagram:
     return Datagram(
         eth_src=eth_src.hex(":"),
         eth_dst=eth_dst.hex(":"),
-        vlan=vlan,
+        tag=tag,
         source=Address(host=packet.source, port=source_port),
         destination=Address(host=packet.destination, port=destination_port),
         ttl=packet.ttl,
         size=length - _UDP.size,
         payload=packet.payload[_UDP.size : length],
+        dscp=packet.dscp,
     )
 
 
 def build_udp(datagram: Datagram) -> bytes:
     """Build the Ethernet II frame of a datagram, with checksums; `parse_udp` is the inverse.
 
-    An 802.1Q tag has priority 0. An IPv4 packet has "don't fragment" set, so its identification is 0 (RFC 6864 4.1).
+    An IPv4 packet has "don't fragment" set, so its identification is 0 (RFC 6864 4.1).
     The egress port pads frames to Ethernet's minimum of 60 bytes.
 
     Raises:
@@ -118,17 +131,18 @@ def build_udp(datagram: Datagram) -> bytes:
     if isinstance(source.host, IPv4Address):
         ether_type, packet = ETH_IPV4, _ipv4_header(datagram) + segment
     else:
-        before = 6 << 28, len(segment), PROTOCOL_UDP, datagram.ttl
+        before = 6 << 28 | datagram.dscp << 20 + _DSCP_SHIFT, len(segment), PROTOCOL_UDP, datagram.ttl
         ether_type, packet = ETH_IPV6, _IPV6.pack(*before, hosts[:16], hosts[16:]) + segment
     macs = _mac(datagram.eth_dst), _mac(datagram.eth_src)
-    if datagram.vlan is None:
+    if datagram.tag is None:
         return _ETHERNET.pack(*macs, ether_type) + packet
-    return _ETHERNET.pack(*macs, ETH_VLAN) + _VLAN_TAG.pack(datagram.vlan, ether_type) + packet
+    control = datagram.tag.pcp << _PCP_SHIFT | datagram.tag.vid
+    return _ETHERNET.pack(*macs, ETH_VLAN) + _VLAN_TAG.pack(control, ether_type) + packet
 
 
 def _parse_ipv4(data: bytes) -> _Packet:
     check_size(data, _IPV4, "IPv4 header")
-    first, _, total, _, fragment, ttl, protocol, _, source, destination = _IPV4.unpack_from(data)
+    first, traffic_class, total, _, fragment, ttl, protocol, _, source, destination = _IPV4.unpack_from(data)
     header = (first & 0x0F) * 4
     if first >> 4 != 4 or not _IPV4.size <= header <= total:  # noqa: PLR2004 - the IP version itself
         raise BadPacketError(f"not an IPv4 header: first byte 0x{first:02x}, total length {total}")
@@ -142,6 +156,7 @@ def _parse_ipv4(data: bytes) -> _Packet:
         ttl=ttl,
         size=total - header,
         payload=data[header:total],
+        dscp=traffic_class >> _DSCP_SHIFT,
     )
 
 
@@ -158,6 +173,7 @@ def _parse_ipv6(data: bytes) -> _Packet:
         ttl=hop_limit,
         size=size,
         payload=data[_IPV6.size : _IPV6.size + size],
+        dscp=first >> 20 + _DSCP_SHIFT & 0x3F,
     )
 
 
@@ -170,7 +186,7 @@ def check_size(data: bytes, layout: Struct, what: str) -> None:
 def _ipv4_header(datagram: Datagram) -> bytes:
     hosts = datagram.source.host.packed, datagram.destination.host.packed
     total = _IPV4.size + _UDP.size + datagram.size
-    before = 0x45, 0, total, 0, _DONT_FRAGMENT, datagram.ttl, PROTOCOL_UDP
+    before = 0x45, datagram.dscp << _DSCP_SHIFT, total, 0, _DONT_FRAGMENT, datagram.ttl, PROTOCOL_UDP
     return _IPV4.pack(*before, _checksum(_IPV4.pack(*before, 0, *hosts)), *hosts)
 
 

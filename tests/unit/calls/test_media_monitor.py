@@ -28,7 +28,7 @@ def report(*, port: int, about: int, lost: int = 0) -> bytes:
         Datagram(
             eth_src="02:42:c6:12:32:02",
             eth_dst="02:42:c6:12:32:03",
-            vlan=None,
+            tag=None,
             source=Address.parse(f"198.18.50.2:{port}"),
             destination=Address.parse("198.18.50.3:10001"),
             ttl=64,

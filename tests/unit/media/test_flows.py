@@ -7,37 +7,37 @@ from hypothesis import strategies as st
 
 from stasis_offload.media.flows import (
     Duty,
-    FlowLifetime,
+    FlowLimits,
     Role,
     call_cookie,
     forwarding_flows,
     guarding_flows,
-    learn_in_flow,
-    learn_out_flow,
+    learning_flows,
     role_of,
     rtcp_flows,
+    waiting_flow,
 )
 from stasis_offload.media.path import Attachment, Leg, MediaPath
 from stasis_offload.openflow.flow import COOKIE_OWNER_MASK, FULL_PACKET, Forward, is_ours
 from stasis_offload.packets.address import Address
-from stasis_offload.packets.frame import Datagram
-from tests.support.packets import CALLEE as UNTAGGED
-from tests.support.packets import CALLER, sent_by, sent_to
-from tests.support.soft_switch import CONTROLLER, NORMAL, FlowTable
+from stasis_offload.packets.frame import Datagram, Tag
+from tests.support.packets import ASTERISK, CALLER, attachment, sent_by, sent_to, with_tags
+from tests.support.packets import PATH as PLAIN
+from tests.support.soft_switch import CONTROLLER, FlowTable
 from tests.support.strategies import PATHS, UINT64
 
-CALLEE = replace(UNTAGGED, vlan=7)
+CALLEE = with_tags(PLAIN, None, Tag(7, 5)).callee
 PATH = MediaPath(caller=CALLER, callee=CALLEE)
-LIFETIME = FlowLifetime(idle_timeout=10, lease=60)
+LIMITS = FlowLimits(idle_timeout=10)
 
 
 def whole(path: MediaPath = PATH, *, ports: dict[Leg, int] | None = None) -> FlowTable:
     """Return every flow of a forwarded call."""
     return FlowTable(
         [
-            *forwarding_flows("call", path, LIFETIME),
-            *rtcp_flows("call", path, ports or {}, lease=60),
-            *guarding_flows("call", path, lease=60),
+            *forwarding_flows("call", path, LIMITS),
+            *rtcp_flows("call", path, ports or {}),
+            *guarding_flows("call", path),
         ]
     )
 
@@ -51,43 +51,43 @@ def above(packet: Datagram) -> Datagram:
     )
 
 
-def of_asterisk(attachment: Attachment) -> Datagram:
+def of_asterisk(side: Attachment) -> Datagram:
     """Return a packet that Asterisk itself sends to a leg."""
-    return sent_to(attachment, sent_by(attachment))
+    return sent_to(side, sent_by(side))
 
 
 def forwarding(path: MediaPath = PATH) -> FlowTable:
-    return FlowTable([*forwarding_flows("call", path, LIFETIME)])
+    return FlowTable([*forwarding_flows("call", path, LIMITS)])
 
 
-def test_a_packet_of_the_caller_leaves_by_port_2_as_if_asterisk_had_sent_it_to_the_callee() -> None:
-    assert forwarding().process(1, sent_by(CALLER)) == [(2, sent_to(CALLEE, sent_by(CALLER)))]
+def test_a_packet_of_a_leg_goes_to_the_other_as_if_it_had_come_from_asterisk() -> None:
+    assert forwarding().process(1, sent_by(CALLER)) == [(ASTERISK, sent_to(CALLEE, sent_by(CALLER)))]
+    assert forwarding().process(2, sent_by(CALLEE)) == [(ASTERISK, sent_to(CALLER, sent_by(CALLEE)))]
 
 
-def test_a_packet_of_the_callee_leaves_by_port_1_as_if_asterisk_had_sent_it_to_the_caller() -> None:
-    assert forwarding().process(2, sent_by(CALLEE)) == [(1, sent_to(CALLER, sent_by(CALLEE)))]
-
-
-def test_a_packet_goes_back_out_of_the_one_port_that_both_legs_use() -> None:
-    here = replace(CALLEE, in_port=1)
-    assert forwarding(MediaPath(caller=CALLER, callee=here)).process(1, sent_by(CALLER)) == [
-        (1, sent_to(here, sent_by(CALLER)))
-    ]
+def test_it_leaves_with_the_headers_that_asterisk_sends_whatever_the_legs_own_are() -> None:
+    marked = replace(sent_by(CALLER), dscp=34, tag=None)
+    other = replace(
+        CALLEE,
+        received=replace(CALLEE.received, eth_dst="02:00:00:00:00:fe", dscp=46, tag=Tag(7, 0)),
+    )
+    [(_, out)] = forwarding(MediaPath(caller=CALLER, callee=other)).process(1, marked)
+    assert (out.eth_dst, out.dscp, out.tag) == ("02:00:00:00:00:fe", 46, Tag(7, 0))
 
 
 def test_a_packet_that_differs_in_anything_that_is_matched_goes_the_normal_way() -> None:
     table, packet = forwarding(), sent_by(CALLEE)
     strangers = [
         (1, packet),
-        (2, replace(packet, vlan=None)),
-        (2, replace(packet, vlan=8)),
+        (2, replace(packet, tag=None)),
+        (2, replace(packet, tag=Tag(8))),
         (2, replace(packet, source=Address(packet.source.host, 5001))),
         (2, replace(packet, source=Address(CALLER.remote.host, packet.source.port))),
         (2, replace(packet, destination=Address(packet.destination.host, 10003))),
         (2, replace(packet, destination=Address(CALLER.local.host, packet.destination.port))),
     ]
     for in_port, stranger in strangers:
-        assert table.process(in_port, stranger) == [(NORMAL, stranger)]
+        assert table.process(in_port, stranger) == [(in_port, stranger)]
 
 
 @given(PATHS)
@@ -96,25 +96,28 @@ def test_on_any_path_each_legs_packets_reach_the_other_leg(path: MediaPath) -> N
         return  # the two legs cannot be told apart
     table = forwarding(path)
     for leg in Leg:
-        near, far = path.attachment(leg), path.attachment(leg.other)
-        assert table.process(near.in_port, sent_by(near)) == [(far.in_port, sent_to(far, sent_by(near)))]
+        came, goes = path.attachment(leg), path.attachment(leg.other)
+        out = table.process(came.sent.in_port, sent_by(came))
+        assert out == [(goes.received.in_port, sent_to(goes, sent_by(came)))]
 
 
 def test_learning_copies_a_packet_to_us_and_changes_nothing_in_its_way() -> None:
-    table = FlowTable(
-        [learn_in_flow("call", Leg.CALLER, source=CALLER.remote, destination=CALLER.local, lease=60)]
-    )
-    for in_port, vlan in ((1, None), (3, 9)):
-        packet = replace(sent_by(CALLER), vlan=vlan)
-        assert table.process(in_port, packet) == [(NORMAL, packet), (CONTROLLER, packet)]
+    table = FlowTable([*learning_flows("call", Leg.CALLER, remote=CALLER.remote, local=CALLER.local)])
+    for in_port, tag in ((1, None), (3, Tag(9))):
+        for packet in (replace(sent_by(CALLER), tag=tag), replace(of_asterisk(CALLER), tag=tag)):
+            assert table.process(in_port, packet) == [(CONTROLLER, packet), (in_port, packet)]
+
+
+def test_a_silent_leg_is_waited_for_with_one_flow() -> None:
+    table = FlowTable([waiting_flow("call", Leg.CALLER, remote=CALLER.remote, local=CALLER.local)])
+    assert table.process(1, sent_by(CALLER)) == [(CONTROLLER, sent_by(CALLER)), (1, sent_by(CALLER))]
+    assert table.process(3, of_asterisk(CALLER)) == [(3, of_asterisk(CALLER))]
 
 
 def test_forwarding_ends_the_copying_at_once() -> None:
     table = forwarding()
-    table.flows.append(
-        learn_in_flow("call", Leg.CALLER, source=CALLER.remote, destination=CALLER.local, lease=60)
-    )
-    assert table.process(1, sent_by(CALLER)) == [(2, sent_to(CALLEE, sent_by(CALLER)))]
+    table.flows += learning_flows("call", Leg.CALLER, remote=CALLER.remote, local=CALLER.local)
+    assert table.process(1, sent_by(CALLER)) == [(ASTERISK, sent_to(CALLEE, sent_by(CALLER)))]
 
 
 @given(st.text(), st.sampled_from(Role))
@@ -139,9 +142,9 @@ def test_each_flow_of_a_call_has_a_cookie_and_a_role_of_its_own() -> None:
     flows = [
         *whole().flows,
         *(
-            flow("call", leg, source=CALLER.remote, destination=CALLER.local, lease=60)
+            flow
             for leg in Leg
-            for flow in (learn_in_flow, learn_out_flow)
+            for flow in learning_flows("call", leg, remote=CALLER.remote, local=CALLER.local)
         ),
     ]
     assert {role_of(flow.cookie) for flow in flows} == {*Role}
@@ -156,46 +159,46 @@ def test_a_role_is_a_duty_for_a_leg(duty: Duty, leg: Leg) -> None:
     assert role.forwards == (duty is Duty.FORWARD)
 
 
-def test_every_flow_ends_with_its_lease_and_only_those_that_forward_with_the_media() -> None:
+def test_only_the_flows_that_forward_end_with_the_media() -> None:
     for flow in whole().flows:
         role = role_of(flow.cookie)
         assert role is not None
-        assert (flow.hard_timeout, flow.idle_timeout) == (60, 10 if role.forwards else 0)
+        assert flow.idle_timeout == (10 if role.forwards else 0)
 
 
 def test_a_limit_is_for_the_flows_that_forward() -> None:
-    flows = forwarding_flows("call", PATH, replace(LIFETIME, limit=100))
+    flows = forwarding_flows("call", PATH, replace(LIMITS, limit=100))
     assert [flow.limit for flow in flows] == [100, 100]
 
 
 def test_a_sampled_leg_is_forwarded_and_shown_to_us() -> None:
-    table = FlowTable([*forwarding_flows("call", PATH, LIFETIME, sampled=[Leg.CALLER])])
+    table = FlowTable([*forwarding_flows("call", PATH, LIMITS, sampled=[Leg.CALLER])])
     packet = sent_by(CALLER)
-    assert table.process(1, packet) == [(CONTROLLER, packet), (2, sent_to(CALLEE, packet))]
-    assert table.process(2, sent_by(CALLEE)) == [(1, sent_to(CALLER, sent_by(CALLEE)))]
+    assert table.process(1, packet) == [(CONTROLLER, packet), (ASTERISK, sent_to(CALLEE, packet))]
+    assert table.process(2, sent_by(CALLEE)) == [(ASTERISK, sent_to(CALLER, sent_by(CALLEE)))]
 
 
 def test_rtcp_reaches_asterisk_as_it_came_and_us_and_the_other_leg() -> None:
-    packet = above(sent_by(CALLER))
+    packet = replace(above(sent_by(CALLER)), dscp=46)
     assert whole().process(1, packet) == [
-        (NORMAL, packet),
         (CONTROLLER, packet),
-        (2, above(sent_to(CALLEE, sent_by(CALLER)))),
+        (1, packet),
+        (ASTERISK, above(sent_to(CALLEE, sent_by(CALLER)))),
     ]
-    for flow in rtcp_flows("call", PATH, {}, lease=60):
+    for flow in rtcp_flows("call", PATH, {}):
         assert not isinstance(flow.action, Forward) or flow.action.mirror_bytes == FULL_PACKET
 
 
 def test_rtcp_may_come_from_any_port_of_the_leg_and_goes_to_the_port_that_is_known() -> None:
     packet = replace(above(sent_by(CALLER)), source=Address(CALLER.remote.host, 777))
     *_, (port, out) = whole(ports={Leg.CALLEE: 4444}).process(1, packet)
-    assert (port, out.destination) == (2, Address(CALLEE.remote.host, 4444))
+    assert (port, out.destination) == (ASTERISK, Address(CALLEE.remote.host, 4444))
     assert out.source == Address(CALLEE.local.host, CALLEE.local.port + 1)
 
 
 def test_the_last_port_there_is_has_none_above_it() -> None:
-    last = replace(CALLER, remote=Address(CALLER.remote.host, 0xFFFF))
-    flows = rtcp_flows("call", MediaPath(caller=last, callee=CALLEE), {}, lease=60)
+    last = attachment(1, 0x0A, remote="198.18.0.10:65535", local="198.18.0.1:10000")
+    flows = rtcp_flows("call", MediaPath(caller=last, callee=CALLEE), {})
     (to_caller,) = [flow.action for flow in flows if role_of(flow.cookie) is Role.RTCP_CALLEE]
     assert isinstance(to_caller, Forward)
     assert to_caller.destination.port == 0xFFFF
@@ -212,7 +215,7 @@ def test_what_asterisk_reports_by_itself_reaches_no_leg() -> None:
 def test_media_of_asterisks_own_goes_on_and_is_shown_to_us() -> None:
     for leg in Leg:
         packet = of_asterisk(PATH.attachment(leg))
-        assert whole().process(9, packet) == [(NORMAL, packet), (CONTROLLER, packet)]
+        assert whole().process(9, packet) == [(CONTROLLER, packet), (9, packet)]
 
 
 def test_a_packet_to_the_port_of_a_leg_that_is_not_its_stream_goes_on_and_is_shown_to_us() -> None:
@@ -220,10 +223,10 @@ def test_a_packet_to_the_port_of_a_leg_that_is_not_its_stream_goes_on_and_is_sho
     strangers = [
         (2, packet),
         (1, replace(packet, eth_src="02:00:00:00:00:99")),
-        (1, replace(packet, vlan=9)),
+        (1, replace(packet, tag=Tag(9))),
         (1, replace(packet, source=Address(packet.source.host, 4001))),
         (1, replace(packet, source=Address(CALLEE.remote.host, 5000))),
     ]
     for in_port, stranger in strangers:
-        assert whole().process(in_port, stranger) == [(NORMAL, stranger), (CONTROLLER, stranger)]
-    assert whole().process(1, packet) == [(2, sent_to(CALLEE, packet))]
+        assert whole().process(in_port, stranger) == [(CONTROLLER, stranger), (in_port, stranger)]
+    assert whole().process(1, packet) == [(ASTERISK, sent_to(CALLEE, packet))]

@@ -15,7 +15,7 @@ from stasis_offload.media.reasons import Reason, ReasonKind
 from stasis_offload.media.state import Phase, Placement, State
 from stasis_offload.openflow.flow import FlowCount
 from stasis_offload.packets.address import Address
-from tests.support.leg_reports import CALLEE, CALLER
+from tests.support.leg_reports import CALLEE, CALLER, passed_on
 from tests.support.placements import (
     BOTH_COUNT,
     CUTTING_OVER,
@@ -139,7 +139,7 @@ def test_no_flow_goes_in_shortly_before_the_next_packet_is_due(leg: Leg) -> None
 
 
 def test_packets_of_asterisks_own_are_not_taken_for_a_legs() -> None:
-    own = replace(relayed(Leg.CALLER), ssrc=0x5E1F)
+    own = ev.PacketRelayed(Leg.CALLER, passed_on(Leg.CALLER, ssrc=0x5E1F))
     assert after(relayed(Leg.CALLEE), own, start=CUTTING_OVER).state is State.LEARNING
 
 

@@ -11,18 +11,19 @@ from os_ken.ofproto import ofproto_v1_3 as ofp
 from os_ken.ofproto import ofproto_v1_3_parser as messages
 
 from stasis_offload.errors import OpenFlowError
-from stasis_offload.media.flows import FlowLifetime, forwarding_flows, learn_in_flow
+from stasis_offload.media.flows import FlowLimits, forwarding_flows, waiting_flow
 from stasis_offload.media.path import Leg
 from stasis_offload.openflow import encode
 from stasis_offload.openflow.decode import Framer
-from stasis_offload.openflow.flow import Action, Drop, Flow, Forward, Match, Mirror
+from stasis_offload.openflow.flow import TABLE, Action, Drop, Flow, Forward, Match, Mirror
 from stasis_offload.openflow.flowmod import Cookies
 from stasis_offload.packets.address import Address
 from tests.support.packets import CALLEE, CALLER, PATH
 from tests.support.strategies import FLOWS, UINT32, UINT64
 
 SWITCH = SimpleNamespace(ofproto=ofp, ofproto_parser=messages)
-LIFETIME = FlowLifetime(idle_timeout=10, lease=60)
+CLONE = 42  # NXAST_CLONE (lib/ofp-actions.c), which os_ken does not know
+LIMITS = FlowLimits(idle_timeout=10)
 
 
 def by_os_ken(xid: int, flow: Flow, meter: int | None) -> bytes:
@@ -36,8 +37,8 @@ def by_os_ken(xid: int, flow: Flow, meter: int | None) -> bytes:
         cookie=flow.cookie,
         priority=flow.priority,
         idle_timeout=flow.idle_timeout,
-        hard_timeout=flow.hard_timeout,
-        flags=ofp.OFPFF_SEND_FLOW_REM if flow.idle_timeout + flow.hard_timeout else 0,
+        table_id=TABLE,
+        flags=ofp.OFPFF_SEND_FLOW_REM,
         out_port=ofp.OFPP_ANY,
         out_group=ofp.OFPG_ANY,
         match=messages.OFPMatch(**_fields(match)),
@@ -72,8 +73,8 @@ def _actions(match: Match, action: Action) -> list[Any]:
     match action:
         case Mirror(max_len):
             return [
-                messages.OFPActionOutput(ofp.OFPP_NORMAL),
                 messages.OFPActionOutput(ofp.OFPP_CONTROLLER, max_len),
+                messages.NXActionResubmitTable(table_id=0),
             ]
         case Forward():
             return _forwarded(match, action)
@@ -84,16 +85,23 @@ def _actions(match: Match, action: Action) -> list[Any]:
 def _forwarded(match: Match, action: Forward) -> list[Any]:
     family = _family(action.destination)
     before = []
-    if action.also_normal:
-        before.append(messages.OFPActionOutput(ofp.OFPP_NORMAL))
     if action.mirror_bytes:
         before.append(messages.OFPActionOutput(ofp.OFPP_CONTROLLER, action.mirror_bytes))
+    if action.copy:
+        own_way = messages.NXActionResubmitTable(table_id=0)
+        data = bytearray()
+        own_way.serialize(data, 0)
+        before.append(messages.NXActionUnknown(CLONE, data=bytes(6) + bytes(data)))
     tag = []
-    if match.vlan is not None and action.vlan is None:
+    if match.vlan is not None and action.tag is None:
         tag = [messages.OFPActionPopVlan()]
-    elif match.vlan != action.vlan:
+    elif action.tag is not None:
         push = [messages.OFPActionPushVlan(0x8100)] if match.vlan is None else []
-        tag = [*push, messages.OFPActionSetField(vlan_vid=0x1000 | (action.vlan or 0))]
+        tag = [
+            *push,
+            messages.OFPActionSetField(vlan_vid=0x1000 | action.tag.vid),
+            messages.OFPActionSetField(vlan_pcp=action.tag.pcp),
+        ]
     fields = {
         "eth_src": action.eth_src,
         "eth_dst": action.eth_dst,
@@ -101,13 +109,15 @@ def _forwarded(match: Match, action: Forward) -> list[Any]:
         f"{family}_dst": str(action.destination.host),
         "udp_src": action.source.port,
         "udp_dst": action.destination.port,
+        "ip_dscp": action.dscp,
     }
     return [
         *before,
         *tag,
         *(messages.OFPActionSetField(**{name: value}) for name, value in fields.items()),
         messages.OFPActionDecNwTtl(),
-        messages.OFPActionOutput(ofp.OFPP_IN_PORT if action.out_port is None else action.out_port),
+        messages.OFPActionSetField(in_port_nxm=action.in_port & 0xFFFF),
+        messages.NXActionResubmitTable(table_id=0),
     ]
 
 
@@ -128,7 +138,7 @@ def test_a_flow_is_what_os_ken_makes_of_it(xid: int, flow: Flow, meter: int | No
 
 
 def test_fields_come_after_the_fields_they_depend_on() -> None:
-    encoded = encode.change_flows(1, add=forwarding_flows("call", PATH, LIFETIME))
+    encoded = encode.change_flows(1, add=forwarding_flows("call", PATH, LIMITS))
     message = messages.msg_parser(
         SWITCH, 4, ofp.OFPT_FLOW_MOD, int.from_bytes(encoded[2:4], "big"), 1, encoded
     )
@@ -147,7 +157,7 @@ def test_fields_come_after_the_fields_they_depend_on() -> None:
 
 
 def test_a_flow_that_forwards_from_any_port_is_refused() -> None:
-    flow = forwarding_flows("call", PATH, LIFETIME)[0]
+    flow = forwarding_flows("call", PATH, LIMITS)[0]
     blind = Flow(
         cookie=flow.cookie,
         priority=flow.priority,
@@ -170,7 +180,7 @@ def test_a_removal_names_cookies_and_nothing_else(xid: int, value: int, mask: in
 
 @given(UINT32)
 def test_a_bundle_is_opened_and_holds_removals_and_then_additions(xid: int) -> None:
-    flows = forwarding_flows("call", PATH, LIFETIME)
+    flows = forwarding_flows("call", PATH, LIMITS)
     data = encode.stage_bundle(xid, remove=[Cookies(5)], add=flows)
     opening, *staged = Framer().feed(data)
     assert opening.body.hex() == f"4f4e4600000008fc{xid:08x}00000003"
@@ -190,7 +200,7 @@ def test_a_bundle_is_committed_or_discarded_by_its_id() -> None:
 
 
 def test_every_other_message_is_of_its_type_and_carries_the_transaction() -> None:
-    learning = learn_in_flow("call", Leg.CALLEE, source=CALLEE.remote, destination=CALLEE.local, lease=60)
+    learning = waiting_flow("call", Leg.CALLEE, remote=CALLEE.remote, local=CALLEE.local)
     sent = {
         encode.hello(7): ofp.OFPT_HELLO,
         encode.hello_failed(7): ofp.OFPT_ERROR,
@@ -216,12 +226,12 @@ def test_every_other_message_is_of_its_type_and_carries_the_transaction() -> Non
 
 
 @given(UINT32, st.integers(1, 0xFFFF_FF00), st.binary(max_size=1600))
-def test_a_packet_out_goes_the_normal_way_from_its_port(xid: int, in_port: int, frame: bytes) -> None:
+def test_a_packet_out_goes_the_bridges_own_way_from_its_port(xid: int, in_port: int, frame: bytes) -> None:
     expected = messages.OFPPacketOut(
         SWITCH,
         buffer_id=ofp.OFP_NO_BUFFER,
         in_port=in_port,
-        actions=[messages.OFPActionOutput(ofp.OFPP_NORMAL, ofp.OFPCML_MAX)],
+        actions=[messages.OFPActionSetField(reg15=1), messages.NXActionResubmitTable(table_id=0)],
         data=frame,
     )
     expected.set_xid(xid)

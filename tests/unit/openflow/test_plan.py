@@ -52,17 +52,6 @@ def test_to_desire_nothing_is_to_remove_everything_the_last_first(actual: list[F
 
 
 @given(desired=TABLES, actual=TABLES)
-def test_to_renew_adds_all_that_is_desired_and_removes_no_more(
-    desired: list[Flow], actual: list[Flow]
-) -> None:
-    todo = plan(desired, actual, renew=True)
-    assert todo == Plan(remove=plan(desired, actual).remove, add=tuple(desired))
-    table = FlowTable([*actual])
-    table.apply(todo)
-    assert sorted(table.flows, key=lambda flow: flow.cookie) == sorted(desired, key=lambda flow: flow.cookie)
-
-
-@given(desired=TABLES, actual=TABLES)
 def test_a_flow_is_removed_only_if_it_goes_or_matches_other_packets(
     desired: list[Flow], actual: list[Flow]
 ) -> None:

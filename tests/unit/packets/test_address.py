@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stasis_offload.media.path import Attachment, Leg, MediaPath
+from stasis_offload.media.path import Leg, MediaPath
 from stasis_offload.packets.address import Address
+from tests.support.packets import attachment
 from tests.support.strategies import FAMILIES, addresses
 
 
@@ -68,23 +69,8 @@ def test_an_address_of_no_one_host_cannot_be_matched(text: str) -> None:
 
 
 def test_each_leg_has_the_other_and_its_side_of_the_path() -> None:
-    at = Address.parse("10.0.0.1:4000")
-    near = Attachment(
-        in_port=1,
-        vlan=None,
-        remote_mac="02:00:00:00:00:0a",
-        local_mac="02:00:00:00:00:01",
-        remote=at,
-        local=at,
-    )
-    far = Attachment(
-        in_port=2,
-        vlan=None,
-        remote_mac="02:00:00:00:00:0b",
-        local_mac="02:00:00:00:00:01",
-        remote=at,
-        local=at,
-    )
+    near = attachment(1, 0x0A, remote="10.0.0.1:4000", local="10.0.0.1:4000")
+    far = attachment(2, 0x0B, remote="10.0.0.1:4000", local="10.0.0.1:4000")
     path = MediaPath(caller=near, callee=far)
     assert (path.attachment(Leg.CALLER), path.attachment(Leg.CALLER.other)) == (near, far)
     assert Leg.CALLEE.other is Leg.CALLER

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from stasis_offload.errors import BadPacketError
 from stasis_offload.packets.address import Address
-from stasis_offload.packets.frame import Datagram, build_udp, parse_udp
+from stasis_offload.packets.frame import Datagram, Tag, build_udp, parse_udp
 from tests.support.packets import frame
-from tests.support.strategies import FAMILIES, MACS, VLANS, addresses
+from tests.support.strategies import DSCPS, FAMILIES, MACS, TAGS, addresses
 
 
 def datagrams(family: int) -> st.SearchStrategy[Datagram]:
@@ -21,12 +21,13 @@ def datagrams(family: int) -> st.SearchStrategy[Datagram]:
             Datagram,
             eth_src=MACS,
             eth_dst=MACS,
-            vlan=VLANS,
+            tag=TAGS,
             source=addresses(family),
             destination=addresses(family),
             ttl=st.integers(0, 255),
             size=st.just(0),
             payload=st.binary(max_size=40),
+            dscp=DSCPS,
         ),
     )
 
@@ -36,7 +37,7 @@ DATAGRAMS = FAMILIES.flatmap(datagrams)
 PLAIN = Datagram(
     eth_src="02:00:00:00:00:0a",
     eth_dst="02:00:00:00:00:01",
-    vlan=None,
+    tag=None,
     source=Address.parse("198.18.0.10:4000"),
     destination=Address.parse("198.18.0.1:10000"),
     ttl=64,
@@ -97,14 +98,14 @@ def test_ipv4_options_are_skipped() -> None:
     ("wire", "why"),
     [
         (b"", "Ethernet header cut short: 0 of 14 bytes"),
-        (frame(replace(PLAIN, vlan=7))[:16], "802.1Q tag cut short: 2 of 4 bytes"),
+        (frame(replace(PLAIN, tag=Tag(7)))[:16], "802.1Q tag cut short: 2 of 4 bytes"),
         (frame(PLAIN)[:33], "IPv4 header cut short: 19 of 20 bytes"),
         (frame(PLAIN)[:41], "UDP header cut short: 7 of 8 bytes"),
         (frame(SIX)[:53], "IPv6 header cut short: 39 of 40 bytes"),
         (frame(SIX)[:61], "UDP header cut short: 7 of 8 bytes"),
         (patched(frame(PLAIN), 12, b"\x08\x06"), "EtherType 0x0806 is neither IPv4 nor IPv6"),
         (patched(frame(PLAIN), 12, b"\x88\xa8"), "EtherType 0x88a8"),
-        (patched(frame(replace(PLAIN, vlan=7)), 16, b"\x81\x00"), "EtherType 0x8100"),
+        (patched(frame(replace(PLAIN, tag=Tag(7))), 16, b"\x81\x00"), "EtherType 0x8100"),
         (patched(frame(PLAIN), 14, b"\x65"), "not an IPv4 header"),
         (patched(frame(PLAIN), 14, b"\x44"), "not an IPv4 header"),
         (patched(frame(PLAIN), 16, b"\x00\x13"), "not an IPv4 header"),
@@ -156,7 +157,7 @@ def test_a_checksum_of_zero_is_never_sent(plain: Datagram) -> None:
 
 
 def test_a_frame_of_ours_is_exactly_this() -> None:
-    sent = replace(PLAIN, vlan=12, payload=bytes.fromhex("80c90001 0000cafe"), size=8)
+    sent = replace(PLAIN, tag=Tag(12), payload=bytes.fromhex("80c90001 0000cafe"), size=8)
     assert build_udp(sent) == bytes.fromhex(
         "020000000001 02000000000a 8100 000c 0800"
         "4500 0024 0000 4000 40 11 ae99 c612000a c6120001"

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stasis_offload.errors import BadPacketError
-from stasis_offload.media.path import ObservedPacket, parse_observed_packet
+from stasis_offload.media.path import Headers, ObservedPacket, parse_observed_packet
+from stasis_offload.packets.frame import Tag
 from stasis_offload.packets.rtp import RtpHeader, parse_rtp
 from tests.support.packets import frame, rtp
 from tests.support.strategies import UINT16, UINT32
@@ -81,14 +82,17 @@ def test_what_is_not_rtp_is_refused_with_the_reason(data: bytes, why: str) -> No
 
 def test_the_first_128_bytes_of_a_frame_show_all_of_a_sighting() -> None:
     payload = rtp(sequence=7, payload_type=8, ssrc=0xCAFE)
-    wire = frame(replace(PLAIN, vlan=12, payload=payload))
+    wire = frame(replace(PLAIN, tag=Tag(12), payload=payload))
     assert parse_observed_packet(3, wire[:128]) == ObservedPacket(
-        in_port=3,
-        vlan=12,
-        remote_mac=PLAIN.eth_src,
-        local_mac=PLAIN.eth_dst,
-        source=PLAIN.source,
-        destination=PLAIN.destination,
+        headers=Headers(
+            in_port=3,
+            tag=Tag(12),
+            eth_src=PLAIN.eth_src,
+            eth_dst=PLAIN.eth_dst,
+            source=PLAIN.source,
+            destination=PLAIN.destination,
+            dscp=0,
+        ),
         ttl=PLAIN.ttl,
         payload_type=8,
         sequence=7,

@@ -1,0 +1,52 @@
+"""The gate: the flows of table 0 that lead UDP to our table, for as long as this process renews their lease.
+
+When the process dies the gate expires, and no packet reaches our table any more: every packet goes the bridge's own way.
+So one lease is renewed for all flows there are. A lease of each flow's own costs Open vSwitch a new translation of every
+datapath flow for each renewal (udpif_revalidator in ofproto/ofproto-dpif-upcall.c).
+"""
+
+import asyncio
+import secrets
+from contextlib import suppress
+from typing import NoReturn
+
+from stasis_offload.openflow import encode
+from stasis_offload.openflow.channel import Channel
+from stasis_offload.openflow.flow import owner_cookie
+
+# Above what people type by hand (32768 is the default of ovs-ofctl).
+PRIORITY = 40_000
+# Seconds. An endpoint's rtp_timeout is at least 10 s (eligibility.py), and the last sign of life before our death up
+# to a third of that old.
+LEASE = 6
+RENEW_EVERY = 2.0
+
+_ROLE = 0xFF
+
+
+class Gate:
+    """The gate of one connection. Its cookie is new each time: a late report names a gate of an earlier connection."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+        self.cookie = owner_cookie(secrets.randbits(40)) | _ROLE
+
+    async def renew(self) -> None:
+        """Open the gate, or restart its lease.
+
+        Raises as `Channel.send_and_confirm`.
+        """
+        xid = self._channel.new_xid()
+        message = encode.gate(xid, cookie=self.cookie, priority=PRIORITY, hard_timeout=LEASE)
+        await self._channel.send_and_confirm(xid, message)
+
+    async def keep_open(self) -> NoReturn:
+        """Renew the lease until the connection ends.
+
+        Raises as `Channel.closed` and `Channel.send_and_confirm`.
+        """
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(RENEW_EVERY):
+                    await self._channel.closed()
+            await self.renew()
