@@ -150,7 +150,7 @@ async def offload(media: MediaSession) -> None:
     mirror(media, Duty.LEARN_IN)
     mirror(media, Duty.LEARN_OUT)
     await until(media, Phase.UNVERIFIED)
-    mirror(media, Duty.FORWARD)
+    mirror(media, Duty.VERIFY)
     await until(media, Phase.VERIFIED)
 
 
@@ -160,7 +160,7 @@ async def test_an_event_that_interrupts_an_audit_takes_the_flows_out_and_nothing
     async with session(bridge, tmp_path) as (media, cli, sent):
         await offload(media)
         await until(media, Phase.GUARDED)
-        mirror(media, Duty.FORWARD)
+        mirror(media, Duty.VERIFY)
         cli.hangs = True
         cli.asked.clear()
         await cli.asked.wait()  # the audit has begun, and gets no answer

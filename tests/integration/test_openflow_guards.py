@@ -18,8 +18,9 @@ from stasis_offload.media.flows import (
     owner_of,
     role_of,
     rtcp_flows,
+    verifying_flows,
 )
-from stasis_offload.media.path import Attachment, Leg, MediaPath
+from stasis_offload.media.path import Attachment, MediaPath
 from stasis_offload.openflow.events import PacketIn
 from stasis_offload.openflow.switch import Switch
 from stasis_offload.packets.address import Address
@@ -44,12 +45,13 @@ def above(packet: Datagram) -> Datagram:
 
 @asynccontextmanager
 async def forwarding(
-    bridge: Bridge, path: MediaPath, *, sampled: tuple[Leg, ...] = ()
+    bridge: Bridge, path: MediaPath, *, verifying: bool = False
 ) -> AsyncIterator[tuple[Switch, Events, tuple[Wire, ...]]]:
     """Hold a forwarded call; Asterisk is at port 3."""
     async with plugged(bridge.sockets) as wires, connected(bridge.management) as (switch, events):
         flows = (
-            *forwarding_flows("call", path, LIMITS, sampled=sampled),
+            *forwarding_flows("call", path, LIMITS),
+            *(verifying_flows("call", path) if verifying else ()),
             *rtcp_flows("call", path, {}),
             *guarding_flows("call", path),
         )
@@ -111,12 +113,12 @@ async def test_a_packet_that_is_not_the_stream_goes_on_and_is_shown_to_us(
         assert packet.startswith(await shown(events, Role.GUARD_IN_CALLER))
 
 
-async def test_a_sampled_leg_is_forwarded_and_shown_to_us(bridge: Bridge) -> None:
-    async with forwarding(bridge, PATH, sampled=(Leg.CALLER,)) as (_, events, (one, two, _)):
+async def test_what_is_forwarded_is_shown_to_us(bridge: Bridge) -> None:
+    async with forwarding(bridge, PATH, verifying=True) as (_, events, (one, two, _)):
         packet = sent_by(CALLER)
         one.send(frame(packet))
         assert await two.receive() == frame(sent_to(CALLEE, packet))
-        assert frame(packet).startswith(await shown(events, Role.FORWARD_CALLER))
+        assert frame(packet).startswith(await shown(events, Role.VERIFY_CALLER))
 
 
 def report(attachment: Attachment) -> Datagram:
@@ -128,13 +130,13 @@ def report(attachment: Attachment) -> Datagram:
 async def test_a_packet_in_the_name_of_a_leg_comes_out_as_if_no_flow_were_ours(
     bridge: Bridge, make: Callable[[Attachment], Datagram]
 ) -> None:
-    async with forwarding(bridge, PATH, sampled=tuple(Leg)) as (switch, events, (one, two, three)):
+    async with forwarding(bridge, PATH, verifying=True) as (switch, events, (one, two, three)):
         packet = frame(make(CALLER))
         await switch.flow_table.inject(1, packet)
         assert await three.receive() == packet
         one.send(frame(sent_by(CALLER)))
         assert await two.receive() == frame(sent_to(CALLEE, sent_by(CALLER)))
-        assert frame(sent_by(CALLER)).startswith(await shown(events, Role.FORWARD_CALLER))
+        assert frame(sent_by(CALLER)).startswith(await shown(events, Role.VERIFY_CALLER))
         async with asyncio.timeout(SECONDS):
             while not (
                 counted := (await switch.flow_table.counts(owner_of("call"), FORWARDING_ROLES))[

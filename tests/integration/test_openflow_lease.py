@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import suppress
+from dataclasses import replace
 
 from stasis_offload.media.flows import (
     FORWARDING_ROLES,
@@ -11,13 +12,14 @@ from stasis_offload.media.flows import (
     guarding_flows,
     owner_of,
     rtcp_flows,
+    sampling_flows,
 )
-from stasis_offload.media.path import Leg
 from stasis_offload.openflow.events import PacketIn
 from stasis_offload.openflow.flow import Flow, FlowCount
 from stasis_offload.openflow.gate import LEASE, RENEW_EVERY
 from stasis_offload.openflow.switch import Switch
 from tests.support.dummy_ports import Wire, plugged
+from tests.support.many_calls import path
 from tests.support.ovs_container import Bridge
 from tests.support.packets import CALLEE, CALLER, PATH, frame, sent_by, sent_to
 from tests.support.switch_events import SECONDS, Events, Kind, connected, tapped
@@ -25,10 +27,10 @@ from tests.support.switch_events import SECONDS, Events, Kind, connected, tapped
 LIMITS = FlowLimits(idle_timeout=60)
 
 
-def whole(lifetime: FlowLimits = LIMITS, *, sampled: tuple[Leg, ...] = ()) -> tuple[Flow, ...]:
+def whole(lifetime: FlowLimits = LIMITS) -> tuple[Flow, ...]:
     """Return every flow of a forwarded call."""
     return (
-        *forwarding_flows("call", PATH, lifetime, sampled=sampled),
+        *forwarding_flows("call", PATH, lifetime),
         *rtcp_flows("call", PATH, {}),
         *guarding_flows("call", PATH),
     )
@@ -43,16 +45,19 @@ async def carry(one: Wire, two: Wire, packets: int) -> None:
 
 
 async def until_sampled(one: Wire, two: Wire, events: Events) -> int:
-    """Send packets of the caller until one was shown to us, and return how many.
-
-    The datapath follows the flow table after a moment.
-    """
+    """Send packets of the caller until one was shown to us, and return how many."""
     sent = 0
     async with asyncio.timeout(SECONDS):
         while not any(isinstance(event, PacketIn) for event in events.rest()):
             await carry(one, two, 1)
             sent += 1
     return sent
+
+
+async def until_cookies(bridge: Bridge, cookies: set[int]) -> None:
+    async with asyncio.timeout(SECONDS):
+        while await asyncio.to_thread(bridge.cookies) != cookies:
+            pass
 
 
 async def until_counted(switch: Switch, packets: int) -> FlowCount:
@@ -64,18 +69,30 @@ async def until_counted(switch: Switch, packets: int) -> FlowCount:
                 return count
 
 
-async def test_counters_go_on_through_a_change_of_action(bridge: Bridge) -> None:
+async def test_packets_are_shown_for_a_moment_and_counters_go_on(bridge: Bridge) -> None:
     async with plugged(bridge.sockets) as (one, two, _), connected(bridge.management) as (switch, events):
         await switch.flow_table.set_flows(owner_of("call"), whole())
         await carry(one, two, 3)
         await until_counted(switch, 3)
-        await switch.flow_table.set_flows(owner_of("call"), whole(sampled=(Leg.CALLER,)))
+        switch.flow_table.sampler.request(sampling_flows("call", PATH))
         carried = 3 + await until_sampled(one, two, events)
         assert (await until_counted(switch, carried)).packets == carried
-        await switch.flow_table.set_flows(owner_of("call"), whole())
+        await until_cookies(bridge, {flow.cookie for flow in whole()})
+        events.rest()
         await carry(one, two, 2)
         assert (await until_counted(switch, carried + 2)).packets == carried + 2
-        assert bridge.cookies() == {flow.cookie for flow in whole()}
+        assert events.rest() == []
+
+
+async def test_what_many_calls_want_shown_is_two_changes(bridge: Bridge) -> None:
+    flows = [flow for number in range(20) for flow in sampling_flows(f"call-{number}", path(number))]
+    async with tapped(bridge.management) as (endpoint, sent), connected(endpoint) as (switch, _):
+        before = sent[Kind.EXPERIMENTER]
+        for flow in flows:
+            switch.flow_table.sampler.request([flow])
+        await until_cookies(bridge, {flow.cookie for flow in flows})
+        await until_cookies(bridge, set())
+        assert sent[Kind.EXPERIMENTER] - before == 2 * len(["open", *flows, "commit"])
 
 
 async def test_every_packet_goes_its_own_way_when_nobody_renews_the_gate(bridge: Bridge) -> None:
@@ -96,12 +113,13 @@ async def test_every_packet_goes_its_own_way_when_nobody_renews_the_gate(bridge:
 
 
 async def test_a_removal_and_a_change_of_one_flow_need_no_bundle(bridge: Bridge) -> None:
-    sampled = forwarding_flows("call", PATH, LIMITS, sampled=[Leg.CALLER])
+    first, second = forwarding_flows("call", PATH, LIMITS)
+    other = (replace(first, idle_timeout=9), second)
     async with tapped(bridge.management) as (endpoint, sent), connected(endpoint) as (switch, _):
         await switch.flow_table.set_flows(owner_of("call"), whole())
         bundled = sent[Kind.EXPERIMENTER]
         assert bundled > len(whole())
-        for flows in (whole()[:2], sampled, (), whole()[:1]):
+        for flows in (whole()[:2], other, (), whole()[:1]):
             await switch.flow_table.set_flows(owner_of("call"), flows)
             assert bridge.cookies() == {flow.cookie for flow in flows}
         assert sent[Kind.EXPERIMENTER] == bundled

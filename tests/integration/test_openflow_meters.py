@@ -9,13 +9,12 @@ import pytest
 
 from stasis_offload.errors import OpenFlowError
 from stasis_offload.media.flows import FlowLimits, forwarding_flows, owner_of
-from stasis_offload.media.path import Leg
 from stasis_offload.openflow.channel import Timeouts, open_channel
 from stasis_offload.openflow.describe import describe, describe_switch
 from stasis_offload.openflow.flow import Flow, Forward
 from stasis_offload.openflow.flow_table import FlowTable
 from tests.support.dummy_ports import Wire, plugged
-from tests.support.many_calls import flows_of
+from tests.support.many_calls import flows_of, path
 from tests.support.ovs_container import Bridge
 from tests.support.packets import CALLEE, CALLER, PATH, frame, sent_by, sent_to
 from tests.support.switch_events import Kind, connected, tapped
@@ -103,9 +102,7 @@ async def test_that_somebody_removed_a_meter_and_so_its_flow_shows_at_the_next_c
         bridge.ofctl("del-meters")
         assert bridge.cookies() == set()
         with pytest.raises(OpenFlowError, match="OFPMMFC_INVALID_METER"):
-            await switch.flow_table.set_flows(
-                owner_of("call"), forwarding_flows("call", PATH, LIMITS, sampled=[Leg.CALLER])
-            )
+            await switch.flow_table.set_flows(owner_of("call"), forwarding_flows("call", path(1), LIMITS))
         await switch.flow_table.set_flows(owner_of("call"), ())
         await switch.flow_table.set_flows(owner_of("call"), forwarding_flows("call", PATH, LIMITS))
         assert bridge.cookies() == {flow.cookie for flow in forwarding_flows("call", PATH, LIMITS)}

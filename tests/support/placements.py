@@ -9,7 +9,7 @@ from stasis_offload.media.flows import Role
 from stasis_offload.media.machine import step
 from stasis_offload.media.path import Leg
 from stasis_offload.media.state import Phase, Placement, Policy
-from stasis_offload.openflow.flow import Flow, FlowCount, Forward
+from stasis_offload.openflow.flow import FlowCount
 from tests.support.leg_reports import CALLEE, CALLER, passed_on, sighting
 
 POLICY = Policy(verify_within=1.0, recheck=15.0, idle_timeout=10, returns_per_minute=3, flap_wait=60.0)
@@ -70,13 +70,10 @@ IN_PHASE: dict[Phase, Placement] = {
 
 
 WATCHING = [Role.LEARN_IN_CALLER, Role.LEARN_OUT_CALLER, Role.LEARN_IN_CALLEE, Role.LEARN_OUT_CALLEE]
+VERIFYING = [Role.VERIFY_CALLER, Role.VERIFY_CALLEE]
 FORWARDING = [Role.FORWARD_CALLER, Role.FORWARD_CALLEE]
 RTCP = [Role.RTCP_CALLER, Role.RTCP_DROP_CALLER, Role.RTCP_CALLEE, Role.RTCP_DROP_CALLEE]
 GUARDS = [Role.GUARD_IN_CALLER, Role.GUARD_OUT_CALLER, Role.GUARD_IN_CALLEE, Role.GUARD_OUT_CALLEE]
-
-
-def sampled(flow: Flow) -> bool:
-    return isinstance(flow.action, Forward) and flow.action.mirror_bytes > 0
 
 
 def roles(commands: Iterable[cmd.Command]) -> list[list[Role]]:

@@ -2,7 +2,17 @@
 
 from dataclasses import dataclass, field, replace
 
-from stasis_offload.openflow.flow import Drop, Flow, Forward, Match, Mirror
+from stasis_offload.openflow.flow import (
+    SAMPLE_TABLE,
+    TABLE,
+    Action,
+    Drop,
+    Flow,
+    Forward,
+    Match,
+    Mirror,
+    Sample,
+)
 from stasis_offload.openflow.plan import Plan
 from stasis_offload.packets.address import Address
 from stasis_offload.packets.frame import Datagram
@@ -12,7 +22,7 @@ CONTROLLER = "CONTROLLER"
 
 @dataclass
 class FlowTable:
-    """Our table of one bridge; what no flow takes goes the bridge's own way."""
+    """Our tables of one bridge; what no flow takes goes the bridge's own way."""
 
     flows: list[Flow] = field(default_factory=list)
 
@@ -21,27 +31,32 @@ class FlowTable:
             self.flows = [flow for flow in self.flows if flow.cookie != cookie]
         for flow in plan.add:
             self.flows = [
-                old for old in self.flows if (old.match, old.priority) != (flow.match, flow.priority)
+                old
+                for old in self.flows
+                if (old.table, old.match, old.priority) != (flow.table, flow.match, flow.priority)
             ]
             self.flows.append(flow)
 
     def process(self, in_port: int, packet: Datagram) -> list[tuple[int | str, Datagram]]:
         """Return what goes the bridge's own way, each with the port by which it seems to have come in, or to us."""
-        found = [flow for flow in self.flows if _matches(flow.match, in_port, packet)]
-        if not found:
-            return [(in_port, packet)]
-        match max(found, key=lambda flow: flow.priority).action:
+        match self._action(TABLE, in_port, packet):
+            case None:
+                return [(in_port, packet)]
             case Mirror():
                 return [(CONTROLLER, packet), (in_port, packet)]
             case Forward() as action:
                 before: list[tuple[int | str, Datagram]] = []
-                if action.mirror_bytes:
+                if action.mirror_bytes or self._action(SAMPLE_TABLE, in_port, packet):
                     before.append((CONTROLLER, packet))
                 if action.copy:
                     before.append((in_port, packet))
                 return [*before, (action.in_port, _rewritten(packet, action))]
-            case Drop():
+            case Drop() | Sample():
                 return []
+
+    def _action(self, table: int, in_port: int, packet: Datagram) -> Action | None:
+        found = [flow for flow in self.flows if flow.table == table and _matches(flow.match, in_port, packet)]
+        return max(found, key=lambda flow: flow.priority).action if found else None
 
 
 def _matches(match: Match, in_port: int, packet: Datagram) -> bool:

@@ -5,7 +5,7 @@ from ipaddress import IPv4Address, IPv6Address
 from hypothesis import strategies as st
 
 from stasis_offload.media.path import Attachment, Headers, MediaPath
-from stasis_offload.openflow.flow import Drop, Flow, Forward, Match, Mirror
+from stasis_offload.openflow.flow import SAMPLE_TABLE, TABLE, Drop, Flow, Forward, Match, Mirror, Sample
 from stasis_offload.packets.address import Address
 from stasis_offload.packets.frame import Tag
 
@@ -73,7 +73,8 @@ def _flows(family: int) -> st.SearchStrategy[Flow]:
     )
     one_port = st.builds(Match, in_port=OF_PORTS, vlan=VLANS, eth_src=st.none() | MACS, **matched)
     any_port = st.builds(Match, in_port=st.none(), vlan=st.none(), **matched)
-    others = st.tuples(any_port | one_port, st.builds(Mirror, max_len=UINT16) | st.just(Drop()))
+    shown = st.builds(Mirror, max_len=UINT16) | st.builds(Sample, max_len=UINT16)
+    others = st.tuples(any_port | one_port, shown | st.just(Drop()))
     return st.builds(
         lambda match_action, **rest: Flow(match=match_action[0], action=match_action[1], **rest),
         others | st.tuples(one_port, forward),
@@ -81,6 +82,7 @@ def _flows(family: int) -> st.SearchStrategy[Flow]:
         priority=UINT16,
         idle_timeout=UINT16,
         limit=st.integers(0, 1000),
+        table=st.sampled_from((TABLE, SAMPLE_TABLE)),
     )
 
 

@@ -1,10 +1,12 @@
 """Quality of one call, from the RTCP and RTP that the switch mirrors."""
 
+from collections.abc import Mapping
+
 from structlog.typing import FilteringBoundLogger
 
 from stasis_offload.errors import BadPacketError
 from stasis_offload.media import events as ev
-from stasis_offload.media.path import Leg
+from stasis_offload.media.path import Leg, ObservedPacket
 from stasis_offload.media.quality import Quality, Stream
 from stasis_offload.media.state import Placement, State
 from stasis_offload.openflow.flow import FlowCount
@@ -19,6 +21,7 @@ class MediaMonitor:
     def __init__(self, *, log: FilteringBoundLogger) -> None:
         self.quality = Quality()
         self._log = log
+        self._uncounted: dict[Leg, ObservedPacket] = {}
 
     def on_rtcp(
         self, leg: Leg, frame: bytes, *, placement: Placement, now: float
@@ -41,12 +44,20 @@ class MediaMonitor:
         return None if port == known else ev.RtcpPortLearned(leg, port)
 
     def on_rtp_sample(self, observed: ev.PacketObserved, *, placement: Placement) -> None:
-        """Handle a forwarded RTP packet of a leg; `placement` has the counter of its flow at that moment."""
+        """Handle a forwarded RTP packet of a leg: the first of a stay, or one whose counter is read next."""
         if observed.by_switch and observed.leg in placement.unsampled and observed.packet:
-            counted = placement.counts.get(observed.leg, FlowCount()).packets
-            self.quality = self.quality.with_rtp_sample(
-                observed.leg, ssrc=observed.packet.ssrc, sequence=observed.packet.sequence, packets=counted
-            )
+            self._uncounted[observed.leg] = observed.packet
+            if not placement.is_verified:
+                self.on_counters({observed.leg: FlowCount()})
+
+    def on_counters(self, counts: Mapping[Leg, FlowCount]) -> None:
+        """Compare the samples since the last call with the counters that were just read; {} if they were not."""
+        for leg, packet in self._uncounted.items():
+            if leg in counts:
+                self.quality = self.quality.with_rtp_sample(
+                    leg, ssrc=packet.ssrc, sequence=packet.sequence, packets=counts[leg].packets
+                )
+        self._uncounted.clear()
 
     def on_relayed(self) -> None:
         """Record that the call returned to Asterisk."""

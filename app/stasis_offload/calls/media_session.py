@@ -96,7 +96,7 @@ class MediaSession:
     def on_packet_in(self, role: Role, *, in_port: int, frame: bytes) -> None:
         """Handle a packet that a flow of this call mirrored."""
         match role.duty:
-            case Duty.LEARN_IN | Duty.FORWARD:
+            case Duty.LEARN_IN | Duty.VERIFY | Duty.SAMPLE:
                 self._on_leg_packet(role, in_port, frame)
             case Duty.LEARN_OUT:
                 self._on_relayed_packet(role, in_port, frame)
@@ -106,8 +106,8 @@ class MediaSession:
                 self.post(ev.GuardTriggered(ReasonKind.ASTERISK_MEDIA, role.leg, _rtp(in_port, frame)))
             case Duty.RTCP:
                 self._on_rtcp(role.leg, frame)
-            case Duty.RTCP_DROP:
-                pass  # a dropped packet is not mirrored
+            case Duty.FORWARD | Duty.RTCP_DROP:
+                pass  # not mirrored
             case _:
                 assert_never(role.duty)
 
@@ -154,7 +154,7 @@ class MediaSession:
             packet = parse_observed_packet(in_port, frame)
         except BadPacketError as error:
             self._log.info("media.not_rtp", leg=role.leg, error=str(error))
-        self.post(ev.PacketObserved(role.leg, packet, by_switch=role.forwards))
+        self.post(ev.PacketObserved(role.leg, packet, by_switch=role.duty is not Duty.LEARN_IN))
 
     def _on_relayed_packet(self, role: Role, in_port: int, frame: bytes) -> None:
         packet = _rtp(in_port, frame)
@@ -169,6 +169,8 @@ class MediaSession:
     def _on_transition(self, before: Placement, event: ev.Event, after: Placement) -> None:
         if isinstance(event, ev.PacketObserved):
             self._monitor.on_rtp_sample(event, placement=before)
+        if isinstance(event, ev.DeadlineReached | ev.CountersRead):
+            self._monitor.on_counters(after.counts if isinstance(event, ev.CountersRead) else {})
         if before.state is State.OFFLOADED and after.state is not State.OFFLOADED:
             self._monitor.on_relayed()
         if (after.state, after.reason) != (before.state, before.reason):
@@ -196,6 +198,8 @@ class MediaSession:
         match command:
             case cmd.SetFlows():
                 return await self._set_flows(command)
+            case cmd.SamplePackets():
+                return self._sample(command)
             case cmd.InjectPacket():
                 return await self._inject(command)
             case cmd.QueryLegs():
@@ -230,6 +234,11 @@ class MediaSession:
         unreachable = isinstance(error, SwitchUnavailableError)
         self._log.warning("flows.failed" if unreachable else "flows.refused", error=str(error))
         return ev.CommandFailed(ReasonKind.SWITCH_UNREACHABLE if unreachable else ReasonKind.SWITCH_REFUSED)
+
+    def _sample(self, command: cmd.SamplePackets) -> Sequence[ev.Event]:
+        with suppress(SwitchUnavailableError):  # which is reported by itself
+            self._switch.flow_table.sampler.request(command.flows)
+        return ()
 
     async def _inject(self, command: cmd.InjectPacket) -> Sequence[ev.Event]:
         """Inject a keepalive; if it is lost, the next one has the same effect."""

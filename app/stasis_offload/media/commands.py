@@ -28,6 +28,13 @@ class SetFlows:
 
 
 @dataclass(frozen=True, slots=True)
+class SamplePackets:
+    """Have these flows for a moment soon, with those of other calls; PacketObserved follows if a leg sends."""
+
+    flows: tuple[Flow, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class InjectPacket:
     """Send Asterisk a frame as if the switch had received it on a port."""
 
@@ -35,4 +42,4 @@ class InjectPacket:
     frame: bytes
 
 
-Command = QueryLegs | ReadCounters | RemoveFlows | SetFlows | InjectPacket
+Command = QueryLegs | ReadCounters | RemoveFlows | SetFlows | SamplePackets | InjectPacket

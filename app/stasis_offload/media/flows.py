@@ -6,6 +6,7 @@
 | learn-out | RTP that Asterisk sends to the leg | goes its own way, mirrored | 10 |
 | guard-in | anything to the leg's RTP port that is not its forwarded stream | goes its own way, mirrored | 20 |
 | forward | a leg's RTP to Asterisk, by the port and next hop it was learned on | to the other leg | 30 |
+| verify, sample | what a `forward` flow takes | is shown to the application too | 30, 40 |
 | guard-out | RTP that Asterisk sends to the leg | goes its own way, mirrored | 30 |
 | rtcp | a leg's RTCP to Asterisk | goes its own way, mirrored, and to the other leg | 30 |
 | rtcp-drop | RTCP that Asterisk sends to the leg | dropped | 30 |
@@ -15,10 +16,11 @@ application (packet-in).
 
 What goes to a leg is built from the headers that Asterisk itself sends to it (next hop, VLAN, priority, DSCP), and
 leaves as if it had come from Asterisk's port: the bridge's own flows choose its way. The learning flows end with the
-cutover; guards and RTCP flows exist only beside `forward` flows.
+cutover; guards and RTCP flows exist only beside `forward` flows. `verify` and `sample` are in a table of their own: the
+first comes with the cutover until a packet is forwarded, the second for a moment at an audit (openflow/sampler.py).
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import IntEnum
 from hashlib import blake2b
@@ -27,12 +29,13 @@ from stasis_offload.media.path import Headers, Leg, MediaPath
 from stasis_offload.openflow.flow import (
     COOKIE_ROLE_MASK,
     FULL_PACKET,
-    LEARNING_BYTES,
+    SAMPLE_TABLE,
     Drop,
     Flow,
     Forward,
     Match,
     Mirror,
+    Sample,
     owner_cookie,
 )
 from stasis_offload.packets.address import MAX_PORT, Address
@@ -41,6 +44,7 @@ from stasis_offload.packets.address import MAX_PORT, Address
 LEARNING_PRIORITY = 10
 GUARD_IN_PRIORITY = 20
 FORWARDING_PRIORITY = 30
+SAMPLE_PRIORITY = 40
 
 
 class Duty(IntEnum):
@@ -53,6 +57,8 @@ class Duty(IntEnum):
     GUARD_IN = 4
     GUARD_OUT = 5
     LEARN_OUT = 6
+    VERIFY = 7
+    SAMPLE = 8
 
 
 class Role(IntEnum):
@@ -72,6 +78,10 @@ class Role(IntEnum):
     GUARD_OUT_CALLEE = 12
     LEARN_OUT_CALLER = 13
     LEARN_OUT_CALLEE = 14
+    VERIFY_CALLER = 15
+    VERIFY_CALLEE = 16
+    SAMPLE_CALLER = 17
+    SAMPLE_CALLEE = 18
 
     @classmethod
     def of(cls, duty: Duty, leg: Leg) -> "Role":
@@ -146,24 +156,30 @@ def waiting_flow(call: str, leg: Leg, *, remote: Address, local: Address) -> Flo
     )
 
 
-def forwarding_flows(
-    call: str, path: MediaPath, limits: FlowLimits, *, sampled: Collection[Leg] = ()
-) -> tuple[Flow, ...]:
-    """Build both directions of a call; packets of the legs in `sampled` are mirrored as well."""
+def forwarding_flows(call: str, path: MediaPath, limits: FlowLimits) -> tuple[Flow, ...]:
+    """Build both directions of a call."""
     return tuple(
         Flow(
             cookie=call_cookie(call) | Role.of(Duty.FORWARD, leg),
             priority=FORWARDING_PRIORITY,
             # Of the next hop too: when a leg's packets begin to come another way, Asterisk may answer another way.
             match=_from(path.attachment(leg).sent),
-            action=_as_asterisk_sends(
-                path.attachment(leg.other).received, sample=LEARNING_BYTES if leg in sampled else 0
-            ),
+            action=_as_asterisk_sends(path.attachment(leg.other).received),
             idle_timeout=limits.idle_timeout,
             limit=limits.limit,
         )
         for leg in Leg
     )
+
+
+def verifying_flows(call: str, path: MediaPath) -> tuple[Flow, ...]:
+    """Build the flows that show the first packets that are forwarded."""
+    return tuple(_sample_of(call, path, leg, Duty.VERIFY, FORWARDING_PRIORITY) for leg in Leg)
+
+
+def sampling_flows(call: str, path: MediaPath) -> tuple[Flow, ...]:
+    """Build the flows that show forwarded packets at an audit."""
+    return tuple(_sample_of(call, path, leg, Duty.SAMPLE, SAMPLE_PRIORITY) for leg in Leg)
 
 
 def guarding_flows(call: str, path: MediaPath) -> tuple[Flow, ...]:
@@ -215,7 +231,8 @@ def rtcp_flows(call: str, path: MediaPath, ports: Mapping[Leg, int]) -> tuple[Fl
                     replace(sent, source=_any_port(sent.source), destination=_rtcp(sent.destination))
                 ),
                 action=replace(
-                    _as_asterisk_sends(other, sample=FULL_PACKET),
+                    _as_asterisk_sends(other),
+                    mirror_bytes=FULL_PACKET,
                     copy=True,
                     source=_rtcp(other.source),
                     destination=to,
@@ -251,7 +268,17 @@ def _from(sent: Headers) -> Match:
     )
 
 
-def _as_asterisk_sends(received: Headers, *, sample: int) -> Forward:
+def _sample_of(call: str, path: MediaPath, leg: Leg, duty: Duty, priority: int) -> Flow:
+    return Flow(
+        cookie=call_cookie(call) | Role.of(duty, leg),
+        priority=priority,
+        match=_from(path.attachment(leg).sent),
+        action=Sample(),
+        table=SAMPLE_TABLE,
+    )
+
+
+def _as_asterisk_sends(received: Headers) -> Forward:
     return Forward(
         in_port=received.in_port,
         eth_src=received.eth_src,
@@ -260,5 +287,4 @@ def _as_asterisk_sends(received: Headers, *, sample: int) -> Forward:
         destination=received.destination,
         tag=received.tag,
         dscp=received.dscp,
-        mirror_bytes=sample,
     )

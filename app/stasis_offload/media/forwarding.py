@@ -33,8 +33,8 @@ def verify(placement: Placement, event: ev.PacketObserved, now: float) -> Step:
 
 
 def audit(placement: Placement, event: ev.PacketObserved, now: float) -> Step:
-    """Stop sampling once a packet of each leg was sampled; relay a call whose packet is not as reported."""
-    return _sample(placement, event, now, lambda sampled: (sampled, (cmd.SetFlows(sampled.flows()),)))
+    """Read the counters once a packet of each leg was sampled; relay a call whose packet is not as reported."""
+    return _sample(placement, event, now, lambda sampled: (sampled, (cmd.ReadCounters(),)))
 
 
 def on_verify_deadline(placement: Placement, _event: ev.DeadlineReached, now: float) -> Step:
@@ -51,7 +51,7 @@ def start_guarding(placement: Placement, _event: ev.DeadlineReached, now: float)
 def start_audit(placement: Placement, _event: ev.DeadlineReached, now: float) -> Step:
     """Query the legs, read the counters, and sample a packet of each leg."""
     sampling = replace(placement, unsampled=frozenset(Leg), deadline=placement.next_audit(now))
-    return sampling, (cmd.QueryLegs(), cmd.ReadCounters(), cmd.SetFlows(sampling.flows()))
+    return sampling, (cmd.QueryLegs(), cmd.ReadCounters(), cmd.SamplePackets(sampling.samples()))
 
 
 def check_report(placement: Placement, event: ev.LegsReported, now: float) -> Step:

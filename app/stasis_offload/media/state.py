@@ -13,6 +13,8 @@ from stasis_offload.media.flows import (
     guarding_flows,
     learning_flows,
     rtcp_flows,
+    sampling_flows,
+    verifying_flows,
     waiting_flow,
 )
 from stasis_offload.media.path import Leg, MediaPath, ObservedPacket
@@ -137,12 +139,18 @@ class Placement:
         if self.state is not State.OFFLOADED or self.path is None:
             return ()
         limits = FlowLimits(idle_timeout=self.policy.idle_timeout, limit=self.policy.limit)
-        flows = forwarding_flows(self.call, self.path, limits, sampled=self.unsampled)
+        flows = forwarding_flows(self.call, self.path, limits)
+        if not self.is_verified:
+            flows += verifying_flows(self.call, self.path)
         if self.is_verified and self.policy.forward_rtcp:
             flows += rtcp_flows(self.call, self.path, self.rtcp_ports)
         if self.is_verified:
             flows += guarding_flows(self.call, self.path)
         return flows
+
+    def samples(self) -> tuple[Flow, ...]:
+        """Return the flows that show a packet of each leg that the switch forwards."""
+        return sampling_flows(self.call, self.path) if self.path else ()
 
     def _learning_flows(self) -> tuple[Flow, ...]:
         flows: tuple[Flow, ...] = ()

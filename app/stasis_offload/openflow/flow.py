@@ -11,8 +11,10 @@ COOKIE_PREFIX_MASK = 0xFFFF << 48
 COOKIE_OWNER_MASK = COOKIE_PREFIX_MASK | 0xFF_FFFF_FFFF << 8
 COOKIE_ROLE_MASK = 0xFF
 
-# Our flows have a table of their own, which the gate leads to (gate.py).
+# Our flows have a table of their own, which the gate leads to (gate.py). Those of the other table only show packets that
+# are forwarded (sampler.py).
 TABLE = 77
+SAMPLE_TABLE = 78
 
 # Bytes of a learned packet that are mirrored: Ethernet 14 + VLAN 4 + IPv6 40 + UDP 8 + RTP 12 and some extensions.
 LEARNING_BYTES = 128
@@ -48,7 +50,8 @@ class Forward:
 
     `in_port` is the port by which Asterisk's packets come in: the bridge's own flows (NORMAL, usually) see the
     packet as one that came in there, and choose its way out. With `copy`, the packet as it came goes the bridge's
-    own way too; its first `mirror_bytes` bytes go to the application (CONTROLLER) if that is not 0.
+    own way too; its first `mirror_bytes` bytes go to the application (CONTROLLER), or if that is 0, what a flow of
+    SAMPLE_TABLE says.
     """
 
     in_port: int
@@ -63,16 +66,23 @@ class Forward:
 
 
 @dataclass(frozen=True, slots=True)
+class Sample:
+    """Give the first `max_len` bytes of a packet to the application (CONTROLLER); only for SAMPLE_TABLE."""
+
+    max_len: int = LEARNING_BYTES
+
+
+@dataclass(frozen=True, slots=True)
 class Drop:
     """Drop the packet."""
 
 
-Action = Mirror | Forward | Drop
+Action = Mirror | Forward | Sample | Drop
 
 
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """One OpenFlow flow in our table. The switch reports its end; `idle_timeout` is in seconds, 0 for none.
+    """One OpenFlow flow; `idle_timeout` is in seconds, 0 for none. The switch reports the end of one in our main table.
 
     `limit` is the rate of its meter in packets per second, with a burst of one second's packets; 0 for no meter.
     """
@@ -83,6 +93,7 @@ class Flow:
     action: Action
     idle_timeout: int = 0
     limit: int = 0
+    table: int = TABLE
 
 
 @dataclass(frozen=True, slots=True)

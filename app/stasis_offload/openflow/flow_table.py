@@ -17,6 +17,7 @@ from stasis_offload.openflow.flow import (
     COOKIE_PREFIX,
     COOKIE_PREFIX_MASK,
     COOKIE_ROLE_MASK,
+    TABLE,
     Flow,
     FlowCount,
     owner_cookie,
@@ -24,6 +25,7 @@ from stasis_offload.openflow.flow import (
 from stasis_offload.openflow.flowmod import Cookies
 from stasis_offload.openflow.meters import Meters
 from stasis_offload.openflow.plan import Plan, plan
+from stasis_offload.openflow.sampler import Sampler
 
 # Concurrent requests. Others wait, and their reply timeout starts only when they are sent: otherwise, when some
 # thousand owners change at once, the last would time out while the first are encoded.
@@ -75,6 +77,7 @@ class FlowTable:
 
     def __init__(self, channel: Channel, *, max_meters: int) -> None:
         self.channel = channel
+        self.sampler = Sampler(channel)
         self._meters = Meters(channel, most=max_meters)
         self._entries: dict[int, _Entry] = {}
         self._expected_removals: Counter[int] = Counter()
@@ -238,7 +241,7 @@ class FlowTable:
         except SwitchUnavailableError:
             raise
         except _PartError:
-            self._expected_removals.update((_reported(entry) - expected) | {flow.cookie for flow in todo.add})
+            self._expected_removals.update((_reported(entry) - expected) | _reporting(todo.add))
             await self._restore(entry)
             entry.outcome_unknown = outcome_unknown
             raise
@@ -329,4 +332,8 @@ def _numbers(meters: Mapping[int, _Metered]) -> dict[int, int]:
 
 def _reported(entry: _Entry) -> set[int]:
     """Return the cookies of the flows whose end the switch will report and has not yet."""
-    return {flow.cookie for flow in entry.flows} - entry.removed_by_switch
+    return _reporting(entry.flows) - entry.removed_by_switch
+
+
+def _reporting(flows: Iterable[Flow]) -> set[int]:
+    return {flow.cookie for flow in flows if flow.table == TABLE}

@@ -12,7 +12,17 @@ from typing import assert_never
 from os_ken.ofproto import ofproto_v1_3 as ofp
 
 from stasis_offload.errors import OpenFlowError
-from stasis_offload.openflow.flow import TABLE, Action, Drop, Flow, Forward, Match, Mirror
+from stasis_offload.openflow.flow import (
+    SAMPLE_TABLE,
+    TABLE,
+    Action,
+    Drop,
+    Flow,
+    Forward,
+    Match,
+    Mirror,
+    Sample,
+)
 from stasis_offload.packets.address import Address
 from stasis_offload.packets.frame import ETH_IPV4, ETH_IPV6, ETH_VLAN, PROTOCOL_UDP, Tag
 
@@ -113,7 +123,7 @@ def addition(xid: int, flow: Flow, *, meter: int | None = None) -> bytes:
     """
     entry = _Entry(
         cookie=flow.cookie,
-        table=TABLE,
+        table=flow.table,
         priority=flow.priority,
         fields=b"".join(_fields(flow.match)),
         actions=b"".join(_actions(flow.match, flow.action)),
@@ -161,7 +171,7 @@ def _addition(xid: int, entry: _Entry, *, meter: int | None = None) -> bytes:
             ofp.OFP_NO_BUFFER,
             ofp.OFPP_ANY,
             ofp.OFPG_ANY,
-            ofp.OFPFF_SEND_FLOW_REM,
+            ofp.OFPFF_SEND_FLOW_REM if entry.table != SAMPLE_TABLE else 0,
             ofp.OFPMT_OXM,
             size,
         )
@@ -230,6 +240,8 @@ def _actions(match: Match, action: Action) -> Iterator[bytes]:
             # Before the rewrite: an output sends the packet as it is at that point (7.2.5).
             if action.mirror_bytes:
                 yield output(ofp.OFPP_CONTROLLER, action.mirror_bytes)
+            else:
+                yield _SAMPLED
             if action.copy:
                 yield _clone(_OWN_WAY)
             yield from _retag(match.vlan, action.tag)
@@ -244,6 +256,8 @@ def _actions(match: Match, action: Action) -> Iterator[bytes]:
             yield _DEC_TTL
             yield _NX_IN_PORT_FIELD.set((action.in_port & 0xFFFF).to_bytes(2, "big"))
             yield _OWN_WAY
+        case Sample(max_len):
+            yield output(ofp.OFPP_CONTROLLER, max_len)
         case Drop():
             pass  # a packet without an output action is dropped (5.10)
         case _:
@@ -292,6 +306,7 @@ _BIT = (1).to_bytes(4, "big")
 _NOT_PASSED_GATE = _REG15.matched_under(_BIT, bytes(4))
 _PASSED_GATE = _REG15.set(_BIT)
 _OWN_WAY = _resubmit(0)
+_SAMPLED = _resubmit(SAMPLE_TABLE)  # finds nothing, usually, and then does nothing
 OWN_WAY_PAST_GATE = _PASSED_GATE + _OWN_WAY
 _DEC_TTL = Struct("!HH4x").pack(ofp.OFPAT_DEC_NW_TTL, 8)
 _POP_VLAN = Struct("!HH4x").pack(ofp.OFPAT_POP_VLAN, 8)

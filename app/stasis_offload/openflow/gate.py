@@ -5,10 +5,7 @@ So one lease is renewed for all flows there are. A lease of each flow's own cost
 datapath flow for each renewal (udpif_revalidator in ofproto/ofproto-dpif-upcall.c).
 """
 
-import asyncio
 import secrets
-from contextlib import suppress
-from typing import NoReturn
 
 from stasis_offload.openflow import encode
 from stasis_offload.openflow.channel import Channel
@@ -39,14 +36,3 @@ class Gate:
         xid = self._channel.new_xid()
         message = encode.gate(xid, cookie=self.cookie, priority=PRIORITY, hard_timeout=LEASE)
         await self._channel.send_and_confirm(xid, message)
-
-    async def keep_open(self) -> NoReturn:
-        """Renew the lease until the connection ends.
-
-        Raises as `Channel.closed` and `Channel.send_and_confirm`.
-        """
-        while True:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(RENEW_EVERY):
-                    await self._channel.closed()
-            await self.renew()

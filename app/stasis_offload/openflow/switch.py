@@ -2,11 +2,12 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from typing import NoReturn
 
 from stasis_offload.errors import OpenFlowError, SwitchUnavailableError
 from stasis_offload.openflow import decode, encode
-from stasis_offload.openflow.channel import Timeouts, open_channel
+from stasis_offload.openflow.channel import Channel, Timeouts, open_channel
 from stasis_offload.openflow.decode import Message, MessageKind
 from stasis_offload.openflow.describe import describe
 from stasis_offload.openflow.endpoint import Endpoint
@@ -20,7 +21,7 @@ from stasis_offload.openflow.events import (
 )
 from stasis_offload.openflow.flow import is_ours
 from stasis_offload.openflow.flow_table import FlowTable
-from stasis_offload.openflow.gate import Gate
+from stasis_offload.openflow.gate import RENEW_EVERY, Gate
 
 FIRST_DELAY = 0.1  # seconds from the start of one attempt to connect to the start of the next
 MAX_DELAY = 5.0
@@ -86,7 +87,7 @@ class Switch:
             await channel.send_and_confirm(xid, encode.subscribe(xid))
             self._table, self._gate = table, gate
             self._on_event(SwitchUp(description))
-            await gate.keep_open()
+            await _keep(channel, gate, table)
 
     def _report_down(self, reason: str) -> None:
         down = SwitchDown(reason)
@@ -104,7 +105,19 @@ class Switch:
             return
         if self._gate and event.cookie == self._gate.cookie:
             # No packet reaches our flows any more: Asterisk relays all calls, which must begin again from there.
-            self._table.channel.close(_GATE_GONE[isinstance(event, FlowRemoved) and event.reason is Removal.HARD])
+            self._table.channel.close(
+                _GATE_GONE[isinstance(event, FlowRemoved) and event.reason is Removal.HARD]
+            )
             return
         if isinstance(event, PacketIn) or self._table.note_removed(event):
             self._on_event(event)
+
+
+async def _keep(channel: Channel, gate: Gate, table: FlowTable) -> NoReturn:
+    """Renew the gate's lease and show what is to be sampled, until the connection ends; raises as the three do."""
+    while True:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(RENEW_EVERY):
+                await channel.closed()
+        await gate.renew()
+        await table.sampler.show()

@@ -8,12 +8,14 @@ import structlog
 from stasis_offload.calls.media_monitor import MediaMonitor
 from stasis_offload.media import events as ev
 from stasis_offload.media.path import Leg
+from stasis_offload.openflow.flow import FlowCount
 from stasis_offload.packets.address import Address
 from stasis_offload.packets.frame import Datagram, build_udp
 from tests.support.leg_reports import CALLEE, CALLER
-from tests.support.placements import GUARDED, VERIFIED, sampled_packet
+from tests.support.placements import GUARDED, OFFLOADED, sampled_packet
 
 REPORTED = replace(GUARDED, reports={Leg.CALLER: CALLER, Leg.CALLEE: CALLEE})
+AUDITED = replace(GUARDED, unsampled=frozenset(Leg))
 
 
 def listener() -> MediaMonitor:
@@ -70,9 +72,19 @@ def test_what_is_not_rtcp_changes_nothing() -> None:
 def test_packets_that_were_lost_before_the_switch_are_counted_by_their_numbers() -> None:
     ear, seen = listener(), sampled_packet(Leg.CALLER)
     assert seen.packet
-    looked = replace(VERIFIED, unsampled=frozenset(Leg))
-    ear.on_rtp_sample(seen, placement=looked)
+    ear.on_rtp_sample(seen, placement=OFFLOADED)
     later = replace(seen, packet=replace(seen.packet, sequence=seen.packet.sequence + 4000))
-    counted = replace(looked, counts={Leg.CALLER: replace(looked.forwarded(Leg.CALLER), packets=3600)})
-    ear.on_rtp_sample(later, placement=counted)
+    ear.on_rtp_sample(later, placement=AUDITED)
+    ear.on_counters({Leg.CALLER: FlowCount(packets=3600)})
     assert ear.quality.of(Leg.CALLER).upstream_loss == 0.1
+
+
+def test_a_sample_is_compared_with_no_counter_but_the_next() -> None:
+    ear, seen = listener(), sampled_packet(Leg.CALLER)
+    assert seen.packet
+    ear.on_rtp_sample(seen, placement=OFFLOADED)
+    later = replace(seen, packet=replace(seen.packet, sequence=seen.packet.sequence + 4000))
+    ear.on_rtp_sample(later, placement=AUDITED)
+    for counts in ({}, {Leg.CALLER: FlowCount(packets=3600)}):
+        ear.on_counters(counts)
+    assert ear.quality.of(Leg.CALLER).upstream_loss is None

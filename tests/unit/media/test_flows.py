@@ -1,7 +1,9 @@
 """A packet into the flows of a call: where does it come out, and how."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,10 +17,12 @@ from stasis_offload.media.flows import (
     learning_flows,
     role_of,
     rtcp_flows,
+    sampling_flows,
+    verifying_flows,
     waiting_flow,
 )
 from stasis_offload.media.path import Attachment, Leg, MediaPath
-from stasis_offload.openflow.flow import COOKIE_OWNER_MASK, FULL_PACKET, Forward, is_ours
+from stasis_offload.openflow.flow import COOKIE_OWNER_MASK, FULL_PACKET, Flow, Forward, is_ours
 from stasis_offload.packets.address import Address
 from stasis_offload.packets.frame import Datagram, Tag
 from tests.support.packets import ASTERISK, CALLER, attachment, sent_by, sent_to, with_tags
@@ -141,6 +145,8 @@ def test_any_cookie_is_of_a_role_or_of_none(cookie: int) -> None:
 def test_each_flow_of_a_call_has_a_cookie_and_a_role_of_its_own() -> None:
     flows = [
         *whole().flows,
+        *verifying_flows("call", PATH),
+        *sampling_flows("call", PATH),
         *(
             flow
             for leg in Leg
@@ -171,11 +177,15 @@ def test_a_limit_is_for_the_flows_that_forward() -> None:
     assert [flow.limit for flow in flows] == [100, 100]
 
 
-def test_a_sampled_leg_is_forwarded_and_shown_to_us() -> None:
-    table = FlowTable([*forwarding_flows("call", PATH, LIMITS, sampled=[Leg.CALLER])])
+@pytest.mark.parametrize("showing", [verifying_flows, sampling_flows])
+def test_what_is_forwarded_is_shown_while_it_is_sampled(showing: Callable[..., tuple[Flow, ...]]) -> None:
+    of_caller, _ = showing("call", PATH)
+    table = FlowTable([*forwarding_flows("call", PATH, LIMITS), of_caller])
     packet = sent_by(CALLER)
     assert table.process(1, packet) == [(CONTROLLER, packet), (ASTERISK, sent_to(CALLEE, packet))]
     assert table.process(2, sent_by(CALLEE)) == [(ASTERISK, sent_to(CALLER, sent_by(CALLEE)))]
+    other = replace(packet, source=Address(CALLER.remote.host, 4001))
+    assert table.process(1, other) == [(1, other)]
 
 
 def test_rtcp_reaches_asterisk_as_it_came_and_us_and_the_other_leg() -> None:

@@ -28,6 +28,7 @@ from tests.support.placements import (
     OFFLOADED,
     POLICY,
     VERIFIED,
+    VERIFYING,
     WATCHING,
     after,
     relayed,
@@ -58,7 +59,7 @@ def test_a_connected_call_is_asked_about_learned_and_offloaded() -> None:
     one_way, commands = step(settling, relayed(Leg.CALLER), 0.0)
     assert commands == ()
     offloaded, commands = step(one_way, relayed(Leg.CALLEE), 0.0)
-    assert roles(commands) == [FORWARDING]
+    assert roles(commands) == [FORWARDING + VERIFYING]
     assert (offloaded.state, offloaded.reason) == (State.OFFLOADED, None)
 
 
@@ -88,7 +89,7 @@ def test_a_call_that_is_not_bridged_natively_yet_is_learned_meanwhile() -> None:
     again, commands = step(after(NOT_YET, start=known), ev.DeadlineReached(), 0.01)
     assert commands == (cmd.QueryLegs(),)
     offloaded, commands = step(again, ELIGIBLE, 0.01)
-    assert (offloaded.state, roles(commands)) == (State.OFFLOADED, [FORWARDING])
+    assert (offloaded.state, roles(commands)) == (State.OFFLOADED, [FORWARDING + VERIFYING])
 
 
 def test_a_call_that_asterisk_does_not_bridge_natively_is_not_learned_for_long() -> None:

@@ -15,7 +15,17 @@ from stasis_offload.media.flows import FlowLimits, forwarding_flows, waiting_flo
 from stasis_offload.media.path import Leg
 from stasis_offload.openflow import encode
 from stasis_offload.openflow.decode import Framer
-from stasis_offload.openflow.flow import TABLE, Action, Drop, Flow, Forward, Match, Mirror
+from stasis_offload.openflow.flow import (
+    SAMPLE_TABLE,
+    TABLE,
+    Action,
+    Drop,
+    Flow,
+    Forward,
+    Match,
+    Mirror,
+    Sample,
+)
 from stasis_offload.openflow.flowmod import Cookies
 from stasis_offload.packets.address import Address
 from tests.support.packets import CALLEE, CALLER, PATH
@@ -37,8 +47,8 @@ def by_os_ken(xid: int, flow: Flow, meter: int | None) -> bytes:
         cookie=flow.cookie,
         priority=flow.priority,
         idle_timeout=flow.idle_timeout,
-        table_id=TABLE,
-        flags=ofp.OFPFF_SEND_FLOW_REM,
+        table_id=flow.table,
+        flags=ofp.OFPFF_SEND_FLOW_REM if flow.table == TABLE else 0,
         out_port=ofp.OFPP_ANY,
         out_group=ofp.OFPG_ANY,
         match=messages.OFPMatch(**_fields(match)),
@@ -78,6 +88,8 @@ def _actions(match: Match, action: Action) -> list[Any]:
             ]
         case Forward():
             return _forwarded(match, action)
+        case Sample(max_len):
+            return [messages.OFPActionOutput(ofp.OFPP_CONTROLLER, max_len)]
         case Drop():
             return []
 
@@ -87,6 +99,8 @@ def _forwarded(match: Match, action: Forward) -> list[Any]:
     before = []
     if action.mirror_bytes:
         before.append(messages.OFPActionOutput(ofp.OFPP_CONTROLLER, action.mirror_bytes))
+    else:
+        before.append(messages.NXActionResubmitTable(table_id=SAMPLE_TABLE))
     if action.copy:
         own_way = messages.NXActionResubmitTable(table_id=0)
         data = bytearray()

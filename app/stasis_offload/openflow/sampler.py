@@ -1,0 +1,46 @@
+"""Shows packets that are forwarded: for a moment, of many owners at once.
+
+Each change of a flow makes Open vSwitch translate every flow of its datapath again (udpif_revalidator in
+ofproto/ofproto-dpif-upcall.c). So what is to be shown is collected, and is two changes for all owners together; a
+forwarding flow itself is never changed for it.
+"""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+
+from stasis_offload.openflow import encode
+from stasis_offload.openflow.channel import Channel
+from stasis_offload.openflow.flow import Flow
+from stasis_offload.openflow.flowmod import Cookies
+
+# Seconds for which packets are shown: ten of the usual ones.
+WINDOW = 0.2
+
+
+class Sampler:
+    """What is to be shown of the packets that the switch forwards, on one connection."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+        self._requested: dict[int, Flow] = {}
+
+    def request(self, flows: Iterable[Flow]) -> None:
+        """Have these flows, which are of SAMPLE_TABLE, in the switch during the next window."""
+        self._requested.update({flow.cookie: flow for flow in flows})
+
+    async def show(self) -> None:
+        """Add the flows that were requested, and remove them after the window. A flow that is refused shows nothing.
+
+        Raises as `Channel.send_and_confirm_each`.
+        """
+        flows, self._requested = tuple(self._requested.values()), {}
+        if not flows:
+            return
+        await self._change(add=flows)
+        await asyncio.sleep(WINDOW)
+        await self._change(remove=[Cookies(flow.cookie) for flow in flows])
+
+    async def _change(self, *, add: Sequence[Flow] = (), remove: Sequence[Cookies] = ()) -> None:
+        bundle, xid = self._channel.new_xid(), self._channel.new_xid()
+        staged = encode.stage_bundle(bundle, remove=remove, add=add)
+        await self._channel.send_and_confirm_each((bundle, staged), (xid, encode.commit_bundle(xid, bundle)))
