@@ -38,12 +38,13 @@ class Packet:
     """One RTP packet: when it passed the endpoint's interface (Unix time, s), and what tells packets apart.
 
     `talk` is what lab/rtp_talker.py wrote into it: the speaker and the speaker's own number of the packet, which live
-    through every renumbering; None in another's packet.
+    through every renumbering; None in another's packet. `headers` is the frame without its TTL and what it carries.
     """
 
     at: float
     sequence: int
     ttl: int
+    headers: Datagram
     payload_type: int = 0
     talk: tuple[int, int] | None = None
 
@@ -259,7 +260,14 @@ def _sort(datagram: Datagram, at: float, streams: dict[tuple[Address, Address, i
     mark, speaker, number = TALK.unpack(words) if len(words) == TALK.size else (b"", 0, 0)
     talk = (speaker, number) if mark == MARK else None
     stream.packets.append(
-        Packet(at=at, sequence=rtp.sequence, ttl=datagram.ttl, payload_type=rtp.payload_type, talk=talk)
+        Packet(
+            at=at,
+            sequence=rtp.sequence,
+            ttl=datagram.ttl,
+            payload_type=rtp.payload_type,
+            talk=talk,
+            headers=replace(datagram, ttl=0, payload=b""),
+        )
     )
 
 

@@ -13,6 +13,7 @@ A line on standard input is one word and its fields; each is answered by a line 
 | silent | 1: send nothing; 0: speak again, where sequence number and timestamp were to be by then |
 | garbage | 1: send what is not RTP (version 1); 0: RTP again |
 | ttl | the TTL or hop limit of the RTP |
+| dscp | its mark, 0 to 63 |
 | rtcp | seconds between sender reports, which leave from the port above; 0: none |
 
 Of a packet's 160 bytes of PCMU the first 12 are `MARK`, the SSRC with which the stream began, and the packet's number
@@ -257,6 +258,8 @@ class Talker:
                     stream.garbage = value == "1"
                 case "ttl":
                     _set_ttl(stream.media, int(value))
+                case "dscp":
+                    _set_dscp(stream.media, int(value))
                 case "rtcp":
                     self._listen(stream, on=False)
                     stream.every, stream.next_report = float(value), 0.0
@@ -297,6 +300,13 @@ def _set_ttl(media: socket.socket, ttl: int) -> None:
         media.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_UNICAST_HOPS, ttl)
     else:
         media.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, ttl)
+
+
+def _set_dscp(media: socket.socket, dscp: int) -> None:
+    if media.family == socket.AF_INET6:
+        media.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_TCLASS, dscp << 2)
+    else:
+        media.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, dscp << 2)
 
 
 def _send(end: socket.socket, packet: bytes, to: tuple[str, int]) -> None:

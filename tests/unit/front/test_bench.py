@@ -17,9 +17,13 @@ from tests.bench.moves import Moved, Moving
 from tests.bench.programming import Programmed
 from tests.bench.relaying import Relayed, Watched
 from tests.bench.setups import SetUp
+from tests.support.packets import CALLER, sent_by
 
 HERE, THERE = Address(ip_address("198.18.0.1"), 4000), Address(ip_address("198.18.0.2"), 5000)
-SENT = [Packet(at=0.02 * number, sequence=number, ttl=FROM_ASTERISK) for number in range(100)]
+SENT = [
+    Packet(at=0.02 * number, sequence=number, ttl=FROM_ASTERISK, headers=sent_by(CALLER))
+    for number in range(100)
+]
 
 
 def capture_of(arriving: list[Packet], *, ssrc: int = 1) -> Capture:

@@ -1,0 +1,121 @@
+"""What arrives at a phone is the frame that Asterisk would have sent, whichever of the two sent it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import pytest
+
+from lab import control
+from lab.capture import Capture
+from stasis_offload.packets.frame import Datagram
+from tests.support.edge_call import ALICE, ALICE_PORT, BOB, BOB_PORT, Conversation, phones
+from tests.support.phone import EDGE, sdp
+
+EXPEDITED = 46  # EF (RFC 3246)
+AF41 = 34  # RFC 2597
+# A router between node 2 and the phones, for what Asterisk sends alone.
+ROUTER = "198.18.50.11"
+
+
+@dataclass
+class Periods:
+    """Two periods of one call (Unix time, s): Asterisk relays it, the switch carries it."""
+
+    relayed: tuple[float, float] = (0, 0)
+    switched: tuple[float, float] = (0, 0)
+
+
+@contextmanager
+def relayed_and_switched(
+    *, endpoint: str = "phone", user: str = "bob"
+) -> Iterator[tuple[Conversation, Periods]]:
+    """Make a call; when the block ends it has been relayed for a second, and carried by the switch for another."""
+    periods = Periods()
+    with phones(callee=endpoint) as call:
+        call.connect(sdp(BOB_PORT), sdp(ALICE_PORT), user=user)
+        call.speak()
+        yield call, periods
+        call.carried()
+        control.offload("relay", "--all")
+        call.relayed("operator")
+        began = call.passed(0.5)
+        periods.relayed = (began, call.passed(1.0))
+        control.offload("offload", "--all")
+        began = call.carried()
+        periods.switched = (began, call.passed(1.0))
+
+
+def assert_same_frames(capture: Capture, periods: Periods, *, dscp: int = 0) -> None:
+    """Each party gets the same frames in both periods, but for the hop that a switch takes from the TTL."""
+    for speaker in (BOB, ALICE):
+        relayed, switched = (
+            [packet for packet in capture.heard(speaker) if start <= packet.at < end]
+            for start, end in (periods.relayed, periods.switched)
+        )
+        [frame] = _distinct(packet.headers for packet in relayed)
+        assert _distinct(packet.headers for packet in switched) == [frame]
+        assert frame.dscp == dscp
+        [ttl] = {packet.ttl for packet in relayed}
+        assert {packet.ttl for packet in switched} == {ttl - 1}
+
+
+def _distinct(headers: Iterator[Datagram]) -> list[Datagram]:
+    return list(dict.fromkeys(headers))
+
+
+@contextmanager
+def _rule(service: str, *rule: str) -> Iterator[None]:
+    control.execute(service, "iptables", "-w", "-A", *rule)
+    try:
+        yield
+    finally:
+        control.execute(service, "iptables", "-w", "-D", *rule)
+
+
+def test_an_ordinary_call() -> None:
+    with relayed_and_switched() as (call, periods):
+        pass
+    assert_same_frames(call.capture, periods)
+
+
+def test_the_mark_that_asterisk_gives_an_endpoint() -> None:
+    with relayed_and_switched(endpoint="phone-ef", user="ef") as (call, periods):
+        pass
+    assert_same_frames(call.capture, periods, dscp=EXPEDITED)
+
+
+def test_the_mark_of_a_phone_which_asterisk_does_not_pass_on() -> None:
+    with relayed_and_switched() as (call, periods):
+        call.voices.set("alice", dscp=AF41)
+    assert_same_frames(call.capture, periods)
+    assert AF41 in {packet.headers.dscp for packet in call.capture.said(ALICE)}
+
+
+def test_the_mark_that_a_rule_of_the_host_gives() -> None:
+    rule = ("POSTROUTING", "-t", "mangle", "-p", "udp", "--sport", "10000:20000")
+    with (
+        _rule("ovs", *rule, "-j", "DSCP", "--set-dscp", str(EXPEDITED)),
+        relayed_and_switched() as (call, periods),
+    ):
+        pass
+    assert_same_frames(call.capture, periods, dscp=EXPEDITED)
+
+
+@pytest.fixture
+def _second_router() -> Iterator[None]:
+    """Have node 2 send to the phones by a router, while they send to it directly."""
+    # The router tells node 2 of the shorter way; a network with two routers would not.
+    with _rule("ovs", "PREROUTING", "-t", "raw", "-p", "icmp", "--icmp-type", "redirect", "-j", "DROP"):
+        control.execute("ovs", "ip", "route", "replace", EDGE, "via", ROUTER, "dev", "breth0")
+        yield
+        control.execute("ovs", "ip", "route", "del", EDGE)
+
+
+@pytest.mark.usefixtures("_second_router")
+def test_the_way_that_asterisk_sends_which_is_not_the_one_by_which_a_phone_does() -> None:
+    with relayed_and_switched() as (call, periods):
+        pass
+    assert_same_frames(call.capture, periods)
+    router = control.execute("asterisk1", "cat", "/sys/class/net/eth0/address").strip()
+    assert {packet.headers.eth_src for packet in call.capture.heard(BOB)} == {router}
