@@ -9,7 +9,7 @@ from lab import control
 from lab.capture import FROM_SWITCH, NODE2
 from lab.control import wait_until
 from tests.support.edge_call import ALICE, ALICE_PORT, BOB, BOB_PORT, assert_whole, conversation, phones
-from tests.support.observed import Cdrs, media_moved
+from tests.support.observed import FLOWS, Cdrs, media_moved
 from tests.support.phone import EDGE, sdp
 
 # Asterisk sends a report every 5 s (rtp.conf, rtcpinterval).
@@ -115,15 +115,30 @@ def test_a_call_that_cannot_settle_stays_with_asterisk_for_a_while_and_says_so()
     control.originate("555@asterisk2")
     for _ in range(7):
         media_moved()
-        deleted = time.time()
-        control.execute("ovs", "ovs-ofctl", "-O", "OpenFlow13", "del-flows", "breth0", "udp")
-        wait_until(
-            lambda deleted=deleted: (  # type: ignore[misc] # mypy infers no type of a default
-                (now := control.calls()[0])["state"] != "offloaded"
-                or time.time() - now["state_age"] > deleted
-            ),
-            within=10,
-            what="the loss of the flows to be noticed",
-        )
+        _delete_flows("table=77,udp")
     wait_until(lambda: control.calls()[0]["reason"] == "flapping", within=10, what="the call to be held")
     wait_until(lambda: not control.flows(), within=2, what="no flow of the call")
+
+
+def test_a_call_that_lost_its_guards_alone_is_learned_again() -> None:
+    control.originate("555@asterisk2")
+    media_moved()
+    wait_until(lambda: len(control.flows()) == FLOWS, within=10, what="all flows of the call")
+    guards = [flow.partition("cookie=")[2].partition(",")[0] for flow in control.flows()]
+    [guard] = [cookie for cookie in guards if cookie.endswith("0b")]
+    _delete_flows(f"cookie={guard}/-1")
+    media_moved()
+    wait_until(lambda: len(control.flows()) == FLOWS, within=10, what="all flows of the call")
+
+
+def _delete_flows(which: str) -> None:
+    """Delete flows as another program would, and wait until the application has noticed."""
+    deleted = time.time()
+    control.execute("ovs", "ovs-ofctl", "-O", "OpenFlow13", "del-flows", "breth0", which)
+    wait_until(
+        lambda: (
+            (now := control.calls()[0])["state"] != "offloaded" or time.time() - now["state_age"] > deleted
+        ),
+        within=10,
+        what="the loss of the flows to be noticed",
+    )

@@ -113,13 +113,11 @@ class MediaSession:
 
     def on_flow_removed(self, role: Role, event: FlowRemoved) -> None:
         """Handle the end of a flow: it timed out, or another program deleted it."""
-        if not role.forwards:
-            return  # the next audit adds what is missing
         if event.reason is Removal.IDLE:
             self.post(ev.FlowIdle(role.leg, event.count))
         elif self.placement.state is State.OFFLOADED:
-            self._log.warning("flows.deleted_externally", leg=role.leg, reason=event.reason)
-            self.post(ev.FlowDeleted(role.leg, event.count))
+            self._log.warning("flows.deleted_externally", role=role.name, reason=event.reason)
+            self.post(ev.FlowDeleted(role.leg, event.count) if role.forwards else ev.BridgeChanged())
 
     async def run(self) -> None:
         """Run the machine until the call ends, and remove what flows of the call are left.
