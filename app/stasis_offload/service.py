@@ -114,7 +114,7 @@ async def run(config: Config) -> None:
 
 async def _sweep(switch: Switch) -> None:
     try:
-        await switch.flow_table.sweep()
+        await switch.sweep()
     except OpenFlowError as error:
         structlog.get_logger(__name__).warning("flows.not_swept", error=str(error))
 

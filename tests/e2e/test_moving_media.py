@@ -68,7 +68,7 @@ def test_the_flows_are_gone_before_the_other_party_is_told_of_a_hang_up() -> Non
         "end=$(( $(date +%s) + 10 ));"
         " while [ $(date +%s) -lt $end ]; do at=$(date +%s.%N)"
         " n=$(ovs-ofctl -O OpenFlow13 dump-flows breth0 cookie=0xff1000000000000/0xffff000000000000"
-        " | grep -c cookie=0xff1); echo $at $n; [ $n -eq 0 ] && exit; done"
+        " | grep -Ec 'cookie=0xff1[0-9a-f]{10}[01][0-9a-f],'); echo $at $n; [ $n -eq 0 ] && exit; done"
     )
     with captured() as capture, control.running("ovs", "sh", "-c", watch) as seen:
         wait_until(lambda: f" {5 * FLOWS}\n" in seen(), within=10, what="all flows to be seen")

@@ -149,7 +149,7 @@ def test_a_call_that_the_switch_must_not_carry_stays_with_asterisk_and_says_why(
         ),
         (
             "switch-refused",
-            ("ovs", "sh", "-c", f"ovs-vsctl -- {TABLE_FULL} -- set Bridge breth0 flow_tables=0=@table"),
+            ("ovs", "sh", "-c", f"ovs-vsctl -- {TABLE_FULL} -- set Bridge breth0 flow_tables=77=@table"),
             ("ovs", "ovs-vsctl", "clear", "Bridge", "breth0", "flow_tables"),
         ),
         (

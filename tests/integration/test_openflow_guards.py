@@ -27,7 +27,7 @@ from stasis_offload.packets.address import Address
 from stasis_offload.packets.frame import Datagram, Tag
 from tests.support.dummy_ports import Wire, plugged
 from tests.support.ovs_container import Bridge
-from tests.support.packets import CALLEE, CALLER, PATH, SIX, frame, sent_by, sent_to, with_tags
+from tests.support.packets import CALLEE, CALLER, PATH, SIX, frame, sent_by, sent_to, split, with_tags
 from tests.support.switch_events import SECONDS, Events, connected
 
 LIMITS = FlowLimits(idle_timeout=60)
@@ -121,6 +121,33 @@ async def test_what_is_forwarded_is_shown_to_us(bridge: Bridge) -> None:
         assert frame(packet).startswith(await shown(events, Role.VERIFY_CALLER))
 
 
+@pytest.mark.parametrize("path", [PATH, SIX, TAGGED], ids=["ipv4", "ipv6", "vlan"])
+async def test_what_is_smaller_than_audio_goes_to_asterisk_and_is_shown_to_us(
+    bridge: Bridge, path: MediaPath
+) -> None:
+    async with forwarding(bridge, split(path)) as (switch, events, (one, two, three)):
+        audio = sent_by(path.caller)
+        digit, smaller = (
+            replace(audio, payload=audio.payload[:size]) for size in (16, len(audio.payload) - 1)
+        )
+        for packet in (digit, audio, smaller, audio):
+            one.send(frame(packet))
+        for _ in range(2):
+            assert await two.receive() == frame(sent_to(path.callee, audio))
+        for packet in (digit, smaller):
+            assert await three.receive() == frame(packet)
+            assert frame(packet).startswith(await shown(events, Role.SMALL_CALLER))
+        async with asyncio.timeout(SECONDS):  # all of them count, so that a party who listens is not idle
+            while (await _forwarded(switch)) < 4:
+                pass
+        assert events.rest() == []
+
+
+async def _forwarded(switch: Switch) -> int:
+    counts = await switch.flow_table.counts(owner_of("call"), FORWARDING_ROLES)
+    return counts[Role.FORWARD_CALLER].packets
+
+
 def report(attachment: Attachment) -> Datagram:
     """Return an empty receiver report as a leg sends it to Asterisk (RFC 3550, 6.4.2)."""
     return replace(above(sent_by(attachment)), payload=b"\x80\xc9\x00\x01\x00\x00\x12\x34")
@@ -138,11 +165,7 @@ async def test_a_packet_in_the_name_of_a_leg_comes_out_as_if_no_flow_were_ours(
         assert await two.receive() == frame(sent_to(CALLEE, sent_by(CALLER)))
         assert frame(sent_by(CALLER)).startswith(await shown(events, Role.VERIFY_CALLER))
         async with asyncio.timeout(SECONDS):
-            while not (
-                counted := (await switch.flow_table.counts(owner_of("call"), FORWARDING_ROLES))[
-                    Role.FORWARD_CALLER
-                ].packets
-            ):
+            while not (counted := await _forwarded(switch)):
                 pass
         assert counted == 1
 

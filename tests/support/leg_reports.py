@@ -97,7 +97,7 @@ def passed_on(leg: Leg, **changes: Any) -> ObservedPacket:
 
 def _packet(report: LegReport, headers: Headers, changes: dict[str, Any]) -> ObservedPacket:
     """Make an RTP packet of a leg; each change is of a field of it or of its headers."""
-    fields = {"ttl": 64, "payload_type": 0, "sequence": 4711, "ssrc": report.ssrc_rx or 0}
+    fields = {"ttl": 64, "size": 172, "payload_type": 0, "sequence": 4711, "ssrc": report.ssrc_rx or 0}
     changed = {name: value for name, value in changes.items() if name not in fields}
     return ObservedPacket(
         headers=replace(headers, **changed),

@@ -6,8 +6,8 @@ from typing import Any
 from lab import control
 from lab.control import wait_until
 
-# Of a call that has been in the switch for a moment: of each leg RTP, RTCP and what guards them (docs/media.md).
-FLOWS = 10
+# Of a call that has been in the switch for a moment: of each leg RTP and its two sizes, RTCP, guards (docs/media.md).
+FLOWS = 14
 
 CDRS = "/var/log/asterisk/cdr-custom/calls.json"
 

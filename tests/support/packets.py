@@ -43,8 +43,15 @@ def with_tags(path: MediaPath, caller: Tag | None, callee: Tag | None) -> MediaP
     return MediaPath(caller=_tagged(path.caller, caller), callee=_tagged(path.callee, callee))
 
 
+def split(path: MediaPath) -> MediaPath:
+    """Return the path with what is smaller than `sent_by` makes it left to Asterisk."""
+    return MediaPath(
+        caller=replace(path.caller, least=len(rtp())), callee=replace(path.callee, least=len(rtp()))
+    )
+
+
 def _tagged(leg: Attachment, tag: Tag | None) -> Attachment:
-    return Attachment(sent=replace(leg.sent, tag=tag), received=replace(leg.received, tag=tag))
+    return replace(leg, sent=replace(leg.sent, tag=tag), received=replace(leg.received, tag=tag))
 
 
 def by_one_router(path: MediaPath) -> MediaPath:

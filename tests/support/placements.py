@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import Any
 
 from stasis_offload.media import commands as cmd
 from stasis_offload.media import events as ev
@@ -30,6 +31,10 @@ def seen(leg: Leg) -> ev.PacketObserved:
 
 def sampled_packet(leg: Leg) -> ev.PacketObserved:
     return ev.PacketObserved(leg, sighting(leg), by_switch=True)
+
+
+def small_packet(leg: Leg, **changes: Any) -> ev.SmallPacketObserved:
+    return ev.SmallPacketObserved(leg, sighting(leg, size=16, **changes))
 
 
 def relayed(leg: Leg, *, behind: int = 0) -> ev.PacketRelayed:
@@ -71,7 +76,10 @@ IN_PHASE: dict[Phase, Placement] = {
 
 WATCHING = [Role.LEARN_IN_CALLER, Role.LEARN_OUT_CALLER, Role.LEARN_IN_CALLEE, Role.LEARN_OUT_CALLEE]
 VERIFYING = [Role.VERIFY_CALLER, Role.VERIFY_CALLEE]
-FORWARDING = [Role.FORWARD_CALLER, Role.FORWARD_CALLEE]
+FORWARDING = [
+    *(Role.FORWARD_CALLER, Role.SMALL_CALLER, Role.LARGE_CALLER),
+    *(Role.FORWARD_CALLEE, Role.SMALL_CALLEE, Role.LARGE_CALLEE),
+]
 RTCP = [Role.RTCP_CALLER, Role.RTCP_DROP_CALLER, Role.RTCP_CALLEE, Role.RTCP_DROP_CALLEE]
 GUARDS = [Role.GUARD_IN_CALLER, Role.GUARD_OUT_CALLER, Role.GUARD_IN_CALLEE, Role.GUARD_OUT_CALLEE]
 

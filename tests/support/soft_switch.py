@@ -4,6 +4,7 @@ from dataclasses import dataclass, field, replace
 
 from stasis_offload.openflow.flow import (
     SAMPLE_TABLE,
+    SIZE_TABLE,
     TABLE,
     Action,
     Drop,
@@ -12,10 +13,11 @@ from stasis_offload.openflow.flow import (
     Match,
     Mirror,
     Sample,
+    Split,
 )
 from stasis_offload.openflow.plan import Plan
 from stasis_offload.packets.address import Address
-from stasis_offload.packets.frame import Datagram
+from stasis_offload.packets.frame import Datagram, build_udp
 
 CONTROLLER = "CONTROLLER"
 
@@ -39,9 +41,18 @@ class FlowTable:
 
     def process(self, in_port: int, packet: Datagram) -> list[tuple[int | str, Datagram]]:
         """Return what goes the bridge's own way, each with the port by which it seems to have come in, or to us."""
-        match self._action(TABLE, in_port, packet):
+        return self._carry_out(self._action(TABLE, in_port, packet), in_port, packet)
+
+    def _carry_out(
+        self, action: Action | None, in_port: int, packet: Datagram
+    ) -> list[tuple[int | str, Datagram]]:
+        match action:
             case None:
                 return [(in_port, packet)]
+            case Split(size):
+                larger = len(build_udp(packet)) > size
+                found = self._action(SIZE_TABLE, in_port, packet, larger=larger)
+                return self._carry_out(found, in_port, packet)
             case Mirror():
                 return [(CONTROLLER, packet), (in_port, packet)]
             case Forward() as action:
@@ -54,8 +65,14 @@ class FlowTable:
             case Drop() | Sample():
                 return []
 
-    def _action(self, table: int, in_port: int, packet: Datagram) -> Action | None:
-        found = [flow for flow in self.flows if flow.table == table and _matches(flow.match, in_port, packet)]
+    def _action(self, table: int, in_port: int, packet: Datagram, *, larger: bool = False) -> Action | None:
+        found = [
+            flow
+            for flow in self.flows
+            if flow.table == table
+            and flow.match.larger in (None, larger)
+            and _matches(flow.match, in_port, packet)
+        ]
         return max(found, key=lambda flow: flow.priority).action if found else None
 
 

@@ -1,11 +1,23 @@
 """Any address, side, path or flow: hypothesis strategies for what flows are made of."""
 
 from ipaddress import IPv4Address, IPv6Address
+from typing import Any
 
 from hypothesis import strategies as st
 
 from stasis_offload.media.path import Attachment, Headers, MediaPath
-from stasis_offload.openflow.flow import SAMPLE_TABLE, TABLE, Drop, Flow, Forward, Match, Mirror, Sample
+from stasis_offload.openflow.flow import (
+    SAMPLE_TABLE,
+    SIZE_TABLE,
+    TABLE,
+    Drop,
+    Flow,
+    Forward,
+    Match,
+    Mirror,
+    Sample,
+    Split,
+)
 from stasis_offload.packets.address import Address
 from stasis_offload.packets.frame import Tag
 
@@ -58,7 +70,7 @@ PATHS = FAMILIES.flatmap(
 def _flows(family: int) -> st.SearchStrategy[Flow]:
     hosts = addresses(family)
     wide = hosts | st.builds(Address, host=hosts.map(lambda address: address.host), port=st.just(0))
-    matched = {"source": st.none() | wide, "destination": wide}
+    matched: dict[str, st.SearchStrategy[Any]] = {"source": st.none() | wide, "destination": wide}
     forward = st.builds(
         Forward,
         eth_src=MACS,
@@ -71,10 +83,12 @@ def _flows(family: int) -> st.SearchStrategy[Flow]:
         mirror_bytes=UINT16,
         copy=st.booleans(),
     )
+    matched["larger"] = st.none() | st.booleans()
     one_port = st.builds(Match, in_port=OF_PORTS, vlan=VLANS, eth_src=st.none() | MACS, **matched)
     any_port = st.builds(Match, in_port=st.none(), vlan=st.none(), **matched)
     shown = st.builds(Mirror, max_len=UINT16) | st.builds(Sample, max_len=UINT16)
-    others = st.tuples(any_port | one_port, shown | st.just(Drop()))
+    split = st.builds(Split, size=UINT16)
+    others = st.tuples(any_port | one_port, shown | split | st.just(Drop()))
     return st.builds(
         lambda match_action, **rest: Flow(match=match_action[0], action=match_action[1], **rest),
         others | st.tuples(one_port, forward),
@@ -82,7 +96,7 @@ def _flows(family: int) -> st.SearchStrategy[Flow]:
         priority=UINT16,
         idle_timeout=UINT16,
         limit=st.integers(0, 1000),
-        table=st.sampled_from((TABLE, SAMPLE_TABLE)),
+        table=st.sampled_from((TABLE, SAMPLE_TABLE, SIZE_TABLE)),
     )
 
 

@@ -102,11 +102,11 @@ class MediaSession:
                 self._on_relayed_packet(role, in_port, frame)
             case Duty.GUARD_IN:
                 self.post(ev.GuardTriggered(ReasonKind.FOREIGN_SOURCE, role.leg))
-            case Duty.GUARD_OUT:
-                self.post(ev.GuardTriggered(ReasonKind.ASTERISK_MEDIA, role.leg, _rtp(in_port, frame)))
+            case Duty.SMALL | Duty.GUARD_OUT:
+                self._on_rtp_by_asterisk(role, in_port, frame)
             case Duty.RTCP:
                 self._on_rtcp(role.leg, frame)
-            case Duty.FORWARD | Duty.RTCP_DROP:
+            case Duty.FORWARD | Duty.LARGE | Duty.RTCP_DROP:
                 pass  # not mirrored
             case _:
                 assert_never(role.duty)
@@ -158,6 +158,15 @@ class MediaSession:
         packet = _rtp(in_port, frame)
         if packet:
             self.post(ev.PacketRelayed(role.leg.other, packet))
+
+    def _on_rtp_by_asterisk(self, role: Role, in_port: int, frame: bytes) -> None:
+        packet = _rtp(in_port, frame)
+        if packet is None:
+            return  # a keepalive, or Asterisk's answer to STUN
+        if role.duty is Duty.SMALL:
+            self.post(ev.SmallPacketObserved(role.leg, packet))
+        else:
+            self.post(ev.GuardTriggered(ReasonKind.ASTERISK_MEDIA, role.leg, packet))
 
     def _on_rtcp(self, leg: Leg, frame: bytes) -> None:
         event = self._monitor.on_rtcp(leg, frame, placement=self.placement, now=_now())
@@ -262,7 +271,8 @@ class MediaSession:
         finally:
             self._query = None
         by_leg = {self._channels.get(report.channel_id): report for report in reports}
-        return (ev.LegsReported(caller=by_leg.get(Leg.CALLER), callee=by_leg.get(Leg.CALLEE)),)
+        caller, callee = by_leg.get(Leg.CALLER), by_leg.get(Leg.CALLEE)
+        return (ev.LegsReported(caller, callee, splits=self._switch.splits),)
 
     def _interrupt_query(self, event: ev.Event) -> None:
         """End a running query if it would delay the event: the removal of flows, or a hang-up."""

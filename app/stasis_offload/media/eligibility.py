@@ -47,7 +47,8 @@ _BOTH_LEGS: tuple[tuple[ReasonKind, Callable[[LegReport, LegReport], bool]], ...
     (ReasonKind.PTIME, lambda a, b: a.ptime != b.ptime),
     (ReasonKind.AUDIO_PT, lambda a, b: None in (a.audio_pt_rx, b.audio_pt_rx)),
     (ReasonKind.AUDIO_PT, lambda a, b: a.audio_pt_rx != b.audio_pt_tx or b.audio_pt_rx != a.audio_pt_tx),
-    (ReasonKind.EVENT_PT, lambda a, b: a.event_pt_rx != b.event_pt_tx or b.event_pt_rx != a.event_pt_tx),
+    (ReasonKind.EVENT_PT, lambda a, b: (a.event_pt_rx is None) != (b.event_pt_tx is None)),
+    (ReasonKind.EVENT_PT, lambda a, b: (b.event_pt_rx is None) != (a.event_pt_tx is None)),
     (ReasonKind.NOT_NATIVE, lambda a, _: a.bridge_technology != NATIVE_RTP),
     (ReasonKind.NOT_NATIVE, lambda a, b: not (a.local_bridge and b.local_bridge)),
 )
@@ -57,10 +58,16 @@ def _families(leg: LegReport) -> set[int]:
     return {address.host.version for address in (leg.local, leg.remote) if address}
 
 
-def why_not(caller: LegReport | None, callee: LegReport | None) -> Reason | None:
+# For a switch that cannot leave digits to Asterisk, which gives them the payload type of the other leg.
+_BOTH_LEGS_ALIKE: tuple[tuple[ReasonKind, Callable[[LegReport, LegReport], bool]], ...] = (
+    (ReasonKind.EVENT_PT, lambda a, b: a.event_pt_rx != b.event_pt_tx or b.event_pt_rx != a.event_pt_tx),
+)
+
+
+def why_not(caller: LegReport | None, callee: LegReport | None, *, splits: bool = True) -> Reason | None:
     """Return the reason against learning in Asterisk's reports; None if the call is eligible.
 
-    A leg that Asterisk does not list is None. The first reason found is returned: reasons that explain others come
+    A leg that Asterisk does not list is None; `splits` is whether the switch can tell packets apart by their size. The first reason found is returned: reasons that explain others come
     first (T.38 and encryption before the glue that forbids because of them; a codec mismatch before the bridge that is
     not native because of it).
     """
@@ -73,7 +80,8 @@ def why_not(caller: LegReport | None, callee: LegReport | None) -> Reason | None
     for leg, near, far in ((Leg.CALLER, caller, callee), (Leg.CALLEE, callee, caller)):
         if near.remote in (near.local, far.local):
             return Reason(ReasonKind.HAIRPIN, leg)
-    return next((Reason(kind) for kind, applies in _BOTH_LEGS if applies(caller, callee)), None)
+    rows = _BOTH_LEGS if splits else (*_BOTH_LEGS_ALIKE, *_BOTH_LEGS)
+    return next((Reason(kind) for kind, applies in rows if applies(caller, callee)), None)
 
 
 def why_not_observed(leg: Leg, report: LegReport, packet: ObservedPacket) -> Reason | None:

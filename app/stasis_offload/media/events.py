@@ -23,6 +23,14 @@ class PacketObserved:
 
 
 @dataclass(frozen=True, slots=True)
+class SmallPacketObserved:
+    """A leg sent an RTP packet too small for audio: the switch forwards it to Asterisk, which passes it on or not."""
+
+    leg: Leg
+    packet: ObservedPacket
+
+
+@dataclass(frozen=True, slots=True)
 class PacketRelayed:
     """Asterisk sent RTP to the other leg: by SSRC and sequence number a packet of this one, or one of its own."""
 
@@ -32,10 +40,14 @@ class PacketRelayed:
 
 @dataclass(frozen=True, slots=True)
 class LegsReported:
-    """The Asterisk module answered a query: a report of each leg, None for one that it does not list in the bridge."""
+    """The Asterisk module answered a query: a report of each leg, None for one that it does not list in the bridge.
+
+    `splits` is whether the switch can tell packets apart by their size.
+    """
 
     caller: LegReport | None
     callee: LegReport | None
+    splits: bool = True
 
     @property
     def by_leg(self) -> dict[Leg, LegReport]:
@@ -137,6 +149,7 @@ class CallEnded:
 
 Event = (
     PacketObserved
+    | SmallPacketObserved
     | PacketRelayed
     | LegsReported
     | CountersRead

@@ -6,7 +6,9 @@
 | learn-out | RTP that Asterisk sends to the leg | goes its own way, mirrored | 10 |
 | guard-in | anything to the leg's RTP port that is not its forwarded stream | goes its own way, mirrored | 20 |
 | forward | a leg's RTP to Asterisk, by the port and next hop it was learned on | to the other leg | 30 |
-| verify, sample | what a `forward` flow takes | is shown to the application too | 30, 40 |
+| small | what a `forward` flow takes, and is too small for audio (sizes.py) | goes its own way, mirrored | 30 |
+| large | the rest of what it takes | to the other leg | 30 |
+| verify, sample | what goes to the other leg by them | is shown to the application too | 30, 40 |
 | guard-out | RTP that Asterisk sends to the leg | goes its own way, mirrored | 30 |
 | rtcp | a leg's RTCP to Asterisk | goes its own way, mirrored, and to the other leg | 30 |
 | rtcp-drop | RTCP that Asterisk sends to the leg | dropped | 30 |
@@ -18,6 +20,7 @@ What goes to a leg is built from the headers that Asterisk itself sends to it (n
 leaves as if it had come from Asterisk's port: the bridge's own flows choose its way. The learning flows end with the
 cutover; guards and RTCP flows exist only beside `forward` flows. `verify` and `sample` are in a table of their own: the
 first comes with the cutover until a packet is forwarded, the second for a moment at an audit (openflow/sampler.py).
+`small` and `large` are in another, and without them `forward` itself sends to the other leg.
 """
 
 from collections.abc import Mapping
@@ -25,17 +28,19 @@ from dataclasses import dataclass, replace
 from enum import IntEnum
 from hashlib import blake2b
 
-from stasis_offload.media.path import Headers, Leg, MediaPath
+from stasis_offload.media.path import Attachment, Headers, Leg, MediaPath
 from stasis_offload.openflow.flow import (
     COOKIE_ROLE_MASK,
     FULL_PACKET,
     SAMPLE_TABLE,
+    SIZE_TABLE,
     Drop,
     Flow,
     Forward,
     Match,
     Mirror,
     Sample,
+    Split,
     owner_cookie,
 )
 from stasis_offload.packets.address import MAX_PORT, Address
@@ -45,6 +50,9 @@ LEARNING_PRIORITY = 10
 GUARD_IN_PRIORITY = 20
 FORWARDING_PRIORITY = 30
 SAMPLE_PRIORITY = 40
+
+# Bytes of the headers in front of a UDP payload.
+_ETHERNET, _TAG, _IP, _UDP = 14, 4, {4: 20, 6: 40}, 8
 
 
 class Duty(IntEnum):
@@ -59,6 +67,8 @@ class Duty(IntEnum):
     LEARN_OUT = 6
     VERIFY = 7
     SAMPLE = 8
+    SMALL = 9
+    LARGE = 10
 
 
 class Role(IntEnum):
@@ -82,6 +92,10 @@ class Role(IntEnum):
     VERIFY_CALLEE = 16
     SAMPLE_CALLER = 17
     SAMPLE_CALLEE = 18
+    SMALL_CALLER = 19
+    SMALL_CALLEE = 20
+    LARGE_CALLER = 21
+    LARGE_CALLEE = 22
 
     @classmethod
     def of(cls, duty: Duty, leg: Leg) -> "Role":
@@ -158,18 +172,47 @@ def waiting_flow(call: str, leg: Leg, *, remote: Address, local: Address) -> Flo
 
 def forwarding_flows(call: str, path: MediaPath, limits: FlowLimits) -> tuple[Flow, ...]:
     """Build both directions of a call."""
-    return tuple(
-        Flow(
-            cookie=call_cookie(call) | Role.of(Duty.FORWARD, leg),
-            priority=FORWARDING_PRIORITY,
-            # Of the next hop too: when a leg's packets begin to come another way, Asterisk may answer another way.
-            match=_from(path.attachment(leg).sent),
-            action=_as_asterisk_sends(path.attachment(leg.other).received),
-            idle_timeout=limits.idle_timeout,
-            limit=limits.limit,
+    flows: list[Flow] = []
+    for leg in Leg:
+        from_leg, to_other = path.attachment(leg), _as_asterisk_sends(path.attachment(leg.other).received)
+        # Of the next hop too: when a leg's packets begin to come another way, Asterisk may answer another way.
+        match = _from(from_leg.sent)
+        flows.append(
+            Flow(
+                cookie=call_cookie(call) | Role.of(Duty.FORWARD, leg),
+                priority=FORWARDING_PRIORITY,
+                match=match,
+                action=Split(_frame_size(from_leg) - 1) if from_leg.least else to_other,
+                idle_timeout=limits.idle_timeout,
+                limit=limits.limit,
+            )
         )
-        for leg in Leg
+        if from_leg.least:
+            flows += _by_size(call, leg, match, to_other)
+    return tuple(flows)
+
+
+def _by_size(call: str, leg: Leg, match: Match, to_other: Forward) -> tuple[Flow, ...]:
+    small = Flow(
+        cookie=call_cookie(call) | Role.of(Duty.SMALL, leg),
+        priority=FORWARDING_PRIORITY,
+        match=replace(match, larger=False),
+        action=Mirror(),
+        table=SIZE_TABLE,
     )
+    large = replace(
+        small,
+        cookie=call_cookie(call) | Role.of(Duty.LARGE, leg),
+        match=replace(match, larger=True),
+        action=to_other,
+    )
+    return small, large
+
+
+def _frame_size(leg: Attachment) -> int:
+    """Return the size of the frame with the leg's smallest audio."""
+    version = leg.sent.destination.host.version
+    return _ETHERNET + (_TAG if leg.sent.tag else 0) + _IP[version] + _UDP + leg.least
 
 
 def verifying_flows(call: str, path: MediaPath) -> tuple[Flow, ...]:

@@ -9,6 +9,7 @@ from stasis_offload.media.eligibility import is_other_media, why_not_observed
 from stasis_offload.media.path import Leg, ObservedPacket
 from stasis_offload.media.reasons import Reason, ReasonKind
 from stasis_offload.media.relaying import Step, reclaim, relay, why_not_now
+from stasis_offload.media.sizes import is_of_constant_size
 from stasis_offload.media.state import Phase, Placement
 from stasis_offload.openflow.flow import FlowCount
 
@@ -17,6 +18,10 @@ GUARD_DELAY = 1.0
 # Until then, a packet of the other leg's stream is relayed if its sequence number is at most so far beyond the last one
 # observed: more packets arrive while the switch changes over.
 _CUTOVER_PACKETS = 10
+# Asterisk passes a small packet on at once: it is at most so far behind the last that the switch left to it.
+_SMALL_PACKETS = 50
+# So many small packets of audio between two audits are no last packet of a phrase: a leg's audio has become smaller.
+_MAX_SMALL_AUDIO = 5
 _SEQUENCES = 1 << 16
 
 
@@ -50,7 +55,9 @@ def start_guarding(placement: Placement, _event: ev.DeadlineReached, now: float)
 
 def start_audit(placement: Placement, _event: ev.DeadlineReached, now: float) -> Step:
     """Query the legs, read the counters, and sample a packet of each leg."""
-    sampling = replace(placement, unsampled=frozenset(Leg), deadline=placement.next_audit(now))
+    sampling = replace(
+        placement, unsampled=frozenset(Leg), small_audio={}, deadline=placement.next_audit(now)
+    )
     return sampling, (cmd.QueryLegs(), cmd.ReadCounters(), cmd.SamplePackets(sampling.samples()))
 
 
@@ -88,16 +95,39 @@ def learn_rtcp_port(placement: Placement, event: ev.RtcpPortLearned, _now: float
     return known, (cmd.SetFlows(known.flows()),)
 
 
+def note_small(placement: Placement, event: ev.SmallPacketObserved, now: float) -> Step:
+    """Record what Asterisk will pass on; remove the flows, and then query the legs, if a leg's audio became as small."""
+    leg, packet = event.leg, event.packet
+    noted = replace(placement, small={**placement.small, leg: packet})
+    if placement.path is None or not is_of_constant_size(placement.path.attachment(leg).least):
+        return noted, ()
+    if packet.payload_type != placement.reports[leg].audio_pt_rx:
+        return noted, ()
+    count = placement.small_audio.get(leg, 0) + 1
+    noted = replace(noted, small_audio={**placement.small_audio, leg: count})
+    return reclaim(noted, now) if count == _MAX_SMALL_AUDIO else (noted, ())
+
+
 def tolerate_late_relay(placement: Placement, event: ev.GuardTriggered, now: float) -> Step:
-    """Remove the flows, unless Asterisk relayed a packet that it had received before the cutover."""
+    """Remove the flows, unless Asterisk relayed a packet that it had received before the cutover, or a small one."""
     if event.packet is not None and _is_late_relay(placement, event.leg.other, event.packet):
         return placement, ()
     return on_guard_triggered(placement, event, now)
 
 
 def on_guard_triggered(placement: Placement, event: ev.GuardTriggered, now: float) -> Step:
-    """Remove the flows: Asterisk sends RTP of its own, or a leg sends from elsewhere."""
+    """Remove the flows: Asterisk sends RTP of its own, which no leg sent it, or a leg sends from elsewhere."""
+    if is_passed_on(placement, event):
+        return placement, ()
     return relay(placement, Reason(event.kind, event.leg), now)
+
+
+def is_passed_on(placement: Placement, event: ev.GuardTriggered) -> bool:
+    """Return whether Asterisk passes on a packet that the switch left to it."""
+    small = placement.small.get(event.leg.other)
+    if small is None or event.packet is None or small.ssrc != event.packet.ssrc:
+        return False
+    return -_SMALL_PACKETS < _ahead(event.packet.sequence, small.sequence) <= 0
 
 
 def on_flow_idle(placement: Placement, event: ev.FlowIdle, now: float) -> Step:
@@ -132,11 +162,17 @@ def _sample(
 
 
 def _is_late_relay(placement: Placement, sender: Leg, packet: ObservedPacket) -> bool:
+    """Return whether Asterisk had received the packet from a leg before the cutover; its own digits are as numbered."""
     last = placement.relayed_packets.get(sender)
     if last is None or packet.ssrc != last.ssrc:
         return False
-    ahead = (packet.sequence - last.sequence + _SEQUENCES // 2) % _SEQUENCES - _SEQUENCES // 2
-    return ahead <= _CUTOVER_PACKETS
+    if packet.payload_type != placement.reports[sender.other].audio_pt_tx:
+        return False
+    return _ahead(packet.sequence, last.sequence) <= _CUTOVER_PACKETS
+
+
+def _ahead(sequence: int, last: int) -> int:
+    return (sequence - last + _SEQUENCES // 2) % _SEQUENCES - _SEQUENCES // 2
 
 
 def _with_count(placement: Placement, event: ev.FlowIdle | ev.FlowDeleted) -> Placement:

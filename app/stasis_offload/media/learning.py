@@ -19,6 +19,7 @@ from stasis_offload.media.eligibility import has_received, is_other_media, why_n
 from stasis_offload.media.path import Attachment, Leg, MediaPath, ObservedPacket
 from stasis_offload.media.reasons import Reason, ReasonKind
 from stasis_offload.media.relaying import Step, query_again, relay, why_not_now
+from stasis_offload.media.sizes import least_audio
 from stasis_offload.media.state import NOT_NATIVE, Phase, Placement
 
 # Two observations make a path only if neither is older (s): next hops and NAT bindings change.
@@ -26,6 +27,8 @@ MAX_OBSERVATION_AGE = 1.0
 # Seconds after the last packet of each leg within which a cutover may begin. In the rest of the usual 20 ms between two
 # packets the switch installs the flows.
 CUTOVER_WINDOW = 0.015
+# RFC 3551 4.5.2; no SDP has to name it.
+COMFORT_NOISE = 13
 # Queries after a change during which a call is learned although Asterisk does not bridge it natively yet: 0.6 s in all
 # (Asterisk takes some milliseconds).
 MAX_NATIVE_QUERIES = 7
@@ -39,7 +42,7 @@ def assess(placement: Placement, event: ev.LegsReported, now: float) -> Step:
     soon = _is_native_soon(placement, reason)
     if reason and not soon:
         return relay(placement, reason, now)
-    return start_learning(placement, event.by_leg, now, soon=soon)
+    return start_learning(replace(placement, splits=event.splits), event.by_leg, now, soon=soon)
 
 
 def confirm_native(placement: Placement, event: ev.LegsReported, now: float) -> Step:
@@ -225,7 +228,12 @@ def cut_over(placement: Placement, now: float) -> Step:
 def _attachment(placement: Placement, leg: Leg) -> Attachment:
     """Return how a leg is attached: by its own packet, and by what Asterisk sent it of the other leg's."""
     packet, _ = placement.observed[leg]
-    return Attachment(sent=packet.headers, received=placement.relayed_packets[leg.other].headers)
+    report, least = placement.reports[leg], 0
+    if placement.splits:
+        is_audio = packet.payload_type == report.audio_pt_rx
+        least = least_audio(report.format_rx, packet.size if is_audio else 0)
+    received = placement.relayed_packets[leg.other].headers
+    return Attachment(sent=packet.headers, received=received, least=least)
 
 
 def _is_native_soon(placement: Placement, reason: Reason | None) -> bool:
@@ -241,9 +249,9 @@ def _reassess(
     if reason and not soon:
         return relay(placement, reason, now)
     reports = event.by_leg
+    reported = replace(placement, reports=reports, splits=event.splits)
     if is_other_media(placement.reports, reports):
-        return start_learning(placement, reports, now, soon=soon)
-    reported = replace(placement, reports=reports)
+        return start_learning(reported, reports, now, soon=soon)
     return (await_native(reported, now), ()) if soon else then(reported)
 
 
@@ -271,6 +279,10 @@ def _if_as_reported(
 ) -> Step:
     """Continue with `then` if a packet on its way to Asterisk is as Asterisk reports; relay the call if not."""
     if event.by_switch:  # mirrored by a `forward` flow that has been removed
+        return placement, ()
+    if (
+        event.packet and event.packet.payload_type == COMFORT_NOISE
+    ):  # a party that listens; its audio is yet to come
         return placement, ()
     if event.packet is None:
         return relay(placement, Reason(ReasonKind.FOREIGN_MEDIA, event.leg), now)

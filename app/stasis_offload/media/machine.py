@@ -33,6 +33,7 @@ _WHILE_OFFLOADED: Rows = {
     ev.LegsReported: forwarding.check_report,
     ev.CountersRead: forwarding.check_counters,
     ev.RtcpPortLearned: forwarding.learn_rtcp_port,
+    ev.SmallPacketObserved: forwarding.note_small,
     ev.GuardTriggered: forwarding.on_guard_triggered,
     ev.FlowIdle: forwarding.on_flow_idle,
     ev.FlowDeleted: forwarding.on_flow_deleted,
@@ -100,7 +101,14 @@ TRANSITIONS: Mapping[Phase, Rows] = {
 
 # Reports about flows that have been removed meanwhile arrive late; they are not errors.
 _OF_A_STAY: frozenset[type[ev.Event]] = frozenset(
-    {ev.CountersRead, ev.RtcpPortLearned, ev.GuardTriggered, ev.FlowIdle, ev.FlowDeleted}
+    {
+        ev.CountersRead,
+        ev.RtcpPortLearned,
+        ev.SmallPacketObserved,
+        ev.GuardTriggered,
+        ev.FlowIdle,
+        ev.FlowDeleted,
+    }
 )
 IGNORED: Mapping[Phase, frozenset[type[ev.Event]]] = {
     Phase.RELAYED: _OF_A_STAY | {ev.PacketObserved, ev.PacketRelayed},
@@ -125,6 +133,8 @@ def step(placement: Placement, event: ev.Event, now: float) -> Step:
 
 def interrupts_query(placement: Placement, event: ev.Event) -> bool:
     """Return whether an event interrupts a query: a block, a change, a guard, a deleted flow, the end of the call."""
-    if isinstance(event, ev.GuardTriggered | ev.FlowDeleted):
+    if isinstance(event, ev.GuardTriggered):
+        return placement.state is State.OFFLOADED and not forwarding.is_passed_on(placement, event)
+    if isinstance(event, ev.FlowDeleted):
         return placement.state is State.OFFLOADED
     return isinstance(event, ev.Blocked | ev.BridgeChanged | ev.CallEnded)

@@ -35,10 +35,11 @@ class Headers:
 
 @dataclass(frozen=True, slots=True)
 class ObservedPacket:
-    """One RTP packet as the switch saw it come in: from a leg, or from Asterisk."""
+    """One RTP packet as the switch saw it come in: from a leg, or from Asterisk. `size` is its UDP payload in bytes."""
 
     headers: Headers
     ttl: int
+    size: int
     payload_type: int
     sequence: int
     ssrc: int
@@ -49,10 +50,13 @@ class Attachment:
     """One end of a path: how the leg's packets come to Asterisk (`sent`), and how Asterisk's go to the leg (`received`).
 
     The two need not mirror each other: there may be two routers, a virtual gateway MAC, another mark or priority.
+    `least` is the size of the leg's smallest audio, in bytes of UDP payload; what is smaller goes to Asterisk. 0: all
+    that the leg sends is forwarded.
     """
 
     sent: Headers
     received: Headers
+    least: int = 0
 
     @property
     def remote(self) -> Address:
@@ -97,6 +101,7 @@ def parse_observed_packet(in_port: int, frame: bytes) -> ObservedPacket:
             dscp=datagram.dscp,
         ),
         ttl=datagram.ttl,
+        size=datagram.size,
         payload_type=header.payload_type,
         sequence=header.sequence,
         ssrc=header.ssrc,

@@ -97,7 +97,7 @@ def query_at_once(placement: Placement, now: float) -> Step:
 
 def why_not_now(placement: Placement, event: ev.LegsReported, now: float) -> Reason | None:
     """Return the reason against offloading: one in Asterisk's reports, or that the call is suppressed."""
-    reason = why_not(event.caller, event.callee)
+    reason = why_not(event.caller, event.callee, splits=event.splits)
     if reason in (None, NOT_NATIVE) and placement.damping.is_suppressed(now):
         return Reason(ReasonKind.FLAPPING)
     return reason
@@ -134,5 +134,7 @@ def relay(placement: Placement, reason: Reason, now: float) -> Step:
         relayed_packets={},
         path=None,
         unsampled=frozenset(),
+        small={},
+        small_audio={},
     )
     return relayed, commands[placement.state]

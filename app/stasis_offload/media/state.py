@@ -89,9 +89,10 @@ class Placement:
     """What carries one call's media, why, and what is known of it. Times are seconds of one monotonic clock.
 
     `since` is when the state was entered. While learning, `observed` has the last observed packet of each leg and its
-    time, `relayed_packets` the last packet that Asterisk sent to the other leg, by the leg whose packets it relays.
+    time, `splits` whether the switch can tell packets apart by their size, `relayed_packets` the last packet that Asterisk sent to the other leg, by the leg whose packets it relays.
     `path`, `unsampled` and `rtcp_ports` belong to a stay in the switch: `unsampled` are the legs of which a packet has
-    yet to be mirrored, `rtcp_ports` the ports from which RTCP came. `counts` are the packets and octets forwarded from
+    yet to be mirrored, `rtcp_ports` the ports from which RTCP came, `small` the last packet of each leg that was left to
+    Asterisk for its size, and `small_audio` how many of these since the last audit had the payload type of audio. `counts` are the packets and octets forwarded from
     each leg in the present stay, `earlier_counts` those in all earlier stays.
     """
 
@@ -104,11 +105,14 @@ class Placement:
     connected: bool = False
     blocks: frozenset[ReasonKind] = frozenset()
     damping: Damping = field(default_factory=Damping)
+    splits: bool = False
     reports: Mapping[Leg, LegReport] = field(default_factory=dict)
     observed: Mapping[Leg, tuple[ObservedPacket, float]] = field(default_factory=dict)
     relayed_packets: Mapping[Leg, ObservedPacket] = field(default_factory=dict)
     path: MediaPath | None = None
     unsampled: frozenset[Leg] = frozenset()
+    small: Mapping[Leg, ObservedPacket] = field(default_factory=dict)
+    small_audio: Mapping[Leg, int] = field(default_factory=dict)
     rtcp_ports: Mapping[Leg, int] = field(default_factory=dict)
     counts: Mapping[Leg, FlowCount] = field(default_factory=dict)
     earlier_counts: Mapping[Leg, FlowCount] = field(default_factory=dict)

@@ -6,6 +6,15 @@ from stasis_offload.openflow.channel import Channel, Timeouts, open_channel
 from stasis_offload.openflow.decode import VERSION, VERSION_NAMES, MessageKind
 from stasis_offload.openflow.endpoint import Endpoint
 from stasis_offload.openflow.events import SwitchDescription
+from stasis_offload.openflow.flow import COOKIE_PREFIX, Flow, Match, Split
+from stasis_offload.packets.address import Address
+
+_SPLITTING = Flow(
+    cookie=COOKIE_PREFIX,
+    priority=0,
+    match=Match(source=None, destination=Address.parse("192.0.2.1:1")),  # of no network (RFC 5737)
+    action=Split(0),
+)
 
 
 async def describe_switch(endpoint: Endpoint, *, timeouts: Timeouts | None = None) -> SwitchDescription:
@@ -42,12 +51,15 @@ async def describe(channel: Channel) -> SwitchDescription:
         ports=decode.parse_ports(ports),
         atomic_bundles=await _takes_bundles(channel),
         max_meters=await _max_meters(channel),
+        splits=await _takes_bundles(channel, with_flow=_SPLITTING),
     )
 
 
-async def _takes_bundles(channel: Channel) -> bool:
+async def _takes_bundles(channel: Channel, *, with_flow: Flow | None = None) -> bool:
+    """Return whether the switch takes a bundle, which is then discarded."""
     xid = channel.new_xid()
-    bundle = encode.stage_bundle(xid) + encode.discard_bundle(xid, xid)
+    staged = encode.stage_bundle(xid, add=[with_flow] if with_flow else ())
+    bundle = staged + encode.discard_bundle(xid, xid)
     try:
         await channel.send_and_confirm(xid, bundle)
     except SwitchUnavailableError:

@@ -11,10 +11,11 @@ COOKIE_PREFIX_MASK = 0xFFFF << 48
 COOKIE_OWNER_MASK = COOKIE_PREFIX_MASK | 0xFF_FFFF_FFFF << 8
 COOKIE_ROLE_MASK = 0xFF
 
-# Our flows have a table of their own, which the gate leads to (gate.py). Those of the other table only show packets that
-# are forwarded (sampler.py).
+# Our flows have a table of their own, which the gate leads to (gate.py). Of the others, one only shows packets that are
+# forwarded (sampler.py), and one has the flows that a `Split` leads to.
 TABLE = 77
 SAMPLE_TABLE = 78
+SIZE_TABLE = 79
 
 # Bytes of a learned packet that are mirrored: Ethernet 14 + VLAN 4 + IPv6 40 + UDP 8 + RTP 12 and some extensions.
 LEARNING_BYTES = 128
@@ -27,7 +28,8 @@ class Match:
     """UDP packets between two addresses; `source` None is any source, and port 0 any port of that host.
 
     `in_port` None is any port of the switch; `vlan` and `eth_src` then have no effect. `vlan` None means untagged
-    packets only; `eth_src`, if given, is the only source MAC that matches.
+    packets only; `eth_src`, if given, is the only source MAC that matches. `larger` is what a `Split` found, in
+    SIZE_TABLE; None is either.
     """
 
     source: Address | None
@@ -35,6 +37,7 @@ class Match:
     in_port: int | None = None
     vlan: int | None = None
     eth_src: str | None = None
+    larger: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +69,16 @@ class Forward:
 
 
 @dataclass(frozen=True, slots=True)
+class Split:
+    """Look a packet up in SIZE_TABLE, by whether its frame is larger than `size` bytes.
+
+    The Ethernet header and a tag count, the checksum at the end of the frame does not.
+    """
+
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
 class Sample:
     """Give the first `max_len` bytes of a packet to the application (CONTROLLER); only for SAMPLE_TABLE."""
 
@@ -77,12 +90,12 @@ class Drop:
     """Drop the packet."""
 
 
-Action = Mirror | Forward | Sample | Drop
+Action = Mirror | Forward | Split | Sample | Drop
 
 
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """One OpenFlow flow; `idle_timeout` is in seconds, 0 for none. The switch reports the end of one in our main table.
+    """One OpenFlow flow; `idle_timeout` is in seconds, 0 for none. The switch reports its end, but not in SAMPLE_TABLE.
 
     `limit` is the rate of its meter in packets per second, with a burst of one second's packets; 0 for no meter.
     """

@@ -17,7 +17,7 @@ from stasis_offload.openflow.flow import (
     COOKIE_PREFIX,
     COOKIE_PREFIX_MASK,
     COOKIE_ROLE_MASK,
-    TABLE,
+    SAMPLE_TABLE,
     Flow,
     FlowCount,
     owner_cookie,
@@ -336,4 +336,4 @@ def _reported(entry: _Entry) -> set[int]:
 
 
 def _reporting(flows: Iterable[Flow]) -> set[int]:
-    return {flow.cookie for flow in flows if flow.table == TABLE}
+    return {flow.cookie for flow in flows if flow.table != SAMPLE_TABLE}

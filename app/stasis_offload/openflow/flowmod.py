@@ -14,6 +14,7 @@ from os_ken.ofproto import ofproto_v1_3 as ofp
 from stasis_offload.errors import OpenFlowError
 from stasis_offload.openflow.flow import (
     SAMPLE_TABLE,
+    SIZE_TABLE,
     TABLE,
     Action,
     Drop,
@@ -22,6 +23,7 @@ from stasis_offload.openflow.flow import (
     Match,
     Mirror,
     Sample,
+    Split,
 )
 from stasis_offload.packets.address import Address
 from stasis_offload.packets.frame import ETH_IPV4, ETH_IPV6, ETH_VLAN, PROTOCOL_UDP, Tag
@@ -60,7 +62,7 @@ class _Field:
     """A header field, by its OXM number and its size in bytes (OpenFlow 1.3.5, 7.2.3.7)."""
 
     def __init__(self, number: int, size: int, *, oxm_class: int = ofp.OFPXMC_OPENFLOW_BASIC) -> None:
-        self._oxm = Struct("!HBB").pack(oxm_class, number << 1, size)
+        self.header = self._oxm = Struct("!HBB").pack(oxm_class, number << 1, size)
         self._masked = Struct("!HBB").pack(oxm_class, number << 1 | 1, 2 * size)
         length = 4 + len(self._oxm) + size
         self._padding = bytes(-length % 8)
@@ -133,11 +135,14 @@ def addition(xid: int, flow: Flow, *, meter: int | None = None) -> bytes:
 
 
 def gate(xid: int, *, cookie: int, priority: int, hard_timeout: int) -> bytes:
-    """Add the gate, or renew it: the flows of table 0 that lead UDP to our table, and what leads the rest back.
+    """Add the gate, or renew it: the flows of table 0 that lead UDP to our tables, and what leads the rest back.
 
     A register marks what has passed the gate: back in table 0, such a packet goes on as if there were no gate.
     """
-    back = _Entry(cookie=cookie, table=TABLE, priority=0, fields=b"", actions=_OWN_WAY)
+    back = (
+        _Entry(cookie=cookie, table=table, priority=0, fields=b"", actions=_OWN_WAY)
+        for table in (TABLE, SIZE_TABLE)
+    )
     there = (
         _Entry(
             cookie=cookie,
@@ -149,7 +154,7 @@ def gate(xid: int, *, cookie: int, priority: int, hard_timeout: int) -> bytes:
         )
         for family in (_IPV4, _IPV6)
     )
-    return b"".join(_addition(xid, entry) for entry in (back, *there))
+    return b"".join(_addition(xid, entry) for entry in (*back, *there))
 
 
 def _addition(xid: int, entry: _Entry, *, meter: int | None = None) -> bytes:
@@ -225,6 +230,8 @@ def _fields(match: Match) -> Iterator[bytes]:
         yield _UDP_SRC.matched(source.port.to_bytes(2, "big"))
     if destination.port:
         yield _UDP_DST.matched(destination.port.to_bytes(2, "big"))
+    if match.larger is not None:
+        yield _REG15.matched_under(_LARGER, _LARGER if match.larger else bytes(4))
 
 
 def _actions(match: Match, action: Action) -> Iterator[bytes]:
@@ -256,6 +263,17 @@ def _actions(match: Match, action: Action) -> Iterator[bytes]:
             yield _DEC_TTL
             yield _NX_IN_PORT_FIELD.set((action.in_port & 0xFFFF).to_bytes(2, "big"))
             yield _OWN_WAY
+        case Split(size):
+            yield _CHECK_LARGER.pack(
+                ofp.OFPAT_EXPERIMENTER,
+                _CHECK_LARGER.size,
+                _NICIRA,
+                _NXAST_CHECK_PKT_LARGER,
+                size,
+                _LARGER_BIT,
+                _REG15.header,
+            )
+            yield _BY_SIZE
         case Sample(max_len):
             yield output(ofp.OFPP_CONTROLLER, max_len)
         case Drop():
@@ -298,14 +316,19 @@ def _mac(text: str) -> bytes:
 _NICIRA = 0x2320
 _NXAST_RESUBMIT_TABLE = 14
 _NXAST_CLONE = 42
+_NXAST_CHECK_PKT_LARGER = 49  # the result into one bit of a register (struct nx_action_check_pkt_larger)
 _NX_IN_PORT = 0xFFF8  # OFPP_IN_PORT of OpenFlow 1.0: as it came
 _RESUBMIT = Struct("!HHIHHB3x")
 _CLONE = Struct("!HHIH6x")
+_CHECK_LARGER = Struct("!HHIHHH4s6x")
 
 _BIT = (1).to_bytes(4, "big")
 _NOT_PASSED_GATE = _REG15.matched_under(_BIT, bytes(4))
 _PASSED_GATE = _REG15.set(_BIT)
+_LARGER_BIT = 1
+_LARGER = (1 << _LARGER_BIT).to_bytes(4, "big")
 _OWN_WAY = _resubmit(0)
+_BY_SIZE = _resubmit(SIZE_TABLE)
 _SAMPLED = _resubmit(SAMPLE_TABLE)  # finds nothing, usually, and then does nothing
 OWN_WAY_PAST_GATE = _PASSED_GATE + _OWN_WAY
 _DEC_TTL = Struct("!HH4x").pack(ofp.OFPAT_DEC_NW_TTL, 8)

@@ -44,6 +44,7 @@ class Switch:
         self._timeouts = timeouts or Timeouts()
         self._table: FlowTable | None = None
         self._gate: Gate | None = None
+        self._splits = False
         self._down = SwitchDown(f"not connected to {endpoint} yet")
 
     async def run(self) -> NoReturn:
@@ -76,6 +77,11 @@ class Switch:
             raise SwitchUnavailableError(f"no connection to the switch: {self._down.reason}")
         return self._table
 
+    @property
+    def splits(self) -> bool:
+        """Whether the switch that was connected last can tell packets apart by their size."""
+        return self._splits
+
     async def _serve(self) -> NoReturn:
         async with open_channel(self._endpoint, on_message=self._receive, timeouts=self._timeouts) as channel:
             description = await describe(channel)
@@ -85,9 +91,27 @@ class Switch:
             await gate.renew()
             xid = channel.new_xid()
             await channel.send_and_confirm(xid, encode.subscribe(xid))
-            self._table, self._gate = table, gate
+            self._table, self._gate, self._splits = table, gate, description.splits
             self._on_event(SwitchUp(description))
-            await _keep(channel, gate, table)
+            await self._keep(channel, table)
+
+    async def sweep(self) -> None:
+        """Remove every flow of ours, and then the gate for good: for the end of this process.
+
+        Raises as `FlowTable.sweep`.
+        """
+        table, self._gate = self.flow_table, None
+        await table.sweep()
+
+    async def _keep(self, channel: Channel, table: FlowTable) -> NoReturn:
+        """Renew the gate's lease and show what is to be sampled, until the connection ends; raises as the three do."""
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(RENEW_EVERY):
+                    await channel.closed()
+            if self._gate:
+                await self._gate.renew()
+                await table.sampler.show()
 
     def _report_down(self, reason: str) -> None:
         down = SwitchDown(reason)
@@ -111,13 +135,3 @@ class Switch:
             return
         if isinstance(event, PacketIn) or self._table.note_removed(event):
             self._on_event(event)
-
-
-async def _keep(channel: Channel, gate: Gate, table: FlowTable) -> NoReturn:
-    """Renew the gate's lease and show what is to be sampled, until the connection ends; raises as the three do."""
-    while True:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(RENEW_EVERY):
-                await channel.closed()
-        await gate.renew()
-        await table.sampler.show()

@@ -71,7 +71,7 @@ def test_a_reason_of_one_leg_names_that_leg(leg: Leg, changes: dict[str, Any], k
         ({"audio_pt_rx": 96}, ReasonKind.AUDIO_PT),
         ({"audio_pt_tx": 96}, ReasonKind.AUDIO_PT),
         ({"audio_pt_rx": None}, ReasonKind.AUDIO_PT),
-        ({"event_pt_rx": 100}, ReasonKind.EVENT_PT),
+        ({"event_pt_rx": None}, ReasonKind.EVENT_PT),
         ({"event_pt_tx": None}, ReasonKind.EVENT_PT),
         ({"bridge_technology": "simple_bridge"}, ReasonKind.NOT_NATIVE),
         ({"local_bridge": False}, ReasonKind.NOT_NATIVE),
@@ -84,6 +84,12 @@ def test_a_reason_of_one_leg_names_that_leg(leg: Leg, changes: dict[str, Any], k
 )
 def test_a_reason_of_both_legs_names_none(changes: dict[str, Any], kind: ReasonKind) -> None:
     assert why_not(replace(CALLER, **changes), CALLEE) == Reason(kind)
+
+
+def test_digits_of_another_payload_type_need_a_switch_that_leaves_them_to_asterisk() -> None:
+    caller = replace(CALLER, event_pt_rx=96, event_pt_tx=96)
+    assert why_not(caller, CALLEE) is None
+    assert why_not(caller, CALLEE, splits=False) == Reason(ReasonKind.EVENT_PT)
 
 
 def test_payload_types_may_differ_between_directions_as_long_as_each_direction_keeps_its_own() -> None:

@@ -25,13 +25,14 @@ from stasis_offload.media.path import Attachment, Leg, MediaPath
 from stasis_offload.openflow.flow import COOKIE_OWNER_MASK, FULL_PACKET, Flow, Forward, is_ours
 from stasis_offload.packets.address import Address
 from stasis_offload.packets.frame import Datagram, Tag
-from tests.support.packets import ASTERISK, CALLER, attachment, sent_by, sent_to, with_tags
+from tests.support.packets import ASTERISK, CALLER, SIX, attachment, sent_by, sent_to, split, with_tags
 from tests.support.packets import PATH as PLAIN
 from tests.support.soft_switch import CONTROLLER, FlowTable
 from tests.support.strategies import PATHS, UINT64
 
 CALLEE = with_tags(PLAIN, None, Tag(7, 5)).callee
 PATH = MediaPath(caller=CALLER, callee=CALLEE)
+SPLIT = split(PATH)
 LIMITS = FlowLimits(idle_timeout=10)
 
 
@@ -147,6 +148,7 @@ def test_each_flow_of_a_call_has_a_cookie_and_a_role_of_its_own() -> None:
         *whole().flows,
         *verifying_flows("call", PATH),
         *sampling_flows("call", PATH),
+        *forwarding_flows("call", SPLIT, LIMITS),
         *(
             flow
             for leg in Leg
@@ -154,7 +156,7 @@ def test_each_flow_of_a_call_has_a_cookie_and_a_role_of_its_own() -> None:
         ),
     ]
     assert {role_of(flow.cookie) for flow in flows} == {*Role}
-    assert len({flow.cookie for flow in flows}) == len(flows) == len(Role)
+    assert len({flow.cookie for flow in flows}) == len(Role)
 
 
 @given(st.sampled_from(Duty), st.sampled_from(Leg))
@@ -186,6 +188,16 @@ def test_what_is_forwarded_is_shown_while_it_is_sampled(showing: Callable[..., t
     assert table.process(2, sent_by(CALLEE)) == [(ASTERISK, sent_to(CALLER, sent_by(CALLEE)))]
     other = replace(packet, source=Address(CALLER.remote.host, 4001))
     assert table.process(1, other) == [(1, other)]
+
+
+@pytest.mark.parametrize("tag", [None, Tag(7, 3), Tag(0)])
+@pytest.mark.parametrize("path", [SPLIT, SIX], ids=["ipv4", "ipv6"])
+def test_what_is_smaller_than_a_legs_audio_goes_to_asterisk(path: MediaPath, tag: Tag | None) -> None:
+    path = split(with_tags(path, tag, None))
+    table, packet = forwarding(path), sent_by(path.caller)
+    assert table.process(1, packet) == [(ASTERISK, sent_to(path.callee, packet))]
+    small = replace(packet, payload=packet.payload[:-1], size=packet.size - 1)
+    assert table.process(1, small) == [(CONTROLLER, small), (1, small)]
 
 
 def test_rtcp_reaches_asterisk_as_it_came_and_us_and_the_other_leg() -> None:

@@ -26,6 +26,7 @@ from tests.support.placements import (
     relayed,
     sampled_packet,
     seen,
+    small_packet,
 )
 
 LEGS = st.sampled_from(Leg)
@@ -50,6 +51,7 @@ EVENTS: dict[type[ev.Event], st.SearchStrategy[ev.Event]] = {
     ev.PacketObserved: LEGS.map(seen)
     | LEGS.map(sampled_packet)
     | LEGS.map(lambda leg: ev.PacketObserved(leg, None)),
+    ev.SmallPacketObserved: LEGS.map(small_packet),
     ev.PacketRelayed: LEGS.map(relayed),
     ev.GuardTriggered: LEGS.map(lambda leg: ev.GuardTriggered(ReasonKind.ASTERISK_MEDIA, leg)),
     ev.RtcpPortLearned: LEGS.map(lambda leg: ev.RtcpPortLearned(leg, 4001)),

@@ -7,7 +7,7 @@ import pytest
 from stasis_offload.media import commands as cmd
 from stasis_offload.media import events as ev
 from stasis_offload.media.flows import Role, role_of
-from stasis_offload.media.machine import step
+from stasis_offload.media.machine import interrupts_query, step
 from stasis_offload.media.path import Leg, ObservedPacket
 from stasis_offload.media.reasons import Reason, ReasonKind
 from stasis_offload.media.state import Phase, Placement, State
@@ -30,6 +30,7 @@ from tests.support.placements import (
     roles,
     sampled_packet,
     seen,
+    small_packet,
 )
 
 
@@ -75,6 +76,37 @@ def test_what_asterisk_had_received_before_the_cutover_is_no_media_of_its_own(
     event = ev.GuardTriggered(ReasonKind.ASTERISK_MEDIA, Leg.CALLER, packet)
     assert (step(start, event, 0.5)[0].state is State.OFFLOADED) == kept
     assert step(GUARDED, event, 2.0)[0].state is State.RELAYED
+
+
+@pytest.mark.parametrize(
+    ("sequence", "ssrc", "kept"),
+    [
+        (5000, CALLEE.ssrc_rx, True),
+        (4990, CALLEE.ssrc_rx, True),
+        (5001, CALLEE.ssrc_rx, False),
+        (5000, 7, False),
+    ],
+)
+@pytest.mark.parametrize("start", [OFFLOADED, VERIFIED, GUARDED])
+def test_asterisk_may_pass_on_what_the_switch_left_to_it_and_nothing_else(
+    start: Placement, sequence: int, ssrc: int, *, kept: bool
+) -> None:
+    digit = small_packet(Leg.CALLEE, payload_type=101, sequence=5000)
+    packet = passed_on(Leg.CALLEE, payload_type=96, sequence=sequence, ssrc=ssrc, size=16)
+    event = ev.GuardTriggered(ReasonKind.ASTERISK_MEDIA, Leg.CALLER, packet)
+    left = after(digit, start=start, now=0.5)
+    assert (step(left, event, 0.5)[0].state is State.OFFLOADED) == kept
+    assert interrupts_query(left, event) != kept
+
+
+def test_a_leg_whose_audio_has_become_as_small_is_learned_again_and_one_small_packet_is_no_alarm() -> None:
+    audio, digit = small_packet(Leg.CALLER), small_packet(Leg.CALLER, payload_type=101)
+    assert after(*[digit] * 9, *[audio] * 4, start=GUARDED).state is State.OFFLOADED
+    placement, commands = step(after(*[audio] * 4, start=GUARDED), audio, 2.0)
+    assert placement.reason == Reason(ReasonKind.CALL_CHANGED)
+    assert commands == (cmd.RemoveFlows(), cmd.QueryLegs())
+    audited = after(*[audio] * 4, ev.DeadlineReached(), audio, start=GUARDED)
+    assert audited.state is State.OFFLOADED
 
 
 def test_each_audit_queries_counts_and_samples_one_packet_of_each_leg() -> None:

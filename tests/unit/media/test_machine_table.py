@@ -13,13 +13,13 @@ from stasis_offload.media.phases import MEANINGS, transitions_as_markdown
 from stasis_offload.media.reasons import ReasonKind
 from stasis_offload.media.state import Phase, Placement, State
 from stasis_offload.openflow.flow import FlowCount
-from tests.support.placements import ELIGIBLE, IN_PHASE, POLICY, relayed, seen
+from tests.support.placements import ELIGIBLE, IN_PHASE, POLICY, relayed, seen, small_packet
 
 EVENTS = get_args(ev.Event)
 EXAMPLES: dict[type[ev.Event], ev.Event] = {
     type(event): event
     for event in (
-        *(seen(Leg.CALLER), relayed(Leg.CALLER), ELIGIBLE),
+        *(seen(Leg.CALLER), small_packet(Leg.CALLER), relayed(Leg.CALLER), ELIGIBLE),
         *(
             ev.CountersRead({Role.FORWARD_CALLER: FlowCount(1, 1)}),
             ev.GuardTriggered(ReasonKind.ASTERISK_MEDIA, Leg.CALLER),

@@ -1,5 +1,6 @@
 """What goes to the switch, read back by os_ken and held against what os_ken itself would have sent."""
 
+import struct
 from ipaddress import IPv4Address
 from types import SimpleNamespace
 from typing import Any
@@ -17,7 +18,7 @@ from stasis_offload.openflow import encode
 from stasis_offload.openflow.decode import Framer
 from stasis_offload.openflow.flow import (
     SAMPLE_TABLE,
-    TABLE,
+    SIZE_TABLE,
     Action,
     Drop,
     Flow,
@@ -25,6 +26,7 @@ from stasis_offload.openflow.flow import (
     Match,
     Mirror,
     Sample,
+    Split,
 )
 from stasis_offload.openflow.flowmod import Cookies
 from stasis_offload.packets.address import Address
@@ -32,6 +34,7 @@ from tests.support.packets import CALLEE, CALLER, PATH
 from tests.support.strategies import FLOWS, UINT32, UINT64
 
 SWITCH = SimpleNamespace(ofproto=ofp, ofproto_parser=messages)
+CHECK_LARGER = 49
 CLONE = 42  # NXAST_CLONE (lib/ofp-actions.c), which os_ken does not know
 LIMITS = FlowLimits(idle_timeout=10)
 
@@ -48,7 +51,7 @@ def by_os_ken(xid: int, flow: Flow, meter: int | None) -> bytes:
         priority=flow.priority,
         idle_timeout=flow.idle_timeout,
         table_id=flow.table,
-        flags=ofp.OFPFF_SEND_FLOW_REM if flow.table == TABLE else 0,
+        flags=ofp.OFPFF_SEND_FLOW_REM if flow.table != SAMPLE_TABLE else 0,
         out_port=ofp.OFPP_ANY,
         out_group=ofp.OFPG_ANY,
         match=messages.OFPMatch(**_fields(match)),
@@ -72,6 +75,8 @@ def _fields(match: Match) -> dict[str, Any]:
             fields[f"{family}_{name}"] = str(address.host)
         if address is not None and address.port:
             fields[f"udp_{name}"] = address.port
+    if match.larger is not None:
+        fields["reg15"] = (2 if match.larger else 0, 2)
     return fields
 
 
@@ -88,6 +93,10 @@ def _actions(match: Match, action: Action) -> list[Any]:
             ]
         case Forward():
             return _forwarded(match, action)
+        case Split(size):
+            register = bytes.fromhex("00011e04")  # reg15, whose second bit has the result
+            check = messages.NXActionUnknown(CHECK_LARGER, data=struct.pack("!HH4s6x", size, 1, register))
+            return [check, messages.NXActionResubmitTable(table_id=SIZE_TABLE)]
         case Sample(max_len):
             return [messages.OFPActionOutput(ofp.OFPP_CONTROLLER, max_len)]
         case Drop():

@@ -94,6 +94,7 @@ def test_the_first_128_bytes_of_a_frame_show_all_of_a_sighting() -> None:
             dscp=0,
         ),
         ttl=PLAIN.ttl,
+        size=len(payload),
         payload_type=8,
         sequence=7,
         ssrc=0xCAFE,
