@@ -11,8 +11,8 @@ from stasis_offload.media.path import Leg
 from stasis_offload.media.reasons import Reason, ReasonKind
 from stasis_offload.media.state import Phase, Placement, State
 from stasis_offload.openflow.flow import FlowCount
-from tests.support.leg_reports import CALLEE, CALLER
-from tests.support.placements import BOTH_COUNT, CONNECTED, ELIGIBLE, IN_PHASE
+from tests.support.leg_reports import CALLEE, CALLER, passed_on
+from tests.support.placements import BOTH_COUNT, CONNECTED, ELIGIBLE, IN_PHASE, small_packet
 
 LASTING = [phase for phase in Phase if phase is not Phase.ENDED]
 IN_FLOWS = [phase for phase in LASTING if phase is not Phase.RELAYED]
@@ -97,10 +97,17 @@ def test_counters_and_ports_are_known_from_then_on(phase: Phase) -> None:
     assert commands == (cmd.SetFlows(learned.flows()),)
 
 
+@pytest.mark.parametrize("phase", OFFLOADED)
+def test_what_the_switch_left_to_asterisk_is_known(phase: Phase) -> None:
+    event = small_packet(Leg.CALLER, payload_type=101)
+    assert step(IN_PHASE[phase], event, NOW)[0].small == {Leg.CALLER: event.packet}
+
+
 @pytest.mark.parametrize("phase", [Phase.AWAITING_NATIVE, Phase.LEARNING, Phase.DORMANT])
 def test_what_asterisk_relays_meanwhile_is_known_at_the_cutover(phase: Phase) -> None:
-    placement, _ = step(IN_PHASE[phase], ev.PacketRelayed(Leg.CALLEE, ssrc=0xBBBB, sequence=99), NOW)
-    assert placement.relayed_packets[Leg.CALLEE] == (0xBBBB, 99)
+    packet = passed_on(Leg.CALLEE, sequence=99)
+    placement, _ = step(IN_PHASE[phase], ev.PacketRelayed(Leg.CALLEE, packet), NOW)
+    assert placement.relayed_packets[Leg.CALLEE] == packet
 
 
 @pytest.mark.parametrize("phase", [Phase.RELAYED, Phase.AWAITING_NATIVE, Phase.DORMANT])
