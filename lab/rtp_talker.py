@@ -11,6 +11,7 @@ A line on standard input is one word and its fields; each is answered by a line 
 | from, to | `host:port` or `[host]:port`; a new `from` is another socket, as after a NAT rebinding |
 | pt, ssrc, seq | of the next packet on; the timestamp goes on |
 | silent | 1: send nothing; 0: speak again, where sequence number and timestamp were to be by then |
+| digit | its payload type: the next packets, 0.2 s, are of the digit 5 (RFC 4733) in place of speech |
 | garbage | 1: send what is not RTP (version 1); 0: RTP again |
 | ttl | the TTL or hop limit of the RTP |
 | dscp | its mark, 0 to 63 |
@@ -42,7 +43,13 @@ NTP_EPOCH = 2_208_988_800
 VERSION = 2
 SENDER_REPORT = 200
 
+DIGIT_PACKETS = 10
+DIGIT_ENDS = 3
+DIGIT_FIVE = 5
+DIGIT_VOLUME = 10
+
 _RTP = struct.Struct("!BBHII")
+_EVENT = struct.Struct("!BBH")
 _TONE = b"\xff" * (SAMPLES - TALK.size)
 _SENDER_REPORT = struct.Struct("!BBHIIIIII")
 _BLOCK = struct.Struct("!IIIIII")
@@ -121,19 +128,36 @@ class Stream:
     sent: int = 0
     silent: bool = False
     garbage: bool = False
+    digit: int = 0
+    digit_begun: int = 0
+    digit_left: int = 0
     every: float = 0.0
     next_report: float = 0.0
     heard: Heard = field(default_factory=Heard)
 
     def speak(self) -> None:
         """Send the packet of this moment; in silence only its number passes."""
-        if not self.silent:
+        if self.digit_left:
+            _send(self.media, self._event(), self.to)
+            self.sent += 1
+        elif not self.silent:
             head = _RTP.pack(0x80, self.pt, self.sequence, self.timestamp, self.ssrc)
             packet = head + TALK.pack(MARK, self.speaker, self.number) + _TONE
             _send(self.media, GARBAGE if self.garbage else packet, self.to)
             self.sent += 1
         self.number += 1
         self.sequence = (self.sequence + 1) & 0xFFFF
+
+    def _event(self) -> bytes:
+        """Write the next packet of a digit: all have the time of its start, the last three its end (RFC 4733 2.5.1)."""
+        if self.digit_left == DIGIT_PACKETS:
+            self.digit_begun = self.timestamp
+        marker = 0x80 if self.digit_left == DIGIT_PACKETS else 0
+        end = 0x80 if self.digit_left <= DIGIT_ENDS else 0
+        self.digit_left -= 1
+        head = _RTP.pack(0x80, marker | self.digit, self.sequence, self.digit_begun, self.ssrc)
+        lasted = self.timestamp - self.digit_begun + SAMPLES
+        return head + _EVENT.pack(DIGIT_FIVE, end | DIGIT_VOLUME, lasted & 0xFFFF)
 
     @property
     def timestamp(self) -> int:
@@ -235,7 +259,7 @@ class Talker:
         self._slots[place % SLOTS].append(stream)
         return stream
 
-    def _change(self, stream: Stream, pairs: dict[str, str]) -> None:
+    def _change(self, stream: Stream, pairs: dict[str, str]) -> None:  # noqa: PLR0912 - one row a field
         for field_name, value in pairs.items():
             match field_name:
                 case "from":
@@ -254,6 +278,8 @@ class Talker:
                     stream.sequence = int(value)
                 case "silent":
                     stream.silent = value == "1"
+                case "digit":
+                    stream.digit, stream.digit_left = int(value), DIGIT_PACKETS
                 case "garbage":
                     stream.garbage = value == "1"
                 case "ttl":

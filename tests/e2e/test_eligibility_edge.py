@@ -21,13 +21,6 @@ def never_switched() -> Iterator[Conversation]:
     assert not any(stream.by_switch() for stream in call.capture.arriving)
 
 
-def test_telephone_events_of_different_payload_types() -> None:
-    with never_switched() as call:
-        call.connect(sdp(BOB_PORT, event=97), sdp(ALICE_PORT, event=101))
-        call.speak()
-        call.relayed("event-payload-type-mismatch")
-
-
 def test_one_codec_by_different_payload_types() -> None:
     with phones(callee="phone-g726") as call:
         call.connect(sdp(BOB_PORT, formats={96: G726}), sdp(ALICE_PORT, formats={111: G726}), user="g726")
