@@ -27,7 +27,7 @@ def test_reports_pass_from_end_to_end_asterisk_reads_along_and_keeps_its_own_to_
         call.voices.set("bob", rtcp=0.5)
         call.voices.set("alice", rtcp=0.5)
         start = call.carried()
-        wait_until(lambda: len(control.flows()) == 10, within=10, what="all flows to be there")
+        wait_until(lambda: len(control.flows()) == FLOWS, within=10, what="all flows to be there")
         end = call.passed(REPORTED_WITHIN)
         quality = quality_of_the_call()
         asterisk = control.asterisk("asterisk2", "pjsip show channelstats")
