@@ -28,7 +28,7 @@ async def test_an_operator_sees_the_flows_as_they_were_meant(bridge: Bridge) -> 
         assert seen == (
             f"cookie={caller.cookie:#x}, table=77, idle_timeout=60, send_flow_rem"
             " priority=30,udp,in_port=1,vlan_tci=0x0000/0x1fff,dl_src=02:00:00:00:00:0a,nw_src=198.18.0.10,nw_dst=198.18.0.1,"
-            "tp_src=4000,tp_dst=10000 actions="
+            "tp_src=4000,tp_dst=10000 actions=resubmit(,78),"
             "set_field:02:00:00:00:00:01->eth_src,set_field:02:00:00:00:00:0b->eth_dst,"
             "set_field:198.18.1.1->ip_src,set_field:198.18.1.20->ip_dst,"
             "set_field:20000->udp_src,set_field:5000->udp_dst,set_field:0->ip_dscp,dec_ttl,"
