@@ -7,12 +7,22 @@ from itertools import count
 import pytest
 
 from stasis_offload.errors import OpenFlowError
-from stasis_offload.media.flows import FORWARDING_ROLES, Role, call_cookie, owner_of
+from stasis_offload.media.flows import (
+    FORWARDING_ROLES,
+    Role,
+    call_cookie,
+    forwarding_flows,
+    guarding_flows,
+    owner_of,
+    rtcp_flows,
+    verifying_flows,
+)
 from stasis_offload.openflow.describe import describe, describe_switch
 from stasis_offload.openflow.events import FlowRemoved, Port, Removal, SwitchUp
 from stasis_offload.openflow.flow import FlowCount, Forward
-from tests.support.many_calls import flows_of, learning_flows_of
+from tests.support.many_calls import LIMITS, flows_of, learning_flows_of, path
 from tests.support.ovs_container import PORTS, Bridge
+from tests.support.packets import split
 from tests.support.switch_events import connected, running
 
 FOREIGN = "cookie=0x5, priority=40100,udp,in_port=1,nw_src=198.18.9.9,tp_dst=10000 actions=drop"
@@ -179,6 +189,29 @@ async def test_flows_that_we_replaced_ourselves_are_no_news_and_stay_known(bridg
         assert events.rest() == []
         await switch.flow_table.set_flows(owner_of("call"), flows_of("call"))
         assert bridge.cookies() == {flow.cookie for flow in flows_of("call")}
+
+
+async def test_a_call_that_comes_and_goes_leaves_nothing_and_no_end_of_its_flows_is_news(
+    bridge: Bridge,
+) -> None:
+    """All the flows there are, in the order in which a call has them."""
+    legs = split(path(0))
+    forward = forwarding_flows("call", legs, LIMITS)
+    guarded = (*forward, *rtcp_flows("call", legs, {}), *guarding_flows("call", legs))
+    stay = (learning_flows_of("call"), (*forward, *verifying_flows("call", legs)), guarded, ())
+    async with connected(bridge.management) as (switch, events):
+        for _ in range(20):
+            for flows in stay:
+                await switch.flow_table.set_flows(owner_of("call"), flows)
+        await switch.flow_table.set_flows(owner_of("call"), guarded)
+        assert bridge.cookies() == {flow.cookie for flow in guarded}
+        for role in (Role.SMALL_CALLER, Role.LARGE_CALLEE, Role.GUARD_IN_CALLER):
+            bridge.ofctl("del-flows", f"cookie={call_cookie('call') | role:#x}/-1")
+            told = await events.next(FlowRemoved)
+            assert (told.cookie, told.reason) == (call_cookie("call") | role, Removal.DELETE)
+        assert events.rest() == []
+        await switch.flow_table.set_flows(owner_of("call"), guarded)
+        assert bridge.cookies() == {flow.cookie for flow in guarded}
 
 
 async def test_flows_with_the_cookie_of_another_call_are_a_defect(bridge: Bridge) -> None:
