@@ -126,7 +126,9 @@ def _show_streams() -> None:
 
 
 def _show_flows() -> None:
-    _show("ovs-ofctl -O OpenFlow13 dump-flows breth0", control.flows())
+    # What rewrites packets first.
+    flows = sorted(control.flows(), key=lambda flow: "set_field" not in flow)
+    _show("ovs-ofctl -O OpenFlow13 dump-flows breth0", flows)
 
 
 def _show(command: str, rows: list[str], most: int = 4) -> None:
