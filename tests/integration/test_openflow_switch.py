@@ -23,7 +23,7 @@ from stasis_offload.openflow.flow import FlowCount, Forward
 from tests.support.many_calls import LIMITS, flows_of, learning_flows_of, path
 from tests.support.ovs_container import PORTS, Bridge
 from tests.support.packets import split
-from tests.support.switch_events import connected, running
+from tests.support.switch_events import SECONDS, connected, running
 
 FOREIGN = "cookie=0x5, priority=40100,udp,in_port=1,nw_src=198.18.9.9,tp_dst=10000 actions=drop"
 NORMAL = "priority=0 actions=NORMAL"
@@ -212,6 +212,18 @@ async def test_a_call_that_comes_and_goes_leaves_nothing_and_no_end_of_its_flows
         assert events.rest() == []
         await switch.flow_table.set_flows(owner_of("call"), guarded)
         assert bridge.cookies() == {flow.cookie for flow in guarded}
+
+
+async def test_flows_that_a_restarting_switch_restores_after_the_sweep_are_removed(bridge: Bridge) -> None:
+    async with connected(bridge.management) as (switch, _):
+        await switch.flow_table.set_flows(owner_of("call"), flows_of("call"))
+        ours = {flow.cookie for flow in flows_of("call")}
+        restored = call_cookie("earlier") | Role.FORWARD_CALLER
+        bridge.ofctl("add-flow", f"cookie={restored:#x},table=77,priority=30,udp,tp_dst=4000,actions=drop")
+        assert bridge.cookies() == ours | {restored}
+        async with asyncio.timeout(SECONDS):
+            while await asyncio.to_thread(bridge.cookies) != ours:
+                pass
 
 
 async def test_flows_with_the_cookie_of_another_call_are_a_defect(bridge: Bridge) -> None:

@@ -58,10 +58,9 @@ def _families(leg: LegReport) -> set[int]:
     return {address.host.version for address in (leg.local, leg.remote) if address}
 
 
-# For a switch that cannot leave digits to Asterisk, which gives them the payload type of the other leg.
-_BOTH_LEGS_ALIKE: tuple[tuple[ReasonKind, Callable[[LegReport, LegReport], bool]], ...] = (
-    (ReasonKind.EVENT_PT, lambda a, b: a.event_pt_rx != b.event_pt_tx or b.event_pt_rx != a.event_pt_tx),
-)
+def differ_in_digits(a: LegReport, b: LegReport) -> bool:
+    """Return whether Asterisk gives a leg's digits another payload type for the other leg."""
+    return a.event_pt_rx != b.event_pt_tx or b.event_pt_rx != a.event_pt_tx
 
 
 def why_not(caller: LegReport | None, callee: LegReport | None, *, splits: bool = True) -> Reason | None:
@@ -80,8 +79,9 @@ def why_not(caller: LegReport | None, callee: LegReport | None, *, splits: bool 
     for leg, near, far in ((Leg.CALLER, caller, callee), (Leg.CALLEE, callee, caller)):
         if near.remote in (near.local, far.local):
             return Reason(ReasonKind.HAIRPIN, leg)
-    rows = _BOTH_LEGS if splits else (*_BOTH_LEGS_ALIKE, *_BOTH_LEGS)
-    return next((Reason(kind) for kind, applies in rows if applies(caller, callee)), None)
+    if not splits and differ_in_digits(caller, callee):
+        return Reason(ReasonKind.EVENT_PT)
+    return next((Reason(kind) for kind, applies in _BOTH_LEGS if applies(caller, callee)), None)
 
 
 def why_not_observed(leg: Leg, report: LegReport, packet: ObservedPacket) -> Reason | None:

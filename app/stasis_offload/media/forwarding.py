@@ -9,7 +9,6 @@ from stasis_offload.media.eligibility import is_other_media, why_not_observed
 from stasis_offload.media.path import Leg, ObservedPacket
 from stasis_offload.media.reasons import Reason, ReasonKind
 from stasis_offload.media.relaying import Step, reclaim, relay, why_not_now
-from stasis_offload.media.sizes import is_of_constant_size
 from stasis_offload.media.state import Phase, Placement
 from stasis_offload.openflow.flow import FlowCount
 
@@ -99,8 +98,6 @@ def note_small(placement: Placement, event: ev.SmallPacketObserved, now: float) 
     """Record what Asterisk will pass on; remove the flows, and then query the legs, if a leg's audio became as small."""
     leg, packet = event.leg, event.packet
     noted = replace(placement, small={**placement.small, leg: packet})
-    if placement.path is None or not is_of_constant_size(placement.path.attachment(leg).least):
-        return noted, ()
     if packet.payload_type != placement.reports[leg].audio_pt_rx:
         return noted, ()
     count = placement.small_audio.get(leg, 0) + 1

@@ -15,7 +15,7 @@ from dataclasses import replace
 from stasis_offload.asterisk.leg_report import LegReport
 from stasis_offload.media import commands as cmd
 from stasis_offload.media import events as ev
-from stasis_offload.media.eligibility import has_received, is_other_media, why_not_observed
+from stasis_offload.media.eligibility import differ_in_digits, has_received, is_other_media, why_not_observed
 from stasis_offload.media.path import Attachment, Leg, MediaPath, ObservedPacket
 from stasis_offload.media.reasons import Reason, ReasonKind
 from stasis_offload.media.relaying import Step, query_again, relay, why_not_now
@@ -211,14 +211,18 @@ def try_cut_over(placement: Placement, now: float) -> Step:
 
 
 def cut_over(placement: Placement, now: float) -> Step:
-    """Move the media into the switch."""
+    """Move the media into the switch; relay a call whose digits need Asterisk and cannot be told by their size."""
+    path = MediaPath(caller=_attachment(placement, Leg.CALLER), callee=_attachment(placement, Leg.CALLEE))
+    caller, callee = placement.reports[Leg.CALLER], placement.reports[Leg.CALLEE]
+    if differ_in_digits(caller, callee) and not (path.caller.least and path.callee.least):
+        return relay(placement, Reason(ReasonKind.EVENT_PT), now)
     offloaded = replace(
         placement,
         phase=Phase.UNVERIFIED,
         reason=None,
         since=now,
         deadline=now + placement.policy.verify_within,
-        path=MediaPath(caller=_attachment(placement, Leg.CALLER), callee=_attachment(placement, Leg.CALLEE)),
+        path=path,
         unsampled=frozenset(Leg),
         observed={},
     )
@@ -229,7 +233,8 @@ def _attachment(placement: Placement, leg: Leg) -> Attachment:
     """Return how a leg is attached: by its own packet, and by what Asterisk sent it of the other leg's."""
     packet, _ = placement.observed[leg]
     report, least = placement.reports[leg], 0
-    if placement.splits:
+    # Not with a tag: the datapaths differ in whether it counts.
+    if placement.splits and packet.headers.tag is None:
         is_audio = packet.payload_type == report.audio_pt_rx
         least = least_audio(report.format_rx, packet.size if is_audio else 0)
     received = placement.relayed_packets[leg.other].headers

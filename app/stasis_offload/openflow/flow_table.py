@@ -82,9 +82,7 @@ class FlowTable:
         self._entries: dict[int, _Entry] = {}
         self._expected_removals: Counter[int] = Counter()
         self._slots = asyncio.Semaphore(IN_FLIGHT)
-        self._removal_slots = asyncio.Semaphore(
-            IN_FLIGHT
-        )  # taken before a slot of the other, so not the same
+        self._removal_slots = asyncio.Semaphore(IN_FLIGHT)  # not the same: taken before one of those
 
     async def sweep(self) -> None:
         """Remove every flow with our cookie prefix, and our meters: what an earlier process left.
@@ -94,6 +92,19 @@ class FlowTable:
         xid = self.channel.new_xid()
         await self.channel.send_and_confirm(xid, encode.change_flows(xid, remove=[_OURS]))
         await self._meters.sweep()
+
+    async def remove_unknown(self, gate: int) -> None:
+        """Remove flows of ours of no owner we know, and not of our gate; raises as `Channel.request`.
+
+        An Open vSwitch that restarts (ovs-ctl) may restore what it had saved after the sweep.
+        """
+        async with self._slots:
+            found = await self._request_counts([_OURS])
+        owned = {*self._entries, gate & COOKIE_OWNER_MASK}
+        unknown = [Cookies(cookie) for cookie in found if cookie & COOKIE_OWNER_MASK not in owned]
+        if unknown:
+            xid = self.channel.new_xid()
+            await self.channel.send_and_confirm(xid, encode.change_flows(xid, remove=unknown))
 
     async def set_flows(self, owner: int, flows: Sequence[Flow]) -> None:
         """Replace the flows of an owner by `flows`, atomically; send nothing if they are unchanged.
@@ -142,7 +153,7 @@ class FlowTable:
             return await self._request_counts([Cookies(COOKIE_PREFIX | role, mask) for role in roles])
 
     async def inject(self, in_port: int, frame: bytes) -> None:
-        """Send a packet to NORMAL as if it had come in by a port; no flow matches it.
+        """Let a packet go the bridge's own way as if it had come in by a port; no flow of ours matches it.
 
         Raises as `Channel.send_and_confirm`.
         """

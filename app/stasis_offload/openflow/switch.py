@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
+from itertools import count
 from typing import NoReturn
 
 from stasis_offload.errors import OpenFlowError, SwitchUnavailableError
@@ -25,6 +26,9 @@ from stasis_offload.openflow.gate import RENEW_EVERY, Gate
 
 FIRST_DELAY = 0.1  # seconds from the start of one attempt to connect to the start of the next
 MAX_DELAY = 5.0
+
+# Renewals: 10 s, in which a switch that restarts may restore flows it had saved.
+_RESTORED_WITHIN = 5
 
 # Whether the lease ended (FlowRemoved).
 _GATE_GONE = {
@@ -104,12 +108,15 @@ class Switch:
         await table.sweep()
 
     async def _keep(self, channel: Channel, table: FlowTable) -> NoReturn:
-        """Renew the gate's lease and show what is to be sampled, until the connection ends; raises as the three do."""
+        """Renew the gate's lease and show what is to be sampled, until the connection ends; raises as these do."""
+        renewals = count()
         while True:
             with suppress(TimeoutError):
                 async with asyncio.timeout(RENEW_EVERY):
                     await channel.closed()
             if self._gate:
+                if next(renewals) < _RESTORED_WITHIN:
+                    await table.remove_unknown(self._gate.cookie)
                 await self._gate.renew()
                 await table.sampler.show()
 

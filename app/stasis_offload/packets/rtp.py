@@ -8,7 +8,6 @@ from stasis_offload.packets.frame import check_size
 from stasis_offload.packets.rtcp import RTCP_TYPES
 
 _RTP = Struct("!BBHII")
-HEADER_SIZE = _RTP.size  # bytes, without CSRC list and extension
 
 _VERSION = 2
 

@@ -1,5 +1,8 @@
 """What may come between a call's first packet and its cutover, at the worst moment."""
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 
 from stasis_offload.media import commands as cmd
@@ -11,7 +14,8 @@ from stasis_offload.media.path import Leg
 from stasis_offload.media.reasons import Reason, ReasonKind
 from stasis_offload.media.state import Phase, Placement, State
 from stasis_offload.openflow.flow import FlowCount
-from tests.support.leg_reports import CALLEE
+from stasis_offload.packets.frame import Tag
+from tests.support.leg_reports import CALLEE, CALLER, sighting
 from tests.support.placements import (
     CUTTING_OVER,
     ELIGIBLE,
@@ -77,3 +81,35 @@ def test_quiet_learning_costs_one_flow() -> None:
     quiet, commands = step(after(seen(Leg.CALLER), start=LEARNING), ev.DeadlineReached(), 1.0)
     assert quiet.reason == Reason(ReasonKind.NO_MEDIA, Leg.CALLEE)
     assert roles(commands) == [[Role.LEARN_IN_CALLEE]]
+
+
+@pytest.mark.parametrize(
+    ("codec", "changes", "offloaded"),
+    [
+        ("ulaw", {}, True),
+        ("opus", {}, False),
+        ("ulaw", {"tag": Tag(7)}, False),
+        ("ulaw", {"payload_type": 101, "size": 16}, False),
+    ],
+    ids=["constant size", "any size", "tagged", "only a digit seen"],
+)
+def test_digits_that_need_asterisk_must_be_told_by_their_size(
+    codec: str, changes: dict[str, Any], *, offloaded: bool
+) -> None:
+    formats: dict[str, Any] = {"format_rx": codec, "format_tx": codec}
+    report = ev.LegsReported(
+        replace(CALLER, **formats), replace(CALLEE, event_pt_rx=96, event_pt_tx=96, **formats)
+    )
+    placement = after(
+        ev.Connected(),
+        report,
+        ev.PacketObserved(Leg.CALLER, sighting(Leg.CALLER, **changes)),
+        seen(Leg.CALLEE),
+        report,
+        relayed(Leg.CALLER),
+        relayed(Leg.CALLEE),
+    )
+    if offloaded:
+        assert placement.state is State.OFFLOADED
+    else:
+        assert (placement.state, placement.reason) == (State.RELAYED, Reason(ReasonKind.EVENT_PT))
