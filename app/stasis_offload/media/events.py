@@ -100,7 +100,7 @@ class FlowIdle:
 
 @dataclass(frozen=True, slots=True)
 class FlowDeleted:
-    """The flow that forwards a leg was deleted by another program, or its lease ended. `count` is its last counter."""
+    """The flow that forwards a leg was deleted by another program. `count` is its last counter."""
 
     leg: Leg
     count: FlowCount

@@ -70,7 +70,7 @@ class Removal(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class FlowRemoved:
-    """One of our flows that had a timeout has ended; `delete` means that another program removed it.
+    """One of our flows has ended; `delete` means that another program removed it.
 
     A hint: a switch does not keep it for an application that is not connected.
     """
