@@ -58,6 +58,8 @@ CALLEE = replace(
 )
 # The port of the bridge itself.
 OFPP_LOCAL = 0xFFFF_FFFE
+PHONE_PORT = 1
+PHONE_MAC, ASTERISK_MAC = "02:42:c6:12:32:02", "02:42:c6:12:32:03"
 REPORTS = {Leg.CALLER: CALLER, Leg.CALLEE: CALLEE}
 
 
@@ -66,15 +68,7 @@ def sighting(leg: Leg, **changes: Any) -> ObservedPacket:
     report = REPORTS[leg]
     assert report.remote
     assert report.local
-    headers = Headers(
-        in_port=1,
-        tag=None,
-        eth_src="02:42:c6:12:32:02",
-        eth_dst="02:42:c6:12:32:03",
-        source=report.remote,
-        destination=report.local,
-        dscp=0,
-    )
+    headers = _headers(PHONE_PORT, PHONE_MAC, ASTERISK_MAC, report.remote, report.local, dscp=0)
     return _packet(report, headers, changes)
 
 
@@ -83,16 +77,20 @@ def passed_on(leg: Leg, **changes: Any) -> ObservedPacket:
     report, other = REPORTS[leg], REPORTS[leg.other]
     assert other.remote
     assert other.local
-    headers = Headers(
-        in_port=OFPP_LOCAL,
-        tag=None,
-        eth_src="02:42:c6:12:32:03",
-        eth_dst="02:42:c6:12:32:02",
-        source=other.local,
-        destination=other.remote,
-        dscp=46,
-    )
+    headers = _headers(OFPP_LOCAL, ASTERISK_MAC, PHONE_MAC, other.local, other.remote, dscp=46)
     return _packet(report, headers, changes)
+
+
+def _headers(in_port: int, eth_src: str, eth_dst: str, source: Address, to: Address, *, dscp: int) -> Headers:
+    return Headers(
+        in_port=in_port,
+        tag=None,
+        eth_src=eth_src,
+        eth_dst=eth_dst,
+        source=source,
+        destination=to,
+        dscp=dscp,
+    )
 
 
 def _packet(report: LegReport, headers: Headers, changes: dict[str, Any]) -> ObservedPacket:

@@ -66,9 +66,9 @@ def differ_in_digits(a: LegReport, b: LegReport) -> bool:
 def why_not(caller: LegReport | None, callee: LegReport | None, *, splits: bool = True) -> Reason | None:
     """Return the reason against learning in Asterisk's reports; None if the call is eligible.
 
-    A leg that Asterisk does not list is None; `splits` is whether the switch can tell packets apart by their size. The first reason found is returned: reasons that explain others come
-    first (T.38 and encryption before the glue that forbids because of them; a codec mismatch before the bridge that is
-    not native because of it).
+    A leg that Asterisk does not list is None; `splits` is whether the switch can tell packets apart by their size. The
+    first reason found is returned: reasons that explain others come first (T.38 and encryption before the glue that
+    forbids because of them; a codec mismatch before the bridge that is not native because of it).
     """
     if caller is None or callee is None:
         return Reason(ReasonKind.UNREPORTED, Leg.CALLER if caller is None else Leg.CALLEE)

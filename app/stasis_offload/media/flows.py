@@ -234,18 +234,18 @@ def guarding_flows(call: str, path: MediaPath) -> tuple[Flow, ...]:
     """
     flows = []
     for leg in Leg:
-        side = path.attachment(leg)
+        attachment = path.attachment(leg)
         flows += [
             Flow(
                 cookie=call_cookie(call) | Role.of(Duty.GUARD_IN, leg),
                 priority=GUARD_IN_PRIORITY,
-                match=Match(source=None, destination=side.sent.destination),
+                match=Match(source=None, destination=attachment.local),
                 action=Mirror(),
             ),
             Flow(
                 cookie=call_cookie(call) | Role.of(Duty.GUARD_OUT, leg),
                 priority=FORWARDING_PRIORITY,
-                match=Match(source=side.received.source, destination=side.received.destination),
+                match=Match(source=attachment.received.source, destination=attachment.received.destination),
                 action=Mirror(),
             ),
         ]
@@ -253,7 +253,7 @@ def guarding_flows(call: str, path: MediaPath) -> tuple[Flow, ...]:
 
 
 def rtcp_flows(call: str, path: MediaPath, ports: Mapping[Leg, int]) -> tuple[Flow, ...]:
-    """Build the flows that take RTCP from end to end, with a copy for Asterisk and one for us.
+    """Build the flows that forward RTCP from end to end, with a copy to Asterisk and one to the application.
 
     RTCP uses the port above RTP's (RFC 3550, 11) unless `ports` has another: a NAT may assign any. Asterisk's own
     reports are dropped: they are about packets that it no longer receives. Its RTCP has no DSCP: `tos_audio` is of RTP.
@@ -293,7 +293,7 @@ def rtcp_flows(call: str, path: MediaPath, ports: Mapping[Leg, int]) -> tuple[Fl
 
 
 def _rtcp(address: Address) -> Address:
-    # A NAT may give the last port there is to RTP; the port of RTCP is then for it to show.
+    # A NAT may assign the last port to RTP. The port of RTCP is then known once a packet of it is mirrored.
     return replace(address, port=min(address.port + 1, MAX_PORT))
 
 

@@ -285,10 +285,8 @@ def _if_as_reported(
     """Continue with `then` if a packet on its way to Asterisk is as Asterisk reports; relay the call if not."""
     if event.by_switch:  # mirrored by a `forward` flow that has been removed
         return placement, ()
-    if (
-        event.packet and event.packet.payload_type == COMFORT_NOISE
-    ):  # a party that listens; its audio is yet to come
-        return placement, ()
+    if event.packet and event.packet.payload_type == COMFORT_NOISE:
+        return placement, ()  # of a party that listens; its audio is yet to come
     if event.packet is None:
         return relay(placement, Reason(ReasonKind.FOREIGN_MEDIA, event.leg), now)
     reason = why_not_observed(event.leg, placement.reports[event.leg], event.packet)

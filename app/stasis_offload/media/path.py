@@ -9,7 +9,7 @@ from stasis_offload.packets.rtp import parse_rtp
 
 
 class Leg(StrEnum):
-    """The two legs of a call: the channel that entered Stasis, and the channel it was connected to."""
+    """The two legs of a call: the channel that entered Stasis(), and the channel it was connected to."""
 
     CALLER = "caller"
     CALLEE = "callee"
