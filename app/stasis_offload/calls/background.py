@@ -17,9 +17,11 @@ class Background:
 
     def start(self, work: Coroutine[None, None, None], **about: str) -> None:
         """Run a coroutine as a task; `about` identifies in the log what it is for. None is started at the end."""
+        running = self._run(work, about)
         try:
-            self._tasks.create_task(self._run(work, about))
+            self._tasks.create_task(running)
         except RuntimeError:  # the application ends, and the switch still reports
+            running.close()
             work.close()
 
     async def _run(self, work: Coroutine[None, None, None], about: dict[str, str]) -> None:

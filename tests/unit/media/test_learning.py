@@ -20,6 +20,7 @@ from tests.support.placements import (
     CUTTING_OVER,
     ELIGIBLE,
     GUARDED,
+    IN_PHASE,
     LEARNING,
     NOT_YET,
     POLICY,
@@ -113,3 +114,11 @@ def test_digits_that_need_asterisk_must_be_told_by_their_size(
         assert placement.state is State.OFFLOADED
     else:
         assert (placement.state, placement.reason) == (State.RELAYED, Reason(ReasonKind.EVENT_PT))
+
+
+@pytest.mark.parametrize("start", [LEARNING, CUTTING_OVER, IN_PHASE[Phase.DORMANT]])
+def test_comfort_noise_of_a_party_that_listens_is_no_foreign_media_and_no_audio_either(
+    start: Placement,
+) -> None:
+    noise = ev.PacketObserved(Leg.CALLER, sighting(Leg.CALLER, payload_type=13, size=13))
+    assert step(start, noise, 0.01) == (start, ())
