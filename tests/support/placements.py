@@ -50,12 +50,13 @@ IN = (
     ELIGIBLE,
     relayed(Leg.CALLER),
     relayed(Leg.CALLEE),
+    ev.DeadlineReached(),
 )
 
 LEARNING = after(ev.Connected(), ELIGIBLE)
 OBSERVED = after(seen(Leg.CALLER), seen(Leg.CALLEE), start=LEARNING)
 CUTTING_OVER = after(ELIGIBLE, start=OBSERVED)
-OFFLOADED = after(relayed(Leg.CALLER), relayed(Leg.CALLEE), start=CUTTING_OVER)
+OFFLOADED = after(relayed(Leg.CALLER), relayed(Leg.CALLEE), ev.DeadlineReached(), start=CUTTING_OVER)
 VERIFIED = after(sampled_packet(Leg.CALLER), sampled_packet(Leg.CALLEE), start=OFFLOADED)
 GUARDED = after(ev.DeadlineReached(), start=VERIFIED, now=1.0)
 

@@ -32,6 +32,8 @@ class MachineRunner(Generic[S, E, C]):
     them, which are processed before any that arrived meanwhile. `execute` must turn the errors it expects into events;
     any other exception ends `run`. `on_transition` receives each step (the state before, the event, the state after)
     once the state is stored, before the commands are carried out.
+
+    The time of a step is that of its event's arrival. A deadline has expired only once all that had arrived is processed.
     """
 
     def __init__(
@@ -48,7 +50,7 @@ class MachineRunner(Generic[S, E, C]):
         self._execute = execute
         self._expired = expired
         self._on_transition = on_transition
-        self._inbox: asyncio.Queue[tuple[E, asyncio.Event]] = asyncio.Queue()
+        self._inbox: asyncio.Queue[tuple[E, float, asyncio.Event]] = asyncio.Queue()
         self._ended = asyncio.Event()
 
     def post(self, event: E) -> asyncio.Event:
@@ -57,35 +59,40 @@ class MachineRunner(Generic[S, E, C]):
         if self._ended.is_set():
             handled.set()
         else:
-            self._inbox.put_nowait((event, handled))
+            self._inbox.put_nowait((event, _now(), handled))
         return handled
 
     async def run(self) -> None:
         """Process events until the machine has ended."""
         try:
             while not self.state.over:
-                event, handled = await self._next()
+                event, arrived, handled = await self._next()
                 try:
-                    await self._handle(event)
+                    await self._handle(event, arrived)
                 finally:
                     handled.set()
         finally:
             self._ended.set()
             while not self._inbox.empty():
-                self._inbox.get_nowait()[1].set()
+                self._inbox.get_nowait()[-1].set()
 
-    async def _next(self) -> tuple[E, asyncio.Event]:
+    async def _next(self) -> tuple[E, float, asyncio.Event]:
         try:
             async with asyncio.timeout_at(self.state.deadline):
                 return await self._inbox.get()
         except TimeoutError:
-            return self._expired, asyncio.Event()
+            return self._expired, _now(), asyncio.Event()
 
-    async def _handle(self, event: E) -> None:
-        events = deque([event])
+    async def _handle(self, event: E, now: float) -> None:
+        events = deque([(event, now)])
         while events:
-            before, event = self.state, events.popleft()
-            self.state, commands = self._step(before, event, asyncio.get_running_loop().time())
+            before, (event, now) = self.state, events.popleft()
+            self.state, commands = self._step(before, event, now)
             self._on_transition(before, event, self.state)
             if commands:
-                events.extend(await self._execute(commands))
+                answers = await self._execute(commands)
+                events.extend((answer, _now()) for answer in answers)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

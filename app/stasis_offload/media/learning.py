@@ -24,9 +24,12 @@ from stasis_offload.media.state import NOT_NATIVE, Phase, Placement
 
 # Two observations make a path only if neither is older (s): next hops and NAT bindings change.
 MAX_OBSERVATION_AGE = 1.0
-# Seconds after the last packet of each leg within which a cutover may begin. In the rest of the usual 20 ms between two
-# packets the switch installs the flows.
-CUTOVER_WINDOW = 0.015
+# Seconds after the last packet of each leg within which a cutover may begin. The rest of the usual 20 ms between two
+# packets is for the switch to install the flows in. However the packets of two legs follow each other, one of the two
+# gaps between them is half of it or longer.
+CUTOVER_WINDOW = 0.011
+# Seconds for which nothing else may be seen before the cutover: what the switch had already mirrored is received by then.
+CUTOVER_LOOK = 0.001
 # RFC 3551 4.5.2; no SDP has to name it.
 COMFORT_NOISE = 13
 # Queries after a change during which a call is learned although Asterisk does not bridge it natively yet: 0.6 s in all
@@ -102,7 +105,7 @@ def observe_cutover(placement: Placement, event: ev.PacketObserved, now: float) 
 
     def note(packet: ObservedPacket) -> Step:
         observed = {**placement.observed, event.leg: (packet, now)}
-        return try_cut_over(replace(placement, observed=observed), now)
+        return _await_cutover(replace(placement, observed=observed), now), ()
 
     return _if_as_reported(placement, event, now, note)
 
@@ -130,9 +133,9 @@ def note_relayed(placement: Placement, event: ev.PacketRelayed, _now: float) -> 
 
 
 def cut_over_once_relayed(placement: Placement, event: ev.PacketRelayed, now: float) -> Step:
-    """Record which packet Asterisk relayed; cut over if each leg's last one is relayed and no further one is due."""
+    """Record which packet Asterisk relayed; cut over soon if each leg's last one is relayed and no further one is due."""
     noted, _ = note_relayed(placement, event, now)
-    return try_cut_over(noted, now)
+    return _await_cutover(noted, now), ()
 
 
 def on_learning_deadline(placement: Placement, _event: ev.DeadlineReached, now: float) -> Step:
@@ -157,7 +160,11 @@ def on_dormant_deadline(placement: Placement, event: ev.DeadlineReached, now: fl
 
 
 def on_cutover_deadline(placement: Placement, _event: ev.DeadlineReached, now: float) -> Step:
-    """Cut over although Asterisk is late, unless a leg fell silent or Asterisk does not relay its packets."""
+    """Cut over if this is the moment, and in the end also if Asterisk is late, unless a leg's packets are not relayed."""
+    if _may_cut_over(placement, now):
+        return cut_over(placement, now)
+    if now < placement.cutover_by:
+        return replace(placement, deadline=placement.cutover_by), ()
     began = now - placement.policy.verify_within
     if any(at < began for _, at in placement.observed.values()):
         return start_learning(placement, placement.reports, now)
@@ -198,18 +205,6 @@ def await_native(placement: Placement, now: float) -> Placement:
     )
 
 
-def try_cut_over(placement: Placement, now: float) -> Step:
-    """Cut over if Asterisk has relayed the last packet of each leg and no further packet is due yet."""
-    for leg in Leg:
-        packet, at = placement.observed[leg]
-        relayed = placement.relayed_packets.get(leg)
-        if relayed is None or (relayed.ssrc, relayed.sequence) != (packet.ssrc, packet.sequence):
-            return placement, ()
-        if now - at > CUTOVER_WINDOW:
-            return placement, ()
-    return cut_over(placement, now)
-
-
 def cut_over(placement: Placement, now: float) -> Step:
     """Move the media into the switch; relay a call whose digits need Asterisk and cannot be told by their size."""
     path = MediaPath(caller=_attachment(placement, Leg.CALLER), callee=_attachment(placement, Leg.CALLEE))
@@ -239,6 +234,24 @@ def _attachment(placement: Placement, leg: Leg) -> Attachment:
         least = least_audio(report.format_rx, packet.size if is_audio else 0)
     received = placement.relayed_packets[leg.other].headers
     return Attachment(sent=packet.headers, received=received, least=least)
+
+
+def _await_cutover(placement: Placement, now: float) -> Placement:
+    """Look once more, after what was mirrored meanwhile, whether this is the moment to cut over."""
+    soon = now + CUTOVER_LOOK
+    return replace(placement, deadline=soon if _may_cut_over(placement, soon) else placement.cutover_by)
+
+
+def _may_cut_over(placement: Placement, now: float) -> bool:
+    """Return whether Asterisk has relayed the last packet of each leg, and no further packet is due yet."""
+    for leg in Leg:
+        packet, at = placement.observed[leg]
+        relayed = placement.relayed_packets.get(leg)
+        if relayed is None or (relayed.ssrc, relayed.sequence) != (packet.ssrc, packet.sequence):
+            return False
+        if now - at > CUTOVER_WINDOW:
+            return False
+    return True
 
 
 def _is_native_soon(placement: Placement, reason: Reason | None) -> bool:
@@ -275,8 +288,10 @@ def _confirm(placement: Placement, now: float) -> Step:
         if not has_received(report):  # Asterisk has yet to read the observed packet, or never receives it
             wait = placement.damping.wait(placement.policy.recheck)
             return replace(placement, deadline=now + wait, damping=placement.damping.with_failure()), ()
-    deadline = now + placement.policy.verify_within
-    return try_cut_over(replace(placement, phase=Phase.CUTTING_OVER, deadline=deadline), now)
+    cutting_over = replace(
+        placement, phase=Phase.CUTTING_OVER, cutover_by=now + placement.policy.verify_within
+    )
+    return _await_cutover(cutting_over, now), ()
 
 
 def _if_as_reported(

@@ -89,7 +89,9 @@ class Placement:
     """What carries one call's media, why, and what is known of it. Times are seconds of one monotonic clock.
 
     `since` is when the state was entered. While learning, `observed` has the last observed packet of each leg and its
-    time, `splits` whether the switch can tell packets apart by their size, `relayed_packets` the last packet that Asterisk sent to the other leg, by the leg whose packets it relays.
+    time, `splits` whether the switch can tell packets apart by their size, `relayed_packets` the last packet that
+    Asterisk sent to the other leg, by the leg whose packets it relays, `cutover_by` until when the best moment for the
+    cutover is waited for.
     `path`, `unsampled` and `rtcp_ports` belong to a stay in the switch: `unsampled` are the legs of which a packet has
     yet to be mirrored, `rtcp_ports` the ports from which RTCP came, `small` the last packet of each leg that was left to
     Asterisk for its size, and `small_audio` how many of these since the last audit had the payload type of audio. `counts` are the packets and octets forwarded from
@@ -109,6 +111,7 @@ class Placement:
     reports: Mapping[Leg, LegReport] = field(default_factory=dict)
     observed: Mapping[Leg, tuple[ObservedPacket, float]] = field(default_factory=dict)
     relayed_packets: Mapping[Leg, ObservedPacket] = field(default_factory=dict)
+    cutover_by: float = 0.0
     path: MediaPath | None = None
     unsampled: frozenset[Leg] = frozenset()
     small: Mapping[Leg, ObservedPacket] = field(default_factory=dict)

@@ -13,13 +13,14 @@ class Log:
     """A machine that notes every event, and asks for those that a question of its own answers."""
 
     events: tuple[str, ...] = ()
+    times: tuple[float, ...] = ()
     deadline: float | None = None
     over: bool = False
 
 
-def step(log: Log, event: str, _now: float) -> tuple[Log, tuple[str, ...]]:
-    noted = replace(log, events=(*log.events, event), over=event == "end", deadline=None)
-    return noted, ("query",) if event == "question" else ()
+def step(log: Log, event: str, now: float) -> tuple[Log, tuple[str, ...]]:
+    noted = replace(log, events=(*log.events, event), times=(*log.times, now), deadline=None)
+    return replace(noted, over=event == "end"), ("query",) if event == "question" else ()
 
 
 def runner(state: Log | None = None, *, arrives: str | None = None) -> MachineRunner[Log, str, str]:
@@ -62,6 +63,28 @@ async def test_the_deadline_is_an_event() -> None:
     machine.post("end")
     await running
     assert machine.state.events == ("deadline", "end")
+
+
+async def test_the_time_of_an_event_is_that_of_its_arrival_however_late_it_is_processed() -> None:
+    loop = asyncio.get_running_loop()
+    machine = runner(arrives="meanwhile")
+    before = loop.time()
+    machine.post("question")
+    machine.post("end")
+    after = loop.time()
+    while loop.time() == after:
+        pass
+    await machine.run()
+    asked, answered, ended = machine.state.times
+    assert before <= asked <= ended <= after < answered
+
+
+async def test_all_that_had_arrived_is_processed_before_a_deadline_expires() -> None:
+    machine = runner(Log(deadline=asyncio.get_running_loop().time() - 1.0))
+    machine.post("arrived before")
+    machine.post("end")
+    await machine.run()
+    assert machine.state.events == ("arrived before", "end")
 
 
 async def test_nobody_waits_for_a_machine_that_has_ended() -> None:

@@ -109,6 +109,7 @@ def test_digits_that_need_asterisk_must_be_told_by_their_size(
         report,
         relayed(Leg.CALLER),
         relayed(Leg.CALLEE),
+        ev.DeadlineReached(),
     )
     if offloaded:
         assert placement.state is State.OFFLOADED

@@ -8,14 +8,14 @@ import pytest
 from stasis_offload.media import commands as cmd
 from stasis_offload.media import events as ev
 from stasis_offload.media.flows import Duty, Role
-from stasis_offload.media.learning import CUTOVER_WINDOW, MAX_OBSERVATION_AGE
+from stasis_offload.media.learning import CUTOVER_LOOK, CUTOVER_WINDOW, MAX_OBSERVATION_AGE
 from stasis_offload.media.machine import step
 from stasis_offload.media.path import Leg
 from stasis_offload.media.reasons import Reason, ReasonKind
 from stasis_offload.media.state import Phase, Placement, State
 from stasis_offload.openflow.flow import FlowCount
 from stasis_offload.packets.address import Address
-from tests.support.leg_reports import CALLEE, CALLER, passed_on
+from tests.support.leg_reports import CALLEE, CALLER, passed_on, sighting
 from tests.support.placements import (
     BOTH_COUNT,
     CUTTING_OVER,
@@ -58,7 +58,9 @@ def test_a_connected_call_is_asked_about_learned_and_offloaded() -> None:
     assert (settling.state, commands) == (State.LEARNING, ())
     one_way, commands = step(settling, relayed(Leg.CALLER), 0.0)
     assert commands == ()
-    offloaded, commands = step(one_way, relayed(Leg.CALLEE), 0.0)
+    both_ways, commands = step(one_way, relayed(Leg.CALLEE), 0.0)
+    assert (both_ways.deadline, commands) == (CUTOVER_LOOK, ())
+    offloaded, commands = step(both_ways, ev.DeadlineReached(), CUTOVER_LOOK)
     assert roles(commands) == [FORWARDING + VERIFYING]
     assert (offloaded.state, offloaded.reason) == (State.OFFLOADED, None)
 
@@ -88,7 +90,9 @@ def test_a_call_that_is_not_bridged_natively_yet_is_learned_meanwhile() -> None:
     known = after(seen(Leg.CALLER), relayed(Leg.CALLER), seen(Leg.CALLEE), relayed(Leg.CALLEE), start=hoping)
     again, commands = step(after(NOT_YET, start=known), ev.DeadlineReached(), 0.01)
     assert commands == (cmd.QueryLegs(),)
-    offloaded, commands = step(again, ELIGIBLE, 0.01)
+    ready, commands = step(again, ELIGIBLE, 0.01)
+    assert (ready.deadline, commands) == (0.01 + CUTOVER_LOOK, ())
+    offloaded, commands = step(ready, ev.DeadlineReached(), 0.01)
     assert (offloaded.state, roles(commands)) == (State.OFFLOADED, [FORWARDING + VERIFYING])
 
 
@@ -124,19 +128,31 @@ def test_a_sighting_that_went_stale_is_learned_again() -> None:
 
 @pytest.mark.parametrize("leg", Leg)
 def test_a_packet_that_asterisk_still_has_in_its_hands_is_waited_for(leg: Leg) -> None:
-    late = after(relayed(leg, behind=1), relayed(leg.other), start=CUTTING_OVER)
+    late = after(relayed(leg, behind=1), relayed(leg.other), ev.DeadlineReached(), start=CUTTING_OVER)
     assert late.state is State.LEARNING
-    assert after(relayed(leg), start=late).state is State.OFFLOADED
+    assert after(relayed(leg), ev.DeadlineReached(), start=late).state is State.OFFLOADED
+
+
+@pytest.mark.parametrize("leg", Leg)
+def test_a_packet_that_arrives_in_the_last_moment_before_the_cutover_is_waited_for(leg: Leg) -> None:
+    ready = after(relayed(Leg.CALLER), relayed(Leg.CALLEE), start=CUTTING_OVER)
+    next_one = ev.PacketObserved(leg, sighting(leg, sequence=4712))
+    again = after(next_one, start=ready, now=0.001)
+    assert again.deadline == CUTTING_OVER.deadline
+    assert after(ev.DeadlineReached(), start=again, now=0.002).state is State.LEARNING
 
 
 @pytest.mark.parametrize("leg", Leg)
 def test_no_flow_goes_in_shortly_before_the_next_packet_is_due(leg: Leg) -> None:
     early = after(relayed(leg.other), start=CUTTING_OVER)
-    late = after(relayed(leg), start=early, now=CUTOVER_WINDOW + 0.003)
-    assert late.state is State.LEARNING
-    later = after(seen(leg.other), relayed(leg.other), start=late, now=CUTOVER_WINDOW + 0.004)
+    late = after(relayed(leg), ev.DeadlineReached(), start=early, now=CUTOVER_WINDOW + 0.003)
+    assert (late.state, late.deadline) == (State.LEARNING, CUTTING_OVER.deadline)
+    later = after(
+        seen(leg.other), relayed(leg.other), ev.DeadlineReached(), start=late, now=CUTOVER_WINDOW + 0.004
+    )
     assert later.state is State.LEARNING
-    assert after(seen(leg), relayed(leg), start=later, now=CUTOVER_WINDOW + 0.006).state is State.OFFLOADED
+    soon = after(seen(leg), relayed(leg), start=later, now=CUTOVER_WINDOW + 0.006)
+    assert after(ev.DeadlineReached(), start=soon, now=CUTOVER_WINDOW + 0.007).state is State.OFFLOADED
 
 
 def test_packets_of_asterisks_own_are_not_taken_for_a_legs() -> None:

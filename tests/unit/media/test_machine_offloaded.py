@@ -171,7 +171,7 @@ def test_a_call_that_comes_back_too_often_stays_with_asterisk_for_a_while_and_sa
         now += 5.0
         placement = after(*back, start=placement, now=now)
         assert placement.state is State.OFFLOADED
-    held = after(*back, start=placement, now=now)
+    held = after(*back[:-1], start=placement, now=now)
     assert (held.state, held.reason) == (State.RELAYED, Reason(ReasonKind.FLAPPING))
     assert held.deadline == now + POLICY.flap_wait
     assert after(ev.DeadlineReached(), *back[1:], start=held, now=held.deadline).state is State.OFFLOADED
