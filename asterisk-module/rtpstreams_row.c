@@ -102,6 +102,45 @@ static int payload_type_rx(struct ast_rtp_codecs *codecs,
 	return pt;
 }
 
+/*!
+ * \brief Payload types of telephone-event by clock rate, as an object with a key for each rate in Hz
+ *
+ * A native bridge gives an event the number that the other leg has for the same rate (bridge_p2p_rtp_write()), which
+ * need not be that of the audio: Opus has 48000, and most phones send its events at 8000. A rate is there if it was
+ * negotiated in both directions; Asterisk's static table would accept 101 in any case.
+ *
+ * \param codecs Of the leg's RTP instance
+ * \param rx Whether to give the numbers that the leg writes to us, not those we write
+ */
+static struct ast_json *json_events(struct ast_rtp_codecs *codecs, int rx)
+{
+	struct ast_json *numbers = ast_json_object_create();
+	int pt;
+
+	for (pt = 0; pt < AST_RTP_MAX_PT; ++pt) {
+		struct ast_rtp_payload_type *type = ast_rtp_codecs_get_payload(codecs, pt);
+		unsigned int rate = 0;
+		int number_tx;
+		int number_rx;
+		char key[16];
+
+		if (type) {
+			rate = !type->asterisk_format && type->rtp_code == AST_RTP_DTMF ? type->sample_rate : 0;
+			ao2_ref(type, -1);
+		}
+		if (!rate) {
+			continue;
+		}
+		number_tx = payload_type_tx(codecs, NULL, rate);
+		number_rx = number_tx < 0 ? -1 : payload_type_rx(codecs, NULL, rate, number_tx);
+		if (number_rx >= 0) {
+			snprintf(key, sizeof(key), "%u", rate);
+			ast_json_object_set(numbers, key, ast_json_integer_create(rx ? number_rx : number_tx));
+		}
+	}
+	return numbers;
+}
+
 static const char *rtcp_name(struct ast_rtp_instance *rtp)
 {
 	switch (ast_rtp_instance_get_prop(rtp, AST_RTP_PROPERTY_RTCP)) {
@@ -179,12 +218,8 @@ static struct ast_json *json_media(const struct leg *leg)
 	struct ast_rtp_instance *rtp = leg->rtp;
 	struct ast_rtp_codecs *codecs = ast_rtp_instance_get_codecs(rtp);
 	struct ast_rtp_engine_dtls *dtls = ast_rtp_instance_get_dtls(rtp);
-	unsigned int rate = leg->format_tx ? ast_rtp_lookup_sample_rate2(1, leg->format_tx, 0) : 0;
 	int audio_tx = leg->format_tx ? payload_type_tx(codecs, leg->format_tx, 0) : -1;
 	int audio_rx = leg->format_rx ? payload_type_rx(codecs, leg->format_rx, 0, audio_tx) : -1;
-	int event_tx = payload_type_tx(codecs, NULL, rate);
-	/* Negotiated both ways or not at all; Asterisk's static table would accept 101 in any case. */
-	int event_rx = event_tx < 0 ? -1 : payload_type_rx(codecs, NULL, rate, event_tx);
 	time_t idle = time(NULL) - ast_rtp_instance_get_last_rx(rtp);
 	/* Stays zero, thus unknown, while RTCP is off: ast_rtp_get_stat() answers only together with RTCP. */
 	struct ast_rtp_instance_stats stats = { 0, };
@@ -198,8 +233,8 @@ static struct ast_json *json_media(const struct leg *leg)
 		"sdp", json_address(rtp, ast_rtp_instance_get_requested_target_address),
 		"audio_pt_tx", json_number(audio_tx >= 0, audio_tx),
 		"audio_pt_rx", json_number(audio_rx >= 0, audio_rx),
-		"event_pt_tx", json_number(event_tx >= 0, event_tx),
-		"event_pt_rx", json_number(event_rx >= 0, event_rx),
+		"event_pts_tx", json_events(codecs, 0),
+		"event_pts_rx", json_events(codecs, 1),
 		"framing_ms", (int) ast_rtp_codecs_get_framing(codecs),
 		"rtcp", rtcp_name(rtp),
 		"srtp", ast_rtp_instance_get_srtp(rtp, 0) != NULL,
@@ -221,9 +256,9 @@ static struct ast_json *json_media(const struct leg *leg)
 /*! \brief The same half for a channel without RTP */
 static struct ast_json *json_no_media(void)
 {
-	return ast_json_pack("{s:n, s:n, s:n, s:n, s:n, s:n, s:n, s:i, s:s,"
+	return ast_json_pack("{s:n, s:n, s:n, s:n, s:n, s:{}, s:{}, s:i, s:s,"
 		"s:b, s:b, s:b, s:b, s:b, s:n, s:n, s:i, s:i, s:n, s:i, s:i}",
-		"local", "remote", "sdp", "audio_pt_tx", "audio_pt_rx", "event_pt_tx", "event_pt_rx",
+		"local", "remote", "sdp", "audio_pt_tx", "audio_pt_rx", "event_pts_tx", "event_pts_rx",
 		"framing_ms", 0, "rtcp", "off", "srtp", 0, "dtls", 0, "ice", 0, "symmetric", 0,
 		"local_bridge", 0,
 		"ssrc_tx", "ssrc_rx", "packets_tx", 0, "packets_rx", 0, "idle_s",

@@ -97,7 +97,7 @@ def compare(before: Row, after: Row, heard: Heard, *, sent: bool) -> set[int]:
     packets = heard.get(stream, Counter())
     agreed = {
         (after[f"audio_pt_{way}"], after[f"ssrc_{way}"]),
-        (after[f"event_pt_{way}"], after[f"ssrc_{way}"]),
+        *((number, after[f"ssrc_{way}"]) for number in after[f"event_pts_{way}"].values()),
     }
     assert packets, f"{stream} is silent, yet {after}"
     assert packets.keys() <= agreed, f"{stream} carries (payload type, SSRC) {set(packets)}, yet {after}"

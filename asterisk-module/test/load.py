@@ -36,7 +36,7 @@ ROW = {
     "format_tx": str, "format_rx": str, "formats": list, "hold": bool, "audio_hook": bool,
     "generator": bool, "t38": bool,
     "local": TEXT, "remote": TEXT, "sdp": TEXT,
-    "audio_pt_tx": NUMBER, "audio_pt_rx": NUMBER, "event_pt_tx": NUMBER, "event_pt_rx": NUMBER,
+    "audio_pt_tx": NUMBER, "audio_pt_rx": NUMBER, "event_pts_tx": dict, "event_pts_rx": dict,
     "framing_ms": int, "rtcp": str, "srtp": bool, "dtls": bool, "ice": bool, "symmetric": bool, "local_bridge": bool,
     "ssrc_tx": NUMBER, "ssrc_rx": NUMBER, "packets_tx": int, "packets_rx": int, "idle_s": NUMBER,
     "rtp_timeout_s": int, "rtp_keepalive_s": int,

@@ -59,6 +59,7 @@ def sdp(
     direction: str = "sendrecv",
     formats: dict[int, str] = ULAW,
     event: int = 101,
+    event_rate: int = 8000,
 ) -> str:
     """Write an SDP with one audio stream; `formats` maps payload types to the names of their codecs."""
     return _lines(
@@ -69,7 +70,7 @@ def sdp(
         "t=0 0",
         f"m=audio {port} RTP/AVP {' '.join(str(number) for number in (*formats, event))}",
         *(f"a=rtpmap:{number} {name}" for number, name in formats.items()),
-        f"a=rtpmap:{event} telephone-event/8000",
+        f"a=rtpmap:{event} telephone-event/{event_rate}",
         f"a=fmtp:{event} 0-16",
         f"a={direction}",
     )

@@ -1,5 +1,6 @@
 """The report of our Asterisk module about one leg of a bridge."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -31,7 +32,8 @@ class RtcpMode(StrEnum):
 class LegReport:
     """Asterisk's view of one leg, as printed by `rtpstreams json` (asterisk-module/README.md).
 
-    Addresses, payload types and SSRCs are None until negotiated or received. `ptime` is in ms, 0 when Asterisk
+    Addresses, payload types and SSRCs are None until negotiated or received; `event_pts_tx` and `event_pts_rx` have the
+    payload types of telephone-event by clock rate in Hz. `ptime` is in ms, 0 when Asterisk
     does not enforce one. `idle` is the whole seconds since Asterisk last read a packet of this leg,
     `rtp_timeout` and `rtp_keepalive` are the endpoint's settings of that name in seconds, 0 for off.
     """
@@ -53,8 +55,8 @@ class LegReport:
     formats: tuple[str, ...]
     audio_pt_tx: int | None
     audio_pt_rx: int | None
-    event_pt_tx: int | None
-    event_pt_rx: int | None
+    event_pts_tx: Mapping[int, int]
+    event_pts_rx: Mapping[int, int]
     ptime: int
     rtcp: RtcpMode
     srtp: bool

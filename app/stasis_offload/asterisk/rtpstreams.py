@@ -15,6 +15,7 @@ from stasis_offload.packets.address import Address
 _VERSION = re.compile(r"res_rtpstreams (\d+\.\d+\.\d+)\n")
 
 _MAX_PAYLOAD_TYPE = 127
+_RATE = re.compile(r"[0-9]{1,6}")
 _MAX_SSRC = 0xFFFFFFFF
 _MAX_COUNT = 2**64 - 1
 
@@ -116,8 +117,8 @@ def _parse_report(fields: "_Fields") -> LegReport:
         formats=fields.texts("formats"),
         audio_pt_tx=fields.number_or_none("audio_pt_tx", most=_MAX_PAYLOAD_TYPE),
         audio_pt_rx=fields.number_or_none("audio_pt_rx", most=_MAX_PAYLOAD_TYPE),
-        event_pt_tx=fields.number_or_none("event_pt_tx", most=_MAX_PAYLOAD_TYPE),
-        event_pt_rx=fields.number_or_none("event_pt_rx", most=_MAX_PAYLOAD_TYPE),
+        event_pts_tx=fields.payload_types("event_pts_tx"),
+        event_pts_rx=fields.payload_types("event_pts_rx"),
         ptime=fields.number("framing_ms"),
         rtcp=fields.word("rtcp", RtcpMode),
         srtp=fields.flag("srtp"),
@@ -172,6 +173,16 @@ class _Fields:
 
     def number_or_none(self, key: str, *, most: int = _MAX_COUNT) -> int | None:
         return None if self._get(key) is None else self.number(key, most=most)
+
+    def payload_types(self, key: str) -> dict[int, int]:
+        """Return payload types by clock rate (Hz)."""
+        values = self._get(key)
+        if not isinstance(values, dict) or not all(
+            _RATE.fullmatch(rate) and type(number) is int and 0 <= number <= _MAX_PAYLOAD_TYPE
+            for rate, number in values.items()
+        ):
+            raise self._error(key, "payload types by clock rate")
+        return {int(rate): number for rate, number in values.items()}
 
     def flag(self, key: str) -> bool:
         value = self._get(key)

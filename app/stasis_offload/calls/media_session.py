@@ -184,6 +184,7 @@ class MediaSession:
             self._log.info(
                 _STATE_LOGS[after.state],
                 reason=str(after.reason) if after.reason else None,
+                detail=after.reason.detail if after.reason else None,
                 was=before.state,
             )
         if after != before:

@@ -87,6 +87,7 @@ def _view(call: Call, counts: Mapping[int, FlowCount], now: float) -> CallView:
         callee=call.callee,
         state=str(Phase.DIALING) if dialing else str(placement.state),
         reason=str(placement.reason) if placement.reason else None,
+        detail=placement.reason.detail if placement.reason else None,
         age=now - call.began,
         state_age=now - max(placement.since, call.began),
         from_caller=forwarded(Leg.CALLER),

@@ -16,7 +16,8 @@ class CallView:
     """One call as it is now.
 
     `caller` and `callee` are channel names (`callee` None until there is one). `state` is one word: `dialing`,
-    or the state of its media (`relayed`, `learning`, `offloaded`); `reason` says why it is not offloaded.
+    or the state of its media (`relayed`, `learning`, `offloaded`); `reason` says why it is not offloaded, `detail`
+    in what its legs differ if that is the reason.
     `age` is the seconds since the call entered the application, `state_age` since it entered its state.
     `from_caller` and `from_callee` are what the switch forwarded of each leg's packets over the whole call, as
     far as its counters could be read; `caller_quality` and `callee_quality` are the quality of what each leg receives.
@@ -27,6 +28,7 @@ class CallView:
     callee: str | None
     state: str
     reason: str | None
+    detail: str | None
     age: float
     state_age: float
     from_caller: FlowCount

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from stasis_offload.asterisk.leg_report import NATIVE_RTP, PARTIES, UP, Glue, LegReport, RtcpMode
 from stasis_offload.media.path import Leg, ObservedPacket
 from stasis_offload.media.reasons import Reason, ReasonKind
+from stasis_offload.media.sizes import is_constant
 
 # An offloaded call is audited three times within an endpoint's rtp_timeout (s) (Placement.next_audit).
 MIN_RTP_TIMEOUT = 10
@@ -47,11 +48,31 @@ _BOTH_LEGS: tuple[tuple[ReasonKind, Callable[[LegReport, LegReport], bool]], ...
     (ReasonKind.PTIME, lambda a, b: a.ptime != b.ptime),
     (ReasonKind.AUDIO_PT, lambda a, b: None in (a.audio_pt_rx, b.audio_pt_rx)),
     (ReasonKind.AUDIO_PT, lambda a, b: a.audio_pt_rx != b.audio_pt_tx or b.audio_pt_rx != a.audio_pt_tx),
-    (ReasonKind.EVENT_PT, lambda a, b: (a.event_pt_rx is None) != (b.event_pt_tx is None)),
-    (ReasonKind.EVENT_PT, lambda a, b: (b.event_pt_rx is None) != (a.event_pt_tx is None)),
+    (ReasonKind.EVENT_PT, lambda a, b: bool(a.event_pts_rx) != bool(b.event_pts_tx)),
+    (ReasonKind.EVENT_PT, lambda a, b: bool(b.event_pts_rx) != bool(a.event_pts_tx)),
     (ReasonKind.NOT_NATIVE, lambda a, _: a.bridge_technology != NATIVE_RTP),
     (ReasonKind.NOT_NATIVE, lambda a, b: not (a.local_bridge and b.local_bridge)),
 )
+
+
+_DETAILS: Mapping[ReasonKind, Callable[[LegReport], object]] = {
+    ReasonKind.CODEC: lambda leg: leg.format_rx,
+    ReasonKind.PTIME: lambda leg: f"{leg.ptime} ms",
+    ReasonKind.AUDIO_PT: lambda leg: f"{leg.format_rx} {leg.audio_pt_rx}",
+    ReasonKind.EVENT_PT: lambda leg: _numbers(leg.event_pts_rx),
+}
+
+
+def _numbers(event_pts: Mapping[int, int]) -> str:
+    numbers = (f"telephone-event/{rate} {number}" for rate, number in sorted(event_pts.items()))
+    return ", ".join(numbers) or "no telephone-event"
+
+
+def of_both(kind: ReasonKind, caller: LegReport, callee: LegReport) -> Reason:
+    """Return a reason that is both legs', with what they differ in."""
+    of_leg = _DETAILS.get(kind)
+    detail = f"caller {of_leg(caller)}, callee {of_leg(callee)}" if of_leg else None
+    return Reason(kind, detail=detail)
 
 
 def _families(leg: LegReport) -> set[int]:
@@ -59,8 +80,8 @@ def _families(leg: LegReport) -> set[int]:
 
 
 def differ_in_digits(a: LegReport, b: LegReport) -> bool:
-    """Return whether Asterisk gives a leg's digits another payload type for the other leg."""
-    return a.event_pt_rx != b.event_pt_tx or b.event_pt_rx != a.event_pt_tx
+    """Return whether Asterisk gives a leg's digits of some clock rate another payload type for the other leg, or none."""
+    return a.event_pts_rx != b.event_pts_tx or b.event_pts_rx != a.event_pts_tx
 
 
 def why_not(caller: LegReport | None, callee: LegReport | None, *, splits: bool = True) -> Reason | None:
@@ -79,16 +100,18 @@ def why_not(caller: LegReport | None, callee: LegReport | None, *, splits: bool 
     for leg, near, far in ((Leg.CALLER, caller, callee), (Leg.CALLEE, callee, caller)):
         if near.remote in (near.local, far.local):
             return Reason(ReasonKind.HAIRPIN, leg)
+    splits = splits and all(is_constant(report.format_rx) for report in (caller, callee))
     if not splits and differ_in_digits(caller, callee):
-        return Reason(ReasonKind.EVENT_PT)
-    return next((Reason(kind) for kind, applies in _BOTH_LEGS if applies(caller, callee)), None)
+        return of_both(ReasonKind.EVENT_PT, caller, callee)
+    kinds = (kind for kind, applies in _BOTH_LEGS if applies(caller, callee))
+    return next((of_both(kind, caller, callee) for kind in kinds), None)
 
 
 def why_not_observed(leg: Leg, report: LegReport, packet: ObservedPacket) -> Reason | None:
     """Return why an observed packet is not the media that Asterisk reports of this leg; None if it is."""
     if (packet.headers.source, packet.headers.destination) != (report.remote, report.local):
         return Reason(ReasonKind.FOREIGN_SOURCE, leg)
-    if packet.payload_type not in (report.audio_pt_rx, report.event_pt_rx):
+    if packet.payload_type not in (report.audio_pt_rx, *report.event_pts_rx.values()):
         return Reason(ReasonKind.FOREIGN_MEDIA, leg)
     if packet.ttl < MIN_TTL:
         return Reason(ReasonKind.LOW_TTL, leg)
@@ -114,4 +137,4 @@ def is_other_media(before: Mapping[Leg, LegReport], after: Mapping[Leg, LegRepor
 def _media(report: LegReport | None) -> tuple[object, ...] | None:
     if report is None:
         return None
-    return (report.channel_id, report.local, report.remote, report.audio_pt_rx, report.event_pt_rx)
+    return (report.channel_id, report.local, report.remote, report.audio_pt_rx, report.event_pts_rx)

@@ -15,7 +15,13 @@ from dataclasses import replace
 from stasis_offload.asterisk.leg_report import LegReport
 from stasis_offload.media import commands as cmd
 from stasis_offload.media import events as ev
-from stasis_offload.media.eligibility import differ_in_digits, has_received, is_other_media, why_not_observed
+from stasis_offload.media.eligibility import (
+    differ_in_digits,
+    has_received,
+    is_other_media,
+    of_both,
+    why_not_observed,
+)
 from stasis_offload.media.path import Attachment, Leg, MediaPath, ObservedPacket
 from stasis_offload.media.reasons import Reason, ReasonKind
 from stasis_offload.media.relaying import Step, query_again, relay, why_not_now
@@ -210,7 +216,7 @@ def cut_over(placement: Placement, now: float) -> Step:
     path = MediaPath(caller=_attachment(placement, Leg.CALLER), callee=_attachment(placement, Leg.CALLEE))
     caller, callee = placement.reports[Leg.CALLER], placement.reports[Leg.CALLEE]
     if differ_in_digits(caller, callee) and not (path.caller.least and path.callee.least):
-        return relay(placement, Reason(ReasonKind.EVENT_PT), now)
+        return relay(placement, of_both(ReasonKind.EVENT_PT, caller, callee), now)
     offloaded = replace(
         placement,
         phase=Phase.UNVERIFIED,

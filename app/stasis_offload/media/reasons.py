@@ -1,6 +1,6 @@
 """Every reason for which a call's media is relayed: its name and its explanation."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from stasis_offload.media.path import Leg
@@ -76,7 +76,7 @@ EXPLANATIONS: dict[ReasonKind, str] = {
     ReasonKind.HOLD: "The leg has been put on hold by the other.",
     ReasonKind.CODEC: "The legs use different codecs, so Asterisk has to transcode.",
     ReasonKind.PTIME: "The legs negotiated different packet times.",
-    ReasonKind.AUDIO_PT: "The legs use different payload types for the codec, and a switch cannot rewrite them.",
+    ReasonKind.AUDIO_PT: "The legs use different payload types for the codec (`detail` has both), and a switch cannot rewrite them.",
     ReasonKind.EVENT_PT: "One leg has telephone-event and the other not, or by another payload type, and the size does not tell digits from audio.",
     ReasonKind.NULL_ADDRESS: "An address of the leg is null, loopback or not yet known.",
     ReasonKind.ADDRESS_FAMILY: "One leg is IPv4 and the other IPv6.",
@@ -105,10 +105,14 @@ EXPLANATIONS: dict[ReasonKind, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """Why a call is relayed, and the leg if the reason is one leg's."""
+    """Why a call is relayed, and the leg if the reason is one leg's.
+
+    `detail` is what the legs differ in, in words, if the reason is that they do; it makes no other reason.
+    """
 
     kind: ReasonKind
     leg: Leg | None = None
+    detail: str | None = field(default=None, compare=False)
 
     def __str__(self) -> str:
         return f"{self.kind}:{self.leg}" if self.leg else str(self.kind)

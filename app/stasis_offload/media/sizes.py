@@ -10,9 +10,14 @@ _CONSTANT = frozenset(
 )
 
 
+def is_constant(codec: str) -> bool:
+    """Return whether all packets of a codec (a name of Asterisk's formats) have one size while their packet time does."""
+    return codec in _CONSTANT
+
+
 def least_audio(codec: str, observed: int) -> int:
     """Return the least UDP payload (bytes) of a leg's audio, one packet of which has the size `observed`.
 
     0 if the size does not tell: the codec's packets differ in size, or `observed` is 0, because none was observed.
     """
-    return observed if codec in _CONSTANT else 0
+    return observed if is_constant(codec) else 0

@@ -31,8 +31,8 @@ LINE: dict[str, Any] = {
     "formats": ["ulaw", "alaw"],
     "audio_pt_tx": 0,
     "audio_pt_rx": 8,
-    "event_pt_tx": 101,
-    "event_pt_rx": None,
+    "event_pts_tx": {"8000": 101, "48000": 110},
+    "event_pts_rx": {},
     "framing_ms": 20,
     "rtcp": "separate",
     "srtp": False,
@@ -67,12 +67,8 @@ def test_a_line_becomes_a_report() -> None:
     assert report.remote == Address.parse("[2001:db8::2]:20000")
     assert report.sdp is None
     assert report.formats == ("ulaw", "alaw")
-    assert (report.audio_pt_tx, report.audio_pt_rx, report.event_pt_tx, report.event_pt_rx) == (
-        0,
-        8,
-        101,
-        None,
-    )
+    assert (report.audio_pt_tx, report.audio_pt_rx) == (0, 8)
+    assert (report.event_pts_tx, report.event_pts_rx) == ({8000: 101, 48000: 110}, {})
     assert (report.ptime, report.idle, report.packets_tx, report.packets_rx) == (20, 0, 5, 6)
     assert (report.rtp_timeout, report.rtp_keepalive) == (30, 15)
     assert (report.ssrc_tx, report.ssrc_rx) == (0xFFFFFFFF, None)
@@ -127,6 +123,12 @@ def test_a_missing_key_is_named(key: str) -> None:
         ("packets_rx", 2**64),
         ("ssrc_rx", 2**32),
         ("audio_pt_tx", 128),
+        ("event_pts_tx", None),
+        ("event_pts_tx", [101]),
+        ("event_pts_rx", {"fast": 101}),
+        ("event_pts_rx", {"9" * 5000: 101}),
+        ("event_pts_rx", {"8000": 128}),
+        ("event_pts_rx", {"8000": True}),
         ("glue", "remotely"),
         ("glue", None),
         ("rtcp", ["off"]),

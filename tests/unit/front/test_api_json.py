@@ -47,6 +47,7 @@ def test_a_call_has_this_shape() -> None:
         "callee": "PJSIP/asterisk1-00000002",
         "state": "offloaded",
         "reason": None,
+        "detail": None,
         "age": 3725.25,
         "state_age": 3.5,
         "packets": {"caller": 1234, "callee": 1230},

@@ -71,8 +71,8 @@ def test_a_reason_of_one_leg_names_that_leg(leg: Leg, changes: dict[str, Any], k
         ({"audio_pt_rx": 96}, ReasonKind.AUDIO_PT),
         ({"audio_pt_tx": 96}, ReasonKind.AUDIO_PT),
         ({"audio_pt_rx": None}, ReasonKind.AUDIO_PT),
-        ({"event_pt_rx": None}, ReasonKind.EVENT_PT),
-        ({"event_pt_tx": None}, ReasonKind.EVENT_PT),
+        ({"event_pts_rx": {}}, ReasonKind.EVENT_PT),
+        ({"event_pts_tx": {}}, ReasonKind.EVENT_PT),
         ({"bridge_technology": "simple_bridge"}, ReasonKind.NOT_NATIVE),
         ({"local_bridge": False}, ReasonKind.NOT_NATIVE),
         (
@@ -86,10 +86,30 @@ def test_a_reason_of_both_legs_names_none(changes: dict[str, Any], kind: ReasonK
     assert why_not(replace(CALLER, **changes), CALLEE) == Reason(kind)
 
 
-def test_digits_of_another_payload_type_need_a_switch_that_leaves_them_to_asterisk() -> None:
-    caller = replace(CALLER, event_pt_rx=96, event_pt_tx=96)
+@pytest.mark.parametrize("numbers", [{8000: 96}, {48000: 101}, {8000: 101, 48000: 110}])
+def test_digits_of_another_payload_type_or_rate_need_a_switch_that_leaves_them_to_asterisk(
+    numbers: dict[int, int],
+) -> None:
+    caller = replace(CALLER, event_pts_rx=numbers, event_pts_tx=numbers)
     assert why_not(caller, CALLEE) is None
     assert why_not(caller, CALLEE, splits=False) == Reason(ReasonKind.EVENT_PT)
+
+
+@pytest.mark.parametrize(
+    ("changes", "detail"),
+    [
+        ({"format_rx": "alaw"}, "caller alaw, callee ulaw"),
+        ({"ptime": 30}, "caller 30 ms, callee 0 ms"),
+        ({"format_rx": "ulaw", "audio_pt_rx": 107}, "caller ulaw 107, callee ulaw 0"),
+        ({"event_pts_rx": {}}, "caller no telephone-event, callee telephone-event/8000 101"),
+    ],
+)
+def test_what_the_legs_differ_in_is_said_with_the_values_of_both(
+    changes: dict[str, Any], detail: str
+) -> None:
+    reason = why_not(replace(CALLER, **changes), CALLEE)
+    assert reason is not None
+    assert reason.detail == detail
 
 
 def test_payload_types_may_differ_between_directions_as_long_as_each_direction_keeps_its_own() -> None:
@@ -119,7 +139,7 @@ def test_audio_and_telephone_events_of_the_known_source_are_accepted(changes: di
 
 
 def test_a_leg_without_telephone_event_does_not_accept_its_payload_type() -> None:
-    report = replace(CALLER, event_pt_rx=None)
+    report = replace(CALLER, event_pts_rx={})
     reason = why_not_observed(Leg.CALLER, report, sighting(Leg.CALLER, payload_type=101))
     assert reason == Reason(ReasonKind.FOREIGN_MEDIA, Leg.CALLER)
 

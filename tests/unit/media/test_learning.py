@@ -99,7 +99,8 @@ def test_digits_that_need_asterisk_must_be_told_by_their_size(
 ) -> None:
     formats: dict[str, Any] = {"format_rx": codec, "format_tx": codec}
     report = ev.LegsReported(
-        replace(CALLER, **formats), replace(CALLEE, event_pt_rx=96, event_pt_tx=96, **formats)
+        replace(CALLER, **formats),
+        replace(CALLEE, event_pts_rx={8000: 96}, event_pts_tx={8000: 96}, **formats),
     )
     placement = after(
         ev.Connected(),
