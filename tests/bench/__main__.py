@@ -17,7 +17,7 @@ from rich.console import Console
 from lab import control
 from lab.capture import HEADERS, captured
 from lab.control import LabError, pid_of
-from tests.bench import moves, programming, relaying, relays, report, setups
+from tests.bench import moves, programming, quiet, relaying, relays, report, setups
 from tests.bench.load import EDGE, Server, bring_generator, calls_up
 from tests.bench.moves import Moved
 from tests.bench.relaying import MEASURED_S, Relayed
@@ -59,6 +59,10 @@ def _run() -> report.Results:
         _say(f"something else is running here (load average {load_average:.1f}): the figures will show it")
     _say(f"program {2 * programming.CALLS} flows by our OpenFlow, {programming.SEED_FLOWS} by ovs-ofctl")
     programmed = _found(programming.measure())
+    going_on = {}
+    for calls in quiet.CALLS:
+        _say(f"let {calls} calls go on, {quiet.MEASURED_S:g} s: what the switch does beside their packets")
+        going_on[calls] = _found(quiet.measure(calls))
     _quiet()
     set_up = _set_up()
     moved, relayed = _move_and_relay()
@@ -69,7 +73,12 @@ def _run() -> report.Results:
     with relays.rtpengine() as server:
         relayed["rtpengine"] = _relay(server, "rtpengine", "rtpengine")
     return report.Results(
-        moved=moved, set_up=set_up, programmed=programmed, relayed=relayed, load_average=load_average
+        moved=moved,
+        set_up=set_up,
+        programmed=programmed,
+        relayed=relayed,
+        quiet=going_on,
+        load_average=load_average,
     )
 
 

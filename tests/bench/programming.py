@@ -63,7 +63,7 @@ def measure() -> Programmed:
 async def _ours(bridge: Bridge) -> tuple[float, float, list[str]]:
     """Set and remove the flows of all calls at once; return both rates, and the flows as ovs-ofctl writes them."""
     flows = {
-        f"call-{number}": forwarding_flows(f"call-{number}", _path(number), _LIMITS)
+        f"call-{number}": forwarding_flows(f"call-{number}", path_of(number), _LIMITS)
         for number in range(CALLS)
     }
     async with connected(bridge.management) as (switch, _):
@@ -97,8 +97,8 @@ def _match(flow: str) -> str:
     return re.sub(r".*(priority=.*) actions=.*", r"\1", flow)
 
 
-def _path(number: int) -> MediaPath:
-    """Two phones at one port of the switch, in ports of their own."""
+def path_of(number: int) -> MediaPath:
+    """Return the path of a call between two phones at one port of the switch, in ports of their own."""
     ports = 2 * (number % 20_000) + 10_000
     legs = (
         attachment(1, leg, remote=f"198.18.0.{leg}:{ports}", local=f"198.18.0.1:{ports + (leg == 11)}")

@@ -15,6 +15,7 @@ from tests.bench import moves, relaying, report, setups
 from tests.bench.generator import ng, sip
 from tests.bench.moves import Moved, Moving
 from tests.bench.programming import Programmed
+from tests.bench.quiet import Quiet
 from tests.bench.relaying import Relayed, Watched
 from tests.bench.setups import SetUp
 from tests.support.packets import CALLER, sent_by
@@ -107,10 +108,12 @@ def test_the_report_has_every_figure_and_says_which_goals_are_met() -> None:
         set_up={10: SetUp(calls=120, missed=0, p50=4.0, p99=26.0, learning_p50=1.0)},
         programmed=programmed,
         relayed={"asterisk": relayed},
+        quiet={300: Quiet(calls=300, cpu_ms_per_s=12.0, translations_per_s=750.4)},
         load_average=0.5,
     )
     written = report.as_json(results)
     assert written["flows_ratio"] == 100
+    assert written["quiet"] == {"300": {"cpu_ms_per_s": 12, "translations_per_s": 750}}
     assert written["latency_us"] == {"asterisk": 2}
     assert written["cpu_ms_per_1000_packets"] == {"asterisk": 11}
     missed = {key for key, goal in written["goals"].items() if not goal["met"]}
