@@ -142,6 +142,15 @@ class Report:
     ssrc: int
 
 
+@dataclass(frozen=True, slots=True)
+class Other:
+    """One datagram that is neither SIP, RTP nor RTCP: when it passed, and whether it arrived at the endpoint."""
+
+    at: float
+    arrived: bool
+    datagram: Datagram
+
+
 class Capture:
     """What tcpdump caught, once the `with` block that made it has ended."""
 
@@ -150,6 +159,7 @@ class Capture:
         self.sent: list[Stream] = []
         self.sip: list[SipMessage] = []
         self.rtcp: list[Report] = []
+        self.other: list[Other] = []
 
     @property
     def end_to_end(self) -> list[Stream]:
@@ -228,7 +238,7 @@ def _catch_up(service: str, file: Path) -> None:
 
 
 def _read(pcap: bytes, capture: Capture, *, here: str) -> None:
-    """Sort a capture (pcap with nanoseconds, Ethernet); what is neither SIP, RTP nor RTCP is left out."""
+    """Sort a capture (pcap with nanoseconds, Ethernet)."""
     arriving: dict[tuple[Address, Address, int], Stream] = {}
     sent: dict[tuple[Address, Address, int], Stream] = {}
     for at, frame in _frames(pcap):
@@ -244,16 +254,17 @@ def _read(pcap: bytes, capture: Capture, *, here: str) -> None:
             ssrc = int.from_bytes(datagram.payload[4:8], "big")
             ends = (datagram.source, datagram.destination)
             capture.rtcp.append(Report(at, arrived, *ends, ttl=datagram.ttl, ssrc=ssrc))
-        else:
-            _sort(datagram, at, arriving if arrived else sent)
+        elif not _sort(datagram, at, arriving if arrived else sent):
+            capture.other.append(Other(at, arrived, datagram))
     capture.arriving, capture.sent = list(arriving.values()), list(sent.values())
 
 
-def _sort(datagram: Datagram, at: float, streams: dict[tuple[Address, Address, int], Stream]) -> None:
+def _sort(datagram: Datagram, at: float, streams: dict[tuple[Address, Address, int], Stream]) -> bool:
+    """Add a packet to its stream; return whether it is RTP."""
     try:
         rtp = parse_rtp(datagram.payload)
     except BadPacketError:
-        return
+        return False
     key = (datagram.source, datagram.destination, rtp.ssrc)
     stream = streams.setdefault(key, Stream(*key))
     words = datagram.payload[rtp.size : rtp.size + TALK.size]
@@ -269,6 +280,7 @@ def _sort(datagram: Datagram, at: float, streams: dict[tuple[Address, Address, i
             headers=replace(datagram, ttl=0, payload=b""),
         )
     )
+    return True
 
 
 def _frames(pcap: bytes) -> Iterator[tuple[float, bytes]]:

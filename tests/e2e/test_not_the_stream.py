@@ -1,0 +1,62 @@
+"""What comes by the addresses of the audio and is not: the other phone does not get it, and Asterisk answers as ever."""
+
+import struct
+
+import pytest
+
+from lab import control
+from lab.capture import Capture
+from stasis_offload.packets.address import Address
+from stasis_offload.packets.rtcp import empty_receiver_report
+from tests.support.edge_call import ALICE_PORT, BOB, BOB_PORT, Conversation, assert_carried, conversation
+from tests.support.phone import EDGE
+
+BOBS, ALICES = Address.parse(f"{EDGE}:{BOB_PORT}"), Address.parse(f"{EDGE}:{ALICE_PORT}")
+TIMES = 6
+
+# RFC 5389 6, with a transaction of its own; the answer repeats it.
+_TRANSACTION = b"not-the-call"
+STUN = struct.pack("!HHI", 0x0001, 0, 0x2112A442) + _TRANSACTION
+STUN_ANSWER = b"\x01\x01"
+# RFC 6189 5: the preamble, the magic cookie, and the beginning of a Hello.
+ZRTP = struct.pack("!HHII", 0x1000, 1, 0x5A525450, BOB) + b"\x50\x5a\x00\x1dHello   1.10" + bytes(88)
+
+_SEND = """
+import socket, sys
+sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+sender.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+sender.bind((sys.argv[1], int(sys.argv[2])))
+for _ in range(int(sys.argv[5])):
+    sender.sendto(bytes.fromhex(sys.argv[6]), (sys.argv[3], int(sys.argv[4])))
+"""
+
+
+def send(call: Conversation, payload: bytes) -> None:
+    """Send a datagram some times from the port of Bob's audio to where his audio goes."""
+    host, _, port = call.bob.media.rpartition(":")
+    words = (EDGE, str(BOB_PORT), host, port, str(TIMES), payload.hex())
+    control.execute("edge", "python3", "-c", _SEND, *words)
+
+
+def arrived(capture: Capture, at: Address) -> list[bytes]:
+    """List the payloads of the datagrams at an address that are neither RTP nor RTCP."""
+    return [o.datagram.payload for o in capture.other if o.arrived and o.datagram.destination == at]
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [STUN, ZRTP, b"", b"\x00", b"\r\n\r\n", empty_receiver_report(BOB)],
+    ids=["STUN", "ZRTP", "empty", "one byte", "keepalive", "RTCP"],
+)
+def test_it_does_not_reach_the_other_phone_while_the_switch_carries_the_call(payload: bytes) -> None:
+    with conversation() as call:
+        start = call.carried()
+        send(call, payload)
+        end = call.passed(0.5)
+    assert_carried(call.capture, start, end)
+    assert arrived(call.capture, ALICES) == []
+    assert [report for report in call.capture.rtcp if report.arrived and report.destination == ALICES] == []
+    # Asterisk answers a STUN request, and sends one of its own for each.
+    answers = [got for got in arrived(call.capture, BOBS) if got.startswith(STUN_ANSWER)]
+    assert len(answers) == (TIMES if payload == STUN else 0)
+    assert all(_TRANSACTION in answer for answer in answers)
