@@ -27,6 +27,9 @@ ENV_PREFIX = "STASIS_OFFLOAD_"
 # Characters of a wrong value that are shown.
 _SHORT = 60
 
+# A technology and an endpoint, either with * and other wildcards.
+_ENDPOINT = re.compile(r"[^/\s]+/\S+")
+
 # Each description below completes the sentence "expected …" and is what the operator reads after a mistake.
 Port = Annotated[int, Field(ge=1, le=65535, description="a TCP port, 1 to 65535")]
 
@@ -119,6 +122,24 @@ class MediaSettings(_Section):
     packets_per_second: int = Field(
         default=0, ge=0, le=100_000, description="packets per second, up to 100000, or 0 for no limit"
     )
+    exclude: tuple[str, ...] = Field(
+        default=(),
+        description='a list of endpoints as in channel names, such as ["PJSIP/trunk-a", "PJSIP/fax-*"]',
+    )
+    percentage: float = Field(default=100.0, ge=0, le=100, description="percent of the calls, 0 to 100")
+
+    @field_validator("exclude", mode="plain")
+    @classmethod
+    def _patterns(cls, given: object) -> tuple[str, ...]:
+        patterns = (
+            [part for part in given.split(",") if part] if isinstance(given, str) else given
+        )  # a variable holds them with commas
+        if not isinstance(patterns, list | tuple):
+            raise ValueError("not a list")  # noqa: TRY004 - pydantic turns only a ValueError into a mistake
+        stripped = tuple(pattern.strip() if isinstance(pattern, str) else "" for pattern in patterns)
+        if not all(_ENDPOINT.fullmatch(pattern) for pattern in stripped):
+            raise ValueError("not TECHNOLOGY/ENDPOINT")
+        return stripped
 
 
 class LogSettings(_Section):

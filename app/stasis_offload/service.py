@@ -73,6 +73,8 @@ async def run(config: Config) -> None:
             flap_wait=media.flap_wait,
             forward_rtcp=media.rtcp == "forward",
             limit=media.packets_per_second,
+            exclude=media.exclude,
+            percentage=media.percentage,
         )
         gateways = Gateways(ari=ari, switch=switch, rtpstreams=RtpStreams(config.asterisk.control_socket))
         registry = Registry()

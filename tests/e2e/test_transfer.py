@@ -15,6 +15,7 @@ from lab import control
 from lab.capture import NODE2, Capture, Packet, captured
 from lab.control import wait_until
 from lab.talker_client import Talker, talker
+from tests.support.edge_call import dialog_of, replacing
 from tests.support.observed import Cdrs, media_moved
 from tests.support.phone import CALLEE_PORT, CALLER_PORT, EDGE, Phone, sdp
 
@@ -64,9 +65,9 @@ def party(target: str = TARGET, callee: str = "PJSIP/alice@phone") -> Iterator[P
 
 
 @contextmanager
-def talking() -> Iterator[tuple[Party, Phone, Phone, Phone]]:
+def talking(target: str = TARGET) -> Iterator[tuple[Party, Phone, Phone, Phone]]:
     """Bob has called alice, and the switch carries their call; carol waits."""
-    with party() as all_:
+    with party(target) as all_:
         bob = all_.phone("bob", CALLER_PORT)
         alice = all_.phone("alice", CALLEE_PORT)
         carol = all_.phone("carol", CAROL_PORT)
@@ -140,25 +141,8 @@ def assert_left(capture: Capture, listener: int) -> None:
 
 
 def replaces(consulting: Phone) -> str:
-    """Write a Refer-To with the dialog of a call that this phone made, for Asterisk to find it (RFC 3891 3)."""
-    [ok] = [
-        m
-        for m in consulting.messages
-        if m.start.startswith("SIP/2.0 200") and "INVITE" in (m.header("CSeq") or "")
-    ]
-    call, theirs, mine = (ok.header(name) or "" for name in ("Call-ID", "To", "From"))
-    dialog = f"{call};to-tag={theirs.partition('tag=')[2]};from-tag={mine.partition('tag=')[2]}"
-    return f"<sip:target@{NODE2}?Replaces={quote(dialog, safe='')}>"
-
-
-@contextmanager
-def replacing(dialog: str) -> Iterator[None]:
-    """Have asterisk1 send INVITEs with Replaces (res_pjsip_refer.c makes a header of the variable)."""
-    control.asterisk("asterisk1", f"dialplan set global SIPREPLACESHDR {dialog}")
-    try:
-        yield
-    finally:
-        control.asterisk("asterisk1", 'dialplan set global SIPREPLACESHDR ""')
+    """Write a Refer-To with the dialog of a call that this phone made, for Asterisk to find it."""
+    return f"<sip:target@{NODE2}?Replaces={quote(dialog_of(consulting), safe='')}>"
 
 
 def over() -> None:
@@ -237,6 +221,18 @@ def test_a_transfer_to_a_call_of_dial_stays_with_asterisk_and_says_why(*, attend
         relayed_more()
         bob.hang_up()
         carol.ended()
+        over()
+    assert_talk(all_.capture, BOB, CAROL, by_switch=False)
+
+
+def test_a_transfer_to_an_excluded_endpoint_stays_with_asterisk() -> None:
+    with talking(TARGET.replace("phone", "phone-excluded")) as (all_, bob, alice, carol):
+        alice.refer(f"<sip:target@{NODE2}>")
+        alice.hang_up()
+        all_.answer(carol, CAROL)
+        relayed_because("excluded-endpoint")
+        relayed_more()
+        bob.hang_up()
         over()
     assert_talk(all_.capture, BOB, CAROL, by_switch=False)
 

@@ -34,9 +34,9 @@ class Conversation:
     capture: Capture
     begun: float = field(default_factory=time.time)
 
-    def connect(self, offer: str, answer: str, *, user: str = "bob") -> None:
+    def connect(self, offer: str, answer: str, *, user: str = "bob", number: str = "custom") -> None:
         """Have Bob call, by the name of `user`, and Alice answer."""
-        self.bob.call("custom", offer, user=user)
+        self.bob.call(number, offer, user=user)
         self.alice.invited()
         self.alice.answer(answer)
         assert " 200 " in self.bob.answered().start
@@ -114,6 +114,27 @@ def phones(*, callee: str = "phone") -> Iterator[Conversation]:
         bob = stack.enter_context(Phone("bob", port=CALLER_PORT))
         alice = stack.enter_context(Phone("alice", port=CALLEE_PORT))
         yield Conversation(bob, alice, voices, capture)
+
+
+def dialog_of(caller: Phone) -> str:
+    """Write the dialog of a call that this phone made, for Asterisk to find it (RFC 3891 3)."""
+    [ok] = [
+        m
+        for m in caller.messages
+        if m.start.startswith("SIP/2.0 200") and "INVITE" in (m.header("CSeq") or "")
+    ]
+    call, theirs, mine = (ok.header(name) or "" for name in ("Call-ID", "To", "From"))
+    return f"{call};to-tag={theirs.partition('tag=')[2]};from-tag={mine.partition('tag=')[2]}"
+
+
+@contextmanager
+def replacing(dialog: str) -> Iterator[None]:
+    """Have asterisk1 send INVITEs with Replaces (res_pjsip_refer.c makes a header of the variable)."""
+    control.asterisk("asterisk1", f"dialplan set global SIPREPLACESHDR {dialog}")
+    try:
+        yield
+    finally:
+        control.asterisk("asterisk1", 'dialplan set global SIPREPLACESHDR ""')
 
 
 def assert_whole(capture: Capture, speaker: int, start: float, end: float, *, at: str | None = None) -> None:

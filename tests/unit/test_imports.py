@@ -27,8 +27,8 @@ PURE_MODULES = {
     *("calls.views", "api_json", "errors"),
 }
 PURE_LIBRARY = {
-    *("collections", "collections.abc", "dataclasses", "enum", "functools", "hashlib", "ipaddress"),
-    *("itertools", "math", "re", "struct", "types", "typing"),
+    *("collections", "collections.abc", "dataclasses", "enum", "fnmatch", "functools", "hashlib"),
+    *("ipaddress", "itertools", "math", "re", "struct", "types", "typing"),
 }
 # Library: the rooms and modules that may import it.
 OWNERS = {

@@ -11,9 +11,11 @@ from stasis_offload.asterisk.ari_events import Channel
 from stasis_offload.calls.channel_variables import ChannelVariables
 from stasis_offload.calls.gateways import Gateways
 from stasis_offload.calls.media_session import MediaSession
+from stasis_offload.calls.opt_out import OptOut
 from stasis_offload.calls.runner import MachineRunner
 from stasis_offload.errors import AriError, AriUnavailableError
 from stasis_offload.media import events as media
+from stasis_offload.media.exclusion import why_excluded
 from stasis_offload.media.path import Leg
 from stasis_offload.media.reasons import ReasonKind
 from stasis_offload.media.state import Placement, Policy
@@ -39,6 +41,7 @@ _RETRIED = (
     cmd.CreateBridge,
     cmd.Join,
     cmd.Answer,
+    cmd.StartMedia,
     cmd.HangUp,
     cmd.HangUpCaller,
     cmd.HangUpReplaced,
@@ -84,6 +87,9 @@ class Call:
             on_change=self._note_media,
             log=log,
         )
+        self._policy = policy
+        self._opt_out = OptOut(ari=gateways.ari)
+        self._excluded: ReasonKind | None = None
         self._on_connected = on_connected
         self._media_ended = False
         self._ari = gateways.ari
@@ -172,6 +178,7 @@ class Call:
         self._note_media(self.media.placement)
         async with asyncio.TaskGroup() as tasks:
             session = tasks.create_task(self.media.run())
+            tasks.create_task(self._opt_out.read_early(self.legs.channel(CALLER)))
             tasks.create_task(self._variables.run())
             try:
                 await self._machine.run()
@@ -239,6 +246,7 @@ class Call:
             case cmd.Answer():
                 await ari.answer(channel(CALLER))
             case cmd.StartMedia(n):
+                await self._exclude(n)
                 self.media.start(caller=channel(CALLER), callee=channel(n))
                 self._on_connected(self)
             case cmd.ReturnMedia():
@@ -258,6 +266,19 @@ class Call:
                 await ari.destroy_bridge(self._bridge)
             case _:
                 assert_never(command)
+
+    async def _exclude(self, callee: int) -> None:
+        """Block the call if the caller's variable, an endpoint of the two legs or the percentage excludes it."""
+        await self._opt_out.read(self.legs.channel(CALLER))
+        names = [name for leg in (CALLER, callee) if (name := self.legs.name(leg))]
+        kind = why_excluded(self.id, names, self._policy, opted_out=self._opt_out.value)
+        if kind is self._excluded:
+            return
+        if self._excluded:
+            self.media.post(media.Unblocked(self._excluded))
+        if kind:
+            self.media.post(media.Blocked(kind))
+        self._excluded = kind
 
     async def _end_media(self) -> None:
         """End the media for good, and write the final variables while the caller exists."""
@@ -281,7 +302,7 @@ class Call:
         """Write a replaced caller's variables, then move them to its replacement."""
         if self._variables.channel == old:
             await self._variables.write()
-            self._variables.move_to(self.legs.channel(CALLER))
+            self._variables.move_to(self.legs.channel(CALLER), opted_out=self._opt_out.value)
             self._note_media(self.media.placement)
 
     def _note_media(self, placement: Placement) -> None:

@@ -127,6 +127,8 @@ class FlowLimits:
 
 
 FORWARDING_ROLES = tuple(role for role in Role if role.forwards)
+# How many owners there are (owner_of).
+OWNERS = 1 << 40
 
 
 def owner_of(call: str) -> int:

@@ -49,6 +49,9 @@ class ReasonKind(StrEnum):
     ASTERISK_UNREACHABLE = "asterisk-unreachable"
     SWITCH_UNREACHABLE = "switch-unreachable"
     SWITCH_REFUSED = "switch-refused"
+    EXCLUDED_VARIABLE = "excluded-variable"
+    EXCLUDED_ENDPOINT = "excluded-endpoint"
+    EXCLUDED_PERCENTAGE = "excluded-percentage"
     OPERATOR = "operator"
     DRAIN = "drain"
     DEFECT = "defect"
@@ -96,6 +99,9 @@ EXPLANATIONS: dict[ReasonKind, str] = {
     ReasonKind.ASTERISK_UNREACHABLE: "No events arrive from Asterisk (see `stasis-offload check`), so no change would be noticed.",
     ReasonKind.SWITCH_UNREACHABLE: "There is no connection to the switch (see `stasis-offload check`).",
     ReasonKind.SWITCH_REFUSED: "The switch refused the flows, or has no meters for media.packets_per_second.",
+    ReasonKind.EXCLUDED_VARIABLE: "The caller's channel has OFFLOAD=no: Asterisk relays the call to its end.",
+    ReasonKind.EXCLUDED_ENDPOINT: "The endpoint of a leg is one of media.exclude: Asterisk relays the call while it is a leg.",
+    ReasonKind.EXCLUDED_PERCENTAGE: "The call is not one of the media.percentage of all calls that may be offloaded.",
     ReasonKind.OPERATOR: "An operator blocked the call (`stasis-offload relay`); `stasis-offload offload` lifts the block.",
     ReasonKind.DRAIN: "The application is shutting down.",
     ReasonKind.DEFECT: "A defect of stasis-offload, in the log as media.defect: Asterisk relays this call to its end.",

@@ -15,6 +15,9 @@ MIN_ASTERISK_RTP_WAIT = 1.0
 
 # The blocks; of several, the first is the reason.
 BLOCKS = (
+    ReasonKind.EXCLUDED_VARIABLE,
+    ReasonKind.EXCLUDED_ENDPOINT,
+    ReasonKind.EXCLUDED_PERCENTAGE,
     ReasonKind.DRAIN,
     ReasonKind.OPERATOR,
     ReasonKind.ASTERISK_UNREACHABLE,

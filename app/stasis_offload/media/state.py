@@ -30,6 +30,7 @@ class Policy:
     """The operator's settings (config.py, section [media]): times in seconds, `limit` in packets per second and leg.
 
     With `forward_rtcp`, RTCP passes from end to end while the switch carries a call; otherwise it ends in Asterisk.
+    `exclude` and `percentage` say which calls stay with Asterisk (exclusion.py).
     """
 
     verify_within: float = 1.0
@@ -39,6 +40,8 @@ class Policy:
     flap_wait: float = 60.0
     forward_rtcp: bool = True
     limit: int = 0
+    exclude: tuple[str, ...] = ()
+    percentage: float = 100.0
 
 
 class State(StrEnum):

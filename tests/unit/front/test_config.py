@@ -143,6 +143,35 @@ def test_every_mistake_is_reported_at_once_with_its_key(
     ]
 
 
+@pytest.mark.parametrize(
+    "exclude", ['["trunk-a"]', '["PJSIP/"]', "[1]", '["PJSIP/a", ""]', "7", '"trunk-a"', '["PJSIP/a b"]']
+)
+def test_an_excluded_endpoint_that_no_channel_could_have_is_refused(tmp_path: Path, exclude: str) -> None:
+    [line] = refusal(tmp_path, f"{GOOD}[media]\nexclude = {exclude}")
+    assert line.startswith("media.exclude: given ")
+    assert line.endswith(
+        ', expected a list of endpoints as in channel names, such as ["PJSIP/trunk-a", "PJSIP/fax-*"]'
+    )
+
+
+def test_excluded_endpoints_are_a_list_in_the_file_and_have_commas_in_a_variable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = f'{GOOD}[media]\nexclude = ["PJSIP/trunk-a", "PJSIP/fax-*"]\npercentage = 2.5'
+    assert load(written(tmp_path, text)).media.exclude == ("PJSIP/trunk-a", "PJSIP/fax-*")
+    assert load(written(tmp_path, text)).media.percentage == 2.5
+    monkeypatch.setenv("STASIS_OFFLOAD_MEDIA__EXCLUDE", "PJSIP/a, IAX2/b")
+    assert load(written(tmp_path, text)).media.exclude == ("PJSIP/a", "IAX2/b")
+    monkeypatch.setenv("STASIS_OFFLOAD_MEDIA__EXCLUDE", "")
+    assert load(written(tmp_path, text)).media.exclude == ()
+
+
+@pytest.mark.parametrize("percentage", ["-1", "100.5", '"half"'])
+def test_a_percentage_that_is_none_is_refused(tmp_path: Path, percentage: str) -> None:
+    [line] = refusal(tmp_path, f"{GOOD}[media]\npercentage = {percentage}")
+    assert line.endswith(", expected percent of the calls, 0 to 100")
+
+
 def test_other_programs_variables_with_our_prefix_are_left_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -234,7 +263,7 @@ leaf = st.one_of(
 key = st.sampled_from(
     [
         *("url", "username", "password", "password_file", "connection", "host", "port", "level", "recheck"),
-        *("idle_timeout", "control_socket", "_env_file", "_secrets_dir", "unknown"),
+        *("idle_timeout", "exclude", "control_socket", "_env_file", "_secrets_dir", "unknown"),
     ]
 )
 section = st.sampled_from(["ari", "asterisk", "openflow", "http", "media", "log", "_env_prefix", "unknown"])
