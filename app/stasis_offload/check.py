@@ -5,6 +5,7 @@ import grp
 import os
 import pwd
 import stat
+from collections import Counter
 from collections.abc import Coroutine
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,8 @@ from stasis_offload.config import Config
 from stasis_offload.errors import AriError, ModuleError, OpenFlowError, SwitchUnavailableError
 from stasis_offload.openflow.describe import describe_switch
 from stasis_offload.openflow.endpoint import Endpoint, Ptcp, Tcp, Unix
-from stasis_offload.openflow.events import SwitchDescription
+from stasis_offload.openflow.events import SeenFlow, SwitchDescription
+from stasis_offload.openflow.gate import PRIORITY
 
 log = structlog.get_logger(__name__)
 
@@ -53,7 +55,7 @@ async def run_checks(config: Config) -> tuple[Item, ...]:
                 (_check_ari, ("ari", "application", *_MODULES)),
                 (_check_socket, ("control socket",)),
                 (_check_module, ("module",)),
-                (_check_switch, ("switch", "openflow", "bundles")),
+                (_check_switch, ("switch", "openflow", "bundles", "sizes", "tables")),
             )
         ]
     return tuple(item for task in started for item in task.result())
@@ -155,19 +157,21 @@ async def _check_module(config: Config) -> tuple[Item, ...]:
 async def _check_switch(config: Config) -> tuple[Item, ...]:
     endpoint = config.openflow.connection
     unknown = "cannot be known before the switch answers"
-    bundles = Item("bundles", ok=False, text=unknown)
+    rest = tuple(Item(name, ok=False, text=unknown) for name in ("bundles", "sizes", "tables"))
     try:
-        switch = await describe_switch(endpoint)
+        switch, others = await describe_switch(endpoint)
     except SwitchUnavailableError as error:
         failed = Item("switch", ok=False, text=f"{error}; {_advise(endpoint)}")
-        return (failed, Item("openflow", ok=False, text=unknown), bundles)
+        return (failed, Item("openflow", ok=False, text=unknown), *rest)
     except OpenFlowError as error:
         reached = Item("switch", ok=True, text=f"answers at {endpoint}")
-        return (reached, Item("openflow", ok=False, text=str(error)), bundles)
+        return (reached, Item("openflow", ok=False, text=str(error)), *rest)
     items = (
         _judge_datapath(switch),
         Item("openflow", ok=True, text=f"OpenFlow {switch.version}"),
         _judge_bundles(switch),
+        _judge_sizes(switch),
+        _judge_tables(others),
     )
     return (*items, _judge_meters(switch)) if config.media.packets_per_second else items
 
@@ -190,6 +194,33 @@ def _judge_bundles(switch: SwitchDescription) -> Item:
     return Item(
         "bundles", ok=False, text="no atomic bundles (ONF EXT-230): Open vSwitch has them from 2.6 on"
     )
+
+
+def _judge_sizes(switch: SwitchDescription) -> Item:
+    if switch.splits:
+        return Item("sizes", ok=True, text="told apart: what is smaller than audio is left to Asterisk")
+    lost = "digits pass from end to end, and legs with different payload types for them stay relayed"
+    return Item("sizes", ok=True, text=f"not told apart (Open vSwitch does from 2.12 on): {lost}")
+
+
+def _judge_tables(others: tuple[SeenFlow, ...]) -> Item:
+    """Judge the flows of other programs in table 0, which say where packets go, and in the tables that are ours."""
+    taken = Counter(flow.table for flow in others if flow.table != 0)
+    if taken:
+        found = ", ".join(f"{count} in table {table}" for table, count in sorted(taken.items()))
+        advice = "UDP is led there, and the default there is ours: let that program use other tables"
+        return Item("tables", ok=False, text=f"flows of another program: {found}; {advice}")
+    flows = [flow for flow in others if flow.table == 0]
+    if not flows:
+        advice = "is its controller there, or its fail_mode standalone?"
+        return Item("tables", ok=False, text=f"table 0 is empty: the bridge forwards no packet; {advice}")
+    if len(flows) == 1 and flows[0].is_normal:
+        return Item("tables", ok=True, text="table 0 has NORMAL alone: a learning switch")
+    text = f"table 0 says by flows of its own or a controller's where packets go: {len(flows)}"
+    above = sum(flow.priority > PRIORITY for flow in flows)
+    if above:
+        text += f"; {above} of them are above ours (priority {PRIORITY}): what they take stays relayed"
+    return Item("tables", ok=True, text=text)
 
 
 def _judge_meters(switch: SwitchDescription) -> Item:

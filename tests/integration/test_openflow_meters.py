@@ -165,7 +165,7 @@ async def test_without_a_limit_no_meter_is_ever_changed(bridge: Bridge) -> None:
 
 
 async def test_a_switch_without_meters_refuses_a_limit_and_nothing_changes(bridge: Bridge) -> None:
-    description = await describe_switch(bridge.management)
+    description, _ = await describe_switch(bridge.management)
     assert description.max_meters == LAST
     async with open_channel(bridge.management, on_message=lambda _: None, timeouts=Timeouts()) as channel:
         table = FlowTable(channel, max_meters=0)

@@ -119,7 +119,7 @@ def _answer(message: Message) -> bytes:
 
 async def test_a_switch_without_bundles_is_described_so_and_refuses_flows() -> None:
     async with listening(switch_without_bundles) as endpoint:
-        description = await describe_switch(endpoint)
+        description, _ = await describe_switch(endpoint)
         assert (description.datapath_id, description.manufacturer, description.ports) == (0xAB, "Example", ())
         assert not description.atomic_bundles
         assert description.max_meters == 0

@@ -252,7 +252,7 @@ async def test_the_switch_says_who_it_is(bridge: Bridge) -> None:
 async def test_asking_a_switch_who_it_is_leaves_our_flows_where_they_are(bridge: Bridge) -> None:
     async with connected(bridge.management) as (switch, events):
         await switch.flow_table.set_flows(owner_of("call"), flows_of("call"))
-        description = await describe_switch(bridge.management)
+        description, _ = await describe_switch(bridge.management)
         assert description == await describe(switch.flow_table.channel)
         assert bridge.cookies() == {flow.cookie for flow in flows_of("call")}
         assert events.rest() == []

@@ -148,6 +148,19 @@ class Bridge:
             "ovs-ofctl", "--protocols=OpenFlow13", "--no-stats", command, self.name, *arguments
         )
 
+    def replace_flows(self, *flows: str) -> None:
+        """Give the bridge these flows in place of all it has, in the words of ovs-ofctl; the datapath has them at once."""
+        file = self.ovs.directory / f"{self.name}.flows"
+        file.write_text("\n".join(flows))
+        self.ofctl("replace-flows", str(file))
+        self.forget_datapath()
+
+    def forget_datapath(self) -> None:
+        """Remove the datapath's flows, so that the next packets find the bridge's flows as they are now."""
+        self.ovs.execute(
+            "ovs-appctl", "--target", str(self.ovs.directory / "vswitchd.ctl"), "revalidator/purge"
+        )
+
     def flows(self) -> list[str]:
         """Return the flows of the bridge without counters, sorted, and without the gate (openflow/gate.py)."""
         lines = (line.strip() for line in self.ofctl("dump-flows").splitlines() if "actions=" in line)

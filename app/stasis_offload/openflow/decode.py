@@ -14,7 +14,7 @@ from struct import error as StructError  # noqa: N812 - a class in all but its s
 from os_ken.ofproto import ofproto_v1_3 as ofp
 
 from stasis_offload.errors import OpenFlowError
-from stasis_offload.openflow.events import FlowRemoved, PacketIn, Port, Removal
+from stasis_offload.openflow.events import FlowRemoved, PacketIn, Port, Removal, SeenFlow
 from stasis_offload.openflow.flow import FlowCount
 
 VERSION = ofp.OFP_VERSION
@@ -36,6 +36,12 @@ _PACKET_IN = Struct(ofp.OFP_PACKET_IN_PACK_STR)
 _FLOW_REMOVED = Struct(ofp.OFP_FLOW_REMOVED_PACK_STR0)
 _MATCH = Struct("!HH")
 _OXM = Struct("!I")
+
+_EVERY_PACKET = Struct("!HH4x").pack(ofp.OFPMT_OXM, 4)
+_OUTPUT_NORMAL = Struct("!HH4xHHI").pack(
+    *(ofp.OFPIT_APPLY_ACTIONS, 24, ofp.OFPAT_OUTPUT, 16, ofp.OFPP_NORMAL)
+)
+_PLAIN_NORMAL_SIZE = len(_EVERY_PACKET) + 24
 
 _REMOVALS = {
     ofp.OFPRR_IDLE_TIMEOUT: Removal.IDLE,
@@ -191,14 +197,30 @@ def parse_ports(parts: Sequence[Message]) -> tuple[Port, ...]:
 
 def parse_flow_stats(parts: Sequence[Message]) -> Iterator[tuple[int, FlowCount]]:
     """Parse the reply to `flow_stats_request`: the cookie and the counters of each flow."""
+    for (*_, cookie, packets, octets), _ in _flow_stats(parts):
+        yield cookie, FlowCount(packets=packets, octets=octets)
+
+
+def parse_flows(parts: Sequence[Message]) -> Iterator[SeenFlow]:
+    """Parse the reply to `flow_stats_request`: what each flow is."""
+    for (_, table, _, _, priority, _, _, _, cookie, _, _), rest in _flow_stats(parts):
+        # The match of every packet has no field. What follows the length of an output is the same from every switch
+        # up to the port; the rest has a meaning for CONTROLLER alone (7.2.4).
+        plain = rest.startswith(_EVERY_PACKET + _OUTPUT_NORMAL) and len(rest) == _PLAIN_NORMAL_SIZE
+        yield SeenFlow(table=table, priority=priority, cookie=cookie, is_normal=plain)
+
+
+def _flow_stats(parts: Sequence[Message]) -> Iterator[tuple[tuple[int, ...], bytes]]:
+    """Yield the fixed fields of each flow, and what follows: its match and its instructions."""
     with _reading("flow statistics"):
         for body in _bodies(parts, ofp.OFPMP_FLOW):
             offset = 0
             while offset < len(body):
-                length, *_, cookie, packets, octets = _FLOW_STATS.unpack_from(body, offset)
+                fields = _FLOW_STATS.unpack_from(body, offset)
+                length = fields[0]
                 if length < _FLOW_STATS.size:
                     raise OpenFlowError(f"broken flow statistics from the switch: an entry of {length} bytes")
-                yield cookie, FlowCount(packets=packets, octets=octets)
+                yield fields, body[offset + _FLOW_STATS.size : offset + length]
                 offset += length
 
 

@@ -5,8 +5,18 @@ from stasis_offload.openflow import decode, encode
 from stasis_offload.openflow.channel import Channel, Timeouts, open_channel
 from stasis_offload.openflow.decode import VERSION, VERSION_NAMES, MessageKind
 from stasis_offload.openflow.endpoint import Endpoint
-from stasis_offload.openflow.events import SwitchDescription
-from stasis_offload.openflow.flow import COOKIE_PREFIX, Flow, Match, Split
+from stasis_offload.openflow.events import SeenFlow, SwitchDescription
+from stasis_offload.openflow.flow import (
+    COOKIE_PREFIX,
+    SAMPLE_TABLE,
+    SIZE_TABLE,
+    TABLE,
+    Flow,
+    Match,
+    Split,
+    is_ours,
+)
+from stasis_offload.openflow.flowmod import ANY
 from stasis_offload.packets.address import Address
 
 _SPLITTING = Flow(
@@ -17,8 +27,12 @@ _SPLITTING = Flow(
 )
 
 
-async def describe_switch(endpoint: Endpoint, *, timeouts: Timeouts | None = None) -> SwitchDescription:
+async def describe_switch(
+    endpoint: Endpoint, *, timeouts: Timeouts | None = None
+) -> tuple[SwitchDescription, tuple[SeenFlow, ...]]:
     """Connect, query the switch and disconnect; unlike `Switch.run`, leave its flows alone.
+
+    Return also the flows of other programs in table 0 and in the tables that are ours.
 
     Raises:
         SwitchUnavailableError: the switch was not reached, or a reply timed out.
@@ -26,7 +40,20 @@ async def describe_switch(endpoint: Endpoint, *, timeouts: Timeouts | None = Non
 
     """
     async with open_channel(endpoint, on_message=lambda _: None, timeouts=timeouts or Timeouts()) as channel:
-        return await describe(channel)
+        description = await describe(channel)
+        tables = (0, TABLE, SAMPLE_TABLE, SIZE_TABLE)
+        flows = [flow for table in tables for flow in await read_flows(channel, table=table)]
+        return description, tuple(flow for flow in flows if not is_ours(flow.cookie))
+
+
+async def read_flows(channel: Channel, *, table: int) -> tuple[SeenFlow, ...]:
+    """Return the flows of a table, whoever added them.
+
+    Raises as `Channel.request`.
+    """
+    xid = channel.new_xid()
+    request = encode.flow_stats_request(xid, ANY, table=table)
+    return tuple(decode.parse_flows(await channel.request(xid, request, MessageKind.MULTIPART_REPLY)))
 
 
 async def describe(channel: Channel) -> SwitchDescription:

@@ -86,9 +86,11 @@ def ports_request(xid: int) -> bytes:
     return _encode(xid, messages.OFPPortDescStatsRequest(_SWITCH, 0))
 
 
-def flow_stats_request(xid: int, cookies: Cookies) -> bytes:
-    """Request the counters of flows, by their cookies."""
-    request = messages.OFPFlowStatsRequest(_SWITCH, cookie=cookies.value, cookie_mask=cookies.mask)
+def flow_stats_request(xid: int, cookies: Cookies, *, table: int = ofp.OFPTT_ALL) -> bytes:
+    """Request the counters of flows, by their cookies, of every table or of one."""
+    request = messages.OFPFlowStatsRequest(
+        _SWITCH, table_id=table, cookie=cookies.value, cookie_mask=cookies.mask
+    )
     return _encode(xid, request)
 
 

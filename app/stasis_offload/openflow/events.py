@@ -37,6 +37,16 @@ class SwitchDescription:
 
 
 @dataclass(frozen=True, slots=True)
+class SeenFlow:
+    """A flow that a switch has, whoever added it; `is_normal` if it gives every packet to NORMAL and does nothing else."""
+
+    table: int
+    priority: int
+    cookie: int
+    is_normal: bool
+
+
+@dataclass(frozen=True, slots=True)
 class SwitchUp:
     """The switch is connected and has no flow of the application."""
 

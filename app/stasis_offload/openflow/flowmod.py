@@ -45,6 +45,9 @@ class Cookies:
     mask: int = 0xFFFF_FFFF_FFFF_FFFF
 
 
+ANY = Cookies(0, 0)
+
+
 @dataclass(frozen=True, slots=True)
 class _Entry:
     """A flow as the switch gets it: its fields and actions encoded, its timeouts in seconds, 0 for none."""

@@ -245,7 +245,8 @@ def test_check_says_of_each_thing_that_is_missing_what_to_do(command: Command, t
     outcome = command("check")
     lines = outcome.out.splitlines()
     modules = ["func_offload_cause", "bridge_holding"]
-    names = ["ari", "application", *modules, "control socket", "module", "switch", "openflow", "bundles"]
+    switch = ["switch", "openflow", "bundles", "sizes", "tables"]
+    names = ["ari", "application", *modules, "control socket", "module", *switch]
     assert outcome.status == 1
     assert [line.split(":")[0] for line in lines] == [f"FAILED {name}" for name in names]
     assert "http.conf" in lines[0]

@@ -98,6 +98,7 @@ PARSERS: tuple[Callable[[Message], object], ...] = (
     lambda message: decode.parse_description([message]),
     lambda message: decode.parse_ports([message]),
     lambda message: list(decode.parse_flow_stats([message])),
+    lambda message: list(decode.parse_flows([message])),
     lambda message: decode.parse_meter_features([message]),
     lambda message: list(decode.parse_meter_configs([message])),
     lambda message: list(decode.parse_meter_users([message])),
