@@ -6,10 +6,13 @@ datapath flow for each renewal (udpif_revalidator in ofproto/ofproto-dpif-upcall
 """
 
 import secrets
+from collections.abc import Container
 
+from stasis_offload.errors import OpenFlowError
 from stasis_offload.openflow import encode
 from stasis_offload.openflow.channel import Channel
-from stasis_offload.openflow.flow import owner_cookie
+from stasis_offload.openflow.describe import read_flows
+from stasis_offload.openflow.flow import COOKIE_ROLE_MASK, is_ours, owner_cookie
 
 # Above what people type by hand (32768 is the default of ovs-ofctl).
 PRIORITY = 40_000
@@ -19,6 +22,10 @@ LEASE = 6
 RENEW_EVERY = 2.0
 
 _ROLE = 0xFF
+
+
+# Seconds. Whoever deleted our gate has opened one of its own by then, if it is another application.
+OTHER_OPENS_WITHIN = 1.0
 
 
 class Gate:
@@ -36,3 +43,13 @@ class Gate:
         xid = self._channel.new_xid()
         message = encode.gate(xid, cookie=self.cookie, priority=PRIORITY, hard_timeout=LEASE)
         await self._channel.send_and_confirm(xid, message)
+
+    @staticmethod
+    async def refuse_other(channel: Channel, own: Container[int]) -> None:
+        """Raise OpenFlowError if another application has a gate; those with the cookies `own` are earlier ones of ours.
+
+        A gate that is not renewed ends after its lease. Raises also as `Channel.request`.
+        """
+        for flow in await read_flows(channel, table=0):
+            if is_ours(flow.cookie) and flow.cookie & COOKIE_ROLE_MASK == _ROLE and flow.cookie not in own:
+                raise OpenFlowError("another stasis-offload uses this bridge: one of the two has to stop")

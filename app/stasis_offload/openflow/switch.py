@@ -1,4 +1,8 @@
-"""The connection to the switch, reconnected whenever it ends. Each connection begins with a sweep of our flows."""
+"""The connection to the switch, reconnected whenever it ends. Each connection begins with a sweep of our flows.
+
+The sweep is of every application's flows. When another one's sweep has deleted our gate, the bridge is left to it, until it
+has no gate any more: else each would delete the other's flows as soon as it is connected.
+"""
 
 import asyncio
 from collections.abc import Callable
@@ -22,7 +26,7 @@ from stasis_offload.openflow.events import (
 )
 from stasis_offload.openflow.flow import is_ours
 from stasis_offload.openflow.flow_table import FlowTable
-from stasis_offload.openflow.gate import RENEW_EVERY, Gate
+from stasis_offload.openflow.gate import OTHER_OPENS_WITHIN, RENEW_EVERY, Gate
 
 FIRST_DELAY = 0.1  # seconds from the start of one attempt to connect to the start of the next
 MAX_DELAY = 5.0
@@ -48,6 +52,8 @@ class Switch:
         self._timeouts = timeouts or Timeouts()
         self._table: FlowTable | None = None
         self._gate: Gate | None = None
+        self._gates: set[int] = set()
+        self._may_have_other = False
         self._splits = False
         self._down = SwitchDown(f"not connected to {endpoint} yet")
 
@@ -91,6 +97,11 @@ class Switch:
             description = await describe(channel)
             table = FlowTable(channel, max_meters=description.max_meters)
             gate = Gate(channel)
+            if self._may_have_other:
+                await asyncio.sleep(OTHER_OPENS_WITHIN)
+                await Gate.refuse_other(channel, self._gates)
+            self._may_have_other = False
+            self._gates.add(gate.cookie)
             await table.sweep()
             await gate.renew()
             xid = channel.new_xid()
@@ -136,9 +147,9 @@ class Switch:
             return
         if self._gate and event.cookie == self._gate.cookie:
             # No packet reaches our flows any more: Asterisk relays all calls, which must begin again from there.
-            self._table.channel.close(
-                _GATE_GONE[isinstance(event, FlowRemoved) and event.reason is Removal.HARD]
-            )
+            expired = isinstance(event, FlowRemoved) and event.reason is Removal.HARD
+            self._may_have_other = not expired
+            self._table.channel.close(_GATE_GONE[expired])
             return
         if isinstance(event, PacketIn) or self._table.note_removed(event):
             self._on_event(event)
