@@ -127,7 +127,7 @@ def application(**settings: object) -> Iterator[None]:
         control.docker("run", "--detach", "--rm", f"--name={other}", *options, inspected["Config"]["Image"])
         wait_until(
             lambda: "offload" in control.asterisk("asterisk2", "ari show apps"),
-            within=15,
+            within=60,
             what="it to be there",
         )
         yield

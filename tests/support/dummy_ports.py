@@ -2,9 +2,9 @@
 
 import asyncio
 from asyncio import StreamReader, StreamWriter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from itertools import permutations
+from itertools import count, permutations
 from pathlib import Path
 
 SECONDS = 10.0  # until what has to come out of a port counts as missing
@@ -12,6 +12,17 @@ AGAIN = 0.05
 
 _BROADCAST = b"\xff" * 6
 _ETH_TYPE_PROBE = b"\x88\xb5"  # for local experiments (IEEE 802, 12.2); the frames of tests have another
+
+
+# The flow of a table that lets probes pass as a bridge does at first.
+PROBES = "priority=65535,dl_type=0x88b5,actions=NORMAL"
+
+_NUMBERS = count(1)
+
+
+def _probe(number: int, *, sender: int) -> bytes:
+    """Build a frame that every port of a bridge sends but the one it came in by."""
+    return _BROADCAST + bytes((2, 0, 0, 0, 1, sender & 0xFF)) + _ETH_TYPE_PROBE + number.to_bytes(46, "big")
 
 
 class Wire:
@@ -36,8 +47,7 @@ class Wire:
 
     async def probe(self, other: "Wire") -> None:
         """Send frames until one has come out at another port, within the deadline."""
-        source = bytes((2, 0, 0, 0, 1, id(self) & 0xFF))
-        probe = _BROADCAST + source + _ETH_TYPE_PROBE + bytes(46)
+        probe = _probe(next(_NUMBERS), sender=id(self))
         async with asyncio.timeout(SECONDS):
             while True:
                 self.send(probe)
@@ -48,6 +58,15 @@ class Wire:
                 except TimeoutError:
                     continue
                 return
+
+    async def receive_until(self, probe: bytes) -> list[bytes]:
+        """Return the frames that the port sends before a probe, within the deadline."""
+        received: list[bytes] = []
+        async with asyncio.timeout(SECONDS):
+            while (frame := await self._next()) != probe:
+                if frame[12:14] != _ETH_TYPE_PROBE:
+                    received.append(frame)
+        return received
 
     def unplug(self) -> None:
         """Take the cable out."""
@@ -65,6 +84,22 @@ class Wire:
     @property
     def _length(self) -> int:
         return int.from_bytes(self._received[:2], "big")
+
+
+async def delivered(wires: Sequence[Wire], at: int, frame: bytes) -> tuple[list[bytes], ...]:
+    """Send a frame into one port, and return what each port sends because of it: what comes before a later probe.
+
+    The table of the bridge must let probes (PROBES) out of every port but their own.
+    """
+    wires[at].send(frame)
+    received: list[list[bytes]] = [[] for _ in wires]
+    for sender in (at, (at + 1) % len(wires)):  # the second for what leaves by the port that it came in by
+        probe = _probe(next(_NUMBERS), sender=sender)
+        wires[sender].send(probe)
+        for number, wire in enumerate(wires):
+            if number != sender:
+                received[number] += await wire.receive_until(probe)
+    return tuple(received)
 
 
 @asynccontextmanager
