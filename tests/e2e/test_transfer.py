@@ -225,12 +225,18 @@ def test_a_transfer_to_a_call_of_dial_stays_with_asterisk_and_says_why(*, attend
     assert_talk(all_.capture, BOB, CAROL, by_switch=False)
 
 
-def test_a_transfer_to_an_excluded_endpoint_stays_with_asterisk() -> None:
-    with talking(TARGET.replace("phone", "phone-excluded")) as (all_, bob, alice, carol):
-        alice.refer(f"<sip:target@{NODE2}>")
+@pytest.mark.parametrize(
+    ("extension", "endpoint", "reason"),
+    [("target", "phone-excluded", "excluded-endpoint"), ("target-opted-out", "phone", "excluded-variable")],
+)
+def test_a_transfer_to_what_is_excluded_stays_with_asterisk(
+    extension: str, endpoint: str, reason: str
+) -> None:
+    with talking(TARGET.replace("phone", endpoint)) as (all_, bob, alice, carol):
+        alice.refer(f"<sip:{extension}@{NODE2}>")
         alice.hang_up()
         all_.answer(carol, CAROL)
-        relayed_because("excluded-endpoint")
+        relayed_because(reason)
         relayed_more()
         bob.hang_up()
         over()

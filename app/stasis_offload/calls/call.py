@@ -146,6 +146,12 @@ class Call:
         """Return the media to Asterisk, to be learned again: the bridge or a session has changed."""
         self.media.post(media.BridgeChanged())
 
+    def join_opt_out(self, other: "Call") -> None:
+        """Keep this call with Asterisk if another one's caller has OFFLOAD=no: the two become this one."""
+        if other._opt_out.value:  # noqa: SLF001 - another of its kind
+            self._opt_out.value = True
+            self._variables.opt_out()
+
     async def write_variables(self) -> None:
         """Write the present values of the caller's OFFLOAD_ variables."""
         await self._variables.write()
@@ -302,7 +308,9 @@ class Call:
         """Write a replaced caller's variables, then move them to its replacement."""
         if self._variables.channel == old:
             await self._variables.write()
-            self._variables.move_to(self.legs.channel(CALLER), opted_out=self._opt_out.value)
+            if self._opt_out.value:
+                self._variables.opt_out()
+            self._variables.move_to(self.legs.channel(CALLER))
             self._note_media(self.media.placement)
 
     def _note_media(self, placement: Placement) -> None:

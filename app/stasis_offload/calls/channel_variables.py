@@ -60,15 +60,15 @@ class ChannelVariables:
         self._wanted = variables_of(placement, quality, self._wanted, leaving=leaving)
         self._changed.set()
 
-    def move_to(self, channel: str, *, opted_out: bool) -> None:
-        """Write all variables to another channel from now on: a replacement is the caller.
-
-        If the caller had opted out, the replacement has OFFLOAD too, for a later process to read.
-        """
+    def move_to(self, channel: str) -> None:
+        """Write all variables to another channel from now on: a replacement is the caller."""
         self.channel = channel
-        if opted_out:
-            self._wanted["OFFLOAD"] = "no"
         self._written = {}
+        self._changed.set()
+
+    def opt_out(self) -> None:
+        """Write OFFLOAD too, for a later process to read (opt_out.py)."""
+        self._wanted["OFFLOAD"] = "no"
         self._changed.set()
 
     async def run(self) -> None:

@@ -74,6 +74,7 @@ class Transfers:
         replaces = near.legs.channel(pair.near_leg)
         if not self._registry.announce_replacement(near, moving, far.parties[leg], replaces=replaces):
             return
+        near.join_opt_out(far)
         try:
             await self._ari.join(bridge=bridge_id(near.id), channel=moving)
         except AriError:
