@@ -278,7 +278,7 @@ class MediaSession:
     def _interrupt_query(self, event: ev.Event) -> None:
         """End a running query if it would delay the event: the removal of flows, or a hang-up."""
         self._ending = self._ending or isinstance(event, ev.CallEnded)
-        if self._query and interrupts_query(self.placement, event):
+        if self._query and interrupts_query(self.placement, event, queued=self._machine.queued):
             self._query.reschedule(0)
             self._query = None
 

@@ -50,8 +50,14 @@ class MachineRunner(Generic[S, E, C]):
         self._execute = execute
         self._expired = expired
         self._on_transition = on_transition
-        self._inbox: asyncio.Queue[tuple[E, float, asyncio.Event]] = asyncio.Queue()
+        self._inbox: deque[tuple[E, float, asyncio.Event]] = deque()
+        self._arrived = asyncio.Event()
         self._ended = asyncio.Event()
+
+    @property
+    def queued(self) -> tuple[E, ...]:
+        """The posted events that have yet to be processed, in their order."""
+        return tuple(event for event, _, _ in self._inbox)
 
     def post(self, event: E) -> asyncio.Event:
         """Return an event that is set once the posted event and its commands are done, or `run` has ended."""
@@ -59,7 +65,8 @@ class MachineRunner(Generic[S, E, C]):
         if self._ended.is_set():
             handled.set()
         else:
-            self._inbox.put_nowait((event, _now(), handled))
+            self._inbox.append((event, _now(), handled))
+            self._arrived.set()
         return handled
 
     async def run(self) -> None:
@@ -73,13 +80,17 @@ class MachineRunner(Generic[S, E, C]):
                     handled.set()
         finally:
             self._ended.set()
-            while not self._inbox.empty():
-                self._inbox.get_nowait()[-1].set()
+            for _, _, waiting in self._inbox:
+                waiting.set()
+            self._inbox.clear()
 
     async def _next(self) -> tuple[E, float, asyncio.Event]:
         try:
             async with asyncio.timeout_at(self.state.deadline):
-                return await self._inbox.get()
+                while not self._inbox:
+                    self._arrived.clear()
+                    await self._arrived.wait()
+                return self._inbox.popleft()
         except TimeoutError:
             return self._expired, _now(), asyncio.Event()
 

@@ -7,7 +7,8 @@ Whatever leaves `offloaded` removes the flows first, with a last reading of thei
 queries the legs.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from stasis_offload.media import events as ev
@@ -131,10 +132,17 @@ def step(placement: Placement, event: ev.Event, now: float) -> Step:
     return handler(placement, event, now) if handler else (placement, ())
 
 
-def interrupts_query(placement: Placement, event: ev.Event) -> bool:
-    """Return whether an event interrupts a query: a block, a change, a guard, a deleted flow, the end of the call."""
+def interrupts_query(placement: Placement, event: ev.Event, *, queued: Iterable[ev.Event] = ()) -> bool:
+    """Return whether an event interrupts a query: a block, a change, a guard, a deleted flow, the end of the call.
+
+    `queued` are the events that wait for the end of the query, too, and will be processed before this one.
+    """
     if isinstance(event, ev.GuardTriggered):
-        return placement.state is State.OFFLOADED and not forwarding.is_passed_on(placement, event)
+        left = {
+            earlier.leg: earlier.packet for earlier in queued if isinstance(earlier, ev.SmallPacketObserved)
+        }
+        noted = replace(placement, small={**placement.small, **left})
+        return placement.state is State.OFFLOADED and not forwarding.is_passed_on(noted, event)
     if isinstance(event, ev.FlowDeleted):
         return placement.state is State.OFFLOADED
     return isinstance(event, ev.Blocked | ev.BridgeChanged | ev.CallEnded)

@@ -46,6 +46,19 @@ async def test_an_answer_is_taken_before_what_arrived_meanwhile() -> None:
     assert machine.state.events == ("question", "answer to query", "end")
 
 
+async def test_what_waits_for_an_answer_is_known_in_its_order() -> None:
+    machine = runner(arrives="later")
+    machine.post("question")
+    machine.post("soon")
+    assert machine.queued == ("question", "soon")
+    running = asyncio.create_task(machine.run())
+    await asyncio.sleep(0)  # the question is being answered
+    assert machine.queued == ("soon", "later")
+    await machine.post("end").wait()
+    assert not machine.queued
+    await running
+
+
 async def test_what_is_posted_is_done_with_its_commands() -> None:
     machine = runner()
     running = asyncio.create_task(machine.run())

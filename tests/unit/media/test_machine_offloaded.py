@@ -99,6 +99,18 @@ def test_asterisk_may_pass_on_what_the_switch_left_to_it_and_nothing_else(
     assert interrupts_query(left, event) != kept
 
 
+def test_a_digit_that_waits_for_the_end_of_a_query_with_what_asterisk_makes_of_it_does_not_interrupt_it() -> (
+    None
+):
+    queued = [small_packet(Leg.CALLEE, payload_type=101, sequence=sequence) for sequence in (4998, 5000)]
+    passed = passed_on(Leg.CALLEE, payload_type=96, sequence=5000, size=16)
+    own = replace(passed, sequence=5001)
+    for packet, interrupts in ((passed, False), (own, True)):
+        event = ev.GuardTriggered(ReasonKind.ASTERISK_MEDIA, Leg.CALLER, packet)
+        assert interrupts_query(GUARDED, event, queued=queued) == interrupts
+        assert interrupts_query(GUARDED, event)
+
+
 def test_a_leg_whose_audio_has_become_as_small_is_learned_again_and_one_small_packet_is_no_alarm() -> None:
     audio, digit = small_packet(Leg.CALLER), small_packet(Leg.CALLER, payload_type=101)
     assert after(*[digit] * 9, *[audio] * 4, start=GUARDED).state is State.OFFLOADED
