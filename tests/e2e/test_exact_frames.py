@@ -4,18 +4,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-import pytest
-
 from lab import control
 from lab.capture import Capture
 from stasis_offload.packets.frame import Datagram
 from tests.support.edge_call import ALICE, ALICE_PORT, BOB, BOB_PORT, Conversation, phones
-from tests.support.phone import EDGE, sdp
+from tests.support.network import iptables_rule, second_router
+from tests.support.phone import sdp
 
 EXPEDITED = 46  # EF (RFC 3246)
 AF41 = 34  # RFC 2597
-# A router between node 2 and the phones, for what Asterisk sends alone.
-ROUTER = "198.18.50.11"
 
 
 @dataclass
@@ -64,15 +61,6 @@ def _distinct(headers: Iterator[Datagram]) -> list[Datagram]:
     return list(dict.fromkeys(headers))
 
 
-@contextmanager
-def _rule(service: str, *rule: str) -> Iterator[None]:
-    control.execute(service, "iptables", "-w", "-A", *rule)
-    try:
-        yield
-    finally:
-        control.execute(service, "iptables", "-w", "-D", *rule)
-
-
 def test_an_ordinary_call() -> None:
     with relayed_and_switched() as (call, periods):
         pass
@@ -95,27 +83,15 @@ def test_the_mark_of_a_phone_which_asterisk_does_not_pass_on() -> None:
 def test_the_mark_that_a_rule_of_the_host_gives() -> None:
     rule = ("POSTROUTING", "-t", "mangle", "-p", "udp", "--sport", "10000:20000")
     with (
-        _rule("ovs", *rule, "-j", "DSCP", "--set-dscp", str(EXPEDITED)),
+        iptables_rule("ovs", *rule, "-j", "DSCP", "--set-dscp", str(EXPEDITED)),
         relayed_and_switched() as (call, periods),
     ):
         pass
     assert_same_frames(call.capture, periods, dscp=EXPEDITED)
 
 
-@pytest.fixture
-def _second_router() -> Iterator[None]:
-    """Have node 2 send to the phones by a router, while they send to it directly."""
-    # The router tells node 2 of the shorter way; a network with two routers would not.
-    with _rule("ovs", "PREROUTING", "-t", "raw", "-p", "icmp", "--icmp-type", "redirect", "-j", "DROP"):
-        control.execute("ovs", "ip", "route", "replace", EDGE, "via", ROUTER, "dev", "breth0")
-        yield
-        control.execute("ovs", "ip", "route", "del", EDGE)
-
-
-@pytest.mark.usefixtures("_second_router")
 def test_the_way_that_asterisk_sends_which_is_not_the_one_by_which_a_phone_does() -> None:
-    with relayed_and_switched() as (call, periods):
+    with second_router() as router, relayed_and_switched() as (call, periods):
         pass
     assert_same_frames(call.capture, periods)
-    router = control.execute("asterisk1", "cat", "/sys/class/net/eth0/address").strip()
     assert {packet.headers.eth_src for packet in call.capture.heard(BOB)} == {router}

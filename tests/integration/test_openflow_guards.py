@@ -80,13 +80,14 @@ async def test_rtcp_reaches_asterisk_as_it_came_and_us_and_the_other_leg(
         assert await shown(events, Role.RTCP_CALLER) == frame(packet)
 
 
-async def test_what_asterisk_reports_by_itself_ends_in_the_switch(bridge: Bridge) -> None:
+async def test_what_asterisk_reports_by_itself_ends_in_the_switch_and_is_shown_to_us(bridge: Bridge) -> None:
     async with forwarding(bridge, PATH) as (_, events, (one, _, three)):
         hushed = above(sent_to(CALLER, sent_by(CALLER)))
         three.send(frame(hushed))
         other = replace(hushed, source=Address(hushed.source.host, 19_999))
         three.send(frame(other))
         assert await one.receive() == frame(other)
+        assert frame(hushed).startswith(await shown(events, Role.RTCP_DROP_CALLER))
         assert events.rest() == []
 
 

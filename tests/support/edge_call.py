@@ -60,8 +60,8 @@ class Conversation:
         wait_until(lambda: _reason() == reason, within=20, what=f"the call to be relayed: {reason}")
         return time.time()
 
-    def returned(self, reason: str) -> float:
-        """Wait until the call has left the switch for this reason, however shortly; return that moment."""
+    def returned(self, *reasons: str) -> float:
+        """Wait until the call has left the switch for one of these reasons, however shortly; return that moment."""
 
         def given() -> float | None:
             log = control.docker(
@@ -69,15 +69,12 @@ class Conversation:
             )
             for line in log.splitlines():
                 event = json.loads(line)
-                if (event["event"], event.get("was"), event.get("reason")) == (
-                    "media.relayed",
-                    "offloaded",
-                    reason,
-                ):
+                left = (event["event"], event.get("was")) == ("media.relayed", "offloaded")
+                if left and event.get("reason") in reasons:
                     return datetime.fromisoformat(event["timestamp"]).timestamp()
             return None
 
-        return wait_until(given, within=40, what=f"the call to return: {reason}") or 0.0
+        return wait_until(given, within=40, what=f"the call to return: {reasons}") or 0.0
 
     def passed(self, seconds: float) -> float:
         """Let them talk for so long; return the end."""

@@ -62,7 +62,9 @@ class FlowTable:
                 if action.copy:
                     before.append((in_port, packet))
                 return [*before, (action.in_port, _rewritten(packet, action))]
-            case Drop() | Sample():
+            case Drop(mirror_bytes):
+                return [(CONTROLLER, packet)] if mirror_bytes else []
+            case Sample():
                 return []
 
     def _action(self, table: int, in_port: int, packet: Datagram, *, larger: bool = False) -> Action | None:

@@ -88,7 +88,8 @@ def _flows(family: int) -> st.SearchStrategy[Flow]:
     any_port = st.builds(Match, in_port=st.none(), vlan=st.none(), **matched)
     shown = st.builds(Mirror, max_len=UINT16) | st.builds(Sample, max_len=UINT16)
     split = st.builds(Split, size=UINT16)
-    others = st.tuples(any_port | one_port, shown | split | st.just(Drop()))
+    dropped = st.builds(Drop, mirror_bytes=UINT16)
+    others = st.tuples(any_port | one_port, shown | split | dropped)
     return st.builds(
         lambda match_action, **rest: Flow(match=match_action[0], action=match_action[1], **rest),
         others | st.tuples(one_port, forward),

@@ -10,6 +10,7 @@ from stasis_offload.calls.offload_gate import OffloadGate
 from stasis_offload.calls.registry import Registry
 from stasis_offload.calls.supervisor import Supervisor
 from stasis_offload.calls.transfers import Transfers
+from stasis_offload.media import events as ev
 from stasis_offload.media.flows import role_of
 from stasis_offload.media.reasons import ReasonKind
 from stasis_offload.openflow import events as switch
@@ -92,6 +93,10 @@ class Dispatcher:
                 call, role = self._registry.by_cookie(cookie), role_of(cookie)
                 if call and role:
                     call.media.on_flow_removed(role, event)
+            case switch.PortDown(port):
+                self._log.info("switch.port_down", port=port)
+                for each in self._registry:
+                    each.media.post(ev.PortDown(port))
             case _:
                 assert_never(event)
 

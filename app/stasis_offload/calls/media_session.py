@@ -15,7 +15,7 @@ from stasis_offload.media import commands as cmd
 from stasis_offload.media import events as ev
 from stasis_offload.media.flows import FORWARDING_ROLES, Duty, Role, owner_of
 from stasis_offload.media.machine import interrupts_query, step
-from stasis_offload.media.path import Leg, ObservedPacket, parse_observed_packet
+from stasis_offload.media.path import Leg, ObservedPacket, parse_headers, parse_observed_packet
 from stasis_offload.media.quality import Quality
 from stasis_offload.media.reasons import Reason, ReasonKind
 from stasis_offload.media.relaying import abandon
@@ -106,7 +106,9 @@ class MediaSession:
                 self._on_rtp_by_asterisk(role, in_port, frame)
             case Duty.RTCP:
                 self._on_rtcp(role.leg, frame)
-            case Duty.FORWARD | Duty.LARGE | Duty.RTCP_DROP:
+            case Duty.RTCP_DROP:
+                self._on_rtcp_dropped(role, in_port, frame)
+            case Duty.FORWARD | Duty.LARGE:
                 pass  # not mirrored
             case _:
                 assert_never(role.duty)
@@ -167,6 +169,10 @@ class MediaSession:
             self.post(ev.SmallPacketObserved(role.leg, packet))
         else:
             self.post(ev.GuardTriggered(ReasonKind.ASTERISK_MEDIA, role.leg, packet))
+
+    def _on_rtcp_dropped(self, role: Role, in_port: int, frame: bytes) -> None:
+        with suppress(BadPacketError):
+            self.post(ev.RtcpDropped(role.leg, parse_headers(in_port, frame)))
 
     def _on_rtcp(self, leg: Leg, frame: bytes) -> None:
         event = self._monitor.on_rtcp(leg, frame, placement=self.placement, now=_now())

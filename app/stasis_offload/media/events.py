@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from stasis_offload.asterisk.leg_report import LegReport
 from stasis_offload.media.flows import Role
-from stasis_offload.media.path import Leg, ObservedPacket
+from stasis_offload.media.path import Headers, Leg, ObservedPacket
 from stasis_offload.media.reasons import ReasonKind
 from stasis_offload.openflow.flow import FlowCount
 
@@ -83,6 +83,14 @@ class GuardTriggered:
 
 
 @dataclass(frozen=True, slots=True)
+class RtcpDropped:
+    """Asterisk sent RTCP of its own to the leg, which the switch dropped."""
+
+    leg: Leg
+    headers: Headers
+
+
+@dataclass(frozen=True, slots=True)
 class RtcpPortLearned:
     """RTCP of a leg came from this port of its host, to which RTCP for the leg must go, too."""
 
@@ -104,6 +112,13 @@ class FlowDeleted:
 
     leg: Leg
     count: FlowCount
+
+
+@dataclass(frozen=True, slots=True)
+class PortDown:
+    """A port of the switch was removed, or carries no packets any more."""
+
+    port: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,9 +170,11 @@ Event = (
     | CountersRead
     | FinalCounters
     | GuardTriggered
+    | RtcpDropped
     | RtcpPortLearned
     | FlowIdle
     | FlowDeleted
+    | PortDown
     | Blocked
     | Unblocked
     | CommandFailed

@@ -11,7 +11,7 @@
 | verify, sample | what goes to the other leg by them | is shown to the application too | 30, 40 |
 | guard-out | RTP that Asterisk sends to the leg | goes its own way, mirrored | 30 |
 | rtcp | a leg's RTCP to Asterisk | goes its own way, mirrored, and to the other leg | 30 |
-| rtcp-drop | RTCP that Asterisk sends to the leg | dropped | 30 |
+| rtcp-drop | RTCP that Asterisk sends to the leg | dropped, and its headers shown to the application | 30 |
 
 A packet that goes its own way is treated as by the bridge without these flows. A mirrored packet is also sent to the
 application (packet-in).
@@ -32,6 +32,7 @@ from stasis_offload.media.path import Attachment, Headers, Leg, MediaPath
 from stasis_offload.openflow.flow import (
     COOKIE_ROLE_MASK,
     FULL_PACKET,
+    LEARNING_BYTES,
     SAMPLE_TABLE,
     SIZE_TABLE,
     Drop,
@@ -258,7 +259,8 @@ def rtcp_flows(call: str, path: MediaPath, ports: Mapping[Leg, int]) -> tuple[Fl
     """Build the flows that forward RTCP from end to end, with a copy to Asterisk and one to the application.
 
     RTCP uses the port above RTP's (RFC 3550, 11) unless `ports` has another: a NAT may assign any. Asterisk's own
-    reports are dropped: they are about packets that it no longer receives. Its RTCP has no DSCP: `tos_audio` is of RTP.
+    reports are dropped: they are about packets that it no longer receives. Their headers tell whether it still sends to
+    the leg by the way that was learned. Its RTCP has no DSCP: `tos_audio` is of RTP.
     """
     flows = []
     for leg in Leg:
@@ -288,7 +290,7 @@ def rtcp_flows(call: str, path: MediaPath, ports: Mapping[Leg, int]) -> tuple[Fl
                 cookie=call_cookie(call) | Role.of(Duty.RTCP_DROP, leg),
                 priority=FORWARDING_PRIORITY,
                 match=Match(source=_rtcp(own.source), destination=_any_port(own.destination)),
-                action=Drop(),
+                action=Drop(mirror_bytes=LEARNING_BYTES),
             ),
         ]
     return tuple(flows)

@@ -6,7 +6,7 @@ from dataclasses import replace
 from stasis_offload.media import commands as cmd
 from stasis_offload.media import events as ev
 from stasis_offload.media.eligibility import is_other_media, why_not_observed
-from stasis_offload.media.path import Leg, ObservedPacket
+from stasis_offload.media.path import Headers, Leg, ObservedPacket
 from stasis_offload.media.reasons import Reason, ReasonKind
 from stasis_offload.media.relaying import Step, reclaim, relay, why_not_now
 from stasis_offload.media.state import Phase, Placement
@@ -108,15 +108,49 @@ def note_small(placement: Placement, event: ev.SmallPacketObserved, now: float) 
 def tolerate_late_relay(placement: Placement, event: ev.GuardTriggered, now: float) -> Step:
     """Remove the flows, unless Asterisk relayed a packet that it had received before the cutover, or a small one."""
     if event.packet is not None and _is_late_relay(placement, event.leg.other, event.packet):
-        return placement, ()
+        return _check_way(placement, event.leg, event.packet, now)
     return on_guard_triggered(placement, event, now)
 
 
 def on_guard_triggered(placement: Placement, event: ev.GuardTriggered, now: float) -> Step:
     """Remove the flows: Asterisk sends RTP of its own, which no leg sent it, or a leg sends from elsewhere."""
-    if is_passed_on(placement, event):
-        return placement, ()
+    if event.packet is not None and is_passed_on(placement, event):
+        return _check_way(placement, event.leg, event.packet, now)
     return relay(placement, Reason(event.kind, event.leg), now)
+
+
+def on_rtcp_dropped(placement: Placement, event: ev.RtcpDropped, now: float) -> Step:
+    """Remove the flows, and only then query the legs, if Asterisk sends its RTCP to the leg by another way than before."""
+    noted = replace(placement, rtcp_out={**placement.rtcp_out, event.leg: event.headers})
+    if is_known_way(placement, event.leg, event.headers):
+        return noted, ()
+    return reclaim(noted, now, Reason(ReasonKind.ROUTE_CHANGED, event.leg))
+
+
+def on_port_down(placement: Placement, event: ev.PortDown, now: float) -> Step:
+    """Remove the flows, and only then query the legs, if a leg's packets or Asterisk's to it came by that port."""
+    leg = leg_at(placement, event.port)
+    return reclaim(placement, now, Reason(ReasonKind.PORT_DOWN, leg)) if leg else (placement, ())
+
+
+def leg_at(placement: Placement, port: int) -> Leg | None:
+    """Return the leg of an offloaded call to or from which packets come by a port of the switch; None if there is none."""
+    if placement.path is None:
+        return None
+    attachments = ((leg, placement.path.attachment(leg)) for leg in Leg)
+    return next((leg for leg, at in attachments if port in (at.sent.in_port, at.received.in_port)), None)
+
+
+def is_known_way(placement: Placement, leg: Leg, headers: Headers) -> bool:
+    """Return whether Asterisk sends to a leg by the way that was learned, or its RTCP as its RTCP before.
+
+    RTCP may always go by another way than RTP does, where routes or bonds are chosen by port numbers too. The first
+    that does returns the call, which is learned again.
+    """
+    if placement.path is None or headers.way == placement.path.attachment(leg).received.way:
+        return True
+    before = placement.rtcp_out.get(leg)
+    return before is not None and _way_between(before) == _way_between(headers)
 
 
 def is_passed_on(placement: Placement, event: ev.GuardTriggered) -> bool:
@@ -156,6 +190,16 @@ def _sample(
         return relay(placement, reason, now)
     sampled = replace(placement, unsampled=placement.unsampled - {event.leg})
     return (sampled, ()) if sampled.unsampled else finish(sampled)
+
+
+def _check_way(placement: Placement, leg: Leg, packet: ObservedPacket, now: float) -> Step:
+    if is_known_way(placement, leg, packet.headers):
+        return placement, ()
+    return reclaim(placement, now, Reason(ReasonKind.ROUTE_CHANGED, leg))
+
+
+def _way_between(headers: Headers) -> tuple[object, ...]:
+    return (headers.way, headers.source, headers.destination)
 
 
 def _is_late_relay(placement: Placement, sender: Leg, packet: ObservedPacket) -> bool:

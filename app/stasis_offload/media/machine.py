@@ -34,10 +34,12 @@ _WHILE_OFFLOADED: Rows = {
     ev.LegsReported: forwarding.check_report,
     ev.CountersRead: forwarding.check_counters,
     ev.RtcpPortLearned: forwarding.learn_rtcp_port,
+    ev.RtcpDropped: forwarding.on_rtcp_dropped,
     ev.SmallPacketObserved: forwarding.note_small,
     ev.GuardTriggered: forwarding.on_guard_triggered,
     ev.FlowIdle: forwarding.on_flow_idle,
     ev.FlowDeleted: forwarding.on_flow_deleted,
+    ev.PortDown: forwarding.on_port_down,
 }
 
 TRANSITIONS: Mapping[Phase, Rows] = {
@@ -105,10 +107,12 @@ _OF_A_STAY: frozenset[type[ev.Event]] = frozenset(
     {
         ev.CountersRead,
         ev.RtcpPortLearned,
+        ev.RtcpDropped,
         ev.SmallPacketObserved,
         ev.GuardTriggered,
         ev.FlowIdle,
         ev.FlowDeleted,
+        ev.PortDown,
     }
 )
 IGNORED: Mapping[Phase, frozenset[type[ev.Event]]] = {
@@ -133,16 +137,22 @@ def step(placement: Placement, event: ev.Event, now: float) -> Step:
 
 
 def interrupts_query(placement: Placement, event: ev.Event, *, queued: Iterable[ev.Event] = ()) -> bool:
-    """Return whether an event interrupts a query: a block, a change, a guard, a deleted flow, the end of the call.
+    """Return whether an event interrupts a query: it takes the flows out, or the call ends.
 
     `queued` are the events that wait for the end of the query, too, and will be processed before this one.
     """
-    if isinstance(event, ev.GuardTriggered):
-        left = {
-            earlier.leg: earlier.packet for earlier in queued if isinstance(earlier, ev.SmallPacketObserved)
-        }
-        noted = replace(placement, small={**placement.small, **left})
-        return placement.state is State.OFFLOADED and not forwarding.is_passed_on(noted, event)
-    if isinstance(event, ev.FlowDeleted):
-        return placement.state is State.OFFLOADED
-    return isinstance(event, ev.Blocked | ev.BridgeChanged | ev.CallEnded)
+    if isinstance(event, ev.Blocked | ev.BridgeChanged | ev.CallEnded):
+        return True
+    if placement.state is not State.OFFLOADED:
+        return False
+    match event:
+        case ev.GuardTriggered():
+            small = {each.leg: each.packet for each in queued if isinstance(each, ev.SmallPacketObserved)}
+            noted = replace(placement, small={**placement.small, **small})
+            return not forwarding.is_passed_on(noted, event)
+        case ev.RtcpDropped(leg, headers):
+            return not forwarding.is_known_way(placement, leg, headers)
+        case ev.PortDown(port):
+            return forwarding.leg_at(placement, port) is not None
+        case _:
+            return isinstance(event, ev.FlowDeleted)

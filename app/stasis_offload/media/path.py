@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from stasis_offload.packets.address import Address
-from stasis_offload.packets.frame import Tag, parse_udp
+from stasis_offload.packets.frame import Datagram, Tag, parse_udp
 from stasis_offload.packets.rtp import parse_rtp
 
 
@@ -31,6 +31,11 @@ class Headers:
     source: Address
     destination: Address
     dscp: int
+
+    @property
+    def way(self) -> tuple[object, ...]:
+        """By which port, VLAN and next hop the packet goes; two packets with the same may have another priority."""
+        return (self.in_port, self.tag.vid if self.tag else None, self.eth_src, self.eth_dst)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +86,11 @@ class MediaPath:
         return self.caller if leg is Leg.CALLER else self.callee
 
 
+def parse_headers(in_port: int, frame: bytes) -> Headers:
+    """Parse the headers of a UDP datagram that the switch received on a port; raises as `parse_udp`."""
+    return _headers(in_port, parse_udp(frame))
+
+
 def parse_observed_packet(in_port: int, frame: bytes) -> ObservedPacket:
     """Parse a frame that the switch received on a port as an RTP packet.
 
@@ -91,18 +101,22 @@ def parse_observed_packet(in_port: int, frame: bytes) -> ObservedPacket:
     datagram = parse_udp(frame)
     header = parse_rtp(datagram.payload)
     return ObservedPacket(
-        headers=Headers(
-            in_port=in_port,
-            tag=datagram.tag,
-            eth_src=datagram.eth_src,
-            eth_dst=datagram.eth_dst,
-            source=datagram.source,
-            destination=datagram.destination,
-            dscp=datagram.dscp,
-        ),
+        headers=_headers(in_port, datagram),
         ttl=datagram.ttl,
         size=datagram.size,
         payload_type=header.payload_type,
         sequence=header.sequence,
         ssrc=header.ssrc,
+    )
+
+
+def _headers(in_port: int, datagram: Datagram) -> Headers:
+    return Headers(
+        in_port=in_port,
+        tag=datagram.tag,
+        eth_src=datagram.eth_src,
+        eth_dst=datagram.eth_dst,
+        source=datagram.source,
+        destination=datagram.destination,
+        dscp=datagram.dscp,
     )

@@ -42,6 +42,8 @@ class ReasonKind(StrEnum):
     ASTERISK_MEDIA = "asterisk-media"
     FLAPPING = "flapping"
     NOT_RELAYED = "not-relayed"
+    ROUTE_CHANGED = "route-changed"
+    PORT_DOWN = "port-down"
     MEDIA_IDLE = "media-idle"
     FLOW_LOST = "flow-lost"
     CALL_CHANGED = "call-changed"
@@ -92,6 +94,8 @@ EXPLANATIONS: dict[ReasonKind, str] = {
     ReasonKind.ASTERISK_MEDIA: "Asterisk sends the leg RTP of its own: music, a tone, a digit, an announcement.",
     ReasonKind.FLAPPING: "The call returned to Asterisk too often within a minute (media.returns_per_minute, media.flap_wait).",
     ReasonKind.NOT_RELAYED: "Asterisk does not relay the leg's packets to the other unchanged.",
+    ReasonKind.ROUTE_CHANGED: "Asterisk sends to the leg by another port, VLAN or next hop than was learned.",
+    ReasonKind.PORT_DOWN: "A port of the switch by which the leg was reached is down or gone.",
     ReasonKind.MEDIA_IDLE: "The leg fell silent while the switch carried it.",
     ReasonKind.FLOW_LOST: "The leg's flow is missing, or no forwarded packet of the leg was mirrored after the cutover.",
     ReasonKind.CALL_CHANGED: "Asterisk changed the bridge or the session, so what was learned may be outdated.",

@@ -26,6 +26,7 @@ BLOCKS = (
 )
 # Returns that the call does not cause: they do not count as flapping.
 _NOT_FLAPPING = frozenset({*BLOCKS, ReasonKind.SWITCH_REFUSED, ReasonKind.MODULE_UNREACHABLE})
+_CALL_CHANGED = Reason(ReasonKind.CALL_CHANGED)
 
 Step = tuple[Placement, tuple[cmd.Command, ...]]
 
@@ -82,9 +83,9 @@ def add_final_counters(placement: Placement, event: ev.FinalCounters, _now: floa
     return replace(placement, earlier_counts=totals, counts={}), ()
 
 
-def reclaim(placement: Placement, now: float) -> Step:
+def reclaim(placement: Placement, now: float, reason: Reason = _CALL_CHANGED) -> Step:
     """Remove the flows of an offloaded call that changed, and only then query its legs."""
-    relayed, commands = relay(placement, Reason(ReasonKind.CALL_CHANGED), now)
+    relayed, commands = relay(placement, reason, now)
     queried, query = query_at_once(relayed, now)
     return queried, commands + query
 

@@ -17,7 +17,7 @@ from stasis_offload.media.flows import (
     verifying_flows,
     waiting_flow,
 )
-from stasis_offload.media.path import Leg, MediaPath, ObservedPacket
+from stasis_offload.media.path import Headers, Leg, MediaPath, ObservedPacket
 from stasis_offload.media.reasons import Reason, ReasonKind
 from stasis_offload.openflow.flow import Flow, FlowCount
 from stasis_offload.packets.address import MAX_PORT
@@ -98,7 +98,8 @@ class Placement:
     `path`, `unsampled` and `rtcp_ports` belong to a stay in the switch: `unsampled` are the legs of which a packet has
     yet to be mirrored, `rtcp_ports` the ports from which RTCP came, `small` the last packet of each leg that was left to
     Asterisk for its size, and `small_audio` how many of these since the last audit had the payload type of audio. `counts` are the packets and octets forwarded from
-    each leg in the present stay, `earlier_counts` those in all earlier stays.
+    each leg in the present stay, `earlier_counts` those in all earlier stays. `rtcp_out` are the headers of the last RTCP
+    of Asterisk's own to each leg, of this stay or an earlier one.
     """
 
     call: str
@@ -119,6 +120,7 @@ class Placement:
     unsampled: frozenset[Leg] = frozenset()
     small: Mapping[Leg, ObservedPacket] = field(default_factory=dict)
     small_audio: Mapping[Leg, int] = field(default_factory=dict)
+    rtcp_out: Mapping[Leg, Headers] = field(default_factory=dict)
     rtcp_ports: Mapping[Leg, int] = field(default_factory=dict)
     counts: Mapping[Leg, FlowCount] = field(default_factory=dict)
     earlier_counts: Mapping[Leg, FlowCount] = field(default_factory=dict)

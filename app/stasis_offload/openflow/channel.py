@@ -47,7 +47,7 @@ async def open_channel(
 ) -> AsyncIterator["Channel"]:
     """Connect, negotiate OpenFlow 1.3 and yield the channel; when the connection ends, the block is cancelled.
 
-    `on_message` gets every packet-in and flow-removed, in order.
+    `on_message` gets every packet-in, flow-removed and port-status, in order.
 
     Raises:
         SwitchUnavailableError: the switch was not reached, or the connection ended.
@@ -262,7 +262,7 @@ class Channel:
         match message.kind:
             case MessageKind.ECHO_REQUEST:
                 self.send(encode.echo_reply(message.xid, message.body))
-            case MessageKind.PACKET_IN | MessageKind.FLOW_REMOVED:
+            case MessageKind.PACKET_IN | MessageKind.FLOW_REMOVED | MessageKind.PORT_STATUS:
                 self._on_message(message)
             case MessageKind.ERROR if waiting is not None and not waiting.answer.done():
                 waiting.answer.set_result(OpenFlowError(decode.parse_error(message)))

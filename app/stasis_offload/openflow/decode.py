@@ -14,7 +14,7 @@ from struct import error as StructError  # noqa: N812 - a class in all but its s
 from os_ken.ofproto import ofproto_v1_3 as ofp
 
 from stasis_offload.errors import OpenFlowError
-from stasis_offload.openflow.events import FlowRemoved, PacketIn, Port, Removal, SeenFlow
+from stasis_offload.openflow.events import FlowRemoved, PacketIn, Port, PortDown, Removal, SeenFlow
 from stasis_offload.openflow.flow import FlowCount
 
 VERSION = ofp.OFP_VERSION
@@ -27,6 +27,7 @@ _FEATURES = Struct(ofp.OFP_SWITCH_FEATURES_PACK_STR)
 _MULTIPART = Struct(ofp.OFP_MULTIPART_REPLY_PACK_STR)
 _DESCRIPTION = Struct(ofp.OFP_DESC_PACK_STR)
 _PORT = Struct(ofp.OFP_PORT_PACK_STR)
+_PORT_STATUS = Struct(ofp.OFP_PORT_STATUS_PACK_STR)
 _FLOW_STATS = Struct(ofp.OFP_FLOW_STATS_0_PACK_STR)
 _METER_FEATURES = Struct(ofp.OFP_METER_FEATURES_PACK_STR)
 _METER_CONFIG = Struct(ofp.OFP_METER_CONFIG_PACK_STR)
@@ -59,6 +60,7 @@ class MessageKind(IntEnum):
     FEATURES_REPLY = ofp.OFPT_FEATURES_REPLY
     PACKET_IN = ofp.OFPT_PACKET_IN
     FLOW_REMOVED = ofp.OFPT_FLOW_REMOVED
+    PORT_STATUS = ofp.OFPT_PORT_STATUS
     MULTIPART_REPLY = ofp.OFPT_MULTIPART_REPLY
     BARRIER_REPLY = ofp.OFPT_BARRIER_REPLY
 
@@ -302,6 +304,14 @@ def parse_flow_removed(message: Message) -> FlowRemoved:
         reason=_REMOVALS.get(reason, Removal.OTHER),
         count=FlowCount(packets=packets, octets=octets),
     )
+
+
+def parse_port_status(message: Message) -> PortDown | None:
+    """Parse a port-status; None if the port is there and carries packets."""
+    with _reading("port-status"):
+        reason, number, _, _, config, state, *_ = _PORT_STATUS.unpack_from(message.body)
+    is_down = config & ofp.OFPPC_PORT_DOWN or state & (ofp.OFPPS_LINK_DOWN | ofp.OFPPS_BLOCKED)
+    return PortDown(number) if reason == ofp.OFPPR_DELETE or is_down else None
 
 
 def _bodies(parts: Sequence[Message], kind: int) -> Iterator[bytes]:

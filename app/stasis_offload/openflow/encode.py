@@ -63,9 +63,9 @@ def barrier(xid: int) -> bytes:
 
 
 def subscribe(xid: int) -> bytes:
-    """Subscribe to packet-in and flow-removed.
+    """Subscribe to packet-in, flow-removed and port-status.
 
-    OVS sends neither on a bridge's management socket while miss_send_len is 0, the initial value there
+    OVS sends none of them on a bridge's management socket while miss_send_len is 0, the initial value there
     (ovs-vswitchd, ofproto/connmgr.c).
     """
     return _encode(xid, messages.OFPSetConfig(_SWITCH, ofp.OFPC_FRAG_NORMAL, LEARNING_BYTES))

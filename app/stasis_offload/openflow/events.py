@@ -90,4 +90,11 @@ class FlowRemoved:
     count: FlowCount
 
 
-Event = SwitchUp | SwitchDown | PacketIn | FlowRemoved
+@dataclass(frozen=True, slots=True)
+class PortDown:
+    """A port was removed, or carries no packets any more (7.4.3). A port that is added again has another number."""
+
+    port: int
+
+
+Event = SwitchUp | SwitchDown | PacketIn | FlowRemoved | PortDown

@@ -87,7 +87,9 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Drop:
-    """Drop the packet."""
+    """Drop the packet; its first `mirror_bytes` bytes go to the application (CONTROLLER)."""
+
+    mirror_bytes: int = 0
 
 
 Action = Mirror | Forward | Split | Sample | Drop

@@ -279,8 +279,10 @@ def _actions(match: Match, action: Action) -> Iterator[bytes]:
             yield _BY_SIZE
         case Sample(max_len):
             yield output(ofp.OFPP_CONTROLLER, max_len)
-        case Drop():
-            pass  # a packet without an output action is dropped (5.10)
+        case Drop(mirror_bytes):
+            # Without an output to a port a packet is dropped (5.10).
+            if mirror_bytes:
+                yield output(ofp.OFPP_CONTROLLER, mirror_bytes)
         case _:
             assert_never(action)
 

@@ -139,6 +139,11 @@ class Switch:
             self._on_event(down)
 
     def _receive(self, message: Message) -> None:
+        if message.kind == MessageKind.PORT_STATUS:
+            down = decode.parse_port_status(message)
+            if down and self._table:
+                self._on_event(down)
+            return
         if message.kind == MessageKind.PACKET_IN:
             event: PacketIn | FlowRemoved = decode.parse_packet_in(message)
         else:

@@ -226,12 +226,12 @@ def test_the_last_port_there_is_has_none_above_it() -> None:
     assert to_caller.destination.port == 0xFFFF
 
 
-def test_what_asterisk_reports_by_itself_reaches_no_leg() -> None:
+def test_what_asterisk_reports_by_itself_reaches_no_leg_and_is_shown_to_us() -> None:
     for leg in Leg:
         packet = above(of_asterisk(PATH.attachment(leg)))
-        assert whole().process(9, packet) == []
+        assert whole().process(9, packet) == [(CONTROLLER, packet)]
         elsewhere = replace(packet, destination=Address(packet.destination.host, 777))
-        assert whole().process(9, elsewhere) == []
+        assert whole().process(9, elsewhere) == [(CONTROLLER, elsewhere)]
 
 
 def test_media_of_asterisks_own_goes_on_and_is_shown_to_us() -> None:

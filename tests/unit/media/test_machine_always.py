@@ -16,7 +16,7 @@ from stasis_offload.media.relaying import BLOCKS
 from stasis_offload.media.state import Phase, Placement, State
 from stasis_offload.openflow.flow import Flow, FlowCount
 from stasis_offload.packets.address import Address
-from tests.support.leg_reports import CALLEE, CALLER
+from tests.support.leg_reports import CALLEE, CALLER, OFPP_LOCAL, PHONE_PORT, passed_on
 from tests.support.placements import (
     BOTH_COUNT,
     ELIGIBLE,
@@ -42,6 +42,7 @@ ANY_REPORT = st.sampled_from(
 )
 # No series of arbitrary events gets a call far: begin in each phase.
 STARTS = [placement for phase, placement in IN_PHASE.items() if phase is not Phase.ENDED]
+PORTS = st.sampled_from([PHONE_PORT, OFPP_LOCAL, 99])
 PAUSES = st.sampled_from([0.0, 0.0, 0.005, 0.02, 0.6, 1.1, 31.0])
 EVENTS: dict[type[ev.Event], st.SearchStrategy[ev.Event]] = {
     ev.Connected: st.just(ev.Connected()),
@@ -54,6 +55,10 @@ EVENTS: dict[type[ev.Event], st.SearchStrategy[ev.Event]] = {
     ev.SmallPacketObserved: LEGS.map(small_packet),
     ev.PacketRelayed: LEGS.map(relayed),
     ev.GuardTriggered: LEGS.map(lambda leg: ev.GuardTriggered(ReasonKind.ASTERISK_MEDIA, leg)),
+    ev.RtcpDropped: st.builds(
+        lambda leg, port: ev.RtcpDropped(leg, passed_on(leg.other, in_port=port).headers), LEGS, PORTS
+    ),
+    ev.PortDown: PORTS.map(ev.PortDown),
     ev.RtcpPortLearned: LEGS.map(lambda leg: ev.RtcpPortLearned(leg, 4001)),
     ev.FlowIdle: LEGS.map(lambda leg: ev.FlowIdle(leg, FlowCount(3, 3))),
     ev.FlowDeleted: LEGS.map(lambda leg: ev.FlowDeleted(leg, FlowCount(3, 3))),

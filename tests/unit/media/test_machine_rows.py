@@ -11,7 +11,7 @@ from stasis_offload.media.path import Leg
 from stasis_offload.media.reasons import Reason, ReasonKind
 from stasis_offload.media.state import Phase, Placement, State
 from stasis_offload.openflow.flow import FlowCount
-from tests.support.leg_reports import CALLEE, CALLER, passed_on
+from tests.support.leg_reports import CALLEE, CALLER, OFPP_LOCAL, PHONE_PORT, passed_on
 from tests.support.placements import BOTH_COUNT, CONNECTED, ELIGIBLE, IN_PHASE, small_packet
 
 LASTING = [phase for phase in Phase if phase is not Phase.ENDED]
@@ -69,6 +69,21 @@ def test_a_change_takes_the_flows_out_before_the_legs_are_queried(phase: Phase, 
     placement, commands = step(IN_PHASE[phase], event, NOW)
     assert placement.reason == Reason(ReasonKind.CALL_CHANGED)
     assert commands == (cmd.RemoveFlows(), cmd.QueryLegs())
+
+
+@pytest.mark.parametrize("phase", OFFLOADED)
+@pytest.mark.parametrize(
+    ("port", "leg"), [(PHONE_PORT, Leg.CALLER), (OFPP_LOCAL, Leg.CALLER), (99, None)], ids=str
+)
+def test_a_port_that_is_down_takes_out_the_calls_that_use_it(
+    phase: Phase, port: int, leg: Leg | None
+) -> None:
+    placement, commands = step(IN_PHASE[phase], ev.PortDown(port), NOW)
+    if leg:
+        assert placement.reason == Reason(ReasonKind.PORT_DOWN, leg)
+        assert commands == (cmd.RemoveFlows(), cmd.QueryLegs())
+    else:
+        assert (placement, commands) == (IN_PHASE[phase], ())
 
 
 @pytest.mark.parametrize("phase", LASTING)

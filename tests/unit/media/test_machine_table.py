@@ -13,9 +13,11 @@ from stasis_offload.media.phases import MEANINGS, transitions_as_markdown
 from stasis_offload.media.reasons import ReasonKind
 from stasis_offload.media.state import Phase, Placement, State
 from stasis_offload.openflow.flow import FlowCount
+from tests.support.leg_reports import PHONE_PORT, passed_on
 from tests.support.placements import ELIGIBLE, IN_PHASE, POLICY, relayed, seen, small_packet
 
 EVENTS = get_args(ev.Event)
+OTHER_WAY = passed_on(Leg.CALLEE, eth_dst="02:00:00:00:00:99").headers
 EXAMPLES: dict[type[ev.Event], ev.Event] = {
     type(event): event
     for event in (
@@ -24,6 +26,7 @@ EXAMPLES: dict[type[ev.Event], ev.Event] = {
             ev.CountersRead({Role.FORWARD_CALLER: FlowCount(1, 1)}),
             ev.GuardTriggered(ReasonKind.ASTERISK_MEDIA, Leg.CALLER),
         ),
+        *(ev.RtcpDropped(Leg.CALLER, OTHER_WAY), ev.PortDown(PHONE_PORT)),
         *(ev.RtcpPortLearned(Leg.CALLER, 4001), ev.FlowIdle(Leg.CALLER, FlowCount(1, 1))),
         *(ev.FlowDeleted(Leg.CALLER, FlowCount(1, 1)), ev.Blocked(ReasonKind.OPERATOR)),
         *(ev.Unblocked(ReasonKind.OPERATOR), ev.CommandFailed(ReasonKind.SWITCH_REFUSED)),
@@ -63,7 +66,7 @@ def test_a_slow_answer_holds_up_nothing_that_takes_flows_out(phase: Phase) -> No
     placement = IN_PHASE[phase]
     urgent = {event for event in EXAMPLES if interrupts_query(placement, EXAMPLES[event])}
     always = {ev.Blocked, ev.BridgeChanged, ev.CallEnded}
-    in_switch = {ev.GuardTriggered, ev.FlowDeleted}
+    in_switch = {ev.GuardTriggered, ev.FlowDeleted, ev.RtcpDropped, ev.PortDown}
     assert urgent == (always | in_switch if placement.state is State.OFFLOADED else always)
 
 

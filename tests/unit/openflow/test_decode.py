@@ -14,7 +14,7 @@ from os_ken.ofproto import ofproto_v1_3_parser as messages
 from stasis_offload.errors import OpenFlowError
 from stasis_offload.openflow import decode, encode
 from stasis_offload.openflow.decode import Framer, Message
-from stasis_offload.openflow.events import FlowRemoved, PacketIn, Port, Removal
+from stasis_offload.openflow.events import FlowRemoved, PacketIn, Port, PortDown, Removal
 from stasis_offload.openflow.flow import FlowCount
 from tests.support.strategies import UINT32, UINT64
 
@@ -95,6 +95,7 @@ PARSERS: tuple[Callable[[Message], object], ...] = (
     decode.has_more,
     decode.parse_packet_in,
     decode.parse_flow_removed,
+    decode.parse_port_status,
     lambda message: decode.parse_description([message]),
     lambda message: decode.parse_ports([message]),
     lambda message: list(decode.parse_flow_stats([message])),
@@ -263,3 +264,24 @@ def test_a_flow_removed_says_why_and_what_it_counted(number: int, reason: Remova
     body = struct.pack(ofp.OFP_FLOW_REMOVED_PACK_STR0, 5, 1, number, 0, 9, 9, 10, 0, 50, 10700) + bytes(8)
     message = Message(version=4, kind=11, xid=0, body=body)
     assert decode.parse_flow_removed(message) == FlowRemoved(5, reason, FlowCount(50, 10700))
+
+
+@pytest.mark.parametrize(
+    ("reason", "config", "state", "down"),
+    [
+        (ofp.OFPPR_ADD, 0, ofp.OFPPS_LIVE, False),
+        (ofp.OFPPR_MODIFY, 0, ofp.OFPPS_LIVE, False),
+        (ofp.OFPPR_MODIFY, 0, ofp.OFPPS_LINK_DOWN, True),
+        (ofp.OFPPR_MODIFY, 0, ofp.OFPPS_BLOCKED, True),
+        (ofp.OFPPR_MODIFY, ofp.OFPPC_PORT_DOWN, 0, True),
+        (ofp.OFPPR_DELETE, 0, ofp.OFPPS_LIVE, True),
+    ],
+)
+def test_a_port_status_says_of_a_port_that_it_carries_nothing_any_more(
+    reason: int, config: int, state: int, *, down: bool
+) -> None:
+    port = (7, b"\2\0\0\0\0\7", b"p7", config, state, 0, 0, 0, 0, 0, 0)
+    message = Message(
+        version=4, kind=12, xid=0, body=struct.pack(ofp.OFP_PORT_STATUS_PACK_STR, reason, *port)
+    )
+    assert decode.parse_port_status(message) == (PortDown(7) if down else None)

@@ -99,8 +99,8 @@ def _actions(match: Match, action: Action) -> list[Any]:
             return [check, messages.NXActionResubmitTable(table_id=SIZE_TABLE)]
         case Sample(max_len):
             return [messages.OFPActionOutput(ofp.OFPP_CONTROLLER, max_len)]
-        case Drop():
-            return []
+        case Drop(mirror_bytes):
+            return [messages.OFPActionOutput(ofp.OFPP_CONTROLLER, mirror_bytes)] if mirror_bytes else []
 
 
 def _forwarded(match: Match, action: Forward) -> list[Any]:

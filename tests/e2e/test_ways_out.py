@@ -1,0 +1,74 @@
+"""The way by which Asterisk reaches the phones changes in mid-call, and nothing else: the switch has to follow."""
+
+from itertools import pairwise
+
+from lab import control
+from lab.capture import FROM_SWITCH, Capture
+from tests.support.edge_call import ALICE, BOB, assert_carried, assert_whole, conversation
+from tests.support.network import dead_router, route_by_router, route_directly, second_router
+
+# Asterisk reports to each leg every 5 s (`rtcpinterval` in res_rtp_asterisk.c), and its report tells the new way.
+NOTICED_WITHIN = 6.0
+# A port that comes back is learned again at once; the machine may be busy.
+BACK_WITHIN = 2.0
+
+
+def longest_gap(capture: Capture, speaker: int, start: float, end: float) -> float:
+    """Return the longest time (s) between two moments in which nothing was heard of a speaker."""
+    at = [start, *(packet.at for packet in capture.heard(speaker) if start < packet.at < end), end]
+    return max(later - earlier for earlier, later in pairwise(at))
+
+
+def test_a_next_hop_that_dies_while_the_switch_sends_to_it_is_left_within_seconds() -> None:
+    with second_router() as router, conversation() as call:
+        start = call.carried()
+        with dead_router():
+            route_directly()  # as a routing daemon of the host does
+            died = call.passed(0.0)
+            call.returned("route-changed:caller", "route-changed:callee")
+            carried, end = call.carried(), call.passed(0.5)
+    for speaker in (BOB, ALICE):
+        assert 0.5 < longest_gap(call.capture, speaker, start, end) < NOTICED_WITHIN
+        heard = call.capture.heard(speaker)
+        assert {packet.headers.eth_src for packet in heard if start < packet.at < died} == {router}
+        assert router not in {packet.headers.eth_src for packet in heard if packet.at > carried}
+    assert_carried(call.capture, carried, end)
+
+
+def test_another_next_hop_is_taken_and_nothing_is_lost_where_both_are_alive() -> None:
+    with second_router(used=False) as router, conversation() as call:
+        start = call.carried()
+        route_by_router()
+        call.returned("route-changed:caller", "route-changed:callee")
+        carried, end = call.carried(), call.passed(0.5)
+    for speaker in (BOB, ALICE):
+        assert_whole(call.capture, speaker, start, end)
+        late = {(p.headers.eth_src, p.ttl) for p in call.capture.heard(speaker) if p.at > carried}
+        assert late == {(router, FROM_SWITCH - 1)}  # the router is a hop too
+
+
+def test_a_port_that_is_added_again_under_another_number_is_learned_at_once() -> None:
+    with conversation() as call:
+        call.carried()
+        control.execute("ovs", "ovs-vsctl", "del-port", "breth0", "eth0")
+        gone = call.returned("port-down:caller")
+        control.execute("ovs", "ovs-vsctl", "add-port", "breth0", "eth0")
+        back = call.passed(0.0)
+        carried, end = call.carried(), call.passed(0.5)
+    for speaker in (BOB, ALICE):
+        assert longest_gap(call.capture, speaker, back, end) < BACK_WITHIN, gone
+    assert_carried(call.capture, carried, end)
+
+
+def test_a_digit_tells_the_new_way_without_a_report() -> None:
+    with second_router(used=False) as router, conversation() as call:
+        start = call.carried()
+        call.passed(2.0)
+        route_by_router()
+        call.voices.set("bob", digit=101)
+        pressed = call.passed(0.0)
+        assert call.returned("route-changed:callee", "route-changed:caller") < pressed + 1.0
+        carried, end = call.carried(), call.passed(0.5)
+    assert_whole(call.capture, ALICE, start, end)
+    late = {packet.headers.eth_src for packet in call.capture.heard(BOB) if packet.at > carried}
+    assert late == {router}

@@ -1,0 +1,59 @@
+"""What changes in node 2's network: rules of its host, and the way by which it sends to the phones."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from lab import control
+from tests.support.phone import EDGE
+
+# asterisk1, as a router between node 2 and the phones, for what node 2 sends alone.
+ROUTER = "198.18.50.11"
+
+
+@contextmanager
+def iptables_rule(service: str, *rule: str) -> Iterator[None]:
+    """Have a rule of netfilter in a service's container while the block runs."""
+    control.execute(service, "iptables", "-w", "-A", *rule)
+    try:
+        yield
+    finally:
+        control.execute(service, "iptables", "-w", "-D", *rule)
+
+
+@contextmanager
+def second_router(*, used: bool = True) -> Iterator[str]:
+    """Have a router by which node 2 sends to the phones, which send to it directly; yields the router's MAC.
+
+    If it is not `used`, node 2 begins to send by it with `route_by_router`.
+    """
+    # The router tells node 2 of the shorter way; a network with two routers would not.
+    with iptables_rule(
+        "ovs", "PREROUTING", "-t", "raw", "-p", "icmp", "--icmp-type", "redirect", "-j", "DROP"
+    ):
+        if used:
+            route_by_router()
+        try:
+            yield control.execute("asterisk1", "cat", "/sys/class/net/eth0/address").strip()
+        finally:
+            route_directly()
+
+
+def route_by_router() -> None:
+    """Have node 2 send to the phones by the router."""
+    control.execute("ovs", "ip", "route", "replace", EDGE, "via", ROUTER, "dev", "breth0")
+
+
+def route_directly() -> None:
+    """Have node 2 send to the phones without the router."""
+    control.execute("ovs", "ip", "route", "del", EDGE, check=False)
+
+
+@contextmanager
+def dead_router() -> Iterator[None]:
+    """Have the router drop what it gets for the phones."""
+    rule = ("to", EDGE, "blackhole")
+    control.execute("asterisk1", "ip", "rule", "add", *rule)
+    try:
+        yield
+    finally:
+        control.execute("asterisk1", "ip", "rule", "del", *rule)
