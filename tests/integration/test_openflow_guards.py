@@ -26,7 +26,7 @@ from stasis_offload.openflow.switch import Switch
 from stasis_offload.packets.address import Address
 from stasis_offload.packets.frame import Datagram, Tag
 from tests.support.dummy_ports import Wire, plugged
-from tests.support.ovs_container import Bridge
+from tests.support.ovs_container import MACS, Bridge
 from tests.support.packets import CALLEE, CALLER, PATH, SIX, frame, sent_by, sent_to, split, with_tags
 from tests.support.switch_events import SECONDS, Events, connected
 
@@ -169,6 +169,24 @@ async def test_a_packet_in_the_name_of_a_leg_comes_out_as_if_no_flow_were_ours(
             while not (counted := await _forwarded(switch)):
                 pass
         assert counted == 1
+
+
+async def test_a_packet_in_the_name_of_a_leg_tells_the_bridge_where_it_is(bridge: Bridge) -> None:
+    async with forwarding(bridge, PATH) as (switch, _, (one, two, three)):
+        for mac in MACS:
+            bridge.appctl("fdb/del", bridge.name, "0", mac)
+        one.send(frame(sent_by(CALLER)))
+        assert await two.receive() == frame(sent_to(CALLEE, sent_by(CALLER)))
+        assert _known(bridge) == {CALLER.received.eth_src: "3"}
+        await switch.flow_table.inject(1, frame(sent_by(CALLER)))
+        assert await three.receive() == frame(sent_by(CALLER))
+        assert _known(bridge) == {CALLER.received.eth_src: "3", CALLER.sent.eth_src: "1"}
+
+
+def _known(bridge: Bridge) -> dict[str, str]:
+    """Return the port of each MAC of the call that the bridge knows without a VLAN."""
+    rows = (row.split() for row in bridge.appctl("fdb/show", bridge.name).splitlines()[1:])
+    return {mac: port for port, vlan, mac, _ in rows if vlan == "0" and mac in MACS}
 
 
 async def test_a_packet_into_a_port_that_cannot_be_is_refused(bridge: Bridge) -> None:

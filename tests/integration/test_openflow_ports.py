@@ -24,8 +24,7 @@ def _take_down(bridge: Bridge, port: str) -> None:
 
 
 def _unplug(bridge: Bridge, port: str) -> None:
-    target = str(bridge.ovs.directory / "vswitchd.ctl")
-    bridge.ovs.execute("ovs-appctl", "--target", target, "netdev-dummy/set-admin-state", port, "down")
+    bridge.appctl("netdev-dummy/set-admin-state", port, "down")
 
 
 @pytest.mark.parametrize("end", [_delete, _add_again, _take_down, _unplug])

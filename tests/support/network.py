@@ -1,7 +1,8 @@
 """What changes in node 2's network: rules of its host, and the way by which it sends to the phones."""
 
+import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 from lab import control
 from tests.support.phone import EDGE
@@ -57,3 +58,39 @@ def dead_router() -> Iterator[None]:
         yield
     finally:
         control.execute("asterisk1", "ip", "rule", "del", *rule)
+
+
+@contextmanager
+def strict_firewall(*, memory: int) -> Iterator[None]:
+    """Have node 2 accept RTP of established streams only, which it forgets after `memory` seconds without a packet.
+
+    Streams that began before pass too, but only if conntrack knows them: have `tracking` around the call.
+    """
+    accept = ("INPUT", "-i", "breth0", "-p", "udp", "--dport", "10000:20000")
+    established = (*accept, "-m", "conntrack", "--ctstate", "ESTABLISHED", "-j", "ACCEPT")
+    with ExitStack() as stack:
+        stack.enter_context(iptables_rule("ovs", *established))
+        stack.enter_context(iptables_rule("ovs", *accept, "-j", "DROP"))
+        for name in ("udp_timeout", "udp_timeout_stream"):
+            stack.enter_context(_sysctl(f"net.netfilter.nf_conntrack_{name}", memory))
+        yield
+
+
+@contextmanager
+def tracking() -> Iterator[None]:
+    """Have node 2's conntrack know every stream that begins while the block runs."""
+    with iptables_rule("ovs", "INPUT", "-m", "conntrack", "--ctstate", "INVALID", "-j", "ACCEPT"):
+        yield
+
+
+@contextmanager
+def _sysctl(key: str, value: int) -> Iterator[None]:
+    """Set a variable of the kernel in node 2's network namespace, where a container may only read it."""
+    pid = control.docker("inspect", "-f", "{{.State.Pid}}", control.container("ovs")).strip()
+    sysctl = ["nsenter", "--target", pid, "--net", "sysctl", "-n"]
+    before = subprocess.run([*sysctl, key], capture_output=True, text=True, check=True).stdout.strip()
+    subprocess.run([*sysctl, "-w", f"{key}={value}"], capture_output=True, check=True)
+    try:
+        yield
+    finally:
+        subprocess.run([*sysctl, "-w", f"{key}={before}"], capture_output=True, check=True)

@@ -157,9 +157,12 @@ class Bridge:
 
     def forget_datapath(self) -> None:
         """Remove the datapath's flows, so that the next packets find the bridge's flows as they are now."""
-        self.ovs.execute(
-            "ovs-appctl", "--target", str(self.ovs.directory / "vswitchd.ctl"), "revalidator/purge"
-        )
+        self.appctl("revalidator/purge")
+
+    def appctl(self, command: str, *arguments: str) -> str:
+        """Have ovs-vswitchd do something by ovs-appctl."""
+        target = str(self.ovs.directory / "vswitchd.ctl")
+        return self.ovs.execute("ovs-appctl", "--target", target, command, *arguments)
 
     def flows(self) -> list[str]:
         """Return the flows of the bridge without counters, sorted, and without the gate (openflow/gate.py)."""
@@ -200,8 +203,7 @@ def bridge_of(ovs: Ovs) -> Iterator[Bridge]:
     # Who is where, as it would have learned: the phones of packets.py at ports 1 and 2, Asterisk at port 3.
     for vlan in VLANS:
         for at, mac in zip(bridge.sockets, MACS, strict=True):
-            target = str(ovs.directory / "vswitchd.ctl")
-            ovs.execute("ovs-appctl", "--target", target, "fdb/add", bridge.name, at.stem, str(vlan), mac)
+            bridge.appctl("fdb/add", bridge.name, at.stem, str(vlan), mac)
     try:
         yield bridge
     finally:

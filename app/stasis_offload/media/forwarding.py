@@ -72,7 +72,7 @@ def check_report(placement: Placement, event: ev.LegsReported, now: float) -> St
 
 
 def check_counters(placement: Placement, event: ev.CountersRead, now: float) -> Step:
-    """Inject a keepalive of each leg that still sends and has an rtp_timeout; relay a call that lost a flow."""
+    """At an audit, inject a keepalive of each leg that still sends; relay a call that lost a flow."""
     if event.counts is None:
         return placement, ()
     read = {role.leg: count for role, count in event.counts.items() if role.forwards}
@@ -80,11 +80,9 @@ def check_counters(placement: Placement, event: ev.CountersRead, now: float) -> 
     lost = next((leg for leg in Leg if leg not in read), None)  # another program may have deleted it
     if lost:
         return relay(counted, Reason(ReasonKind.FLOW_LOST, lost), now)
-    keepalives = (
-        counted.keepalive(leg)
-        for leg in Leg
-        if placement.reports[leg].rtp_timeout and read[leg].packets > _packets(placement, leg)
-    )
+    if not placement.unsampled:  # the second reading of an audit
+        return counted, ()
+    keepalives = (counted.keepalive(leg) for leg in Leg if read[leg].packets > _packets(placement, leg))
     return counted, tuple(keepalive for keepalive in keepalives if keepalive)
 
 

@@ -1,7 +1,7 @@
 """The state of one call's media, as an immutable value; the flows that it needs follow from it alone."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from stasis_offload.asterisk.leg_report import LegReport
@@ -20,9 +20,7 @@ from stasis_offload.media.flows import (
 from stasis_offload.media.path import Headers, Leg, MediaPath, ObservedPacket
 from stasis_offload.media.reasons import Reason, ReasonKind
 from stasis_offload.openflow.flow import Flow, FlowCount
-from stasis_offload.packets.address import MAX_PORT
 from stasis_offload.packets.frame import Datagram, build_udp
-from stasis_offload.packets.rtcp import empty_receiver_report
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +78,11 @@ STATES: Mapping[Phase, State] = {
 
 # Seconds after the installation of the guards until the first audit.
 FIRST_AUDIT = 10.0
+# Seconds; what else remembers a stream forgets it when it sees no packet for so long: conntrack for 120 (30, if the stream
+# was younger than 2 when the switch took it), a bridge its MACs for 300 (nf_conntrack_udp.c in Linux, lib/mac-learning.h
+# in OVS).
+MAX_AUDIT_INTERVAL = 60.0
+_NOTHING = bytes(4)
 # The default TTL of a Linux host (net.ipv4.ip_default_ttl).
 _TTL = 64
 
@@ -181,7 +184,7 @@ class Placement:
         So the last reading of the counters is at most half the length of a short call old. Within an endpoint's
         rtp_timeout there are three audits, each with a keepalive.
         """
-        wait = min(max(FIRST_AUDIT, now - self.since), self.policy.recheck)
+        wait = min(max(FIRST_AUDIT, now - self.since), self.policy.recheck, MAX_AUDIT_INTERVAL)
         return now + min([wait, *(timeout / 3 for timeout in self._timeouts)])
 
     @property
@@ -189,27 +192,24 @@ class Placement:
         return [report.rtp_timeout for report in self.reports.values() if report.rtp_timeout]
 
     def keepalive(self, leg: Leg) -> cmd.InjectPacket | None:
-        """Build the packet that restarts Asterisk's rtp_timeout of a leg: an empty receiver report of the leg's.
+        """Build a datagram on the leg's RTP addresses, as if the leg had sent it; None without a path.
 
-        Any packet on a leg's RTP or RTCP port restarts the timeout (media_session_rtcp_read_callback in
-        res/res_pjsip_sdp_rtp.c), and an empty report changes none of Asterisk's statistics. None without a path or a
-        known SSRC.
+        Asterisk ignores one of nothing but zeros that is too short for RTP (ast_rtp_read in res/res_rtp_asterisk.c),
+        but restarts the leg's rtp_timeout (media_session_rtp_read_callback in res/res_pjsip_sdp_rtp.c). On its way the
+        host's conntrack keeps its entry of the stream, and the bridge the port of the leg's MAC.
         """
-        report = self.reports.get(leg)
-        if self.path is None or report is None or report.ssrc_rx is None:
+        if self.path is None:
             return None
         sent = self.path.attachment(leg).sent
-        port = self.rtcp_ports.get(leg, min(sent.source.port + 1, MAX_PORT))
-        payload = empty_receiver_report(report.ssrc_rx)
         datagram = Datagram(
             eth_src=sent.eth_src,
             eth_dst=sent.eth_dst,
             tag=sent.tag,
             dscp=sent.dscp,
-            source=replace(sent.source, port=port),
-            destination=replace(sent.destination, port=sent.destination.port + 1),
+            source=sent.source,
+            destination=sent.destination,
             ttl=_TTL,
-            size=len(payload),
-            payload=payload,
+            size=len(_NOTHING),
+            payload=_NOTHING,
         )
         return cmd.InjectPacket(in_port=sent.in_port, frame=build_udp(datagram))

@@ -100,11 +100,6 @@ def parse_rtcp(data: bytes) -> tuple[Packet, ...]:
     return tuple(packets)
 
 
-def empty_receiver_report(ssrc: int) -> bytes:
-    """Build a receiver report of `ssrc` without report blocks (RFC 3550 6.4.2), 8 bytes."""
-    return _HEADER.pack(_VERSION << 6, _RECEIVER_REPORT, 1) + _SSRC.pack(ssrc)
-
-
 def _parse_packet(kind: int, *, count: int, size: int, body: bytes) -> Packet | None:
     """Parse the bytes after a header; `size` is the length by the header, `body` the part of it that is present."""
     if kind == _SENDER_REPORT:

@@ -11,8 +11,7 @@ from stasis_offload.media.machine import interrupts_query, step
 from stasis_offload.media.path import Leg, ObservedPacket
 from stasis_offload.media.reasons import Reason, ReasonKind
 from stasis_offload.media.state import Phase, Placement, State
-from stasis_offload.openflow.flow import Forward
-from stasis_offload.packets.address import Address
+from stasis_offload.openflow.flow import FlowCount, Forward
 from stasis_offload.packets.frame import parse_udp
 from tests.support.leg_reports import CALLEE, CALLER, passed_on, sighting
 from tests.support.placements import (
@@ -32,6 +31,8 @@ from tests.support.placements import (
     seen,
     small_packet,
 )
+
+RTP_HEADER = 12
 
 
 def test_a_forwarded_packet_of_each_leg_verifies_a_cutover_and_only_then_rtcp_is_forwarded() -> None:
@@ -161,19 +162,38 @@ def test_reports_go_to_the_port_that_a_legs_own_rtcp_comes_from() -> None:
     assert to_callee.destination.port == 61_111
 
 
-def test_asterisk_gets_a_sign_of_life_of_a_leg_with_an_rtp_timeout_while_its_flow_counts_on() -> None:
+def test_at_an_audit_asterisk_gets_a_datagram_of_nothing_of_each_leg_whose_flow_counts_on() -> None:
+    audited, _ = step(GUARDED, ev.DeadlineReached(), 9.0)
+    counted, commands = step(audited, ev.CountersRead(BOTH_COUNT), 9.0)
+    for leg, command in zip(Leg, commands, strict=True):
+        assert isinstance(command, cmd.InjectPacket)
+        sent = GUARDED.path.attachment(leg).sent if GUARDED.path else None
+        assert sent
+        assert command.in_port == sent.in_port
+        datagram = parse_udp(command.frame)
+        assert (datagram.source, datagram.destination) == (sent.source, sent.destination)
+        assert datagram.eth_src == sent.eth_src
+        assert not any(datagram.payload)
+        assert len(datagram.payload) < RTP_HEADER
+    assert step(counted, ev.CountersRead(BOTH_COUNT), 10.0)[1] == ()
+    one_more = {**BOTH_COUNT, Role.FORWARD_CALLEE: FlowCount(9, 1926)}
+    [of_callee] = step(counted, ev.CountersRead(one_more), 10.0)[1]
+    assert isinstance(of_callee, cmd.InjectPacket)
+    assert parse_udp(of_callee.frame).source == CALLEE.remote
+
+
+def test_an_audit_gives_one_datagram_of_each_leg_though_it_reads_the_counters_twice() -> None:
+    audited = after(ev.DeadlineReached(), ev.CountersRead(BOTH_COUNT), start=GUARDED, now=9.0)
+    sampled = after(sampled_packet(Leg.CALLER), sampled_packet(Leg.CALLEE), start=audited, now=9.1)
+    later = {Role.FORWARD_CALLER: FlowCount(9, 1926), Role.FORWARD_CALLEE: FlowCount(9, 1926)}
+    assert step(sampled, ev.CountersRead(later), 9.2)[1] == ()
+
+
+def test_three_audits_fit_into_an_rtp_timeout_and_one_into_the_memory_of_conntrack() -> None:
     reports = {Leg.CALLER: replace(CALLER, rtp_timeout=12), Leg.CALLEE: CALLEE}
-    placement, commands = step(replace(GUARDED, reports=reports), ev.CountersRead(BOTH_COUNT), 9.0)
-    [sign] = commands
-    assert isinstance(sign, cmd.InjectPacket)
-    datagram = parse_udp(sign.frame)
-    assert (datagram.source, datagram.destination) == (
-        Address.parse("198.18.50.2:20001"),
-        Address.parse("198.18.50.3:10001"),
-    )
-    assert step(placement, ev.CountersRead(BOTH_COUNT), 10.0)[1] == ()
-    looked, _ = step(placement, ev.DeadlineReached(), 10.0)
-    assert looked.deadline == 14.0
+    assert step(replace(GUARDED, reports=reports), ev.DeadlineReached(), 10.0)[0].deadline == 14.0
+    patient = replace(GUARDED, policy=replace(POLICY, recheck=600.0))
+    assert step(patient, ev.DeadlineReached(), 1000.0)[0].deadline == 1060.0
 
 
 def test_a_call_that_comes_back_too_often_stays_with_asterisk_for_a_while_and_says_so() -> None:

@@ -13,7 +13,6 @@ from stasis_offload.packets.rtcp import (
     ReceiverReport,
     ReportBlock,
     SenderReport,
-    empty_receiver_report,
     parse_rtcp,
 )
 from tests.support.strategies import UINT32, UINT64
@@ -182,12 +181,3 @@ def test_rtcp_with_any_byte_changed_is_rtcp_or_a_bad_packet(sent: list[Packet], 
 def test_what_is_not_rtcp_is_refused_with_the_reason(data: bytes, why: str) -> None:
     with pytest.raises(BadPacketError, match=why):
         parse_rtcp(data)
-
-
-def test_an_empty_receiver_report_is_the_shortest_that_is_one() -> None:
-    assert empty_receiver_report(0xCAFE) == bytes.fromhex("80c90001 0000cafe")
-
-
-@given(UINT32)
-def test_an_empty_receiver_report_is_read_back(ssrc: int) -> None:
-    assert parse_rtcp(empty_receiver_report(ssrc)) == (ReceiverReport(ssrc=ssrc, blocks=()),)
