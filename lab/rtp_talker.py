@@ -15,6 +15,7 @@ A line on standard input is one word and its fields; each is answered by a line 
 | garbage | 1: send what is not RTP (version 1); 0: RTP again |
 | ttl | the TTL or hop limit of the RTP |
 | dscp | its mark, 0 to 63 |
+| pcp | put the RTP into frames with a priority tag of this priority, 0 to 7 |
 | rtcp | seconds between sender reports, which leave from the port above; 0: none |
 
 Of a packet's 160 bytes of PCMU the first 12 are `MARK`, the SSRC with which the stream began, and the packet's number
@@ -29,6 +30,8 @@ import sys
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
+
+from lab.tagged_udp import TaggedSender
 
 PERIOD = 0.02
 SAMPLES = 160
@@ -131,6 +134,7 @@ class Stream:
     digit: int = 0
     digit_begun: int = 0
     digit_left: int = 0
+    tagged: TaggedSender | None = None
     every: float = 0.0
     next_report: float = 0.0
     heard: Heard = field(default_factory=Heard)
@@ -138,12 +142,12 @@ class Stream:
     def speak(self) -> None:
         """Send the packet of this moment; in silence only its number passes."""
         if self.digit_left:
-            _send(self.media, self._event(), self.to)
+            _send(self.tagged or self.media, self._event(), self.to)
             self.sent += 1
         elif not self.silent:
             head = _RTP.pack(0x80, self.pt, self.sequence, self.timestamp, self.ssrc)
             packet = head + TALK.pack(MARK, self.speaker, self.number) + _TONE
-            _send(self.media, GARBAGE if self.garbage else packet, self.to)
+            _send(self.tagged or self.media, GARBAGE if self.garbage else packet, self.to)
             self.sent += 1
         self.number += 1
         self.sequence = (self.sequence + 1) & 0xFFFF
@@ -286,6 +290,8 @@ class Talker:
                     _set_ttl(stream.media, int(value))
                 case "dscp":
                     _set_dscp(stream.media, int(value))
+                case "pcp":
+                    stream.tagged = TaggedSender(stream.media, int(value))
                 case "rtcp":
                     self._listen(stream, on=False)
                     stream.every, stream.next_report = float(value), 0.0
@@ -335,7 +341,7 @@ def _set_dscp(media: socket.socket, dscp: int) -> None:
         media.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, dscp << 2)
 
 
-def _send(end: socket.socket, packet: bytes, to: tuple[str, int]) -> None:
+def _send(end: socket.socket | TaggedSender, packet: bytes, to: tuple[str, int]) -> None:
     with suppress(OSError):  # a queue is full, or nobody is there: a phone would talk on, too
         end.sendto(packet, to)
 

@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 
 from lab.control import LabError, container, wait_until
 
-PROGRAM = "/usr/local/lib/rtp_talker.py"
+PROGRAM = ["env", "PYTHONPATH=/usr/local/lib", "python3", "-m", "lab.rtp_talker"]
 
 
 @dataclass
@@ -54,7 +54,7 @@ def talker() -> Iterator[Talker]:
     with TemporaryDirectory() as folder:
         answers = Path(folder, "answers")
         with answers.open("wb") as output:
-            command = ["docker", "exec", "-i", container("edge"), "python3", PROGRAM]
+            command = ["docker", "exec", "-i", container("edge"), *PROGRAM]
             process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=output, stderr=output)
             try:
                 yield Talker(process, answers)

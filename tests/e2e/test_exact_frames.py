@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+import pytest
+
 from lab import control
 from lab.capture import Capture
 from stasis_offload.packets.frame import Datagram
@@ -78,6 +80,21 @@ def test_the_mark_of_a_phone_which_asterisk_does_not_pass_on() -> None:
         call.voices.set("alice", dscp=AF41)
     assert_same_frames(call.capture, periods)
     assert AF41 in {packet.headers.dscp for packet in call.capture.said(ALICE)}
+
+
+@pytest.mark.parametrize("pcp", [0, 5])
+def test_the_priority_tag_of_a_phone_to_which_asterisk_answers_without_one(pcp: int) -> None:
+    with relayed_and_switched() as (call, periods):
+        for name in ("bob", "alice"):
+            call.voices.set(name, pcp=pcp)
+        call.carried()
+        forwarding = [flow for flow in control.flows() if "dec_ttl" in flow]
+        assert forwarding
+        assert all("dl_vlan=0" in flow for flow in forwarding)
+    assert_same_frames(call.capture, periods)
+    assert {packet.headers.tag for speaker in (BOB, ALICE) for packet in call.capture.heard(speaker)} == {
+        None
+    }
 
 
 def test_the_mark_that_a_rule_of_the_host_gives() -> None:

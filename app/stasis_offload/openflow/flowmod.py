@@ -280,7 +280,7 @@ def _actions(match: Match, action: Action) -> Iterator[bytes]:
         case Sample(max_len):
             yield output(ofp.OFPP_CONTROLLER, max_len)
         case Drop(mirror_bytes):
-            # Without an output to a port a packet is dropped (5.10).
+            # Without an output to a port a packet is dropped (5.10). OVS counts one that ends with a copy as an error (above).
             if mirror_bytes:
                 yield output(ofp.OFPP_CONTROLLER, mirror_bytes)
         case _:
