@@ -18,6 +18,7 @@ from stasis_offload.media.flows import (
     owner_of,
     role_of,
     rtcp_flows,
+    rtcp_watching_flows,
     verifying_flows,
 )
 from stasis_offload.media.path import Attachment, MediaPath
@@ -89,6 +90,16 @@ async def test_what_asterisk_reports_by_itself_ends_in_the_switch_and_is_shown_t
         assert await one.receive() == frame(other)
         assert frame(hushed).startswith(await shown(events, Role.RTCP_DROP_CALLER))
         assert events.rest() == []
+
+
+async def test_what_asterisk_reports_where_rtcp_ends_in_it_goes_on_and_is_shown_to_us(bridge: Bridge) -> None:
+    async with plugged(bridge.sockets) as (one, _, three), connected(bridge.management) as (switch, events):
+        flows = (*forwarding_flows("call", PATH, LIMITS), *rtcp_watching_flows("call", PATH))
+        await switch.flow_table.set_flows(owner_of("call"), flows)
+        packet = frame(above(sent_to(CALLER, sent_by(CALLER))))
+        three.send(packet)
+        assert await one.receive() == packet
+        assert packet.startswith(await shown(events, Role.RTCP_OUT_CALLER))
 
 
 async def test_media_of_asterisks_own_goes_on_and_is_shown_to_us(bridge: Bridge) -> None:

@@ -106,8 +106,8 @@ class MediaSession:
                 self._on_rtp_by_asterisk(role, in_port, frame)
             case Duty.RTCP:
                 self._on_rtcp(role.leg, frame)
-            case Duty.RTCP_DROP:
-                self._on_rtcp_dropped(role, in_port, frame)
+            case Duty.RTCP_DROP | Duty.RTCP_OUT:
+                self._on_rtcp_sent(role, in_port, frame)
             case Duty.FORWARD | Duty.LARGE:
                 pass  # not mirrored
             case _:
@@ -170,9 +170,9 @@ class MediaSession:
         else:
             self.post(ev.GuardTriggered(ReasonKind.ASTERISK_MEDIA, role.leg, packet))
 
-    def _on_rtcp_dropped(self, role: Role, in_port: int, frame: bytes) -> None:
+    def _on_rtcp_sent(self, role: Role, in_port: int, frame: bytes) -> None:
         with suppress(BadPacketError):
-            self.post(ev.RtcpDropped(role.leg, parse_headers(in_port, frame)))
+            self.post(ev.RtcpSent(role.leg, parse_headers(in_port, frame)))
 
     def _on_rtcp(self, leg: Leg, frame: bytes) -> None:
         event = self._monitor.on_rtcp(leg, frame, placement=self.placement, now=_now())

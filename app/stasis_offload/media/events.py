@@ -83,8 +83,8 @@ class GuardTriggered:
 
 
 @dataclass(frozen=True, slots=True)
-class RtcpDropped:
-    """Asterisk sent RTCP of its own to the leg, which the switch dropped."""
+class RtcpSent:
+    """Asterisk sent RTCP of its own to the leg, whether the switch drops it or not."""
 
     leg: Leg
     headers: Headers
@@ -170,7 +170,7 @@ Event = (
     | CountersRead
     | FinalCounters
     | GuardTriggered
-    | RtcpDropped
+    | RtcpSent
     | RtcpPortLearned
     | FlowIdle
     | FlowDeleted

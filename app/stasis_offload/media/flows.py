@@ -12,6 +12,7 @@
 | guard-out | RTP that Asterisk sends to the leg | goes its own way, mirrored | 30 |
 | rtcp | a leg's RTCP to Asterisk | goes its own way, mirrored, and to the other leg | 30 |
 | rtcp-drop | RTCP that Asterisk sends to the leg | dropped, and its headers shown to the application | 30 |
+| rtcp-out | the same, where RTCP ends in Asterisk | goes its own way, mirrored | 30 |
 
 A packet that goes its own way is treated as by the bridge without these flows. A mirrored packet is also sent to the
 application (packet-in).
@@ -70,6 +71,7 @@ class Duty(IntEnum):
     SAMPLE = 8
     SMALL = 9
     LARGE = 10
+    RTCP_OUT = 11
 
 
 class Role(IntEnum):
@@ -97,6 +99,8 @@ class Role(IntEnum):
     SMALL_CALLEE = 20
     LARGE_CALLER = 21
     LARGE_CALLEE = 22
+    RTCP_OUT_CALLER = 23
+    RTCP_OUT_CALLEE = 24
 
     @classmethod
     def of(cls, duty: Duty, leg: Leg) -> "Role":
@@ -286,14 +290,23 @@ def rtcp_flows(call: str, path: MediaPath, ports: Mapping[Leg, int]) -> tuple[Fl
                     dscp=0,
                 ),
             ),
-            Flow(
-                cookie=call_cookie(call) | Role.of(Duty.RTCP_DROP, leg),
-                priority=FORWARDING_PRIORITY,
-                match=Match(source=_rtcp(own.source), destination=_any_port(own.destination)),
-                action=Drop(mirror_bytes=LEARNING_BYTES),
-            ),
+            _rtcp_to(call, leg, own, Duty.RTCP_DROP, Drop(mirror_bytes=LEARNING_BYTES)),
         ]
     return tuple(flows)
+
+
+def rtcp_watching_flows(call: str, path: MediaPath) -> tuple[Flow, ...]:
+    """Build the flows that mirror what Asterisk reports to the legs, where RTCP is not forwarded from end to end."""
+    return tuple(_rtcp_to(call, leg, path.attachment(leg).received, Duty.RTCP_OUT, Mirror()) for leg in Leg)
+
+
+def _rtcp_to(call: str, leg: Leg, received: Headers, duty: Duty, action: Drop | Mirror) -> Flow:
+    return Flow(
+        cookie=call_cookie(call) | Role.of(duty, leg),
+        priority=FORWARDING_PRIORITY,
+        match=Match(source=_rtcp(received.source), destination=_any_port(received.destination)),
+        action=action,
+    )
 
 
 def _rtcp(address: Address) -> Address:

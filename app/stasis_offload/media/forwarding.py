@@ -117,7 +117,7 @@ def on_guard_triggered(placement: Placement, event: ev.GuardTriggered, now: floa
     return relay(placement, Reason(event.kind, event.leg), now)
 
 
-def on_rtcp_dropped(placement: Placement, event: ev.RtcpDropped, now: float) -> Step:
+def on_rtcp_sent(placement: Placement, event: ev.RtcpSent, now: float) -> Step:
     """Remove the flows, and only then query the legs, if Asterisk sends its RTCP to the leg by another way than before."""
     noted = replace(placement, rtcp_out={**placement.rtcp_out, event.leg: event.headers})
     if is_known_way(placement, event.leg, event.headers):

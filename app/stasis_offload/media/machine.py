@@ -34,7 +34,7 @@ _WHILE_OFFLOADED: Rows = {
     ev.LegsReported: forwarding.check_report,
     ev.CountersRead: forwarding.check_counters,
     ev.RtcpPortLearned: forwarding.learn_rtcp_port,
-    ev.RtcpDropped: forwarding.on_rtcp_dropped,
+    ev.RtcpSent: forwarding.on_rtcp_sent,
     ev.SmallPacketObserved: forwarding.note_small,
     ev.GuardTriggered: forwarding.on_guard_triggered,
     ev.FlowIdle: forwarding.on_flow_idle,
@@ -107,7 +107,7 @@ _OF_A_STAY: frozenset[type[ev.Event]] = frozenset(
     {
         ev.CountersRead,
         ev.RtcpPortLearned,
-        ev.RtcpDropped,
+        ev.RtcpSent,
         ev.SmallPacketObserved,
         ev.GuardTriggered,
         ev.FlowIdle,
@@ -150,7 +150,7 @@ def interrupts_query(placement: Placement, event: ev.Event, *, queued: Iterable[
             small = {each.leg: each.packet for each in queued if isinstance(each, ev.SmallPacketObserved)}
             noted = replace(placement, small={**placement.small, **small})
             return not forwarding.is_passed_on(noted, event)
-        case ev.RtcpDropped(leg, headers):
+        case ev.RtcpSent(leg, headers):
             return not forwarding.is_known_way(placement, leg, headers)
         case ev.PortDown(port):
             return forwarding.leg_at(placement, port) is not None

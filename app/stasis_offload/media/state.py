@@ -13,6 +13,7 @@ from stasis_offload.media.flows import (
     guarding_flows,
     learning_flows,
     rtcp_flows,
+    rtcp_watching_flows,
     sampling_flows,
     verifying_flows,
     waiting_flow,
@@ -159,6 +160,8 @@ class Placement:
             flows += verifying_flows(self.call, self.path)
         if self.is_verified and self.policy.forward_rtcp:
             flows += rtcp_flows(self.call, self.path, self.rtcp_ports)
+        elif self.is_verified:
+            flows += rtcp_watching_flows(self.call, self.path)
         if self.is_verified:
             flows += guarding_flows(self.call, self.path)
         return flows

@@ -17,6 +17,7 @@ from stasis_offload.media.flows import (
     learning_flows,
     role_of,
     rtcp_flows,
+    rtcp_watching_flows,
     sampling_flows,
     verifying_flows,
     waiting_flow,
@@ -148,6 +149,7 @@ def test_each_flow_of_a_call_has_a_cookie_and_a_role_of_its_own() -> None:
         *whole().flows,
         *verifying_flows("call", PATH),
         *sampling_flows("call", PATH),
+        *rtcp_watching_flows("call", PATH),
         *forwarding_flows("call", SPLIT, LIMITS),
         *(
             flow
@@ -232,6 +234,15 @@ def test_what_asterisk_reports_by_itself_reaches_no_leg_and_is_shown_to_us() -> 
         assert whole().process(9, packet) == [(CONTROLLER, packet)]
         elsewhere = replace(packet, destination=Address(packet.destination.host, 777))
         assert whole().process(9, elsewhere) == [(CONTROLLER, elsewhere)]
+
+
+def test_what_asterisk_reports_where_rtcp_ends_in_it_goes_on_and_is_shown_to_us() -> None:
+    table = FlowTable([*forwarding_flows("call", PATH, LIMITS), *rtcp_watching_flows("call", PATH)])
+    for leg in Leg:
+        packet = above(of_asterisk(PATH.attachment(leg)))
+        assert table.process(9, packet) == [(CONTROLLER, packet), (9, packet)]
+        report = above(sent_by(PATH.attachment(leg)))
+        assert table.process(1, report) == [(1, report)]
 
 
 def test_media_of_asterisks_own_goes_on_and_is_shown_to_us() -> None:

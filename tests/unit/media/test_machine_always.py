@@ -55,8 +55,8 @@ EVENTS: dict[type[ev.Event], st.SearchStrategy[ev.Event]] = {
     ev.SmallPacketObserved: LEGS.map(small_packet),
     ev.PacketRelayed: LEGS.map(relayed),
     ev.GuardTriggered: LEGS.map(lambda leg: ev.GuardTriggered(ReasonKind.ASTERISK_MEDIA, leg)),
-    ev.RtcpDropped: st.builds(
-        lambda leg, port: ev.RtcpDropped(leg, passed_on(leg.other, in_port=port).headers), LEGS, PORTS
+    ev.RtcpSent: st.builds(
+        lambda leg, port: ev.RtcpSent(leg, passed_on(leg.other, in_port=port).headers), LEGS, PORTS
     ),
     ev.PortDown: PORTS.map(ev.PortDown),
     ev.RtcpPortLearned: LEGS.map(lambda leg: ev.RtcpPortLearned(leg, 4001)),

@@ -149,9 +149,10 @@ def test_what_an_audit_finds_wrong_sends_the_call_back(
     assert commands == (cmd.RemoveFlows(),)
 
 
-def test_rtcp_stays_with_asterisk_where_the_operator_wants_it() -> None:
+def test_rtcp_stays_with_asterisk_where_the_operator_wants_it_and_still_tells_its_way() -> None:
     placement = replace(GUARDED, policy=replace(POLICY, forward_rtcp=False))
-    assert [role_of(flow.cookie) for flow in placement.flows()] == FORWARDING + GUARDS
+    watching = [Role.RTCP_OUT_CALLER, Role.RTCP_OUT_CALLEE]
+    assert [role_of(flow.cookie) for flow in placement.flows()] == FORWARDING + watching + GUARDS
 
 
 def test_reports_go_to_the_port_that_a_legs_own_rtcp_comes_from() -> None:

@@ -24,11 +24,11 @@ OTHER_WAYS: list[dict[str, Any]] = [
 CHANGED = Reason(ReasonKind.ROUTE_CHANGED, Leg.CALLER)
 
 
-def rtcp(leg: Leg, **changes: Any) -> ev.RtcpDropped:
+def rtcp(leg: Leg, **changes: Any) -> ev.RtcpSent:
     """Make what Asterisk reports to a leg, one port above what it sends of the other's media."""
     headers = passed_on(leg.other, dscp=0, **changes).headers
     source, destination = (replace(at, port=at.port + 1) for at in (headers.source, headers.destination))
-    return ev.RtcpDropped(leg, replace(headers, source=source, destination=destination))
+    return ev.RtcpSent(leg, replace(headers, source=source, destination=destination))
 
 
 @pytest.mark.parametrize("start", [VERIFIED, GUARDED])
@@ -47,7 +47,7 @@ def test_rtcp_of_asterisks_own_by_another_way_has_the_call_learned_again(
 
 def test_another_mark_or_priority_is_no_other_way() -> None:
     start = after(rtcp(Leg.CALLER, tag=None), start=GUARDED)
-    assert after(ev.RtcpDropped(Leg.CALLER, replace(rtcp(Leg.CALLER).headers, dscp=26)), start=start).path
+    assert after(ev.RtcpSent(Leg.CALLER, replace(rtcp(Leg.CALLER).headers, dscp=26)), start=start).path
 
 
 def test_rtcp_that_always_goes_by_another_way_than_rtp_returns_a_call_once() -> None:

@@ -26,7 +26,7 @@ EXAMPLES: dict[type[ev.Event], ev.Event] = {
             ev.CountersRead({Role.FORWARD_CALLER: FlowCount(1, 1)}),
             ev.GuardTriggered(ReasonKind.ASTERISK_MEDIA, Leg.CALLER),
         ),
-        *(ev.RtcpDropped(Leg.CALLER, OTHER_WAY), ev.PortDown(PHONE_PORT)),
+        *(ev.RtcpSent(Leg.CALLER, OTHER_WAY), ev.PortDown(PHONE_PORT)),
         *(ev.RtcpPortLearned(Leg.CALLER, 4001), ev.FlowIdle(Leg.CALLER, FlowCount(1, 1))),
         *(ev.FlowDeleted(Leg.CALLER, FlowCount(1, 1)), ev.Blocked(ReasonKind.OPERATOR)),
         *(ev.Unblocked(ReasonKind.OPERATOR), ev.CommandFailed(ReasonKind.SWITCH_REFUSED)),
@@ -66,7 +66,7 @@ def test_a_slow_answer_holds_up_nothing_that_takes_flows_out(phase: Phase) -> No
     placement = IN_PHASE[phase]
     urgent = {event for event in EXAMPLES if interrupts_query(placement, EXAMPLES[event])}
     always = {ev.Blocked, ev.BridgeChanged, ev.CallEnded}
-    in_switch = {ev.GuardTriggered, ev.FlowDeleted, ev.RtcpDropped, ev.PortDown}
+    in_switch = {ev.GuardTriggered, ev.FlowDeleted, ev.RtcpSent, ev.PortDown}
     assert urgent == (always | in_switch if placement.state is State.OFFLOADED else always)
 
 
