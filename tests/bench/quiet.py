@@ -95,7 +95,7 @@ async def _audit(switch: Switch, paths: dict[str, MediaPath]) -> None:
 
 def _wait_for_datapath_flows(bridge: Bridge, least: int) -> None:
     deadline = time.monotonic() + 10.0
-    while len(_appctl(bridge, "dpctl/dump-flows", "dummy@ovs-dummy").splitlines()) < least:
+    while len(bridge.appctl("dpctl/dump-flows", "dummy@ovs-dummy").splitlines()) < least:
         if time.monotonic() > deadline:
             raise LabError(f"the datapath has fewer than {least} flows")
 
@@ -107,8 +107,4 @@ def _cpu_ms(bridge: Bridge) -> float:
 
 
 def _translations(bridge: Bridge) -> int:
-    return int(_appctl(bridge, "coverage/read-counter", "xlate_actions"))
-
-
-def _appctl(bridge: Bridge, *command: str) -> str:
-    return bridge.ovs.execute("ovs-appctl", "--target", str(bridge.ovs.directory / "vswitchd.ctl"), *command)
+    return int(bridge.appctl("coverage/read-counter", "xlate_actions"))
