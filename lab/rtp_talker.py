@@ -64,36 +64,45 @@ class BadWordError(ValueError):
 
 
 @dataclass
-class Heard:
-    """What arrives at a stream's sockets, as a report tells it (RFC 3550 6.4.1, A.3, A.8); times in s."""
+class Source:
+    """What has arrived of one SSRC (RFC 3550 A.3, A.8)."""
 
-    ssrc: int | None = None
-    first: int = 0
-    highest: int = 0
+    ssrc: int
+    first: int
+    highest: int
+    transit: int
     packets: int = 0
-    transit: int = 0
     jitter: float = 0.0
     expected_before: int = 0
     packets_before: int = 0
-    report: int = 0
-    report_at: float = 0.0
 
-    def rtp(self, data: bytes, now: float) -> None:
+    def count(self, sequence: int, transit: int) -> None:
         """Count an RTP packet."""
-        if len(data) < _RTP.size or data[0] >> 6 != VERSION:
-            return
-        _, _, sequence, timestamp, ssrc = _RTP.unpack_from(data)
-        transit = int(now * RATE) - timestamp
-        if ssrc != self.ssrc:
-            self.ssrc, self.first, self.highest, self.transit = ssrc, sequence, sequence, transit
-            self.packets = self.packets_before = self.expected_before = 0
-            self.jitter = 0.0
         ahead = (sequence - self.highest + 0x8000) % 0x10000 - 0x8000
         self.highest += max(ahead, 0)
         self.packets += 1
         moved = (transit - self.transit + 0x80000000) % 0x100000000 - 0x80000000
         self.jitter += (abs(moved) - self.jitter) / 16
         self.transit = transit
+
+
+@dataclass
+class Heard:
+    """What arrives at a stream's sockets, as a report tells it (RFC 3550 6.2.1, 6.4.1); times in s."""
+
+    sources: dict[int, Source] = field(default_factory=dict)
+    source: Source | None = None
+    report: int = 0
+    report_at: float = 0.0
+
+    def rtp(self, data: bytes, now: float) -> None:
+        """Count an RTP packet of its source, which is the one that is reported from now on."""
+        if len(data) < _RTP.size or data[0] >> 6 != VERSION:
+            return
+        _, _, sequence, timestamp, ssrc = _RTP.unpack_from(data)
+        transit = int(now * RATE) - timestamp
+        self.source = self.sources.setdefault(ssrc, Source(ssrc, sequence, sequence, transit))
+        self.source.count(sequence, transit)
 
     def rtcp(self, data: bytes, now: float) -> None:
         """Keep the middle of a sender report's time, for our next report to give back."""
@@ -103,16 +112,22 @@ class Heard:
 
     def block(self, now: float) -> bytes:
         """Write the report block; nothing when nothing was heard."""
-        if self.ssrc is None:
+        heard = self.source
+        if heard is None:
             return b""
-        expected = self.highest - self.first + 1
-        span, got = expected - self.expected_before, self.packets - self.packets_before
-        self.expected_before, self.packets_before = expected, self.packets
+        expected = heard.highest - heard.first + 1
+        span, got = expected - heard.expected_before, heard.packets - heard.packets_before
+        heard.expected_before, heard.packets_before = expected, heard.packets
         fraction = min(255, (span - got) * 256 // span) if span > got else 0
-        lost = max(expected - self.packets, 0)
+        lost = max(expected - heard.packets, 0)
         delay = int((now - self.report_at) * 65536) if self.report else 0
         return _BLOCK.pack(
-            self.ssrc, fraction << 24 | lost, self.highest & 0xFFFFFFFF, int(self.jitter), self.report, delay
+            heard.ssrc,
+            fraction << 24 | lost,
+            heard.highest & 0xFFFFFFFF,
+            int(heard.jitter),
+            self.report,
+            delay,
         )
 
 

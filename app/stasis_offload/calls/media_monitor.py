@@ -1,18 +1,22 @@
 """Quality of one call, from the RTCP and RTP that the switch mirrors."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from structlog.typing import FilteringBoundLogger
 
 from stasis_offload.errors import BadPacketError
 from stasis_offload.media import events as ev
 from stasis_offload.media.path import Leg, ObservedPacket
-from stasis_offload.media.quality import Quality, Stream
+from stasis_offload.media.quality import Quality
+from stasis_offload.media.reception import Stream
 from stasis_offload.media.state import Placement, State
 from stasis_offload.openflow.flow import FlowCount
 from stasis_offload.packets.address import MAX_PORT
 from stasis_offload.packets.frame import parse_udp
 from stasis_offload.packets.rtcp import parse_rtcp
+
+# Seconds after the cutover until no report is under way that a leg sent before.
+_SETTLED_AFTER = 1.0
 
 
 class MediaMonitor:
@@ -23,42 +27,48 @@ class MediaMonitor:
         self._log = log
         self._uncounted: dict[Leg, ObservedPacket] = {}
 
-    def on_rtcp(
-        self, leg: Leg, frame: bytes, *, placement: Placement, now: float
-    ) -> ev.RtcpPortLearned | None:
-        """Handle an RTCP packet of a leg; return the event for the media machine, if there is one."""
+    def on_rtcp(self, leg: Leg, frame: bytes, *, placement: Placement, now: float) -> Sequence[ev.Event]:
+        """Handle an RTCP packet of a leg; return the events for the media machine."""
         if placement.state is not State.OFFLOADED or placement.path is None:
-            return None
+            return ()
         try:
             datagram = parse_udp(frame)
             packets = parse_rtcp(datagram.payload)
         except BadPacketError as error:
             self._log.info("media.not_rtcp", leg=leg, error=str(error))
-            return None
+            return ()
         other = placement.reports[leg.other]
-        if other.ssrc_rx is not None:
+        stream = None
+        if other.ssrc_rx is not None and now - placement.since >= _SETTLED_AFTER:
             stream = Stream(ssrc=other.ssrc_rx, codec=other.format_rx, ptime=other.ptime)
-            self.quality = self.quality.with_rtcp(leg, packets, stream=stream, now=now)
+        self.quality = self.quality.with_rtcp(leg, packets, stream=stream, now=now)
+        events: list[ev.Event] = [ev.ReceptionStalled(leg)] if self.quality.wants_count(leg, now) else []
         port = datagram.source.port
         known = placement.rtcp_ports.get(leg, min(placement.path.attachment(leg).remote.port + 1, MAX_PORT))
-        return None if port == known else ev.RtcpPortLearned(leg, port)
+        return events if port == known else [*events, ev.RtcpPortLearned(leg, port)]
 
     def on_rtp_sample(self, observed: ev.PacketObserved, *, placement: Placement) -> None:
         """Handle a forwarded RTP packet of a leg: the first of a stay, or one whose counter is read next."""
         if observed.by_switch and observed.leg in placement.unsampled and observed.packet:
             self._uncounted[observed.leg] = observed.packet
             if not placement.is_verified:
-                self.on_counters({observed.leg: FlowCount()})
+                self._compare_samples({observed.leg: FlowCount()})
 
-    def on_counters(self, counts: Mapping[Leg, FlowCount]) -> None:
-        """Compare the samples since the last call with the counters that were just read; {} if they were not."""
+    def on_counters(self, counts: Mapping[Leg, FlowCount], *, now: float) -> Sequence[ev.LegDeaf]:
+        """Compare samples and reports with the counters that were just read; {} if they were not."""
+        self._compare_samples(counts)
+        for leg, count in counts.items():
+            self.quality = self.quality.with_count(leg.other, count.packets, now=now)
+        return [ev.LegDeaf(leg) for leg in Leg if self.quality.is_deaf(leg)]
+
+    def on_relayed(self) -> None:
+        """Record that the call returned to Asterisk."""
+        self.quality = self.quality.with_return()
+
+    def _compare_samples(self, counts: Mapping[Leg, FlowCount]) -> None:
         for leg, packet in self._uncounted.items():
             if leg in counts:
                 self.quality = self.quality.with_rtp_sample(
                     leg, ssrc=packet.ssrc, sequence=packet.sequence, packets=counts[leg].packets
                 )
         self._uncounted.clear()
-
-    def on_relayed(self) -> None:
-        """Record that the call returned to Asterisk."""
-        self.quality = self.quality.with_counters_reset()

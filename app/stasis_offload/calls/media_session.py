@@ -175,15 +175,19 @@ class MediaSession:
             self.post(ev.RtcpSent(role.leg, parse_headers(in_port, frame)))
 
     def _on_rtcp(self, leg: Leg, frame: bytes) -> None:
-        event = self._monitor.on_rtcp(leg, frame, placement=self.placement, now=_now())
-        if event:
+        for event in self._monitor.on_rtcp(leg, frame, placement=self.placement, now=_now()):
+            self.post(event)
+
+    def _note_counters(self, counts: Mapping[Role, FlowCount] | None) -> None:
+        by_leg = {role.leg: count for role, count in (counts or {}).items() if role.forwards}
+        for event in self._monitor.on_counters(by_leg, now=_now()):
             self.post(event)
 
     def _on_transition(self, before: Placement, event: ev.Event, after: Placement) -> None:
         if isinstance(event, ev.PacketObserved):
             self._monitor.on_rtp_sample(event, placement=before)
         if isinstance(event, ev.DeadlineReached | ev.CountersRead):
-            self._monitor.on_counters(after.counts if isinstance(event, ev.CountersRead) else {})
+            self._note_counters(event.counts if isinstance(event, ev.CountersRead) else None)
         if before.state is State.OFFLOADED and after.state is not State.OFFLOADED:
             self._monitor.on_relayed()
         if (after.state, after.reason) != (before.state, before.reason):

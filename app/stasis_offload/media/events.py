@@ -99,6 +99,20 @@ class RtcpPortLearned:
 
 
 @dataclass(frozen=True, slots=True)
+class ReceptionStalled:
+    """A leg's RTCP reports no progress: it receives nothing, or the other leg sends nothing."""
+
+    leg: Leg
+
+
+@dataclass(frozen=True, slots=True)
+class LegDeaf:
+    """Three successive reports of a leg show no progress although the switch went on forwarding to it."""
+
+    leg: Leg
+
+
+@dataclass(frozen=True, slots=True)
 class FlowIdle:
     """The flow that forwards a leg ended after its idle timeout without a packet. `count` is its last counter."""
 
@@ -172,6 +186,8 @@ Event = (
     | GuardTriggered
     | RtcpSent
     | RtcpPortLearned
+    | ReceptionStalled
+    | LegDeaf
     | FlowIdle
     | FlowDeleted
     | PortDown

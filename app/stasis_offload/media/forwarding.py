@@ -92,6 +92,16 @@ def learn_rtcp_port(placement: Placement, event: ev.RtcpPortLearned, _now: float
     return known, (cmd.SetFlows(known.flows()),)
 
 
+def count_forwarded(placement: Placement, _event: ev.ReceptionStalled, _now: float) -> Step:
+    """Read the counters: they tell a leg that receives nothing from one that is sent nothing."""
+    return placement, (cmd.ReadCounters(),)
+
+
+def on_leg_deaf(placement: Placement, event: ev.LegDeaf, now: float) -> Step:
+    """Remove the flows, and leave the call with Asterisk until it changes: a leg does not receive what is forwarded."""
+    return relay(placement, Reason(ReasonKind.DEAF, event.leg), now)
+
+
 def note_small(placement: Placement, event: ev.SmallPacketObserved, now: float) -> Step:
     """Record what Asterisk will pass on; remove the flows, and then query the legs, if a leg's audio became as small."""
     leg, packet = event.leg, event.packet

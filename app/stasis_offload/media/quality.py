@@ -7,38 +7,27 @@ counter of its flow, give what was lost before the switch.
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from stasis_offload.media.emodel import CLOCK_RATES, IMPAIRMENTS, mos, rating
+from stasis_offload.media.emodel import IMPAIRMENTS, mos, rating
 from stasis_offload.media.path import Leg
-from stasis_offload.packets.rtcp import Bye, Packet, ReportBlock, SenderReport
+from stasis_offload.media.reception import USUAL_PTIME, Reception, Stream, signed
+from stasis_offload.packets.rtcp import Bye, Packet, ReceiverReport, ReportBlock, SenderReport
 
 # Seconds. A larger value is no round trip: two clocks disagree, or a report was delayed.
 _MAX_RTT = 5.0
-# No voice stream is faster (2.5 ms is the shortest frame of Opus): a faster one restarted.
-_MAX_PACKETS_PER_S = 400
 # Where RFC 3550 A.1 draws the line between packets lost or late and a sequence that restarted.
 _MAX_DROPOUT = 3000
 _MAX_MISORDER = 100
 # A switch's counter lags up to 0.5 s, 25 packets at 50/s; of this many packets that is less than 1%.
 _MIN_EXPECTED = 3000
-# Asterisk reports a packet time of 0 when it does not enforce one; this is then the usual one (RFC 3551 4.2).
-_USUAL_PTIME = 20
-
-
-@dataclass(frozen=True, slots=True)
-class Stream:
-    """The RTP that a leg sends now: its SSRC, Asterisk's name of its format, ms per packet (0: not known)."""
-
-    ssrc: int
-    codec: str
-    ptime: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class LegQuality:
     """What one leg receives, and what of its own media is lost before the switch; None is not known.
 
-    `loss` is the fraction (0 to 1) of what the other leg sent it that it did not get: since the first report that
-    was mirrored, `recent_loss` only up to its last report. `jitter_ms` is as its last report has it, `rtt_ms` the round
+    `loss` is the fraction (0 to 1) of what the other leg sent it that it did not get: since the first report of
+    each stay in the switch, `recent_loss` only up to its last report. A leg that reports no progress although packets
+    were forwarded to it has a `recent_loss` and a `mos` of 1. `jitter_ms` is as its last report has it, `rtt_ms` the round
     trip from the switch to the leg and back, `mos` 1 to 4.5. `upstream_loss` is the fraction of what this leg
     sent that never reached the switch, exact to 0.01 at first and more exact the longer
     the call lasts.
@@ -74,35 +63,6 @@ class _Sent:
 
 
 @dataclass(frozen=True, slots=True)
-class _Reception:
-    """The last report on what a leg receives, and packets between such reports, of all streams it was sent."""
-
-    stream: Stream
-    block: ReportBlock
-    at: float
-    expected: int = 0
-    lost: int = 0
-
-    def then(self, stream: Stream, block: ReportBlock, at: float) -> "_Reception":
-        expected = _signed(block.highest_sequence - self.block.highest_sequence, bits=32)
-        steady = 0 <= expected <= _MAX_DROPOUT + _MAX_PACKETS_PER_S * (at - self.at)
-        if block.ssrc != self.block.ssrc or not steady:
-            return replace(self, stream=stream, block=block, at=at)
-        # Late packets make an interval's loss negative, which counts as none (RFC 3550 A.3).
-        lost = min(max(block.cumulative_lost - self.block.cumulative_lost, 0), expected)
-        return _Reception(stream, block, at, expected=self.expected + expected, lost=self.lost + lost)
-
-    @property
-    def loss(self) -> float:
-        return self.lost / self.expected if self.expected else self.block.fraction_lost
-
-    @property
-    def jitter_ms(self) -> float | None:
-        clock_rate = CLOCK_RATES.get(self.stream.codec)
-        return 1000 * self.block.jitter / clock_rate if clock_rate else None
-
-
-@dataclass(frozen=True, slots=True)
 class _Arrivals:
     """What a leg sent and the switch counted, since the sequence and the count were first compared."""
 
@@ -116,7 +76,7 @@ class _Arrivals:
         """Return the arrivals up to the next sample; None if it does not continue them."""
         counted = packets - self.packets
         # Both grow alike but for what was lost, so 16 bits do, however long ago the last sample was.
-        lost = _signed(sequence - self.sequence - counted, bits=16)
+        lost = signed(sequence - self.sequence - counted, bits=16)
         if ssrc != self.ssrc or counted < 0 or not -_MAX_MISORDER <= lost <= max(_MAX_DROPOUT, counted):
             return None
         expected = self.expected + counted + lost
@@ -125,24 +85,41 @@ class _Arrivals:
 
 @dataclass(frozen=True, slots=True)
 class _LegHistory:
-    """The history of one leg. `expected` and `lost` are of the arrivals before the present ones."""
+    """The history of one leg. `expected` and `lost` are of the arrivals before the present ones.
+
+    `returned` is whether the call has returned to Asterisk, so that a first report is of that time too.
+    """
 
     sent: _Sent | None = None
-    reception: _Reception | None = None
+    reception: Reception | None = None
+    returned: bool = False
     rtt: float | None = None
     arrivals: _Arrivals | None = None
     expected: int = 0
     lost: int = 0
 
     def reported(
-        self, block: ReportBlock, *, stream: Stream, now: float, sent: _Sent | None
+        self, report: SenderReport | ReceiverReport, *, stream: Stream, now: float, sent: _Sent | None
     ) -> "_LegHistory":
-        if self.reception is None:
-            reception = _Reception(stream, block, now)
-        else:
-            reception = self.reception.then(stream, block, now)
-        rtt = _round_trip(block, now=now, sent=sent)
-        return replace(self, reception=reception, rtt=self.rtt if rtt is None else rtt)
+        """Add what a report says of the stream; nothing was received yet while its highest number is 0."""
+        reception, rtt = self.reception, self.rtt
+        blocks = [block for block in report.blocks if block.ssrc == stream.ssrc]
+        for block in blocks:
+            seconds = _round_trip(block, now=now, sent=sent)
+            rtt = rtt if seconds is None else seconds
+            if reception:
+                reception = reception.reported(stream, block, now=now)
+            elif block.highest_sequence:
+                first_loss = None if self.returned else block.fraction_lost
+                reception = Reception(stream, now, jitter=block.jitter, block=block, first_loss=first_loss)
+        if reception and not blocks:
+            reception = reception.of_another() if report.blocks else reception.left_out(now)
+        return replace(self, reception=reception, rtt=rtt)
+
+    def ended(self) -> "_LegHistory":
+        """Record the end of a stay."""
+        reception = self.reception.ended() if self.reception else None
+        return replace(self.closed(), reception=reception, returned=True)
 
     def closed(self) -> "_LegHistory":
         """Add the present arrivals to the earlier ones if there are enough of them, and restart."""
@@ -167,10 +144,13 @@ class Quality:
     caller: _LegHistory = _LegHistory()
     callee: _LegHistory = _LegHistory()
 
-    def with_rtcp(self, leg: Leg, packets: Iterable[Packet], *, stream: Stream, now: float) -> "Quality":
+    def with_rtcp(
+        self, leg: Leg, packets: Iterable[Packet], *, stream: Stream | None, now: float
+    ) -> "Quality":
         """Add RTCP of a leg that passed the switch at `now`.
 
-        `stream` is the present RTP of the other leg, which this leg receives. Reports on any other SSRC are ignored.
+        `stream` is the present RTP of the other leg, which this leg receives; None while reports may still be of
+        the time before.
         """
         end, sent = self._end(leg), self._end(leg.other).sent
         for packet in packets:
@@ -179,9 +159,8 @@ class Quality:
             if isinstance(packet, SenderReport):
                 short_ntp = packet.ntp >> 16 & 0xFFFF_FFFF
                 end = replace(end, sent=_Sent(ssrc=packet.ssrc, short_ntp=short_ntp, at=now))
-            for block in packet.blocks:
-                if block.ssrc == stream.ssrc:
-                    end = end.reported(block, stream=stream, now=now, sent=sent)
+            if stream:
+                end = end.reported(packet, stream=stream, now=now, sent=sent)
         return self._with(leg, end)
 
     def with_rtp_sample(self, leg: Leg, *, ssrc: int, sequence: int, packets: int) -> "Quality":
@@ -195,9 +174,26 @@ class Quality:
             end, arrivals = end.closed(), _Arrivals(ssrc, sequence, packets)
         return self._with(leg, replace(end, arrivals=arrivals))
 
-    def with_counters_reset(self) -> "Quality":
-        """Record a return to Asterisk: the counters restart at 0, the results are kept."""
-        return Quality(caller=self.caller.closed(), callee=self.callee.closed())
+    def with_count(self, leg: Leg, packets: int, *, now: float) -> "Quality":
+        """Add a reading of the counter of what was forwarded to a leg, in the present stay."""
+        end = self._end(leg)
+        if end.reception is None:
+            return self
+        return self._with(leg, replace(end, reception=end.reception.counted(packets, now=now)))
+
+    def with_return(self) -> "Quality":
+        """Record a return to Asterisk: counters and reports restart, the results are kept."""
+        return Quality(caller=self.caller.ended(), callee=self.callee.ended())
+
+    def wants_count(self, leg: Leg, now: float) -> bool:
+        """Return whether a leg reports no progress, so that what is forwarded to it is to be counted."""
+        reception = self._end(leg).reception
+        return reception is not None and reception.wants_count(now)
+
+    def is_deaf(self, leg: Leg) -> bool:
+        """Return whether a leg does not receive what the switch forwards to it."""
+        reception = self._end(leg).reception
+        return reception is not None and reception.is_deaf
 
     def of(self, leg: Leg) -> LegQuality:
         """Return all that is known of one leg now."""
@@ -205,20 +201,24 @@ class Quality:
         reception = end.reception
         return LegQuality(
             loss=reception.loss if reception else None,
-            recent_loss=reception.block.fraction_lost if reception else None,
+            recent_loss=reception.recent_loss if reception else None,
             jitter_ms=reception.jitter_ms if reception else None,
             rtt_ms=None if end.rtt is None else 1000 * end.rtt,
             mos=self._mos(reception) if reception else None,
             upstream_loss=end.upstream_loss,
         )
 
-    def _mos(self, reception: _Reception) -> float | None:
+    def _mos(self, reception: Reception) -> float | None:
         """Return the MOS of what is received; an unknown delay counts as 0, the jitter buffer as twice the jitter."""
         impairment = IMPAIRMENTS.get(reception.stream.codec)
-        if impairment is None or reception.jitter_ms is None:
+        if impairment is None or reception.loss is None:
+            return None
+        if not reception.receives:
+            return 1.0
+        if reception.jitter_ms is None:
             return None
         network = 1000 * sum(end.rtt or 0.0 for end in (self.caller, self.callee)) / 2
-        delay_ms = network + 2 * reception.jitter_ms + (reception.stream.ptime or _USUAL_PTIME)
+        delay_ms = network + 2 * reception.jitter_ms + (reception.stream.ptime or USUAL_PTIME)
         return mos(rating(impairment, loss=reception.loss, delay_ms=delay_ms))
 
     def _end(self, leg: Leg) -> _LegHistory:
@@ -234,9 +234,3 @@ def _round_trip(block: ReportBlock, *, now: float, sent: _Sent | None) -> float 
         return None
     rtt = now - sent.at - block.delay_since_last_sr / 0x1_0000
     return rtt if 0 <= rtt <= _MAX_RTT else None
-
-
-def _signed(value: int, *, bits: int) -> int:
-    """Return the difference of two counters of so many bits, whichever of them wrapped."""
-    half = 1 << bits - 1
-    return (value + half) % (2 * half) - half

@@ -46,6 +46,7 @@ class ReasonKind(StrEnum):
     PORT_DOWN = "port-down"
     MEDIA_IDLE = "media-idle"
     FLOW_LOST = "flow-lost"
+    DEAF = "deaf"
     CALL_CHANGED = "call-changed"
     MODULE_UNREACHABLE = "module-unreachable"
     ASTERISK_UNREACHABLE = "asterisk-unreachable"
@@ -98,6 +99,7 @@ EXPLANATIONS: dict[ReasonKind, str] = {
     ReasonKind.PORT_DOWN: "A port of the switch by which the leg was reached is down or gone.",
     ReasonKind.MEDIA_IDLE: "The leg fell silent while the switch carried it.",
     ReasonKind.FLOW_LOST: "The leg's flow is missing, or no forwarded packet of the leg was mirrored after the cutover.",
+    ReasonKind.DEAF: "The leg's RTCP reports showed no progress while the switch forwarded to it; the call stays until Asterisk changes the bridge or the session.",
     ReasonKind.CALL_CHANGED: "Asterisk changed the bridge or the session, so what was learned may be outdated.",
     ReasonKind.MODULE_UNREACHABLE: "The Asterisk module did not answer (see `stasis-offload check`).",
     ReasonKind.ASTERISK_UNREACHABLE: "No events arrive from Asterisk (see `stasis-offload check`), so no change would be noticed.",

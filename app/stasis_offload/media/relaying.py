@@ -121,9 +121,11 @@ def relay(placement: Placement, reason: Reason, now: float) -> Step:
     }
     if placement.state is State.OFFLOADED and reason.kind not in _NOT_FLAPPING:
         damping = damping.with_return(now, most=policy.returns_per_minute, wait=policy.flap_wait)
-    wait = now + placement.damping.wait(policy.recheck)
-    if reason.kind is ReasonKind.ASTERISK_MEDIA:
-        wait = max(wait, now + MIN_ASTERISK_RTP_WAIT)
+    wait: float | None = now + placement.damping.wait(policy.recheck)
+    if placement.blocks or reason.kind is ReasonKind.DEAF:
+        wait = None  # the same path would be built again
+    elif reason.kind is ReasonKind.ASTERISK_MEDIA:
+        wait = now + max(placement.damping.wait(policy.recheck), MIN_ASTERISK_RTP_WAIT)
     elif reason.kind is ReasonKind.FLAPPING:
         wait = damping.suppressed_until
     relayed = replace(
@@ -131,7 +133,7 @@ def relay(placement: Placement, reason: Reason, now: float) -> Step:
         phase=Phase.RELAYED,
         reason=reason,
         since=placement.since if placement.state is State.RELAYED else now,
-        deadline=None if placement.blocks else wait,
+        deadline=wait,
         damping=damping,
         reports={},
         observed={},

@@ -43,7 +43,7 @@ def report(*, port: int, about: int, lost: int = 0) -> bytes:
 def test_what_a_leg_reports_of_the_other_legs_stream_is_how_it_hears_the_call() -> None:
     ear = listener()
     frame = report(port=20001, about=CALLEE.ssrc_rx or 0, lost=64)
-    assert ear.on_rtcp(Leg.CALLER, frame, placement=REPORTED, now=1.0) is None
+    assert ear.on_rtcp(Leg.CALLER, frame, placement=REPORTED, now=2.0) == []
     heard = ear.quality.of(Leg.CALLER)
     assert (heard.loss, heard.jitter_ms) == (0.25, 1.0)
     assert ear.quality.of(Leg.CALLEE).loss is None
@@ -51,21 +51,21 @@ def test_what_a_leg_reports_of_the_other_legs_stream_is_how_it_hears_the_call() 
 
 def test_a_report_about_another_stream_tells_nothing_of_this_call() -> None:
     ear = listener()
-    ear.on_rtcp(Leg.CALLER, report(port=20001, about=0xDEAD), placement=REPORTED, now=1.0)
+    ear.on_rtcp(Leg.CALLER, report(port=20001, about=0xDEAD), placement=REPORTED, now=2.0)
     assert ear.quality.of(Leg.CALLER).loss is None
 
 
 def test_the_port_that_reports_come_from_is_told_once() -> None:
     frame = report(port=61111, about=CALLEE.ssrc_rx or 0)
-    news = listener().on_rtcp(Leg.CALLER, frame, placement=REPORTED, now=1.0)
-    assert news == ev.RtcpPortLearned(Leg.CALLER, 61111)
+    news = listener().on_rtcp(Leg.CALLER, frame, placement=REPORTED, now=2.0)
+    assert news == [ev.RtcpPortLearned(Leg.CALLER, 61111)]
     known = replace(REPORTED, rtcp_ports={Leg.CALLER: 61111})
-    assert listener().on_rtcp(Leg.CALLER, frame, placement=known, now=1.0) is None
+    assert listener().on_rtcp(Leg.CALLER, frame, placement=known, now=2.0) == []
 
 
 def test_what_is_not_rtcp_changes_nothing() -> None:
     ear = listener()
-    assert ear.on_rtcp(Leg.CALLER, b"no frame at all", placement=REPORTED, now=1.0) is None
+    assert ear.on_rtcp(Leg.CALLER, b"no frame at all", placement=REPORTED, now=2.0) == ()
     assert ear.quality == listener().quality
 
 
@@ -75,7 +75,7 @@ def test_packets_that_were_lost_before_the_switch_are_counted_by_their_numbers()
     ear.on_rtp_sample(seen, placement=OFFLOADED)
     later = replace(seen, packet=replace(seen.packet, sequence=seen.packet.sequence + 4000))
     ear.on_rtp_sample(later, placement=AUDITED)
-    ear.on_counters({Leg.CALLER: FlowCount(packets=3600)})
+    ear.on_counters({Leg.CALLER: FlowCount(packets=3600)}, now=40.0)
     assert ear.quality.of(Leg.CALLER).upstream_loss == 0.1
 
 
@@ -86,5 +86,29 @@ def test_a_sample_is_compared_with_no_counter_but_the_next() -> None:
     later = replace(seen, packet=replace(seen.packet, sequence=seen.packet.sequence + 4000))
     ear.on_rtp_sample(later, placement=AUDITED)
     for counts in ({}, {Leg.CALLER: FlowCount(packets=3600)}):
-        ear.on_counters(counts)
+        ear.on_counters(counts, now=40.0)
     assert ear.quality.of(Leg.CALLER).upstream_loss is None
+
+
+def test_a_report_that_a_leg_may_have_sent_before_the_cutover_tells_no_loss() -> None:
+    ear = listener()
+    assert (
+        ear.on_rtcp(Leg.CALLER, report(port=20001, about=CALLEE.ssrc_rx or 0), placement=REPORTED, now=0.9)
+        == []
+    )
+    assert ear.quality.of(Leg.CALLER).loss is None
+
+
+def test_a_leg_that_reports_no_progress_is_counted_and_deaf_once_enough_was_forwarded_to_it() -> None:
+    ear, same = listener(), report(port=20001, about=CALLEE.ssrc_rx or 0)
+    counts = {Leg.CALLER: 0, Leg.CALLEE: 0}
+    said = []
+    for now in range(2, 22, 5):
+        said.append(list(ear.on_rtcp(Leg.CALLER, same, placement=REPORTED, now=float(now))))
+        counts[Leg.CALLEE] = 50 * now
+        read = {leg: FlowCount(packets=packets) for leg, packets in counts.items()}
+        said.append(list(ear.on_counters(read, now=now + 0.01)))
+    stalled, deaf = [ev.ReceptionStalled(Leg.CALLER)], [ev.LegDeaf(Leg.CALLER)]
+    assert said == [[], [], stalled, [], stalled, [], stalled, deaf]
+    ear.on_relayed()
+    assert list(ear.on_counters({Leg.CALLEE: FlowCount()}, now=30.0)) == []

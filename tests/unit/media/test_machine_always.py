@@ -60,6 +60,8 @@ EVENTS: dict[type[ev.Event], st.SearchStrategy[ev.Event]] = {
     ),
     ev.PortDown: PORTS.map(ev.PortDown),
     ev.RtcpPortLearned: LEGS.map(lambda leg: ev.RtcpPortLearned(leg, 4001)),
+    ev.ReceptionStalled: LEGS.map(ev.ReceptionStalled),
+    ev.LegDeaf: LEGS.map(ev.LegDeaf),
     ev.FlowIdle: LEGS.map(lambda leg: ev.FlowIdle(leg, FlowCount(3, 3))),
     ev.FlowDeleted: LEGS.map(lambda leg: ev.FlowDeleted(leg, FlowCount(3, 3))),
     ev.CountersRead: st.sampled_from([None, {}, BOTH_COUNT]).map(ev.CountersRead),

@@ -16,6 +16,7 @@ from stasis_offload.packets.frame import parse_udp
 from tests.support.leg_reports import CALLEE, CALLER, passed_on, sighting
 from tests.support.placements import (
     BOTH_COUNT,
+    ELIGIBLE,
     FORWARDING,
     GUARDED,
     GUARDS,
@@ -110,6 +111,18 @@ def test_a_digit_that_waits_for_the_end_of_a_query_with_what_asterisk_makes_of_i
         event = ev.GuardTriggered(ReasonKind.ASTERISK_MEDIA, Leg.CALLER, packet)
         assert interrupts_query(GUARDED, event, queued=queued) == interrupts
         assert interrupts_query(GUARDED, event)
+
+
+def test_a_leg_that_reports_no_progress_is_compared_with_the_counters() -> None:
+    assert step(GUARDED, ev.ReceptionStalled(Leg.CALLER), 20.0) == (GUARDED, (cmd.ReadCounters(),))
+
+
+def test_a_call_with_a_deaf_leg_stays_with_asterisk_until_something_changes() -> None:
+    deaf, _ = step(GUARDED, ev.LegDeaf(Leg.CALLER), 20.0)
+    assert deaf.deadline is None
+    changed, commands = step(deaf, ev.BridgeChanged(), 100.0)
+    assert commands == (cmd.QueryLegs(),)
+    assert after(ELIGIBLE, start=changed, now=100.0).state is State.LEARNING
 
 
 def test_a_leg_whose_audio_has_become_as_small_is_learned_again_and_one_small_packet_is_no_alarm() -> None:

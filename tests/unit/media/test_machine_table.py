@@ -27,6 +27,7 @@ EXAMPLES: dict[type[ev.Event], ev.Event] = {
             ev.GuardTriggered(ReasonKind.ASTERISK_MEDIA, Leg.CALLER),
         ),
         *(ev.RtcpSent(Leg.CALLER, OTHER_WAY), ev.PortDown(PHONE_PORT)),
+        *(ev.ReceptionStalled(Leg.CALLER), ev.LegDeaf(Leg.CALLER)),
         *(ev.RtcpPortLearned(Leg.CALLER, 4001), ev.FlowIdle(Leg.CALLER, FlowCount(1, 1))),
         *(ev.FlowDeleted(Leg.CALLER, FlowCount(1, 1)), ev.Blocked(ReasonKind.OPERATOR)),
         *(ev.Unblocked(ReasonKind.OPERATOR), ev.CommandFailed(ReasonKind.SWITCH_REFUSED)),

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from stasis_offload.media.emodel import IMPAIRMENTS, mos, rating
 from stasis_offload.media.path import Leg
-from stasis_offload.media.quality import LegQuality, Quality, Stream
+from stasis_offload.media.quality import LegQuality, Quality
+from stasis_offload.media.reception import Stream
 from stasis_offload.packets.rtcp import Bye, Packet, ReceiverReport, ReportBlock, SenderReport
 from tests.support.strategies import UINT16, UINT32
 from tests.unit.packets.test_rtcp import PACKETS
@@ -249,7 +250,7 @@ def test_heavy_loss_is_loss_and_not_a_new_sequence() -> None:
 @pytest.mark.parametrize(
     "anew",
     [
-        lambda quality: sampled((5, 10), (4005, 4010), quality=quality.with_counters_reset()),
+        lambda quality: sampled((5, 10), (4005, 4010), quality=quality.with_return()),
         lambda quality: sampled((5, 10), (4005, 4010), quality=quality),
         lambda quality: sampled((4080, 4000), (8080, 8000), quality=quality, ssrc=8),
         lambda quality: sampled((40_000, 4100), (44_000, 8100), quality=quality),
@@ -263,8 +264,8 @@ def test_what_begins_anew_keeps_the_loss_before(anew: object) -> None:
 
 
 def test_a_stay_too_short_to_tell_counts_for_nothing() -> None:
-    quality = sampled((0, 0), (4000, 3920)).with_counters_reset()
-    quality = sampled((0, 0), (1000, 900), quality=quality).with_counters_reset()
+    quality = sampled((0, 0), (4000, 3920)).with_return()
+    quality = sampled((0, 0), (1000, 900), quality=quality).with_return()
     assert quality.of(CALLER).upstream_loss == 80 / 4000
 
 
@@ -289,7 +290,7 @@ STREAMS = st.builds(
 STEPS = st.one_of(
     st.tuples(st.just("heard"), LEGS, st.lists(PACKETS, max_size=3), STREAMS),
     st.tuples(st.just("sampled"), LEGS, st.integers(0, 2), st.tuples(UINT16, UINT32)),
-    st.just(("with_counters_reset", None, None, None)),
+    st.just(("with_return", None, None, None)),
 )
 
 
@@ -315,8 +316,8 @@ def test_whatever_is_reported_and_sampled_every_figure_stays_on_its_scale(
             case "sampled":
                 sequence, packets = second
                 quality = quality.with_rtp_sample(leg, ssrc=first, sequence=sequence, packets=packets)
-            case "with_counters_reset":
-                quality = quality.with_counters_reset()
+            case "with_return":
+                quality = quality.with_return()
         for got in map(quality.of, Leg):
             for fraction in (got.loss, got.recent_loss, got.upstream_loss):
                 assert fraction is None or 0 <= fraction <= 1

@@ -1,0 +1,93 @@
+"""What RTCP reports of a call: a leg that does not receive what the switch forwards, a hold, a silent party."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from lab import control
+from lab.capture import FROM_SWITCH
+from lab.control import wait_until
+from tests.support.edge_call import (
+    ALICE,
+    ALICE_PORT,
+    BOB,
+    BOB_PORT,
+    Conversation,
+    assert_by_asterisk,
+    conversation,
+)
+from tests.support.phone import sdp
+
+# Seconds between two reports.
+OFTEN = 0.5
+
+
+@contextmanager
+def reporting() -> Iterator[Conversation]:
+    """Begin a call in which both report often what they receive."""
+    with conversation() as call:
+        for speaker in ("bob", "alice"):
+            call.voices.set(speaker, rtcp=OFTEN)
+        yield call
+
+
+def quality(leg: str) -> dict[str, float | None]:
+    return dict(control.calls()[0]["quality"][leg])
+
+
+@contextmanager
+def dropped_from_switch(port: int) -> Iterator[None]:
+    """Drop at the edge what the switch forwards to a port, as if it took a wrong way; Asterisk's own packets arrive."""
+    drop = ["PREROUTING", "-p", "udp", "--dport", str(port)]
+    drop += ["-m", "u32", "--u32", f"8>>24={FROM_SWITCH}", "-j", "DROP"]
+    control.execute("edge", "iptables", "-t", "raw", "-A", *drop)
+    try:
+        yield
+    finally:
+        control.execute("edge", "iptables", "-t", "raw", "-D", *drop)
+
+
+@pytest.mark.parametrize(
+    ("leg", "port", "speaker"), [("callee", ALICE_PORT, BOB), ("caller", BOB_PORT, ALICE)]
+)
+def test_a_leg_that_does_not_receive_what_the_switch_forwards_goes_back_to_asterisk_and_stays(
+    leg: str, port: int, speaker: int
+) -> None:
+    with reporting() as call:
+        call.carried()
+        wait_until(lambda: (quality(leg)["mos"] or 0) > 4, within=10, what="a good score")
+        with dropped_from_switch(port):
+            wait_until(lambda: quality(leg)["mos"] == 1, within=10, what="the worst score", every=0.05)
+            back = call.returned(f"deaf:{leg}")
+            end = call.passed(4)
+        assert (control.calls()[0]["state"], control.calls()[0]["reason"]) == ("relayed", f"deaf:{leg}")
+        assert (quality(leg)["mos"] or 5) < 4
+    assert_by_asterisk(call.capture, speaker, back + 1, end)
+
+
+def test_a_silent_party_makes_no_other_deaf() -> None:
+    with reporting() as call:
+        call.carried()
+        call.voices.set("bob", silent=1)
+        call.passed(8)
+        assert control.calls()[0]["state"] == "offloaded"
+        call.voices.set("bob", silent=0)
+        call.passed(3)
+        assert control.calls()[0]["state"] == "offloaded"
+
+
+def test_a_hold_is_no_loss() -> None:
+    with reporting() as call:
+        call.carried()
+        wait_until(lambda: quality("callee")["loss"] == 0, within=10, what="a report")
+        for _ in range(2):
+            assert " 200 " in call.bob.reinvite(sdp(BOB_PORT, host="0.0.0.0")).start
+            call.relayed("hold:callee")
+            call.passed(3)
+            assert " 200 " in call.bob.reinvite(sdp(BOB_PORT)).start
+            call.carried()
+            call.passed(3)
+            for leg in ("caller", "callee"):
+                assert quality(leg)["loss"] == 0
+                assert (quality(leg)["mos"] or 0) > 4
