@@ -26,6 +26,7 @@ def call_as_json(view: CallView) -> dict[str, object]:
         "detail": view.detail,
         "age": round(view.age, 3),
         "state_age": round(view.state_age, 3),
+        "partial": view.partial,
         "packets": {"caller": view.from_caller.packets, "callee": view.from_callee.packets},
         "octets": {"caller": view.from_caller.octets, "callee": view.from_callee.octets},
         "quality": {
@@ -83,6 +84,7 @@ def _parse_call(document: object) -> CallView:
             "detail": str() | None as detail,
             "age": int() | float() as age,
             "state_age": int() | float() as state_age,
+            "partial": bool(partial),
             "packets": {"caller": int(caller_packets), "callee": int(callee_packets)},
             "octets": {"caller": int(caller_octets), "callee": int(callee_octets)},
             "quality": {"caller": dict(caller_quality), "callee": dict(callee_quality)},
@@ -100,6 +102,7 @@ def _parse_call(document: object) -> CallView:
                 from_callee=FlowCount(packets=callee_packets, octets=callee_octets),
                 caller_quality=_parse_quality(caller_quality),
                 callee_quality=_parse_quality(callee_quality),
+                partial=partial,
             )
         case _:
             raise BadAnswerError(f"not a call as stasis-offload writes it: {str(document)[:60]}")

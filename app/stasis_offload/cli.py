@@ -230,7 +230,7 @@ def _table(views: Sequence[CallView]) -> Table:
         counts = (str(view.from_caller.packets), str(view.from_callee.packets))
         mos = "/".join(_mos(quality) for quality in (view.caller_quality, view.callee_quality))
         table.add_row(
-            *map(Text, (*cells, *counts, mos, _age(view.age)))
+            *map(Text, (*cells, *counts, mos, _age(view.age) + ("+" if view.partial else "")))
         )  # Text, because a channel's name may look like markup
     return table
 

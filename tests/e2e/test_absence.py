@@ -7,7 +7,7 @@ import pytest
 from lab import control
 from lab.capture import captured
 from lab.control import wait_until
-from tests.support.observed import Cdrs, media_moved
+from tests.support.observed import Cdrs, media_moved, more_packets
 
 
 @pytest.fixture
@@ -46,6 +46,32 @@ def test_a_stopped_application_leaves_its_calls_with_asterisk_and_takes_them_bac
     assert len(capture.end_to_end) == 4
     for stream in capture.end_to_end:
         assert (stream.lost, stream.duplicated, stream.reordered) == (0, 0, 0)
+
+
+@pytest.mark.parametrize("kill", [False, True], ids=["stopped", "killed"])
+def test_what_was_forwarded_before_a_restart_is_counted_and_the_call_says_that_it_is_partial(
+    cdrs: Cdrs, *, kill: bool
+) -> None:
+    control.asterisk("asterisk2", "dialplan set global LAB_ARGS PJSIP/555@asterisk1")
+    control.originate("custom@asterisk2")
+    media_moved()
+    assert not control.calls()[0]["partial"]
+    written = wait_until(lambda: _packets_written() > 100 and _packets_written(), within=30, what="packets")
+    control.stop("offload", kill=kill)
+    control.start("offload")
+    media_moved()
+    [call] = control.calls()
+    assert call["partial"]
+    more_packets(25)
+    assert _packets_written() >= written
+    control.hang_up_all()
+    assert int(cdrs.last()["offload_packets"]) >= written
+
+
+def _packets_written() -> int:
+    """Return OFFLOAD_PACKETS of the only call's caller; 0 if there is none."""
+    rows = control.asterisk("asterisk2", f"core show channel {control.calls()[0]['caller']}").split()
+    return max((int(row.partition("=")[2]) for row in rows if row.startswith("OFFLOAD_PACKETS=")), default=0)
 
 
 def test_a_party_that_hung_up_while_the_application_was_away_is_not_waited_for(cdrs: Cdrs) -> None:

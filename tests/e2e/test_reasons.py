@@ -73,6 +73,11 @@ def variables(call: Call) -> list[str]:
     return control.asterisk("asterisk2", f"core show channel {call['caller']}").split()
 
 
+def settled(reason: str, call: Call) -> None:
+    """Wait until the reason is on the caller's channel: one that lasts less than half a second is not written."""
+    wait_until(lambda: f"OFFLOAD_REASON={reason}" in variables(call), within=5, what=f"{reason} to last")
+
+
 def end_of_calls() -> None:
     control.hang_up_all()
     wait_until(lambda: not control.calls(), within=15, what="the call to end")
@@ -197,6 +202,7 @@ def test_a_call_that_the_switch_must_no_longer_carry_is_back_with_asterisk_and_s
         deed(control.calls()[0])
         returned = flows_gone()
         call = relayed_because(reason)
+        settled(reason, call)
         end_of_calls()
     assert_carried_by_asterisk(capture, since=returned)
     assert_told(reason, call, cdrs)
@@ -209,6 +215,7 @@ def test_a_fax_takes_the_media_back_and_once_refused_keeps_it(cdrs: Cdrs) -> Non
         returned = flows_gone()
         relayed_because("t38:caller")
         call = relayed_because("glue-forbids:caller")
+        settled("glue-forbids:caller", call)
         end_of_calls()
     assert_carried_by_asterisk(capture, since=returned)
     told = [reason for reason in reasons_logged(call) if reason not in ("not-native", "ended")]

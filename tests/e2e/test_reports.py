@@ -37,15 +37,20 @@ def quality(leg: str) -> dict[str, float | None]:
 
 
 @contextmanager
-def dropped_from_switch(port: int) -> Iterator[None]:
-    """Drop at the edge what the switch forwards to a port, as if it took a wrong way; Asterisk's own packets arrive."""
-    drop = ["PREROUTING", "-p", "udp", "--dport", str(port)]
-    drop += ["-m", "u32", "--u32", f"8>>24={FROM_SWITCH}", "-j", "DROP"]
-    control.execute("edge", "iptables", "-t", "raw", "-A", *drop)
+def dropped(chain: str, end: str, port: int, bits: str) -> Iterator[None]:
+    """Drop at the edge the packets of a port in which some bits have a value (iptables-extensions, u32)."""
+    rule = [chain, "-p", "udp", end, str(port), "-m", "u32", "--u32", bits, "-j", "DROP"]
+    control.execute("edge", "iptables", "-t", "raw", "-A", *rule)
     try:
         yield
     finally:
-        control.execute("edge", "iptables", "-t", "raw", "-D", *drop)
+        control.execute("edge", "iptables", "-t", "raw", "-D", *rule)
+
+
+# What the switch forwards, as if it took a wrong way: Asterisk's own packets, with another TTL, arrive.
+BY_SWITCH = f"8>>24={FROM_SWITCH}"
+# Of RTP without IP options, each 64th packet by its sequence number.
+EACH_64TH = "28&0x3F=0x3F"
 
 
 @pytest.mark.parametrize(
@@ -57,7 +62,7 @@ def test_a_leg_that_does_not_receive_what_the_switch_forwards_goes_back_to_aster
     with reporting() as call:
         call.carried()
         wait_until(lambda: (quality(leg)["mos"] or 0) > 4, within=10, what="a good score")
-        with dropped_from_switch(port):
+        with dropped("PREROUTING", "--dport", port, BY_SWITCH):
             wait_until(lambda: quality(leg)["mos"] == 1, within=10, what="the worst score", every=0.05)
             back = call.returned(f"deaf:{leg}")
             end = call.passed(4)
@@ -91,3 +96,16 @@ def test_a_hold_is_no_loss() -> None:
             for leg in ("caller", "callee"):
                 assert quality(leg)["loss"] == 0
                 assert (quality(leg)["mos"] or 0) > 4
+
+
+def test_what_is_lost_before_the_switch_is_counted_to_the_packet_and_nothing_else_is() -> None:
+    with conversation() as call, dropped("OUTPUT", "--sport", BOB_PORT, EACH_64TH):
+        call.carried()
+        # Of 3,000 packets, one minute, at the next audit.
+        wait_until(
+            lambda: all(quality(leg)["upstream_loss"] is not None for leg in ("caller", "callee")),
+            within=100,
+            what="the loss before the switch",
+        )
+        assert quality("caller")["upstream_loss"] == pytest.approx(1 / 64, abs=0.001)
+        assert quality("callee")["upstream_loss"] == pytest.approx(0, abs=0.001)

@@ -2,6 +2,8 @@
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
 
 from structlog.typing import FilteringBoundLogger
 
@@ -12,27 +14,61 @@ from stasis_offload.media.quality import Quality
 from stasis_offload.media.reasons import Reason, ReasonKind
 from stasis_offload.media.state import Placement, State
 
+# Seconds for which a call must have been relayed for a reason before that is written: a hang-up or a transfer is several
+# changes to Asterisk, and takes less.
+SETTLED_AFTER = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Settling:
+    """How long a call has been relayed for its present reason, and whether any reason, or `offloaded`, has been settled.
+
+    Times are seconds of one monotonic clock.
+    """
+
+    reason: Reason | None = None
+    since: float = 0.0
+    known: bool = False
+
+    def then(self, placement: Placement, now: float) -> "Settling":
+        """Return the same for the next placement."""
+        since = self.since if placement.reason == self.reason else now
+        after = replace(self, reason=placement.reason, since=since)
+        connected = placement.reason != Reason(ReasonKind.NOT_CONNECTED)
+        return replace(after, known=self.known or (connected and after.settled(now)))
+
+    def settled(self, now: float) -> bool:
+        """Return whether the present reason counts: at once if there is none, or a process that stops must write it."""
+        if self.reason in (None, Reason(ReasonKind.DRAIN)):
+            return True
+        return now - self.since >= SETTLED_AFTER
+
+    def wait(self, now: float) -> float | None:
+        """Return the seconds until the present reason is settled; None if it is."""
+        return None if self.settled(now) else self.since + SETTLED_AFTER - now
+
 
 def variables_of(
-    placement: Placement, quality: Quality, before: Mapping[str, str], *, leaving: bool = False
+    placement: Placement, quality: Quality, before: Mapping[str, str], *, keep: bool = False
 ) -> dict[str, str]:
     """Return the variables; at the beginning of learning and the end of the call, status and reason stay as `before`.
 
-    They also stay while the caller is `leaving`, because a replacement takes its place.
+    They also stay if `keep`: the caller is leaving because a replacement takes its place, or the reason is too new.
 
     OFFLOAD_STATUS is `offloaded` or `relayed`: what carries the media. OFFLOAD_REASON is why it is relayed, empty
     otherwise. They are written one after the other, in the order of the result, and a CDR may be cut in between: a call
-    that is `relayed` has its reason even then. OFFLOAD_PACKETS is the number of packets that the switch forwarded, of both legs together.
+    that is `relayed` has its reason even then. OFFLOAD_PACKETS is the number of packets that the switch forwarded, of both
+    legs together and in an earlier process too, or less if the placement is partial.
     OFFLOAD_CALLER_QUALITY and OFFLOAD_CALLEE_QUALITY are set once something is known (media/quality.py).
     """
-    packets = sum(placement.forwarded(leg).packets for leg in Leg)
+    packets = placement.earlier_packets + sum(placement.forwarded(leg).packets for leg in Leg)
     variables = {**before, "OFFLOAD_PACKETS": str(packets)}
     for leg in Leg:
         known = quality.of(leg).variable()
         if known:
             variables[f"OFFLOAD_{leg.upper()}_QUALITY"] = known
     transient = placement.state is State.LEARNING and placement.reason == Reason(ReasonKind.NO_MEDIA)
-    if not (transient or leaving) and placement.reason != Reason(ReasonKind.ENDED):
+    if not (transient or keep) and placement.reason != Reason(ReasonKind.ENDED):
         offloaded = placement.state is State.OFFLOADED
         status = ("OFFLOAD_STATUS", "offloaded" if offloaded else "relayed")
         reason = ("OFFLOAD_REASON", "" if offloaded else str(placement.reason))
@@ -51,13 +87,16 @@ class ChannelVariables:
         self._log = log
         self._written: dict[str, str] = {}
         self._wanted: dict[str, str] = {}
+        self._settling = Settling()
+        self._latest: tuple[Placement, Quality, bool] | None = None
         self._changed = asyncio.Event()
         self._turn = asyncio.Lock()
         self._stopped = False
 
     def update(self, placement: Placement, quality: Quality, *, leaving: bool = False) -> None:
-        """Compute the variables to write; a reason that lasts only milliseconds may never be written."""
-        self._wanted = variables_of(placement, quality, self._wanted, leaving=leaving)
+        """Compute the variables to write; after a settled reason only another one that settles is written."""
+        self._latest = placement, quality, leaving
+        self._refresh()
         self._changed.set()
 
     def move_to(self, channel: str) -> None:
@@ -74,9 +113,20 @@ class ChannelVariables:
     async def run(self) -> None:
         """Write changes until `stop`."""
         while not self._stopped:
-            await self._changed.wait()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._settling.wait(_now())):
+                    await self._changed.wait()
             self._changed.clear()
+            self._refresh()
             await self.write()
+
+    def _refresh(self) -> None:
+        if self._latest is None:
+            return
+        (placement, quality, leaving), before, now = self._latest, self._settling, _now()
+        self._settling = before.then(placement, now)
+        keep = leaving or (before.known and not self._settling.settled(now))
+        self._wanted = variables_of(placement, quality, self._wanted, keep=keep)
 
     def stop(self) -> None:
         """End `run` after its current write.
@@ -98,3 +148,7 @@ class ChannelVariables:
                     self._log.debug("variable.not_set", name=name, error=str(error))
                     return
                 self._written[name] = value
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import assert_never
 
 from structlog.typing import FilteringBoundLogger
@@ -78,6 +79,10 @@ class MediaSession:
     def started(self) -> bool:
         """Whether the two channels of the conversation have been in the bridge."""
         return bool(self._channels)
+
+    def continue_from(self, packets: int) -> None:
+        """Record, before `run`, that an earlier process had so many packets of the call forwarded, or more."""
+        self._machine.state = replace(self.placement, partial=True, earlier_packets=packets)
 
     def start(self, *, caller: str, callee: str) -> None:
         """Connect the media machine for the two channels in the bridge; again when a replacement becomes a leg.

@@ -94,4 +94,5 @@ def _view(call: Call, counts: Mapping[int, FlowCount], now: float) -> CallView:
         from_callee=forwarded(Leg.CALLEE),
         caller_quality=call.media.quality.of(Leg.CALLER),
         callee_quality=call.media.quality.of(Leg.CALLEE),
+        partial=placement.partial,
     )

@@ -89,7 +89,7 @@ class Recovery:
                 known.add(channel.id)
         for call, members in snapshot.members.items():
             if members and call not in snapshot.channels and self._registry.get(call) is None:
-                self._adopt_without_caller(call, snapshot)
+                await self._adopt_without_caller(call, snapshot)
                 known.add(call)
 
     async def _adopt(self, caller: Channel, snapshot: "AsteriskSnapshot") -> bool:
@@ -102,6 +102,7 @@ class Recovery:
                 self._supervisor.reject(caller.id, error)
             return False
         status = await self._ari.get_variable(caller.id, "DIALSTATUS")
+        packets = await self._earlier_packets(caller.id)
         answered = status == DialStatus.ANSWER
         if self._registry.get(caller.id):
             return False
@@ -112,7 +113,7 @@ class Recovery:
         now = asyncio.get_running_loop().time()
         up = {n: channel.state == UP for n, channel in mine.items()}
         dialing = resume(request, answered=answered, callees=up, now=now)
-        call = self._supervisor.adopt(caller, dialing)
+        call = self._supervisor.adopt(caller, dialing, earlier_packets=packets)
         for channel in mine.values():
             call.legs.set_name(channel.id, channel.name)
         if answered and dialing.winner is not None and up.get(dialing.winner):
@@ -120,14 +121,22 @@ class Recovery:
             call.post(sig.CalleeBridged(dialing.winner))
         return True
 
-    def _adopt_without_caller(self, call: str, snapshot: "AsteriskSnapshot") -> None:
+    async def _adopt_without_caller(self, call: str, snapshot: "AsteriskSnapshot") -> None:
         """Adopt a call whose caller was replaced: no channel has its dial string any more."""
+        member = snapshot.channels[snapshot.members[call][0]]
+        packets = await self._earlier_packets(member.id)
+        if self._registry.get(call):
+            return
         self._log.info("call.adopted", call=call, answered=True)
         up = {n: channel.state == UP for n, channel in snapshot.callees(call).items()}
         request = DialRequest(targets=("",) * max(up, default=1))
         dialing = resume(request, answered=True, callees=up, now=asyncio.get_running_loop().time())
-        member = snapshot.channels[snapshot.members[call][0]]
-        self._supervisor.adopt(replace(member, id=call), dialing)
+        self._supervisor.adopt(replace(member, id=call), dialing, earlier_packets=packets)
+
+    async def _earlier_packets(self, caller: str) -> int:
+        """Return what an earlier process wrote last of a call's packets."""
+        written = await self._ari.get_variable(caller, "OFFLOAD_PACKETS")
+        return int(written) if written and written.isdecimal() else 0
 
     def _replay_missed(self, call: Call, snapshot: "AsteriskSnapshot") -> None:
         """Post the events that a call has missed."""

@@ -54,8 +54,8 @@ class Supervisor:
         )
         self.adopt(channel, Dialing(request)).post(sig.Started())
 
-    def adopt(self, caller: Channel, dialing: Dialing) -> Call:
-        """Run a call from a signalling state: a new one, or one that an earlier process began."""
+    def adopt(self, caller: Channel, dialing: Dialing, *, earlier_packets: int | None = None) -> Call:
+        """Run a call from a signalling state: a new one, or one of which an earlier process had so many packets forwarded."""
         call = Call(
             caller,
             dialing,
@@ -64,6 +64,8 @@ class Supervisor:
             blocks=frozenset(self._gate.blocks),
             on_connected=self._transfers.optimize,
         )
+        if earlier_packets is not None:
+            call.media.continue_from(earlier_packets)
         self._registry.add(call)
         self._background.start(self._run(call), call=call.id)
         return call

@@ -19,8 +19,9 @@ class CallView:
     or the state of its media (`relayed`, `learning`, `offloaded`); `reason` says why it is not offloaded, `detail`
     in what its legs differ if that is the reason.
     `age` is the seconds since the call entered the application, `state_age` since it entered its state.
-    `from_caller` and `from_callee` are what the switch forwarded of each leg's packets over the whole call, as
-    far as its counters could be read; `caller_quality` and `callee_quality` are the quality of what each leg receives.
+    `from_caller` and `from_callee` are what the switch forwarded of each leg's packets over the whole call, unless they
+    are `partial`: an earlier process began the call, and `age` is of this one too, or a counter could not be read.
+    `caller_quality` and `callee_quality` are the quality of what each leg receives.
     """
 
     call: str
@@ -35,6 +36,7 @@ class CallView:
     from_callee: FlowCount
     caller_quality: LegQuality
     callee_quality: LegQuality
+    partial: bool = False
 
 
 @dataclass(frozen=True, slots=True)

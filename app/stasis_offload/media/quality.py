@@ -17,7 +17,9 @@ _MAX_RTT = 5.0
 # Where RFC 3550 A.1 draws the line between packets lost or late and a sequence that restarted.
 _MAX_DROPOUT = 3000
 _MAX_MISORDER = 100
-# A switch's counter lags up to 0.5 s, 25 packets at 50/s; of this many packets that is less than 1%.
+# Open vSwitch collects the counters of its datapath every 0.5 s, and whenever it translates its flows again (udpif_revalidator
+# in ofproto/ofproto-dpif-upcall.c), as it must before it shows a sample: the counter that is read next is a packet or two
+# behind. Of this many packets even 0.5 s of another switch are less than 1%.
 _MIN_EXPECTED = 3000
 
 

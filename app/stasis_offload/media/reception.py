@@ -15,7 +15,7 @@ _MAX_JITTER = 5.0
 # Asterisk reports a packet time of 0 when it does not enforce one; this is then the usual one (RFC 3551 4.2).
 USUAL_PTIME = 20
 
-# Seconds between two readings of a counter that are compared: the counter lags up to 0.5 s (openflow/sampler.py).
+# Seconds between two readings of a counter that are compared: a counter lags up to 0.5 s (_MIN_EXPECTED in quality.py).
 _MIN_INTERVAL = 2.0
 # The part of the usual packets that must be forwarded in an interval: audio of 60 ms a packet is a third of them, and
 # comfort noise, which Asterisk may drop, is less.

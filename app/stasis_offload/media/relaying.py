@@ -80,7 +80,8 @@ def add_final_counters(placement: Placement, event: ev.FinalCounters, _now: floa
     read = {role.leg: count for role, count in (event.counts or {}).items() if role.forwards}
     last = {**placement.counts, **read}
     totals = {leg: placement.earlier_counts.get(leg, FlowCount()) + last.get(leg, FlowCount()) for leg in Leg}
-    return replace(placement, earlier_counts=totals, counts={}), ()
+    partial = placement.partial or event.counts is None
+    return replace(placement, earlier_counts=totals, counts={}, partial=partial), ()
 
 
 def reclaim(placement: Placement, now: float, reason: Reason = _CALL_CHANGED) -> Step:

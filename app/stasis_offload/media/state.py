@@ -102,8 +102,9 @@ class Placement:
     `path`, `unsampled` and `rtcp_ports` belong to a stay in the switch: `unsampled` are the legs of which a packet has
     yet to be mirrored, `rtcp_ports` the ports from which RTCP came, `small` the last packet of each leg that was left to
     Asterisk for its size, and `small_audio` how many of these since the last audit had the payload type of audio. `counts` are the packets and octets forwarded from
-    each leg in the present stay, `earlier_counts` those in all earlier stays. `rtcp_out` are the headers of the last RTCP
-    of Asterisk's own to each leg, of this stay or an earlier one.
+    each leg in the present stay, `earlier_counts` those in all earlier stays; if `partial`, more were forwarded: in an
+    earlier process, by whose last account they were `earlier_packets`, or by flows whose last counters could not be read.
+    `rtcp_out` are the headers of the last RTCP of Asterisk's own to each leg, of this stay or an earlier one.
     """
 
     call: str
@@ -128,6 +129,8 @@ class Placement:
     rtcp_ports: Mapping[Leg, int] = field(default_factory=dict)
     counts: Mapping[Leg, FlowCount] = field(default_factory=dict)
     earlier_counts: Mapping[Leg, FlowCount] = field(default_factory=dict)
+    partial: bool = False
+    earlier_packets: int = 0
 
     @property
     def state(self) -> State:

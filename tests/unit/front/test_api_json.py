@@ -37,6 +37,7 @@ view = st.builds(
     from_callee=count,
     caller_quality=quality,
     callee_quality=quality,
+    partial=st.booleans(),
 )
 
 
@@ -50,6 +51,7 @@ def test_a_call_has_this_shape() -> None:
         "detail": None,
         "age": 3725.25,
         "state_age": 3.5,
+        "partial": False,
         "packets": {"caller": 1234, "callee": 1230},
         "octets": {"caller": 246800, "callee": 246000},
         "quality": {

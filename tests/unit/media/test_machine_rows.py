@@ -102,6 +102,9 @@ def test_the_last_counters_are_added_to_what_was_forwarded(phase: Phase) -> None
     placement, _ = step(before, ev.FinalCounters(BOTH_COUNT), NOW)
     assert placement.forwarded(Leg.CALLER) == FlowCount(105, 2070)
     assert placement.counts == {}
+    assert not placement.partial
+    uncounted, _ = step(before, ev.FinalCounters(None), NOW)
+    assert uncounted.partial
 
 
 @pytest.mark.parametrize("phase", OFFLOADED)
