@@ -12,7 +12,8 @@ from stasis_offload.media.flows import (
     FORWARDING_ROLES,
     FlowLimits,
     forwarding_flows,
-    guarding_flows,
+    inbound_guards,
+    outbound_guards,
     owner_of,
     rtcp_flows,
     sampling_flows,
@@ -70,7 +71,8 @@ async def _measure(bridge: Bridge, calls: int) -> Quiet:
     async with connected(bridge.management) as (switch, _):
         for call, path in paths.items():
             flows = forwarding_flows(call, path, _LIMITS) + rtcp_flows(call, path, {})
-            await switch.flow_table.set_flows(owner_of(call), flows + guarding_flows(call, path))
+            flows += inbound_guards(call, path) + outbound_guards(call, path)
+            await switch.flow_table.set_flows(owner_of(call), flows)
         async with plugged(bridge.sockets[:2]) as (phones, _):
             for path in paths.values():
                 for attachment in (path.caller, path.callee):

@@ -7,11 +7,20 @@ from dataclasses import dataclass
 import pytest
 
 from lab import control
-from lab.capture import Capture
+from lab.capture import FROM_SWITCH, Capture
 from stasis_offload.packets.frame import Datagram
-from tests.support.edge_call import ALICE, ALICE_PORT, BOB, BOB_PORT, Conversation, phones
+from tests.support.edge_call import (
+    ALICE,
+    ALICE_PORT,
+    BOB,
+    BOB_PORT,
+    Conversation,
+    assert_carried,
+    assert_whole,
+    phones,
+)
 from tests.support.network import iptables_rule, second_router
-from tests.support.phone import sdp
+from tests.support.phone import EDGE, sdp
 
 EXPEDITED = 46  # EF (RFC 3246)
 AF41 = 34  # RFC 2597
@@ -27,13 +36,16 @@ class Periods:
 
 @contextmanager
 def relayed_and_switched(
-    *, endpoint: str = "phone", user: str = "bob"
+    *, endpoint: str = "phone", user: str = "bob", alice: int = ALICE_PORT
 ) -> Iterator[tuple[Conversation, Periods]]:
-    """Make a call; when the block ends it has been relayed for a second, and carried by the switch for another."""
+    """Make a call; when the block ends it has been relayed for a second, and carried by the switch for another.
+
+    Alice listens at the port that she announces, and speaks from the port `alice`.
+    """
     periods = Periods()
     with phones(callee=endpoint) as call:
         call.connect(sdp(BOB_PORT), sdp(ALICE_PORT), user=user)
-        call.speak()
+        call.speak(alice=f"{EDGE}:{alice}")
         yield call, periods
         call.carried()
         control.offload("relay", "--all")
@@ -112,3 +124,20 @@ def test_the_way_that_asterisk_sends_which_is_not_the_one_by_which_a_phone_does(
         pass
     assert_same_frames(call.capture, periods)
     assert {packet.headers.eth_src for packet in call.capture.heard(BOB)} == {router}
+
+
+def test_a_leg_that_sends_from_another_port_than_it_listens_at() -> None:
+    with relayed_and_switched(endpoint="phone-asymmetric", alice=ALICE_PORT + 100) as (call, periods):
+        listener = {"from_": f"{EDGE}:{ALICE_PORT}", "to": call.alice.media, "ssrc": 1, "silent": 1}
+        call.voices.set("listener", **listener)
+        call.voices.set("bob", rtcp=0.3)
+        call.voices.set("alice", rtcp=0.3)
+    assert_same_frames(call.capture, periods)
+    assert_carried(call.capture, *periods.switched)
+    for speaker in (BOB, ALICE):
+        assert_whole(call.capture, speaker, *periods.relayed)
+    assert {str(s.destination) for s in call.capture.arriving if s.ssrc == BOB} == {f"{EDGE}:{ALICE_PORT}"}
+    start, end = periods.switched
+    reports = [p for p in call.capture.rtcp if p.arrived and p.ttl == FROM_SWITCH and start <= p.at < end]
+    ports = {(packet.ssrc, packet.destination.port) for packet in reports}
+    assert ports == {(BOB, ALICE_PORT + 1), (ALICE, BOB_PORT + 1)}

@@ -14,7 +14,8 @@ from stasis_offload.media.flows import (
     FlowLimits,
     Role,
     forwarding_flows,
-    guarding_flows,
+    inbound_guards,
+    outbound_guards,
     owner_of,
     role_of,
     rtcp_flows,
@@ -54,7 +55,8 @@ async def forwarding(
             *forwarding_flows("call", path, LIMITS),
             *(verifying_flows("call", path) if verifying else ()),
             *rtcp_flows("call", path, {}),
-            *guarding_flows("call", path),
+            *inbound_guards("call", path),
+            *outbound_guards("call", path),
         )
         await switch.flow_table.set_flows(owner_of("call"), flows)
         yield switch, events, wires

@@ -9,7 +9,8 @@ from stasis_offload.media.flows import (
     FlowLimits,
     Role,
     forwarding_flows,
-    guarding_flows,
+    inbound_guards,
+    outbound_guards,
     owner_of,
     rtcp_flows,
     sampling_flows,
@@ -32,7 +33,8 @@ def whole(lifetime: FlowLimits = LIMITS) -> tuple[Flow, ...]:
     return (
         *forwarding_flows("call", PATH, lifetime),
         *rtcp_flows("call", PATH, {}),
-        *guarding_flows("call", PATH),
+        *inbound_guards("call", PATH),
+        *outbound_guards("call", PATH),
     )
 
 

@@ -89,7 +89,7 @@ async def test_learning_shows_us_a_packet_that_goes_on_to_asterisk_as_ever(
     bridge: Bridge, path: MediaPath
 ) -> None:
     attachment = path.caller
-    flow = waiting_flow("call", Leg.CALLER, remote=attachment.remote, local=attachment.local)
+    flow = waiting_flow("call", Leg.CALLER, source=attachment.remote, local=attachment.local)
     async with plugged(bridge.sockets) as (one, _, three), connected(bridge.management) as (switch, events):
         await switch.flow_table.set_flows(owner_of("call"), [flow])
         packet = frame(sent_by(attachment, sequence=7))

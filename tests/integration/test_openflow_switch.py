@@ -12,7 +12,8 @@ from stasis_offload.media.flows import (
     Role,
     call_cookie,
     forwarding_flows,
-    guarding_flows,
+    inbound_guards,
+    outbound_guards,
     owner_of,
     rtcp_flows,
     verifying_flows,
@@ -197,7 +198,12 @@ async def test_a_call_that_comes_and_goes_leaves_nothing_and_no_end_of_its_flows
     """All the flows there are, in the order in which a call has them."""
     legs = split(path(0))
     forward = forwarding_flows("call", legs, LIMITS)
-    guarded = (*forward, *rtcp_flows("call", legs, {}), *guarding_flows("call", legs))
+    guarded = (
+        *forward,
+        *rtcp_flows("call", legs, {}),
+        *inbound_guards("call", legs),
+        *outbound_guards("call", legs),
+    )
     stay = (learning_flows_of("call"), (*forward, *verifying_flows("call", legs)), guarded, ())
     async with connected(bridge.management) as (switch, events):
         for _ in range(20):

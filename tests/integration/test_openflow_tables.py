@@ -10,8 +10,9 @@ import pytest
 from stasis_offload.media.flows import (
     FlowLimits,
     forwarding_flows,
-    guarding_flows,
+    inbound_guards,
     learning_flows,
+    outbound_guards,
     owner_of,
     rtcp_flows,
 )
@@ -154,7 +155,8 @@ async def test_what_is_forwarded_goes_as_if_asterisk_had_sent_it_and_all_else_as
     flows = (
         *forwarding_flows("call", path, FlowLimits(idle_timeout=60)),
         *rtcp_flows("call", path, {}),
-        *guarding_flows("call", path),
+        *inbound_guards("call", path),
+        *outbound_guards("call", path),
     )
     async with plugged(bridge.sockets) as wires:
         alone = await without_us(bridge, site, wires)

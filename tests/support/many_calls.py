@@ -26,6 +26,6 @@ def flows_of(call: str, number: int = 0) -> tuple[Flow, ...]:
 
 def learning_flows_of(call: str) -> tuple[Flow, ...]:
     return tuple(
-        waiting_flow(call, leg, remote=PATH.attachment(leg).remote, local=PATH.attachment(leg).local)
+        waiting_flow(call, leg, source=PATH.attachment(leg).remote, local=PATH.attachment(leg).local)
         for leg in Leg
     )

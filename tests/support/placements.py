@@ -82,7 +82,11 @@ FORWARDING = [
     *(Role.FORWARD_CALLEE, Role.SMALL_CALLEE, Role.LARGE_CALLEE),
 ]
 RTCP = [Role.RTCP_CALLER, Role.RTCP_DROP_CALLER, Role.RTCP_CALLEE, Role.RTCP_DROP_CALLEE]
-GUARDS = [Role.GUARD_IN_CALLER, Role.GUARD_OUT_CALLER, Role.GUARD_IN_CALLEE, Role.GUARD_OUT_CALLEE]
+GUARDS_IN = [Role.GUARD_IN_CALLER, Role.GUARD_IN_CALLEE]
+GUARDS_OUT = [Role.GUARD_OUT_CALLER, Role.GUARD_OUT_CALLEE]
+# What a call has in the switch from its cutover on, and once that is verified.
+CUT_OVER = FORWARDING + GUARDS_IN + VERIFYING
+CARRIED = FORWARDING + GUARDS_IN + RTCP + GUARDS_OUT
 
 
 def roles(commands: Iterable[cmd.Command]) -> list[list[Role]]:

@@ -53,11 +53,12 @@ def attachments(family: int) -> st.SearchStrategy[Attachment]:
             dscp=DSCPS,
         )
 
-    return st.tuples(addresses(family), addresses(family)).flatmap(
+    # A leg may send from another address than the one it receives at.
+    return st.tuples(addresses(family), addresses(family), st.none() | addresses(family)).flatmap(
         lambda ends: st.builds(
             Attachment,
-            sent=headers(st.integers(1, 3), *ends),
-            received=headers(st.integers(1, 4), *reversed(ends)),
+            sent=headers(st.integers(1, 3), ends[0], ends[1]),
+            received=headers(st.integers(1, 4), ends[1], ends[2] or ends[0]),
         )
     )
 

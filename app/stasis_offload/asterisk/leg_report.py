@@ -75,3 +75,11 @@ class LegReport:
     idle: int | None
     rtp_timeout: int
     rtp_keepalive: int
+
+    @property
+    def source(self) -> Address | None:
+        """Where the leg's packets come from; None if it is not symmetric: Asterisk takes them from any address then.
+
+        It goes on sending to the address of the SDP (ast_rtp_read in res/res_rtp_asterisk.c).
+        """
+        return self.remote if self.symmetric else None

@@ -43,6 +43,8 @@ class MediaMonitor:
             stream = Stream(ssrc=other.ssrc_rx, codec=other.format_rx, ptime=other.ptime)
         self.quality = self.quality.with_rtcp(leg, packets, stream=stream, now=now)
         events: list[ev.Event] = [ev.ReceptionStalled(leg)] if self.quality.wants_count(leg, now) else []
+        if not placement.reports[leg].symmetric:
+            return events  # Asterisk reports to the port that the SDP implies, whichever the leg's own reports come from
         port = datagram.source.port
         known = placement.rtcp_ports.get(leg, min(placement.path.attachment(leg).remote.port + 1, MAX_PORT))
         return events if port == known else [*events, ev.RtcpPortLearned(leg, port)]

@@ -23,6 +23,8 @@ from stasis_offload.media.relaying import abandon
 from stasis_offload.media.state import Phase, Placement, Policy, State
 from stasis_offload.openflow.events import FlowRemoved, Removal
 from stasis_offload.openflow.flow import FlowCount
+from stasis_offload.packets.address import Address
+from stasis_offload.packets.frame import parse_udp
 from stasis_offload.signalling.call_ids import bridge_id
 
 _STATE_LOGS = {
@@ -154,12 +156,13 @@ class MediaSession:
         await self._removed.wait()
 
     def _on_leg_packet(self, role: Role, in_port: int, frame: bytes) -> None:
-        packet = None
+        by_switch = role.duty is not Duty.LEARN_IN
         try:
-            packet = parse_observed_packet(in_port, frame)
+            observed = ev.PacketObserved(role.leg, parse_observed_packet(in_port, frame), by_switch)
         except BadPacketError as error:
-            self._log.info("media.not_rtp", leg=role.leg, error=str(error))
-        self.post(ev.PacketObserved(role.leg, packet, by_switch=role.duty is not Duty.LEARN_IN))
+            self._log.debug("media.not_rtp", leg=role.leg, error=str(error))
+            observed = ev.PacketObserved(role.leg, None, by_switch, source=_source(frame))
+        self.post(observed)
 
     def _on_relayed_packet(self, role: Role, in_port: int, frame: bytes) -> None:
         packet = _rtp(in_port, frame)
@@ -309,6 +312,14 @@ def _rtp(in_port: int, frame: bytes) -> ObservedPacket | None:
     """Parse what Asterisk sends to a leg, which may be anything; None if it is not RTP."""
     try:
         return parse_observed_packet(in_port, frame)
+    except BadPacketError:
+        return None
+
+
+def _source(frame: bytes) -> Address | None:
+    """Return where a packet comes from; None if it is not even UDP."""
+    try:
+        return parse_udp(frame).source
     except BadPacketError:
         return None
 

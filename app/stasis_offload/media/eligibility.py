@@ -13,6 +13,8 @@ from stasis_offload.media.sizes import is_constant
 
 # An offloaded call is audited three times within an endpoint's rtp_timeout (s) (Placement.next_audit).
 MIN_RTP_TIMEOUT = 10
+# Packets that Asterisk may have received, or strangers sent, without a meaning: before the switch mirrored them, by chance.
+_FEW_PACKETS = 10
 # Hops. Fewer are left if the sender is distant or has chosen a low TTL. A switch decrements the TTL as a router does
 # and drops a packet whose TTL expires, yet counts it (OVS: compose_dec_ttl in ofproto/ofproto-dpif-xlate.c).
 MIN_TTL = 16
@@ -109,7 +111,8 @@ def why_not(caller: LegReport | None, callee: LegReport | None, *, splits: bool 
 
 def why_not_observed(leg: Leg, report: LegReport, packet: ObservedPacket) -> Reason | None:
     """Return why an observed packet is not the media that Asterisk reports of this leg; None if it is."""
-    if (packet.headers.source, packet.headers.destination) != (report.remote, report.local):
+    headers = packet.headers
+    if headers.destination != report.local or report.source not in (None, headers.source):
         return Reason(ReasonKind.FOREIGN_SOURCE, leg)
     if packet.payload_type not in (report.audio_pt_rx, *report.event_pts_rx.values()):
         return Reason(ReasonKind.FOREIGN_MEDIA, leg)
@@ -118,6 +121,16 @@ def why_not_observed(leg: Leg, report: LegReport, packet: ObservedPacket) -> Rea
     if report.ssrc_rx is not None and packet.ssrc != report.ssrc_rx:
         return Reason(ReasonKind.FOREIGN_SSRC, leg)
     return None
+
+
+def why_not_observable(leg: Leg, *, before: LegReport, after: LegReport, strangers: int) -> Reason:
+    """Return why no packet of a leg was observed between two reports, while `strangers` came from elsewhere."""
+    if strangers > _FEW_PACKETS:
+        return Reason(ReasonKind.FOREIGN_SOURCE, leg)
+    # Asterisk counts anew from each new SSRC on.
+    counted_before = before.packets_rx if before.ssrc_rx == after.ssrc_rx else 0
+    received = after.packets_rx - counted_before > _FEW_PACKETS
+    return Reason(ReasonKind.BYPASSES_SWITCH if received else ReasonKind.NO_MEDIA, leg)
 
 
 def has_received(report: LegReport) -> bool:

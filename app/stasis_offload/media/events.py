@@ -8,18 +8,21 @@ from stasis_offload.media.flows import Role
 from stasis_offload.media.path import Headers, Leg, ObservedPacket
 from stasis_offload.media.reasons import ReasonKind
 from stasis_offload.openflow.flow import FlowCount
+from stasis_offload.packets.address import Address
 
 
 @dataclass(frozen=True, slots=True)
 class PacketObserved:
-    """The switch mirrored a packet of a leg; `packet` is None if it is not RTP.
+    """The switch mirrored a packet of a leg, or to its RTP port; `packet` is None if it is not RTP.
 
-    `by_switch` is whether the switch forwarded the packet; otherwise it is on its way to Asterisk.
+    `by_switch` is whether the switch forwarded the packet; otherwise it is on its way to Asterisk. `source` is where a
+    packet that is not RTP came from, None if not even that is known.
     """
 
     leg: Leg
     packet: ObservedPacket | None
     by_switch: bool = False
+    source: Address | None = None
 
 
 @dataclass(frozen=True, slots=True)

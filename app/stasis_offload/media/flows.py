@@ -2,7 +2,7 @@
 
 | duty | matches | does | priority |
 |---|---|---|---|
-| learn-in | a leg's RTP to Asterisk | goes its own way, mirrored | 10 |
+| learn-in | what comes to a leg's RTP port | goes its own way, mirrored | 10 |
 | learn-out | RTP that Asterisk sends to the leg | goes its own way, mirrored | 10 |
 | guard-in | anything to the leg's RTP port that is not its forwarded stream | goes its own way, mirrored | 20 |
 | forward | a leg's RTP to Asterisk, by the port and next hop it was learned on | to the other leg | 30 |
@@ -19,8 +19,9 @@ application (packet-in).
 
 What goes to a leg is built from the headers that Asterisk itself sends to it (next hop, VLAN, priority, DSCP), and
 leaves as if it had come from Asterisk's port: the bridge's own flows choose its way. The learning flows end with the
-cutover; guards and RTCP flows exist only beside `forward` flows. `verify` and `sample` are in a table of their own: the
-first comes with the cutover until a packet is forwarded, the second for a moment at an audit (openflow/sampler.py).
+cutover; guards and RTCP flows exist only beside `forward` flows: `guard-in` from the cutover on, the others once it is
+verified. `verify` and `sample` are in a table of their own: the first comes with the cutover until a packet is
+forwarded, the second for a moment at an audit (openflow/sampler.py).
 `small` and `large` are in another, and without them `forward` itself sends to the other leg.
 """
 
@@ -155,9 +156,12 @@ def role_of(cookie: int) -> Role | None:
 
 
 def learning_flows(call: str, leg: Leg, *, remote: Address, local: Address) -> tuple[Flow, ...]:
-    """Build the flows that mirror what a leg sends to Asterisk, and what Asterisk relays to the leg."""
+    """Build the flows that mirror what comes to a leg's RTP port, and what Asterisk relays to the leg (`remote`).
+
+    The first are of any source: a leg may send from another address than the one it receives at.
+    """
     return (
-        waiting_flow(call, leg, remote=remote, local=local),
+        waiting_flow(call, leg, source=None, local=local),
         Flow(
             cookie=call_cookie(call) | Role.of(Duty.LEARN_OUT, leg),
             priority=LEARNING_PRIORITY,
@@ -167,12 +171,12 @@ def learning_flows(call: str, leg: Leg, *, remote: Address, local: Address) -> t
     )
 
 
-def waiting_flow(call: str, leg: Leg, *, remote: Address, local: Address) -> Flow:
-    """Build the flow that mirrors the next packets of a silent leg."""
+def waiting_flow(call: str, leg: Leg, *, source: Address | None, local: Address) -> Flow:
+    """Build the flow that mirrors the next packets of a silent leg, from one source or from any."""
     return Flow(
         cookie=call_cookie(call) | Role.of(Duty.LEARN_IN, leg),
         priority=LEARNING_PRIORITY,
-        match=Match(source=remote, destination=local),
+        match=Match(source=source, destination=local),
         action=Mirror(),
     )
 
@@ -232,31 +236,34 @@ def sampling_flows(call: str, path: MediaPath) -> tuple[Flow, ...]:
     return tuple(_sample_of(call, path, leg, Duty.SAMPLE, SAMPLE_PRIORITY) for leg in Leg)
 
 
-def guarding_flows(call: str, path: MediaPath) -> tuple[Flow, ...]:
-    """Build the flows that mirror what should not occur while a call is forwarded.
+def inbound_guards(call: str, path: MediaPath) -> tuple[Flow, ...]:
+    """Build the flows that mirror what comes to a leg's RTP port and is not of its forwarded stream.
 
-    A packet to a leg's RTP port that is not of the forwarded stream has another source (a NAT has changed its
-    binding) or came by another port or next hop; a packet of Asterisk's own is music, a tone or a digit that no event
-    reported.
+    It has another source (a NAT has changed its binding), or came by another port or next hop.
     """
-    flows = []
-    for leg in Leg:
-        attachment = path.attachment(leg)
-        flows += [
-            Flow(
-                cookie=call_cookie(call) | Role.of(Duty.GUARD_IN, leg),
-                priority=GUARD_IN_PRIORITY,
-                match=Match(source=None, destination=attachment.local),
-                action=Mirror(),
-            ),
-            Flow(
-                cookie=call_cookie(call) | Role.of(Duty.GUARD_OUT, leg),
-                priority=FORWARDING_PRIORITY,
-                match=Match(source=attachment.received.source, destination=attachment.received.destination),
-                action=Mirror(),
-            ),
-        ]
-    return tuple(flows)
+    return tuple(
+        Flow(
+            cookie=call_cookie(call) | Role.of(Duty.GUARD_IN, leg),
+            priority=GUARD_IN_PRIORITY,
+            match=Match(source=None, destination=path.attachment(leg).local),
+            action=Mirror(),
+        )
+        for leg in Leg
+    )
+
+
+def outbound_guards(call: str, path: MediaPath) -> tuple[Flow, ...]:
+    """Build the flows that mirror RTP of Asterisk's own: music, a tone or a digit that no event reported."""
+    return tuple(
+        Flow(
+            cookie=call_cookie(call) | Role.of(Duty.GUARD_OUT, leg),
+            priority=FORWARDING_PRIORITY,
+            match=Match(source=received.source, destination=received.destination),
+            action=Mirror(),
+        )
+        for leg in Leg
+        for received in (path.attachment(leg).received,)
+    )
 
 
 def rtcp_flows(call: str, path: MediaPath, ports: Mapping[Leg, int]) -> tuple[Flow, ...]:

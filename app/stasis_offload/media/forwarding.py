@@ -194,6 +194,8 @@ def _sample(
     if event.packet is None:
         return relay(placement, Reason(ReasonKind.FOREIGN_MEDIA, event.leg), now)
     reason = why_not_observed(event.leg, placement.reports[event.leg], event.packet)
+    if placement.path and event.packet.headers.source != placement.path.attachment(event.leg).remote:
+        reason = Reason(ReasonKind.FOREIGN_SOURCE, event.leg)
     if reason:
         return relay(placement, reason, now)
     sampled = replace(placement, unsampled=placement.unsampled - {event.leg})

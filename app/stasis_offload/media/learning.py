@@ -20,6 +20,7 @@ from stasis_offload.media.eligibility import (
     has_received,
     is_other_media,
     of_both,
+    why_not_observable,
     why_not_observed,
 )
 from stasis_offload.media.path import Attachment, Leg, MediaPath, ObservedPacket
@@ -78,21 +79,21 @@ def confirm_cutover(placement: Placement, event: ev.LegsReported, now: float) ->
 
 
 def confirm_dormant(placement: Placement, event: ev.LegsReported, now: float) -> Step:
-    """Go on waiting for the silent leg if the call is still eligible; restart learning if its media changed."""
+    """Name the leg of which no packet is observed, and why, if the call is still eligible; restart learning if its media changed."""
 
-    def wait(reported: Placement) -> Step:
+    def name(reported: Placement) -> Step:
+        named = replace(reported, reason=_why_dormant(reported))
         if reported.reason != NOT_NATIVE:
-            return reported, ()
-        deadline = now + placement.policy.verify_within
-        return replace(reported, reason=Reason(ReasonKind.NO_MEDIA), deadline=deadline), ()
+            return named, ()
+        return replace(named, deadline=now + placement.policy.verify_within), ()
 
-    return _reassess(placement, event, now, wait)
+    return _reassess(placement, event, now, name)
 
 
 def observe(placement: Placement, event: ev.PacketObserved, now: float) -> Step:
     """Record a leg's packet, and query the legs when both are observed; relay a call if it is not as reported."""
 
-    def note(packet: ObservedPacket) -> Step:
+    def note(placement: Placement, packet: ObservedPacket) -> Step:
         fresh = {
             leg: observation
             for leg, observation in placement.observed.items()
@@ -109,7 +110,7 @@ def observe(placement: Placement, event: ev.PacketObserved, now: float) -> Step:
 def observe_cutover(placement: Placement, event: ev.PacketObserved, now: float) -> Step:
     """Record a leg's packet, which Asterisk must relay before the cutover; relay a call if it is not as reported."""
 
-    def note(packet: ObservedPacket) -> Step:
+    def note(placement: Placement, packet: ObservedPacket) -> Step:
         observed = {**placement.observed, event.leg: (packet, now)}
         return _await_cutover(replace(placement, observed=observed), now), ()
 
@@ -119,7 +120,7 @@ def observe_cutover(placement: Placement, event: ev.PacketObserved, now: float) 
 def wake(placement: Placement, event: ev.PacketObserved, now: float) -> Step:
     """Go on learning, with all flows, now that the leg sends; relay a call if its packet is not as reported."""
 
-    def note(packet: ObservedPacket) -> Step:
+    def note(placement: Placement, packet: ObservedPacket) -> Step:
         learning = replace(
             placement,
             # Asterisk may have ceased to bridge a dormant call natively.
@@ -145,21 +146,15 @@ def cut_over_once_relayed(placement: Placement, event: ev.PacketRelayed, now: fl
 
 
 def on_learning_deadline(placement: Placement, _event: ev.DeadlineReached, now: float) -> Step:
-    """Query the legs; name one that is silent and wait for it with one flow (`dormant`)."""
-    silent = next((leg for leg in Leg if leg not in placement.observed), None)
-    if silent is None:
+    """Query the legs; wait for each of which no packet is observed with one flow (`dormant`)."""
+    if len(placement.observed) == len(Leg):
         return replace(placement, deadline=now + placement.policy.verify_within), (cmd.QueryLegs(),)
-    waiting = replace(
-        placement,
-        phase=Phase.DORMANT,
-        reason=Reason(ReasonKind.NO_MEDIA, silent),
-        deadline=now + placement.policy.recheck,
-    )
+    waiting = replace(placement, phase=Phase.DORMANT, deadline=now + placement.policy.recheck)
     return waiting, (cmd.QueryLegs(), cmd.SetFlows(waiting.flows()))
 
 
 def on_dormant_deadline(placement: Placement, event: ev.DeadlineReached, now: float) -> Step:
-    """Query the legs; if Asterisk bridges natively, name the leg that is silent now."""
+    """Query the legs; if Asterisk bridges natively, the answer names the leg that is silent now."""
     if placement.reason == NOT_NATIVE:
         return query_again(placement, event, now)
     return on_learning_deadline(placement, event, now)
@@ -194,6 +189,8 @@ def start_learning(
         deadline=now + placement.policy.verify_within,
         reports=reports,
         observed={},
+        unobserved=reports,
+        strangers={},
         relayed_packets={},
         rtcp_ports={},
     )
@@ -273,7 +270,8 @@ def _reassess(
     if reason and not soon:
         return relay(placement, reason, now)
     reports = event.by_leg
-    reported = replace(placement, reports=reports, splits=event.splits)
+    unobserved = {**reports, **placement.unobserved}
+    reported = replace(placement, reports=reports, unobserved=unobserved, splits=event.splits)
     if is_other_media(placement.reports, reports):
         return start_learning(reported, reports, now, soon=soon)
     return (await_native(reported, now), ()) if soon else then(reported)
@@ -301,14 +299,59 @@ def _confirm(placement: Placement, now: float) -> Step:
 
 
 def _if_as_reported(
-    placement: Placement, event: ev.PacketObserved, now: float, then: Callable[[ObservedPacket], Step]
+    placement: Placement,
+    event: ev.PacketObserved,
+    now: float,
+    then: Callable[[Placement, ObservedPacket], Step],
 ) -> Step:
-    """Continue with `then` if a packet on its way to Asterisk is as Asterisk reports; relay the call if not."""
+    """Continue with `then` if a packet on its way to Asterisk is as Asterisk reports; relay the call if not.
+
+    A packet that is not the leg's is counted alone: Asterisk does not take it either.
+    """
+    leg = event.leg
     if event.by_switch:  # mirrored by a `forward` flow that has been removed
         return placement, ()
-    if event.packet and event.packet.payload_type == COMFORT_NOISE:
-        return placement, ()  # of a party that listens; its audio is yet to come
+    if _is_stranger(placement, event):
+        strangers = {**placement.strangers, leg: placement.strangers.get(leg, 0) + 1}
+        return replace(placement, strangers=strangers), ()
     if event.packet is None:
-        return relay(placement, Reason(ReasonKind.FOREIGN_MEDIA, event.leg), now)
-    reason = why_not_observed(event.leg, placement.reports[event.leg], event.packet)
-    return relay(placement, reason, now) if reason else then(event.packet)
+        return relay(placement, Reason(ReasonKind.FOREIGN_MEDIA, leg), now)
+    unobserved = {other: report for other, report in placement.unobserved.items() if other is not leg}
+    noted = replace(placement, unobserved=unobserved)
+    if event.packet.payload_type == COMFORT_NOISE:
+        return noted, ()  # of a party that listens; its audio is yet to come
+    reason = why_not_observed(leg, placement.reports[leg], event.packet)
+    return relay(noted, reason, now) if reason else then(noted, event.packet)
+
+
+def _is_stranger(placement: Placement, event: ev.PacketObserved) -> bool:
+    """Return whether a packet to a leg's port comes from elsewhere than the leg's.
+
+    Of a leg that is not symmetric, whose packets may come from anywhere, the SSRC tells, or the source of an earlier
+    packet of its.
+    """
+    packet, report = event.packet, placement.reports[event.leg]
+    source = packet.headers.source if packet else event.source
+    if source in (None, report.remote):
+        return False
+    if report.source:
+        return True
+    if packet:
+        return report.ssrc_rx not in (None, packet.ssrc)
+    earlier = placement.observed.get(event.leg)
+    return earlier is None or earlier[0].headers.source != source
+
+
+def _why_dormant(placement: Placement) -> Reason:
+    """Return why no packet of a leg is observed; the reason that tells more, if there are two."""
+    reasons = [
+        why_not_observable(
+            leg,
+            before=placement.unobserved[leg],
+            after=placement.reports[leg],
+            strangers=placement.strangers.get(leg, 0),
+        )
+        for leg in Leg
+        if leg not in placement.observed
+    ]
+    return next((reason for reason in reasons if reason.kind is not ReasonKind.NO_MEDIA), reasons[0])

@@ -35,6 +35,7 @@ class ReasonKind(StrEnum):
     ADDRESS_FAMILY = "address-family"
     HAIRPIN = "hairpin"
     NO_MEDIA = "no-media"
+    BYPASSES_SWITCH = "bypasses-switch"
     FOREIGN_MEDIA = "foreign-media"
     FOREIGN_SSRC = "foreign-ssrc"
     FOREIGN_SOURCE = "foreign-source"
@@ -87,14 +88,15 @@ EXPLANATIONS: dict[ReasonKind, str] = {
     ReasonKind.NULL_ADDRESS: "An address of the leg is null, loopback or not yet known.",
     ReasonKind.ADDRESS_FAMILY: "One leg is IPv4 and the other IPv6.",
     ReasonKind.HAIRPIN: "The leg's far end is an address of the call's own on this host.",
-    ReasonKind.NO_MEDIA: "No RTP arrives from the leg.",
+    ReasonKind.NO_MEDIA: "No RTP arrives from the leg, at Asterisk neither.",
+    ReasonKind.BYPASSES_SWITCH: "Asterisk receives the leg's RTP, but none to Asterisk's address and port passes the switch: it comes by an interface that is not on the OVS bridge, or is redirected behind it (DNAT, a proxy). Lead it through the bridge.",
     ReasonKind.FOREIGN_MEDIA: "What arrives from the leg is not RTP of an agreed payload type.",
     ReasonKind.FOREIGN_SSRC: "The SSRC on the wire is not the one that Asterisk receives.",
-    ReasonKind.FOREIGN_SOURCE: "The leg's packets come from another address than Asterisk reports, or by another way than was learned.",
+    ReasonKind.FOREIGN_SOURCE: "The leg's packets come from another address than Asterisk reports (source NAT between the switch and Asterisk, or a move that strictrtp refuses), or by another way than was learned.",
     ReasonKind.LOW_TTL: "The leg's packets have a TTL below 16; Asterisk relays them with a new one.",
     ReasonKind.ASTERISK_MEDIA: "Asterisk sends the leg RTP of its own: music, a tone, a digit, an announcement.",
     ReasonKind.FLAPPING: "The call returned to Asterisk too often within a minute (media.returns_per_minute, media.flap_wait).",
-    ReasonKind.NOT_RELAYED: "Asterisk does not relay the leg's packets to the other unchanged.",
+    ReasonKind.NOT_RELAYED: "Asterisk does not relay the leg's packets to the other unchanged, or not by the switch.",
     ReasonKind.ROUTE_CHANGED: "Asterisk sends to the leg by another port, VLAN or next hop than was learned.",
     ReasonKind.PORT_DOWN: "A port of the switch by which the leg was reached is down or gone.",
     ReasonKind.MEDIA_IDLE: "The leg fell silent while the switch carried it.",

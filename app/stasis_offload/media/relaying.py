@@ -138,6 +138,8 @@ def relay(placement: Placement, reason: Reason, now: float) -> Step:
         damping=damping,
         reports={},
         observed={},
+        unobserved={},
+        strangers={},
         relayed_packets={},
         path=None,
         unsampled=frozenset(),

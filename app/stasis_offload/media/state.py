@@ -10,8 +10,9 @@ from stasis_offload.media.damping import Damping
 from stasis_offload.media.flows import (
     FlowLimits,
     forwarding_flows,
-    guarding_flows,
+    inbound_guards,
     learning_flows,
+    outbound_guards,
     rtcp_flows,
     rtcp_watching_flows,
     sampling_flows,
@@ -96,9 +97,10 @@ class Placement:
     """What carries one call's media, why, and what is known of it. Times are seconds of one monotonic clock.
 
     `since` is when the state was entered. While learning, `observed` has the last observed packet of each leg and its
-    time, `splits` whether the switch can tell packets apart by their size, `relayed_packets` the last packet that
-    Asterisk sent to the other leg, by the leg whose packets it relays, `cutover_by` until when the best moment for the
-    cutover is waited for.
+    time, `unobserved` the first report of each leg since its last observed packet, `strangers` how many packets came to
+    its RTP port that are not the leg's, `splits` whether the switch can tell packets apart by their size, `relayed_packets`
+    the last packet that Asterisk sent to the other leg, by the leg whose packets it relays, `cutover_by` until when the
+    best moment for the cutover is waited for.
     `path`, `unsampled` and `rtcp_ports` belong to a stay in the switch: `unsampled` are the legs of which a packet has
     yet to be mirrored, `rtcp_ports` the ports from which RTCP came, `small` the last packet of each leg that was left to
     Asterisk for its size, and `small_audio` how many of these since the last audit had the payload type of audio. `counts` are the packets and octets forwarded from
@@ -119,6 +121,8 @@ class Placement:
     splits: bool = False
     reports: Mapping[Leg, LegReport] = field(default_factory=dict)
     observed: Mapping[Leg, tuple[ObservedPacket, float]] = field(default_factory=dict)
+    unobserved: Mapping[Leg, LegReport] = field(default_factory=dict)
+    strangers: Mapping[Leg, int] = field(default_factory=dict)
     relayed_packets: Mapping[Leg, ObservedPacket] = field(default_factory=dict)
     cutover_by: float = 0.0
     path: MediaPath | None = None
@@ -159,15 +163,15 @@ class Placement:
             return ()
         limits = FlowLimits(idle_timeout=self.policy.idle_timeout, limit=self.policy.limit)
         flows = forwarding_flows(self.call, self.path, limits)
+        # From the first moment: a leg whose source moves at the cutover never verifies it.
+        flows += inbound_guards(self.call, self.path)
         if not self.is_verified:
-            flows += verifying_flows(self.call, self.path)
-        if self.is_verified and self.policy.forward_rtcp:
+            return flows + verifying_flows(self.call, self.path)
+        if self.policy.forward_rtcp:
             flows += rtcp_flows(self.call, self.path, self.rtcp_ports)
-        elif self.is_verified:
+        else:
             flows += rtcp_watching_flows(self.call, self.path)
-        if self.is_verified:
-            flows += guarding_flows(self.call, self.path)
-        return flows
+        return flows + outbound_guards(self.call, self.path)
 
     def samples(self) -> tuple[Flow, ...]:
         """Return the flows that show a packet of each leg that the switch forwards."""
@@ -181,7 +185,7 @@ class Placement:
             if self.phase is not Phase.DORMANT:
                 flows += learning_flows(self.call, leg, remote=report.remote, local=report.local)
             elif leg not in self.observed:
-                flows += (waiting_flow(self.call, leg, remote=report.remote, local=report.local),)
+                flows += (waiting_flow(self.call, leg, source=report.source, local=report.local),)
         return flows
 
     def next_audit(self, now: float) -> float:

@@ -13,8 +13,9 @@ from stasis_offload.media.flows import (
     Role,
     call_cookie,
     forwarding_flows,
-    guarding_flows,
+    inbound_guards,
     learning_flows,
+    outbound_guards,
     role_of,
     rtcp_flows,
     rtcp_watching_flows,
@@ -43,7 +44,8 @@ def whole(path: MediaPath = PATH, *, ports: dict[Leg, int] | None = None) -> Flo
         [
             *forwarding_flows("call", path, LIMITS),
             *rtcp_flows("call", path, ports or {}),
-            *guarding_flows("call", path),
+            *inbound_guards("call", path),
+            *outbound_guards("call", path),
         ]
     )
 
@@ -115,7 +117,7 @@ def test_learning_copies_a_packet_to_us_and_changes_nothing_in_its_way() -> None
 
 
 def test_a_silent_leg_is_waited_for_with_one_flow() -> None:
-    table = FlowTable([waiting_flow("call", Leg.CALLER, remote=CALLER.remote, local=CALLER.local)])
+    table = FlowTable([waiting_flow("call", Leg.CALLER, source=CALLER.remote, local=CALLER.local)])
     assert table.process(1, sent_by(CALLER)) == [(CONTROLLER, sent_by(CALLER)), (1, sent_by(CALLER))]
     assert table.process(3, of_asterisk(CALLER)) == [(3, of_asterisk(CALLER))]
 

@@ -80,8 +80,8 @@ def test_a_call_that_is_let_go_before_it_is_answered_waits_for_its_answer_alone(
 
 def test_quiet_learning_costs_one_flow() -> None:
     quiet, commands = step(after(seen(Leg.CALLER), start=LEARNING), ev.DeadlineReached(), 1.0)
-    assert quiet.reason == Reason(ReasonKind.NO_MEDIA, Leg.CALLEE)
     assert roles(commands) == [[Role.LEARN_IN_CALLEE]]
+    assert after(ELIGIBLE, start=quiet).reason == Reason(ReasonKind.NO_MEDIA, Leg.CALLEE)
 
 
 @pytest.mark.parametrize(
@@ -123,4 +123,5 @@ def test_comfort_noise_of_a_party_that_listens_is_no_foreign_media_and_no_audio_
     start: Placement,
 ) -> None:
     noise = ev.PacketObserved(Leg.CALLER, sighting(Leg.CALLER, payload_type=13, size=13))
-    assert step(start, noise, 0.01) == (start, ())
+    after_noise, commands = step(start, noise, 0.01)
+    assert (after_noise.phase, after_noise.observed, commands) == (start.phase, start.observed, ())

@@ -18,9 +18,9 @@ from stasis_offload.packets.address import Address
 from tests.support.leg_reports import CALLEE, CALLER, passed_on, sighting
 from tests.support.placements import (
     BOTH_COUNT,
+    CUT_OVER,
     CUTTING_OVER,
     ELIGIBLE,
-    FORWARDING,
     GUARDED,
     IN,
     LEARNING,
@@ -28,7 +28,6 @@ from tests.support.placements import (
     OFFLOADED,
     POLICY,
     VERIFIED,
-    VERIFYING,
     WATCHING,
     after,
     relayed,
@@ -61,7 +60,7 @@ def test_a_connected_call_is_asked_about_learned_and_offloaded() -> None:
     both_ways, commands = step(one_way, relayed(Leg.CALLEE), 0.0)
     assert (both_ways.deadline, commands) == (CUTOVER_LOOK, ())
     offloaded, commands = step(both_ways, ev.DeadlineReached(), CUTOVER_LOOK)
-    assert roles(commands) == [FORWARDING + VERIFYING]
+    assert roles(commands) == [CUT_OVER]
     assert (offloaded.state, offloaded.reason) == (State.OFFLOADED, None)
 
 
@@ -93,7 +92,7 @@ def test_a_call_that_is_not_bridged_natively_yet_is_learned_meanwhile() -> None:
     ready, commands = step(again, ELIGIBLE, 0.01)
     assert (ready.deadline, commands) == (0.01 + CUTOVER_LOOK, ())
     offloaded, commands = step(ready, ev.DeadlineReached(), 0.01)
-    assert (offloaded.state, roles(commands)) == (State.OFFLOADED, [FORWARDING + VERIFYING])
+    assert (offloaded.state, roles(commands)) == (State.OFFLOADED, [CUT_OVER])
 
 
 def test_a_call_that_asterisk_does_not_bridge_natively_is_not_learned_for_long() -> None:
@@ -184,11 +183,10 @@ def test_an_asterisk_that_is_always_late_is_not_waited_for_for_ever() -> None:
 def test_a_silent_leg_is_named_and_waited_for_with_one_flow(leg: Leg) -> None:
     one = after(seen(leg.other), start=LEARNING)
     placement, commands = step(one, ev.DeadlineReached(), 1.0)
-    assert placement.reason == Reason(ReasonKind.NO_MEDIA, leg)
     assert commands[0] == cmd.QueryLegs()
     assert roles(commands) == [[Role.of(Duty.LEARN_IN, leg)]]
     waiting = after(ELIGIBLE, start=placement)
-    assert waiting.state is State.LEARNING
+    assert (waiting.state, waiting.reason) == (State.LEARNING, Reason(ReasonKind.NO_MEDIA, leg))
     speaks, commands = step(waiting, seen(leg), 9.0)
     assert roles(commands) == [WATCHING]
     assert step(speaks, seen(leg.other), 9.01)[1] == (cmd.QueryLegs(),)

@@ -16,16 +16,17 @@ from stasis_offload.packets.frame import parse_udp
 from tests.support.leg_reports import CALLEE, CALLER, passed_on, sighting
 from tests.support.placements import (
     BOTH_COUNT,
+    CARRIED,
+    CUT_OVER,
     ELIGIBLE,
     FORWARDING,
     GUARDED,
-    GUARDS,
+    GUARDS_IN,
+    GUARDS_OUT,
     IN,
     OFFLOADED,
     POLICY,
-    RTCP,
     VERIFIED,
-    VERIFYING,
     after,
     roles,
     sampled_packet,
@@ -37,12 +38,12 @@ RTP_HEADER = 12
 
 
 def test_a_forwarded_packet_of_each_leg_verifies_a_cutover_and_only_then_rtcp_is_forwarded() -> None:
-    assert [role_of(flow.cookie) for flow in OFFLOADED.flows()] == FORWARDING + VERIFYING
+    assert [role_of(flow.cookie) for flow in OFFLOADED.flows()] == CUT_OVER
     one, commands = step(OFFLOADED, sampled_packet(Leg.CALLER), 0.02)
     assert (one.phase, commands) == (Phase.UNVERIFIED, ())
     both, commands = step(one, sampled_packet(Leg.CALLEE), 0.02)
     assert both.phase is Phase.VERIFIED
-    assert roles(commands) == [FORWARDING + RTCP + GUARDS]
+    assert roles(commands) == [CARRIED]
 
 
 def test_a_packet_that_asterisk_was_still_shown_verifies_nothing() -> None:
@@ -61,7 +62,7 @@ def test_the_guards_are_in_with_the_verification_and_later_need_no_change() -> N
     verified, commands = step(
         after(sampled_packet(Leg.CALLER), start=OFFLOADED), sampled_packet(Leg.CALLEE), 0.1
     )
-    assert roles(commands) == [FORWARDING + RTCP + GUARDS]
+    assert roles(commands) == [CARRIED]
     guarded, commands = step(verified, ev.DeadlineReached(), 1.1)
     assert (guarded.phase, commands) == (Phase.GUARDED, ())
 
@@ -165,12 +166,14 @@ def test_what_an_audit_finds_wrong_sends_the_call_back(
 def test_rtcp_stays_with_asterisk_where_the_operator_wants_it_and_still_tells_its_way() -> None:
     placement = replace(GUARDED, policy=replace(POLICY, forward_rtcp=False))
     watching = [Role.RTCP_OUT_CALLER, Role.RTCP_OUT_CALLEE]
-    assert [role_of(flow.cookie) for flow in placement.flows()] == FORWARDING + watching + GUARDS
+    assert [
+        role_of(flow.cookie) for flow in placement.flows()
+    ] == FORWARDING + GUARDS_IN + watching + GUARDS_OUT
 
 
 def test_reports_go_to_the_port_that_a_legs_own_rtcp_comes_from() -> None:
     placement, commands = step(GUARDED, ev.RtcpPortLearned(Leg.CALLEE, 61_111), 3.0)
-    assert roles(commands) == [FORWARDING + RTCP + GUARDS]
+    assert roles(commands) == [CARRIED]
     [to_callee] = [flow.action for flow in placement.flows() if role_of(flow.cookie) is Role.RTCP_CALLER]
     assert isinstance(to_callee, Forward)
     assert to_callee.destination.port == 61_111

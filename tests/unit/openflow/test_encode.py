@@ -223,7 +223,7 @@ def test_a_bundle_is_committed_or_discarded_by_its_id() -> None:
 
 
 def test_every_other_message_is_of_its_type_and_carries_the_transaction() -> None:
-    learning = waiting_flow("call", Leg.CALLEE, remote=CALLEE.remote, local=CALLEE.local)
+    learning = waiting_flow("call", Leg.CALLEE, source=CALLEE.remote, local=CALLEE.local)
     sent = {
         encode.hello(7): ofp.OFPT_HELLO,
         encode.hello_failed(7): ofp.OFPT_ERROR,
