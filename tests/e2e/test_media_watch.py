@@ -96,6 +96,23 @@ def test_what_the_host_keeps_from_a_party_the_switch_does_not_bring_it_either() 
     assert not any(stream.by_switch() for stream in call.capture.arriving)
 
 
+def test_packets_that_another_program_keeps_from_the_flow_are_noticed_and_heard_all_the_same() -> None:
+    with phones() as call:
+        call.connect(sdp(BOB_PORT), sdp(ALICE_PORT))
+        port = call.alice.media.rpartition(":")[2]
+        # Before the size of Alice's packets is looked up: they go to Asterisk.
+        taken = f"table=79,priority=100,udp,udp_dst={port}"
+        _flows("add-flow", f"{taken},actions=resubmit(,0)")
+        try:
+            call.speak()
+            lost = call.returned("flow-lost:callee")
+            end = call.passed(0.5)
+        finally:
+            _flows("--strict", "del-flows", taken)
+    for speaker in (BOB, ALICE):
+        assert_whole(call.capture, speaker, lost - 1.0, end)
+
+
 def test_an_rtp_timeout_does_not_end_a_call_that_has_media_and_ends_one_that_has_none() -> None:
     with phones(callee="phone-timeout") as call:
         call.connect(sdp(BOB_PORT), sdp(ALICE_PORT))
@@ -131,10 +148,15 @@ def test_a_call_that_lost_its_guards_alone_is_learned_again() -> None:
     wait_until(lambda: len(control.flows()) == FLOWS, within=10, what="all flows of the call")
 
 
+def _flows(*words: str) -> None:
+    *options, command, flow = words
+    control.execute("ovs", "ovs-ofctl", "-O", "OpenFlow13", *options, command, "breth0", flow)
+
+
 def _delete_flows(which: str) -> None:
     """Delete flows as another program would, and wait until the application has noticed."""
     deleted = time.time()
-    control.execute("ovs", "ovs-ofctl", "-O", "OpenFlow13", "del-flows", "breth0", which)
+    _flows("del-flows", which)
     wait_until(
         lambda: (
             (now := control.calls()[0])["state"] != "offloaded" or time.time() - now["state_age"] > deleted

@@ -245,18 +245,27 @@ def test_while_the_callee_rings_the_call_is_not_connected_and_asterisk_says_that
 NO_MEDIA = "no-media:callee"
 
 
-def test_a_leg_that_falls_silent_at_the_moment_of_the_cutover_returns() -> None:
+def test_a_leg_that_falls_silent_at_the_moment_of_the_cutover_stays_in_the_switch() -> None:
     """One packet is enough for a cutover when the other leg's packets come at a good moment, as most do."""
     for _ in range(10):
         dial("PJSIP/559@asterisk1")
         call = wait_until(lambda: next(iter(control.calls()), None), within=15, what="the call")
-        wait_until(lambda: control.calls()[0]["reason"] == NO_MEDIA, within=15, what=NO_MEDIA)
+        offloaded = (
+            wait_until(_settled, within=15, what=f"{NO_MEDIA}, or the switch to carry the call") != NO_MEDIA
+        )
         end_of_calls()
-        logged = reasons_logged(call)
-        assert logged[-1] == "ended"
-        if "flow-lost:callee" in logged:
+        assert "flow-lost:callee" not in reasons_logged(call)
+        if offloaded:
             return
     pytest.fail("no call was offloaded")
+
+
+def _settled() -> str | None:
+    """Return the state of the call once it has been in the switch for three seconds, or why it is not."""
+    [call] = control.calls()
+    if call["reason"] == NO_MEDIA or (call["state"] == "offloaded" and call["state_age"] > 3):
+        return str(call["reason"] or call["state"])
+    return None
 
 
 def test_without_events_from_asterisk_no_media_stays_in_the_switch() -> None:

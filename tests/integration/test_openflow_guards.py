@@ -22,7 +22,7 @@ from stasis_offload.media.flows import (
     rtcp_watching_flows,
     verifying_flows,
 )
-from stasis_offload.media.path import Attachment, MediaPath
+from stasis_offload.media.path import Attachment, Leg, MediaPath
 from stasis_offload.openflow.events import PacketIn
 from stasis_offload.openflow.switch import Switch
 from stasis_offload.packets.address import Address
@@ -53,7 +53,7 @@ async def forwarding(
     async with plugged(bridge.sockets) as wires, connected(bridge.management) as (switch, events):
         flows = (
             *forwarding_flows("call", path, LIMITS),
-            *(verifying_flows("call", path) if verifying else ()),
+            *(verifying_flows("call", path, frozenset(Leg)) if verifying else ()),
             *rtcp_flows("call", path, {}),
             *inbound_guards("call", path),
             *outbound_guards("call", path),

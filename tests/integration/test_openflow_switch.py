@@ -18,6 +18,7 @@ from stasis_offload.media.flows import (
     rtcp_flows,
     verifying_flows,
 )
+from stasis_offload.media.path import Leg
 from stasis_offload.openflow.describe import describe, describe_switch
 from stasis_offload.openflow.events import FlowRemoved, Port, Removal, SwitchUp
 from stasis_offload.openflow.flow import FlowCount, Forward
@@ -204,7 +205,12 @@ async def test_a_call_that_comes_and_goes_leaves_nothing_and_no_end_of_its_flows
         *inbound_guards("call", legs),
         *outbound_guards("call", legs),
     )
-    stay = (learning_flows_of("call"), (*forward, *verifying_flows("call", legs)), guarded, ())
+    stay = (
+        learning_flows_of("call"),
+        (*forward, *verifying_flows("call", legs, frozenset(Leg))),
+        guarded,
+        (),
+    )
     async with connected(bridge.management) as (switch, events):
         for _ in range(20):
             for flows in stay:

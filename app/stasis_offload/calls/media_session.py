@@ -183,11 +183,12 @@ class MediaSession:
             self.post(ev.RtcpSent(role.leg, parse_headers(in_port, frame)))
 
     def _on_rtcp(self, leg: Leg, frame: bytes) -> None:
+        self.post(ev.RtcpReceived(leg))
         for event in self._monitor.on_rtcp(leg, frame, placement=self.placement, now=_now()):
             self.post(event)
 
     def _note_counters(self, counts: Mapping[Role, FlowCount] | None) -> None:
-        by_leg = {role.leg: count for role, count in (counts or {}).items() if role.forwards}
+        by_leg = self.placement.counted(counts or {})
         for event in self._monitor.on_counters(by_leg, now=_now()):
             self.post(event)
 

@@ -15,6 +15,8 @@ from stasis_offload.media.sizes import is_constant
 MIN_RTP_TIMEOUT = 10
 # Packets that Asterisk may have received, or strangers sent, without a meaning: before the switch mirrored them, by chance.
 _FEW_PACKETS = 10
+# RFC 3551 4.5.2; no SDP has to name it.
+COMFORT_NOISE = 13
 # Hops. Fewer are left if the sender is distant or has chosen a low TTL. A switch decrements the TTL as a router does
 # and drops a packet whose TTL expires, yet counts it (OVS: compose_dec_ttl in ofproto/ofproto-dpif-xlate.c).
 MIN_TTL = 16
@@ -125,12 +127,21 @@ def why_not_observed(leg: Leg, report: LegReport, packet: ObservedPacket) -> Rea
 
 def why_not_observable(leg: Leg, *, before: LegReport, after: LegReport, strangers: int) -> Reason:
     """Return why no packet of a leg was observed between two reports, while `strangers` came from elsewhere."""
-    if strangers > _FEW_PACKETS:
+    if are_several(strangers):
         return Reason(ReasonKind.FOREIGN_SOURCE, leg)
-    # Asterisk counts anew from each new SSRC on.
+    return Reason(ReasonKind.BYPASSES_SWITCH if goes_to_asterisk(before, after) else ReasonKind.NO_MEDIA, leg)
+
+
+def goes_to_asterisk(before: LegReport, after: LegReport) -> bool:
+    """Return whether Asterisk has received more than a few packets of a leg between two reports."""
+    # It counts anew from each new SSRC on.
     counted_before = before.packets_rx if before.ssrc_rx == after.ssrc_rx else 0
-    received = after.packets_rx - counted_before > _FEW_PACKETS
-    return Reason(ReasonKind.BYPASSES_SWITCH if received else ReasonKind.NO_MEDIA, leg)
+    return are_several(after.packets_rx - counted_before)
+
+
+def are_several(packets: int) -> bool:
+    """Return whether so many packets mean something."""
+    return packets > _FEW_PACKETS
 
 
 def has_received(report: LegReport) -> bool:

@@ -102,6 +102,13 @@ class RtcpPortLearned:
 
 
 @dataclass(frozen=True, slots=True)
+class RtcpReceived:
+    """A leg sent RTCP while the switch forwarded it."""
+
+    leg: Leg
+
+
+@dataclass(frozen=True, slots=True)
 class ReceptionStalled:
     """A leg's RTCP reports no progress: it receives nothing, or the other leg sends nothing."""
 
@@ -189,6 +196,7 @@ Event = (
     | GuardTriggered
     | RtcpSent
     | RtcpPortLearned
+    | RtcpReceived
     | ReceptionStalled
     | LegDeaf
     | FlowIdle

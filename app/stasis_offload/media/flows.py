@@ -25,7 +25,7 @@ forwarded, the second for a moment at an audit (openflow/sampler.py).
 `small` and `large` are in another, and without them `forward` itself sends to the other leg.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from enum import IntEnum
 from hashlib import blake2b
@@ -53,6 +53,9 @@ LEARNING_PRIORITY = 10
 GUARD_IN_PRIORITY = 20
 FORWARDING_PRIORITY = 30
 SAMPLE_PRIORITY = 40
+
+# Seconds. So rarely is the flow of a leg added again that stays silent; the flows of a dead application end after it.
+SILENT_TIMEOUT = 300
 
 # Bytes of the headers in front of a UDP payload.
 _ETHERNET, _TAG, _IP, _UDP = 14, 4, {4: 20, 6: 40}, 8
@@ -126,10 +129,14 @@ class Role(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class FlowLimits:
-    """How long a forwarding flow lives without a packet (s), and how many packets a second it forwards, 0 for any number."""
+    """How long a forwarding flow lives without a packet (s), and how many packets a second it forwards, 0 for any number.
+
+    Those of the legs in `silent` live for SILENT_TIMEOUT: RTCP shows that the leg is there.
+    """
 
     idle_timeout: int
     limit: int = 0
+    silent: frozenset[Leg] = frozenset()
 
 
 FORWARDING_ROLES = tuple(role for role in Role if role.forwards)
@@ -194,7 +201,7 @@ def forwarding_flows(call: str, path: MediaPath, limits: FlowLimits) -> tuple[Fl
                 priority=FORWARDING_PRIORITY,
                 match=match,
                 action=Split(_frame_size(from_leg) - 1) if from_leg.least else to_other,
-                idle_timeout=limits.idle_timeout,
+                idle_timeout=SILENT_TIMEOUT if leg in limits.silent else limits.idle_timeout,
                 limit=limits.limit,
             )
         )
@@ -226,9 +233,9 @@ def _frame_size(leg: Attachment) -> int:
     return _ETHERNET + (_TAG if leg.sent.tag else 0) + _IP[version] + _UDP + leg.least
 
 
-def verifying_flows(call: str, path: MediaPath) -> tuple[Flow, ...]:
-    """Build the flows that show the first packets that are forwarded."""
-    return tuple(_sample_of(call, path, leg, Duty.VERIFY, FORWARDING_PRIORITY) for leg in Leg)
+def verifying_flows(call: str, path: MediaPath, legs: Collection[Leg]) -> tuple[Flow, ...]:
+    """Build the flows that show the first packets of these legs that are forwarded."""
+    return tuple(_sample_of(call, path, leg, Duty.VERIFY, FORWARDING_PRIORITY) for leg in Leg if leg in legs)
 
 
 def sampling_flows(call: str, path: MediaPath) -> tuple[Flow, ...]:

@@ -5,11 +5,17 @@ from dataclasses import replace
 
 from stasis_offload.media import commands as cmd
 from stasis_offload.media import events as ev
-from stasis_offload.media.eligibility import is_other_media, why_not_observed
+from stasis_offload.media.eligibility import (
+    COMFORT_NOISE,
+    are_several,
+    goes_to_asterisk,
+    is_other_media,
+    why_not_observed,
+)
 from stasis_offload.media.path import Headers, Leg, ObservedPacket
 from stasis_offload.media.reasons import Reason, ReasonKind
 from stasis_offload.media.relaying import Step, reclaim, relay, why_not_now
-from stasis_offload.media.state import Phase, Placement
+from stasis_offload.media.state import Phase, Placement, State
 from stasis_offload.openflow.flow import FlowCount
 
 # Seconds after the verification until Asterisk has relayed all it had received. RTP that it sends later is its own.
@@ -22,29 +28,42 @@ _SMALL_PACKETS = 50
 # So many small packets of audio between two audits are no last packet of a phrase: a leg's audio has become smaller.
 _MAX_SMALL_AUDIO = 5
 _SEQUENCES = 1 << 16
+# Seconds since the last RTCP of a leg after which it is no sign of life: three of the usual intervals (RFC 3550, 6.2).
+_RTCP_SHOWS_LIFE = 15.0
 
 
 def verify(placement: Placement, event: ev.PacketObserved, now: float) -> Step:
     """Go on to `verified` once a packet of each leg was sampled; relay a call whose packet is not as reported."""
+    return _sample(placement, event, now, lambda sampled: _verified(sampled, now))
 
-    def finish(sampled: Placement) -> Step:
-        verified = replace(
-            sampled, phase=Phase.VERIFIED, damping=sampled.damping.reset(), deadline=now + GUARD_DELAY
-        )
-        return verified, (cmd.SetFlows(verified.flows()),)
 
-    return _sample(placement, event, now, finish)
+def verify_late(placement: Placement, event: ev.PacketObserved, now: float) -> Step:
+    """Check the first packet of a leg that was silent; relay a call whose packet is not as reported."""
+    return _end_verifying(placement, _sample(placement, event, now, lambda sampled: (sampled, ())))
 
 
 def audit(placement: Placement, event: ev.PacketObserved, now: float) -> Step:
     """Read the counters once a packet of each leg was sampled; relay a call whose packet is not as reported."""
-    return _sample(placement, event, now, lambda sampled: (sampled, (cmd.ReadCounters(),)))
+    sampled = _sample(placement, event, now, lambda sampled: (sampled, (cmd.ReadCounters(),)))
+    return _end_verifying(placement, sampled)
 
 
 def on_verify_deadline(placement: Placement, _event: ev.DeadlineReached, now: float) -> Step:
-    """Remove the flows, and name the leg of which the switch has forwarded no packet."""
-    silent = next(leg for leg in Leg if leg in placement.unsampled)
-    return relay(placement, Reason(ReasonKind.FLOW_LOST, silent), now)
+    """Read the counters and query the legs: whether a leg is silent, or its packets are not forwarded."""
+    asking = replace(placement, deadline=now + placement.policy.verify_within)
+    return asking, (cmd.ReadCounters(), cmd.QueryLegs())
+
+
+def verify_silent(placement: Placement, event: ev.LegsReported, now: float) -> Step:
+    """Go on to `verified` if the legs of which no packet was sampled are silent; else remove the flows and name one."""
+    checked, commands = check_report(placement, event, now)
+    if checked.state is not State.OFFLOADED:
+        return checked, commands
+    for leg in placement.unsampled - placement.small.keys():
+        forwarded = are_several(_packets(placement, leg))
+        if forwarded or goes_to_asterisk(placement.reports[leg], checked.reports[leg]):
+            return relay(placement, Reason(ReasonKind.FLOW_LOST, leg), now)
+    return _verified(checked, now)
 
 
 def start_guarding(placement: Placement, _event: ev.DeadlineReached, now: float) -> Step:
@@ -72,17 +91,21 @@ def check_report(placement: Placement, event: ev.LegsReported, now: float) -> St
 
 
 def check_counters(placement: Placement, event: ev.CountersRead, now: float) -> Step:
-    """At an audit, inject a keepalive of each leg that still sends; relay a call that lost a flow."""
+    """At an audit, inject a keepalive of each leg that still sends; relay a call that lost a flow or a silent leg."""
     if event.counts is None:
         return placement, ()
-    read = {role.leg: count for role, count in event.counts.items() if role.forwards}
+    read = placement.counted(event.counts)
     counted = replace(placement, counts={**placement.counts, **read})
     lost = next((leg for leg in Leg if leg not in read), None)  # another program may have deleted it
     if lost:
         return relay(counted, Reason(ReasonKind.FLOW_LOST, lost), now)
     if not placement.unsampled:  # the second reading of an audit
         return counted, ()
-    keepalives = (counted.keepalive(leg) for leg in Leg if read[leg].packets > _packets(placement, leg))
+    sending = {leg for leg in Leg if read[leg].packets > _packets(placement, leg)}
+    for leg in placement.silent & placement.unsampled - sending:
+        if not _is_alive(placement, leg, now):
+            return relay(counted, Reason(ReasonKind.MEDIA_IDLE, leg), now)
+    keepalives = (counted.keepalive(leg) for leg in Leg if leg in sending)
     return counted, tuple(keepalive for keepalive in keepalives if keepalive)
 
 
@@ -169,9 +192,19 @@ def is_passed_on(placement: Placement, event: ev.GuardTriggered) -> bool:
     return -_SMALL_PACKETS < _ahead(event.packet.sequence, small.sequence) <= 0
 
 
+def note_rtcp(placement: Placement, event: ev.RtcpReceived, now: float) -> Step:
+    """Record that the leg is there, even if it sends no audio."""
+    return replace(placement, rtcp_at={**placement.rtcp_at, event.leg: now}), ()
+
+
 def on_flow_idle(placement: Placement, event: ev.FlowIdle, now: float) -> Step:
-    """Remove the flows: a leg fell silent."""
-    return relay(_with_count(placement, event), Reason(ReasonKind.MEDIA_IDLE, event.leg), now)
+    """Add the flow of a silent leg again if its RTCP shows that it is there; else remove the flows."""
+    counted = _with_count(placement, event)
+    if not _is_alive(placement, event.leg, now):
+        return relay(counted, Reason(ReasonKind.MEDIA_IDLE, event.leg), now)
+    ended = {**placement.ended_counts, event.leg: counted.counts[event.leg]}
+    silent = replace(counted, ended_counts=ended, silent=placement.silent | {event.leg})
+    return silent, (cmd.SetFlows(silent.flows()),)
 
 
 def on_flow_deleted(placement: Placement, event: ev.FlowDeleted, now: float) -> Step:
@@ -189,16 +222,22 @@ def _sample(
 ) -> Step:
     """Check a sampled packet; continue with `finish` if it is the last one and all are as reported."""
     # A packet that was mirrored while learning, or one more than needed.
-    if not event.by_switch or event.leg not in placement.unsampled:
+    if not event.by_switch or event.leg not in placement.unsampled | placement.unverified:
         return placement, ()
     if event.packet is None:
         return relay(placement, Reason(ReasonKind.FOREIGN_MEDIA, event.leg), now)
+    if event.packet.payload_type == COMFORT_NOISE:
+        return placement, ()
     reason = why_not_observed(event.leg, placement.reports[event.leg], event.packet)
     if placement.path and event.packet.headers.source != placement.path.attachment(event.leg).remote:
         reason = Reason(ReasonKind.FOREIGN_SOURCE, event.leg)
     if reason:
         return relay(placement, reason, now)
-    sampled = replace(placement, unsampled=placement.unsampled - {event.leg})
+    sampled = replace(
+        placement,
+        unsampled=placement.unsampled - {event.leg},
+        unverified=placement.unverified - {event.leg},
+    )
     return (sampled, ()) if sampled.unsampled else finish(sampled)
 
 
@@ -210,6 +249,21 @@ def _check_way(placement: Placement, leg: Leg, packet: ObservedPacket, now: floa
 
 def _way_between(headers: Headers) -> tuple[object, ...]:
     return (headers.way, headers.source, headers.destination)
+
+
+def _verified(placement: Placement, now: float) -> Step:
+    verified = replace(
+        placement, phase=Phase.VERIFIED, damping=placement.damping.reset(), deadline=now + GUARD_DELAY
+    )
+    return verified, (cmd.SetFlows(verified.flows()),)
+
+
+def _end_verifying(before: Placement, after: Step) -> Step:
+    """Remove the flow that showed the first packet of a leg that was silent."""
+    placement, commands = after
+    if placement.state is not State.OFFLOADED or placement.unverified == before.unverified:
+        return after
+    return placement, (*commands, cmd.SetFlows(placement.flows()))
 
 
 def _is_late_relay(placement: Placement, sender: Leg, packet: ObservedPacket) -> bool:
@@ -227,7 +281,13 @@ def _ahead(sequence: int, last: int) -> int:
 
 
 def _with_count(placement: Placement, event: ev.FlowIdle | ev.FlowDeleted) -> Placement:
-    return replace(placement, counts={**placement.counts, event.leg: event.count})
+    count = placement.ended_counts.get(event.leg, FlowCount()) + event.count
+    return replace(placement, counts={**placement.counts, event.leg: count})
+
+
+def _is_alive(placement: Placement, leg: Leg, now: float) -> bool:
+    at = placement.rtcp_at.get(leg)
+    return at is not None and now - at <= _RTCP_SHOWS_LIFE
 
 
 def _packets(placement: Placement, leg: Leg) -> int:

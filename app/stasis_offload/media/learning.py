@@ -16,6 +16,7 @@ from stasis_offload.asterisk.leg_report import LegReport
 from stasis_offload.media import commands as cmd
 from stasis_offload.media import events as ev
 from stasis_offload.media.eligibility import (
+    COMFORT_NOISE,
     differ_in_digits,
     has_received,
     is_other_media,
@@ -37,8 +38,6 @@ MAX_OBSERVATION_AGE = 1.0
 CUTOVER_WINDOW = 0.011
 # Seconds for which nothing else may be seen before the cutover: what the switch had already mirrored is received by then.
 CUTOVER_LOOK = 0.001
-# RFC 3551 4.5.2; no SDP has to name it.
-COMFORT_NOISE = 13
 # Queries after a change during which a call is learned although Asterisk does not bridge it natively yet: 0.6 s in all
 # (Asterisk takes some milliseconds).
 MAX_NATIVE_QUERIES = 7
@@ -222,7 +221,10 @@ def cut_over(placement: Placement, now: float) -> Step:
         deadline=now + placement.policy.verify_within,
         path=path,
         unsampled=frozenset(Leg),
+        unverified=frozenset(Leg),
         observed={},
+        rtcp_at={},
+        silent=frozenset(),
     )
     return offloaded, (cmd.SetFlows(offloaded.flows()),)
 

@@ -34,6 +34,7 @@ _WHILE_OFFLOADED: Rows = {
     ev.LegsReported: forwarding.check_report,
     ev.CountersRead: forwarding.check_counters,
     ev.RtcpPortLearned: forwarding.learn_rtcp_port,
+    ev.RtcpReceived: forwarding.note_rtcp,
     ev.RtcpSent: forwarding.on_rtcp_sent,
     ev.ReceptionStalled: forwarding.count_forwarded,
     ev.LegDeaf: forwarding.on_leg_deaf,
@@ -87,12 +88,14 @@ TRANSITIONS: Mapping[Phase, Rows] = {
         **_WHILE_OFFLOADED,
         ev.GuardTriggered: forwarding.tolerate_late_relay,
         ev.DeadlineReached: forwarding.on_verify_deadline,
+        ev.LegsReported: forwarding.verify_silent,
         ev.PacketObserved: forwarding.verify,
     },
     Phase.VERIFIED: {
         **_WHILE_OFFLOADED,
         ev.GuardTriggered: forwarding.tolerate_late_relay,
         ev.DeadlineReached: forwarding.start_guarding,
+        ev.PacketObserved: forwarding.verify_late,
     },
     Phase.GUARDED: {
         **_WHILE_OFFLOADED,
@@ -109,6 +112,7 @@ _OF_A_STAY: frozenset[type[ev.Event]] = frozenset(
     {
         ev.CountersRead,
         ev.RtcpPortLearned,
+        ev.RtcpReceived,
         ev.RtcpSent,
         ev.ReceptionStalled,
         ev.LegDeaf,
@@ -126,7 +130,7 @@ IGNORED: Mapping[Phase, frozenset[type[ev.Event]]] = {
     Phase.CUTTING_OVER: _OF_A_STAY,
     Phase.DORMANT: _OF_A_STAY,
     Phase.UNVERIFIED: frozenset({ev.PacketRelayed}),
-    Phase.VERIFIED: frozenset({ev.PacketObserved, ev.PacketRelayed}),
+    Phase.VERIFIED: frozenset({ev.PacketRelayed}),
     Phase.GUARDED: frozenset({ev.PacketRelayed}),
     Phase.ENDED: _OF_A_STAY
     | {ev.PacketObserved, ev.PacketRelayed, ev.LegsReported, ev.Blocked, ev.Unblocked, ev.CommandFailed}

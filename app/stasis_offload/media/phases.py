@@ -13,8 +13,8 @@ MEANINGS: Mapping[Phase, str] = {
     Phase.LEARNING: "Packets are observed until one of each leg is known and Asterisk has received both legs.",
     Phase.CUTTING_OVER: "All is known; the call waits for the cutover window.",
     Phase.DORMANT: "A leg is silent; one flow waits for its next packet.",
-    Phase.UNVERIFIED: "The switch carries the call; a forwarded packet of each leg has yet to be mirrored.",
-    Phase.VERIFIED: "The switch forwards both legs; Asterisk may still relay what it received before the cutover.",
+    Phase.UNVERIFIED: "The switch carries the call; a forwarded packet of each leg has yet to be mirrored, or the leg is silent.",
+    Phase.VERIFIED: "The switch forwards what the legs send; Asterisk may still relay what it received before the cutover.",
     Phase.GUARDED: "The switch carries the call, and anything that Asterisk sends to a leg is its own.",
     Phase.ENDED: "The call is over.",
 }

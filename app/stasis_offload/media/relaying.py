@@ -77,11 +77,11 @@ def abandon(placement: Placement, now: float) -> Placement:
 
 def add_final_counters(placement: Placement, event: ev.FinalCounters, _now: float) -> Step:
     """Add the last counters of the removed flows to the counts of earlier stays in the switch."""
-    read = {role.leg: count for role, count in (event.counts or {}).items() if role.forwards}
+    read = placement.counted(event.counts or {})
     last = {**placement.counts, **read}
     totals = {leg: placement.earlier_counts.get(leg, FlowCount()) + last.get(leg, FlowCount()) for leg in Leg}
     partial = placement.partial or event.counts is None
-    return replace(placement, earlier_counts=totals, counts={}, partial=partial), ()
+    return replace(placement, earlier_counts=totals, counts={}, ended_counts={}, partial=partial), ()
 
 
 def reclaim(placement: Placement, now: float, reason: Reason = _CALL_CHANGED) -> Step:
@@ -143,6 +143,7 @@ def relay(placement: Placement, reason: Reason, now: float) -> Step:
         relayed_packets={},
         path=None,
         unsampled=frozenset(),
+        unverified=frozenset(),
         small={},
         small_audio={},
     )

@@ -9,6 +9,7 @@ from stasis_offload.media import commands as cmd
 from stasis_offload.media.damping import Damping
 from stasis_offload.media.flows import (
     FlowLimits,
+    Role,
     forwarding_flows,
     inbound_guards,
     learning_flows,
@@ -102,11 +103,14 @@ class Placement:
     the last packet that Asterisk sent to the other leg, by the leg whose packets it relays, `cutover_by` until when the
     best moment for the cutover is waited for.
     `path`, `unsampled` and `rtcp_ports` belong to a stay in the switch: `unsampled` are the legs of which a packet has
-    yet to be mirrored, `rtcp_ports` the ports from which RTCP came, `small` the last packet of each leg that was left to
-    Asterisk for its size, and `small_audio` how many of these since the last audit had the payload type of audio. `counts` are the packets and octets forwarded from
-    each leg in the present stay, `earlier_counts` those in all earlier stays; if `partial`, more were forwarded: in an
-    earlier process, by whose last account they were `earlier_packets`, or by flows whose last counters could not be read.
-    `rtcp_out` are the headers of the last RTCP of Asterisk's own to each leg, of this stay or an earlier one.
+    yet to be mirrored for the verification or the present audit, `unverified` those of which none has been yet,
+    `rtcp_ports` the ports from which RTCP came, `small` the last packet of each leg that was left to Asterisk for its
+    size, and `small_audio` how many of these since the last audit had the payload type of audio. `rtcp_at` is when each
+    leg's last RTCP came, `silent` are the legs of which a flow ended for want of packets and was added again,
+    `ended_counts` what these flows had counted. `counts` are the packets and octets forwarded from each leg in the
+    present stay, `earlier_counts` those in all earlier stays; if `partial`, more were forwarded: in an earlier process,
+    by whose last account they were `earlier_packets`, or by flows whose last counters could not be read. `rtcp_out` are
+    the headers of the last RTCP of Asterisk's own to each leg, of this stay or an earlier one.
     """
 
     call: str
@@ -127,10 +131,14 @@ class Placement:
     cutover_by: float = 0.0
     path: MediaPath | None = None
     unsampled: frozenset[Leg] = frozenset()
+    unverified: frozenset[Leg] = frozenset()
     small: Mapping[Leg, ObservedPacket] = field(default_factory=dict)
     small_audio: Mapping[Leg, int] = field(default_factory=dict)
     rtcp_out: Mapping[Leg, Headers] = field(default_factory=dict)
     rtcp_ports: Mapping[Leg, int] = field(default_factory=dict)
+    rtcp_at: Mapping[Leg, float] = field(default_factory=dict)
+    silent: frozenset[Leg] = frozenset()
+    ended_counts: Mapping[Leg, FlowCount] = field(default_factory=dict)
     counts: Mapping[Leg, FlowCount] = field(default_factory=dict)
     earlier_counts: Mapping[Leg, FlowCount] = field(default_factory=dict)
     partial: bool = False
@@ -148,8 +156,16 @@ class Placement:
 
     @property
     def is_verified(self) -> bool:
-        """Whether a forwarded packet of each leg has been mirrored."""
+        """Whether a forwarded packet of each leg that sends has been mirrored."""
         return self.phase in (Phase.VERIFIED, Phase.GUARDED)
+
+    def counted(self, read: Mapping[Role, FlowCount]) -> dict[Leg, FlowCount]:
+        """Return the count of each leg in the present stay, from the counters of its flows."""
+        return {
+            role.leg: self.ended_counts.get(role.leg, FlowCount()) + count
+            for role, count in read.items()
+            if role.forwards
+        }
 
     def forwarded(self, leg: Leg) -> FlowCount:
         """Return the count of what the switch has forwarded from this leg, as of the last reading."""
@@ -161,12 +177,13 @@ class Placement:
             return self._learning_flows()
         if self.state is not State.OFFLOADED or self.path is None:
             return ()
-        limits = FlowLimits(idle_timeout=self.policy.idle_timeout, limit=self.policy.limit)
+        limits = FlowLimits(self.policy.idle_timeout, limit=self.policy.limit, silent=self.silent)
         flows = forwarding_flows(self.call, self.path, limits)
         # From the first moment: a leg whose source moves at the cutover never verifies it.
         flows += inbound_guards(self.call, self.path)
+        flows += verifying_flows(self.call, self.path, self.unverified)
         if not self.is_verified:
-            return flows + verifying_flows(self.call, self.path)
+            return flows
         if self.policy.forward_rtcp:
             flows += rtcp_flows(self.call, self.path, self.rtcp_ports)
         else:

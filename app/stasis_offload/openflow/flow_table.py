@@ -66,11 +66,6 @@ class _Entry:
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     users: int = 0
 
-    @property
-    def must_rewrite(self) -> bool:
-        """Whether the switch may have other flows of this owner than `flows`."""
-        return self.outcome_unknown or bool(self.removed_by_switch)
-
 
 class FlowTable:
     """Our flows in the switch during one connection, which begins with `sweep`."""
@@ -197,10 +192,10 @@ class FlowTable:
                 del self._entries[cookie]
 
     async def _replace(self, entry: _Entry, flows: tuple[Flow, ...]) -> None:
-        if entry.must_rewrite:
+        if entry.outcome_unknown:
             todo = Plan(remove=tuple(sorted(entry.possible)), add=flows)
         else:
-            todo = plan(flows, entry.flows)
+            todo = plan(flows, entry.flows, ended=entry.removed_by_switch)
         if todo.is_empty:
             return
         removed_by_switch = frozenset(entry.removed_by_switch)
@@ -220,7 +215,7 @@ class FlowTable:
         for flow in flows:
             if not flow.limit:
                 continue
-            metered = None if entry.must_rewrite else entry.meters.get(flow.cookie)
+            metered = None if entry.outcome_unknown else entry.meters.get(flow.cookie)
             if metered is None or metered.rate != flow.limit:
                 metered = _Metered(await self._meters.add(flow.limit), flow.limit)
                 entry.added.add(metered.meter)
@@ -310,7 +305,7 @@ class FlowTable:
         if entry is None:
             return []
         cookies = {owner_cookie(owner) | role for role in roles}
-        if not entry.must_rewrite:
+        if not entry.outcome_unknown:
             cookies &= {flow.cookie for flow in entry.flows}
         return [Cookies(cookie) for cookie in sorted(cookies)]
 

@@ -1,6 +1,6 @@
 """Computes the smallest change from the actual flows to the desired ones."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from stasis_offload.openflow.flow import Flow
@@ -25,8 +25,11 @@ class Plan:
         return not (self.remove or self.add)
 
 
-def plan(desired: Iterable[Flow], actual: Iterable[Flow]) -> Plan:
-    """Return the plan that turns `actual` into `desired`. Each flow has a cookie of its own (flow.py)."""
+def plan(desired: Iterable[Flow], actual: Iterable[Flow], *, ended: Collection[int] = ()) -> Plan:
+    """Return the plan that turns `actual` into `desired`. Each flow has a cookie of its own (flow.py).
+
+    `ended` are the cookies of flows that the switch reported as ended; the report may be of an earlier flow.
+    """
     wanted = {flow.cookie: flow for flow in desired}
     present = {flow.cookie: flow for flow in actual}
     return Plan(
@@ -35,7 +38,7 @@ def plan(desired: Iterable[Flow], actual: Iterable[Flow]) -> Plan:
             for cookie, flow in reversed(present.items())
             if cookie not in wanted or not _same_packets(flow, wanted[cookie])
         ),
-        add=tuple(flow for cookie, flow in wanted.items() if present.get(cookie) != flow),
+        add=tuple(flow for cookie, flow in wanted.items() if present.get(cookie) != flow or cookie in ended),
     )
 
 

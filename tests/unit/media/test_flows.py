@@ -149,7 +149,7 @@ def test_any_cookie_is_of_a_role_or_of_none(cookie: int) -> None:
 def test_each_flow_of_a_call_has_a_cookie_and_a_role_of_its_own() -> None:
     flows = [
         *whole().flows,
-        *verifying_flows("call", PATH),
+        *verifying_flows("call", PATH, frozenset(Leg)),
         *sampling_flows("call", PATH),
         *rtcp_watching_flows("call", PATH),
         *forwarding_flows("call", SPLIT, LIMITS),
@@ -183,7 +183,11 @@ def test_a_limit_is_for_the_flows_that_forward() -> None:
     assert [flow.limit for flow in flows] == [100, 100]
 
 
-@pytest.mark.parametrize("showing", [verifying_flows, sampling_flows])
+@pytest.mark.parametrize(
+    "showing",
+    [lambda call, path: verifying_flows(call, path, frozenset(Leg)), sampling_flows],
+    ids=["verify", "sample"],
+)
 def test_what_is_forwarded_is_shown_while_it_is_sampled(showing: Callable[..., tuple[Flow, ...]]) -> None:
     of_caller, _ = showing("call", PATH)
     table = FlowTable([*forwarding_flows("call", PATH, LIMITS), of_caller])

@@ -60,6 +60,7 @@ EVENTS: dict[type[ev.Event], st.SearchStrategy[ev.Event]] = {
     ),
     ev.PortDown: PORTS.map(ev.PortDown),
     ev.RtcpPortLearned: LEGS.map(lambda leg: ev.RtcpPortLearned(leg, 4001)),
+    ev.RtcpReceived: LEGS.map(ev.RtcpReceived),
     ev.ReceptionStalled: LEGS.map(ev.ReceptionStalled),
     ev.LegDeaf: LEGS.map(ev.LegDeaf),
     ev.FlowIdle: LEGS.map(lambda leg: ev.FlowIdle(leg, FlowCount(3, 3))),

@@ -6,14 +6,14 @@ import pytest
 
 from stasis_offload.media import commands as cmd
 from stasis_offload.media import events as ev
-from stasis_offload.media.flows import Role, role_of
+from stasis_offload.media.flows import SILENT_TIMEOUT, Duty, Role, role_of
 from stasis_offload.media.machine import interrupts_query, step
 from stasis_offload.media.path import Leg, ObservedPacket
 from stasis_offload.media.reasons import Reason, ReasonKind
 from stasis_offload.media.state import Phase, Placement, State
 from stasis_offload.openflow.flow import FlowCount, Forward
 from stasis_offload.packets.frame import parse_udp
-from tests.support.leg_reports import CALLEE, CALLER, passed_on, sighting
+from tests.support.leg_reports import CALLEE, CALLER, REPORTS, passed_on, sighting
 from tests.support.placements import (
     BOTH_COUNT,
     CARRIED,
@@ -26,6 +26,7 @@ from tests.support.placements import (
     IN,
     OFFLOADED,
     POLICY,
+    RTCP,
     VERIFIED,
     after,
     roles,
@@ -51,11 +52,50 @@ def test_a_packet_that_asterisk_was_still_shown_verifies_nothing() -> None:
 
 
 @pytest.mark.parametrize("leg", Leg)
-def test_a_flow_that_carries_nothing_within_a_second_is_taken_out_and_named(leg: Leg) -> None:
-    early = after(sampled_packet(leg.other), start=OFFLOADED, now=0.5)
-    placement, commands = step(early, ev.DeadlineReached(), 1.0)
-    assert placement.reason == Reason(ReasonKind.FLOW_LOST, leg)
-    assert commands == (cmd.RemoveFlows(),)
+@pytest.mark.parametrize(
+    ("counted", "received", "small", "lost"),
+    [
+        (0, 0, False, False),
+        (1, 1, False, False),
+        (50, 0, False, True),
+        (0, 50, False, True),
+        (50, 50, True, False),
+    ],
+    ids=["silent", "one packet", "forwarded unseen", "not forwarded", "comfort noise"],
+)
+def test_a_leg_of_which_no_forwarded_packet_is_seen_is_silent_unless_somebody_counts_its_packets(
+    leg: Leg, counted: int, received: int, *, small: bool, lost: bool
+) -> None:
+    early = after(sampled_packet(leg.other), *[small_packet(leg)] * small, start=OFFLOADED, now=0.5)
+    asking, commands = step(early, ev.DeadlineReached(), 1.0)
+    assert commands == (cmd.ReadCounters(), cmd.QueryLegs())
+    counts = {**BOTH_COUNT, Role.of(Duty.FORWARD, leg): FlowCount(counted)}
+    reports = {**REPORTS, leg: replace(REPORTS[leg], packets_rx=REPORTS[leg].packets_rx + received)}
+    answer = ev.LegsReported(reports[Leg.CALLER], reports[Leg.CALLEE])
+    placement, commands = step(after(ev.CountersRead(counts), start=asking, now=1.0), answer, 1.0)
+    if lost:
+        assert placement.reason == Reason(ReasonKind.FLOW_LOST, leg)
+        assert commands == (cmd.RemoveFlows(),)
+    else:
+        assert placement.phase is Phase.VERIFIED
+        verify = Role.of(Duty.VERIFY, leg)
+        assert roles(commands) == [[*FORWARDING, *GUARDS_IN, verify, *RTCP, *GUARDS_OUT]]
+
+
+@pytest.mark.parametrize("leg", Leg)
+@pytest.mark.parametrize("audits", [0, 1])
+def test_the_first_packet_of_a_leg_that_was_silent_is_checked_and_no_further_one_is_shown(
+    leg: Leg, audits: int
+) -> None:
+    silent = after(sampled_packet(leg.other), ev.DeadlineReached(), ELIGIBLE, start=OFFLOADED, now=1.0)
+    silent = after(*[ev.DeadlineReached()] * 2 * audits, start=silent, now=2.0)
+    foreign = ev.PacketObserved(leg, sighting(leg, ssrc=5), by_switch=True)
+    assert after(foreign, start=silent).reason == Reason(ReasonKind.FOREIGN_SSRC, leg)
+    noise = ev.PacketObserved(leg, sighting(leg, payload_type=13), by_switch=True)
+    assert step(silent, noise, 3.0) == (silent, ())
+    speaks, commands = step(silent, sampled_packet(leg), 3.0)
+    assert roles(commands) == [CARRIED]
+    assert step(speaks, sampled_packet(leg), 3.0)[1] in ((), (cmd.ReadCounters(),))
 
 
 def test_the_guards_are_in_with_the_verification_and_later_need_no_change() -> None:
@@ -232,3 +272,42 @@ def test_what_an_operator_does_makes_no_call_flap() -> None:
     for _ in range(3 * POLICY.returns_per_minute):
         placement = after(ev.Blocked(ReasonKind.OPERATOR), *back, start=placement)
     assert placement.state is State.OFFLOADED
+
+
+IDLE = ev.FlowIdle(Leg.CALLER, FlowCount(100, 20_000))
+
+
+def test_the_flow_of_a_silent_leg_is_added_again_while_its_rtcp_shows_that_it_is_there() -> None:
+    alive = after(ev.RtcpReceived(Leg.CALLER), start=GUARDED, now=10.0)
+    silent, commands = step(alive, IDLE, 20.0)
+    assert roles(commands) == [CARRIED]
+    timeouts = {role_of(flow.cookie): flow.idle_timeout for flow in silent.flows() if flow.idle_timeout}
+    assert timeouts == {Role.FORWARD_CALLER: SILENT_TIMEOUT, Role.FORWARD_CALLEE: POLICY.idle_timeout}
+    assert step(alive, IDLE, 25.1)[0].reason == Reason(ReasonKind.MEDIA_IDLE, Leg.CALLER)
+
+
+def test_what_a_flow_counted_before_it_was_added_again_is_not_lost() -> None:
+    silent = after(ev.RtcpReceived(Leg.CALLER), IDLE, start=GUARDED, now=10.0)
+    assert silent.forwarded(Leg.CALLER) == FlowCount(100, 20_000)
+    counted = after(ev.CountersRead(BOTH_COUNT), start=silent)
+    assert counted.forwarded(Leg.CALLER) == FlowCount(105, 21_070)
+    again = after(IDLE, start=counted, now=11.0)
+    assert again.forwarded(Leg.CALLER) == FlowCount(200, 40_000)
+    ended = after(ev.CallEnded(), ev.FinalCounters(BOTH_COUNT), start=again)
+    assert ended.forwarded(Leg.CALLER) == FlowCount(205, 41_070)
+
+
+@pytest.mark.parametrize(
+    ("sends", "rtcp_at", "kept"), [(False, 10.0, False), (False, 30.0, True), (True, 10.0, True)]
+)
+def test_a_silent_leg_without_rtcp_returns_the_call_at_an_audit(
+    rtcp_at: float, *, sends: bool, kept: bool
+) -> None:
+    silent = after(ev.RtcpReceived(Leg.CALLER), IDLE, start=GUARDED, now=10.0)
+    counts = {**BOTH_COUNT, Role.FORWARD_CALLER: FlowCount(3 if sends else 0)}
+    audited = after(ev.RtcpReceived(Leg.CALLER), start=silent, now=rtcp_at)
+    audited = after(ev.DeadlineReached(), ev.CountersRead(counts), start=audited, now=40.0)
+    if kept:
+        assert audited.state is State.OFFLOADED
+    else:
+        assert audited.reason == Reason(ReasonKind.MEDIA_IDLE, Leg.CALLER)

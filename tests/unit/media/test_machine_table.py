@@ -26,12 +26,12 @@ EXAMPLES: dict[type[ev.Event], ev.Event] = {
             ev.CountersRead({Role.FORWARD_CALLER: FlowCount(1, 1)}),
             ev.GuardTriggered(ReasonKind.ASTERISK_MEDIA, Leg.CALLER),
         ),
-        *(ev.RtcpSent(Leg.CALLER, OTHER_WAY), ev.PortDown(PHONE_PORT)),
-        *(ev.ReceptionStalled(Leg.CALLER), ev.LegDeaf(Leg.CALLER)),
+        *(ev.RtcpSent(Leg.CALLER, OTHER_WAY), ev.PortDown(PHONE_PORT), ev.RtcpReceived(Leg.CALLER)),
+        *(ev.ReceptionStalled(Leg.CALLER), ev.LegDeaf(Leg.CALLER), ev.BridgeChanged()),
         *(ev.RtcpPortLearned(Leg.CALLER, 4001), ev.FlowIdle(Leg.CALLER, FlowCount(1, 1))),
         *(ev.FlowDeleted(Leg.CALLER, FlowCount(1, 1)), ev.Blocked(ReasonKind.OPERATOR)),
         *(ev.Unblocked(ReasonKind.OPERATOR), ev.CommandFailed(ReasonKind.SWITCH_REFUSED)),
-        *(ev.Connected(), ev.BridgeChanged(), ev.DeadlineReached(), ev.CallEnded()),
+        *(ev.Connected(), ev.DeadlineReached(), ev.CallEnded()),
     )
 }
 

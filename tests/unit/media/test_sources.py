@@ -46,6 +46,7 @@ def test_an_asymmetric_leg_is_matched_by_its_true_source_and_sent_to_where_aster
         ASYMMETRIC,
         relayed(Leg.CALLER),
         relayed(Leg.CALLEE),
+        ev.DeadlineReached(),
         start=learning(ASYMMETRIC),
     )
     assert placement.state is State.OFFLOADED

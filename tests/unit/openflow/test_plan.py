@@ -58,3 +58,15 @@ def test_a_flow_is_removed_only_if_it_goes_or_matches_other_packets(
     same = {(flow.cookie, flow.match) for flow in desired}
     gone = {flow.cookie for flow in actual if (flow.cookie, flow.match) not in same}
     assert {*plan(desired, actual).remove} == gone
+
+
+@given(desired=TABLES, actual=TABLES, ended=st.sets(FEW.map(lambda cookie: COOKIE_PREFIX | cookie)))
+def test_what_has_ended_is_added_again_even_if_the_report_was_of_an_earlier_flow(
+    desired: list[Flow], actual: list[Flow], ended: set[int]
+) -> None:
+    for present in (actual, [flow for flow in actual if flow.cookie not in ended]):
+        table = FlowTable([*present])
+        table.apply(plan(desired, actual, ended=ended))
+        assert sorted(table.flows, key=lambda flow: flow.cookie) == sorted(
+            desired, key=lambda flow: flow.cookie
+        )

@@ -1,0 +1,65 @@
+"""Parties of whom only one speaks: the other sends no packet for longer than a flow lives without one."""
+
+import json
+
+from lab import control
+from tests.support.edge_call import (
+    ALICE,
+    ALICE_PORT,
+    BOB,
+    BOB_PORT,
+    Conversation,
+    assert_by_switch,
+    assert_carried,
+    assert_whole,
+    conversation,
+    phones,
+)
+from tests.support.phone import sdp
+
+# Longer than media.idle_timeout, and than the rtp_timeout of phone-timeout (both 10 s).
+TURN = 13.0
+
+
+def _returns(call: Conversation) -> list[str]:
+    """List the reasons for which the call has left the switch."""
+    log = control.docker("logs", "--since", str(call.begun), control.container("offload"), stderr=True)
+    events = (json.loads(line) for line in log.splitlines())
+    return [str(e["reason"]) for e in events if e["event"] == "media.relayed" and e.get("was") == "offloaded"]
+
+
+def test_two_who_take_turns_stay_in_the_switch_while_rtcp_shows_that_both_are_there() -> None:
+    with phones(callee="phone-timeout") as call:
+        call.connect(sdp(BOB_PORT), sdp(ALICE_PORT))
+        call.speak()
+        call.voices.set("bob", rtcp=2)
+        call.voices.set("alice", rtcp=2)
+        turns = [call.carried()]
+        for speaks, listens in (("bob", "alice"), ("alice", "bob")):
+            call.voices.set(speaks, silent=0)
+            call.voices.set(listens, silent=1)
+            turns.append(call.passed(TURN))
+        assert sum("idle_timeout=300" in flow for flow in control.flows()) == len(turns) - 1
+        call.voices.set("bob", silent=0)
+        carried, end = call.carried(), call.passed(0.5)
+        assert _returns(call) == []
+    for speaker, start, stop in zip((BOB, ALICE), turns, turns[1:], strict=False):
+        assert_whole(call.capture, speaker, start, stop)
+        assert_by_switch(call.capture, speaker, start, stop)
+    assert_carried(call.capture, carried, end)
+
+
+def test_a_silent_party_whose_rtcp_ends_returns_the_call_and_is_heard_when_it_speaks_again() -> None:
+    with conversation() as call:
+        call.voices.set("bob", rtcp=2)
+        call.voices.set("alice", rtcp=2)
+        talking = call.carried()
+        call.voices.set("alice", silent=1)
+        call.passed(TURN)
+        assert _returns(call) == []
+        call.voices.set("alice", rtcp=0)
+        call.returned("media-idle:callee")
+        call.voices.set("alice", silent=0)
+        carried, end = call.carried(), call.passed(0.5)
+    assert_whole(call.capture, BOB, talking, end)
+    assert_carried(call.capture, carried, end)
