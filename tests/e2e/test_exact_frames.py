@@ -20,7 +20,7 @@ from tests.support.edge_call import (
     phones,
 )
 from tests.support.network import iptables_rule, second_router
-from tests.support.phone import EDGE, sdp
+from tests.support.phone import EDGE, SECOND, sdp
 
 EXPEDITED = 46  # EF (RFC 3246)
 AF41 = 34  # RFC 2597
@@ -36,16 +36,16 @@ class Periods:
 
 @contextmanager
 def relayed_and_switched(
-    *, endpoint: str = "phone", user: str = "bob", alice: int = ALICE_PORT
+    *, endpoint: str = "phone", user: str = "bob", alice: str = f"{EDGE}:{ALICE_PORT}"
 ) -> Iterator[tuple[Conversation, Periods]]:
     """Make a call; when the block ends it has been relayed for a second, and carried by the switch for another.
 
-    Alice listens at the port that she announces, and speaks from the port `alice`.
+    Alice listens at the port that she announces, and speaks from `alice`.
     """
     periods = Periods()
     with phones(callee=endpoint) as call:
         call.connect(sdp(BOB_PORT), sdp(ALICE_PORT), user=user)
-        call.speak(alice=f"{EDGE}:{alice}")
+        call.speak(alice=alice)
         yield call, periods
         call.carried()
         control.offload("relay", "--all")
@@ -126,8 +126,9 @@ def test_the_way_that_asterisk_sends_which_is_not_the_one_by_which_a_phone_does(
     assert {packet.headers.eth_src for packet in call.capture.heard(BOB)} == {router}
 
 
-def test_a_leg_that_sends_from_another_port_than_it_listens_at() -> None:
-    with relayed_and_switched(endpoint="phone-asymmetric", alice=ALICE_PORT + 100) as (call, periods):
+@pytest.mark.parametrize("speaking", [f"{EDGE}:42100", f"{SECOND}:42100"], ids=["port", "host"])
+def test_a_leg_that_sends_from_elsewhere_than_it_listens(speaking: str) -> None:
+    with relayed_and_switched(endpoint="phone-asymmetric", alice=speaking) as (call, periods):
         listener = {"from_": f"{EDGE}:{ALICE_PORT}", "to": call.alice.media, "ssrc": 1, "silent": 1}
         call.voices.set("listener", **listener)
         call.voices.set("bob", rtcp=0.3)
