@@ -31,11 +31,11 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass, field
 
+from lab.reception import RTP, SENDER_REPORT, SENDER_REPORT_HEAD, VERSION, Heard
 from lab.tagged_udp import TaggedSender
 
 PERIOD = 0.02
 SAMPLES = 160
-RATE = 8000
 # Streams share out the period among so many moments, so that 100 of them do not send all at once.
 SLOTS = 10
 MARK = b"talk"
@@ -43,92 +43,19 @@ TALK = struct.Struct("!4sII")
 GARBAGE = b"\x55" * (12 + SAMPLES)
 # Sender reports count seconds from 1900 (RFC 3550 4), time.time() from 1970.
 NTP_EPOCH = 2_208_988_800
-VERSION = 2
-SENDER_REPORT = 200
 
 DIGIT_PACKETS = 10
 DIGIT_ENDS = 3
 DIGIT_FIVE = 5
 DIGIT_VOLUME = 10
 
-_RTP = struct.Struct("!BBHII")
 _EVENT = struct.Struct("!BBH")
 _TONE = b"\xff" * (SAMPLES - TALK.size)
-_SENDER_REPORT = struct.Struct("!BBHIIIIII")
-_BLOCK = struct.Struct("!IIIIII")
 _NAME = struct.Struct("!BBHIBB6s")
 
 
 class BadWordError(ValueError):
     """The line was not understood; the text is one sentence."""
-
-
-@dataclass
-class Source:
-    """What has arrived of one SSRC (RFC 3550 A.3, A.8)."""
-
-    ssrc: int
-    first: int
-    highest: int
-    transit: int
-    packets: int = 0
-    jitter: float = 0.0
-    expected_before: int = 0
-    packets_before: int = 0
-
-    def count(self, sequence: int, transit: int) -> None:
-        """Count an RTP packet."""
-        ahead = (sequence - self.highest + 0x8000) % 0x10000 - 0x8000
-        self.highest += max(ahead, 0)
-        self.packets += 1
-        moved = (transit - self.transit + 0x80000000) % 0x100000000 - 0x80000000
-        self.jitter += (abs(moved) - self.jitter) / 16
-        self.transit = transit
-
-
-@dataclass
-class Heard:
-    """What arrives at a stream's sockets, as a report tells it (RFC 3550 6.2.1, 6.4.1); times in s."""
-
-    sources: dict[int, Source] = field(default_factory=dict)
-    source: Source | None = None
-    report: int = 0
-    report_at: float = 0.0
-
-    def rtp(self, data: bytes, now: float) -> None:
-        """Count an RTP packet of its source, which is the one that is reported from now on."""
-        if len(data) < _RTP.size or data[0] >> 6 != VERSION:
-            return
-        _, _, sequence, timestamp, ssrc = _RTP.unpack_from(data)
-        transit = int(now * RATE) - timestamp
-        self.source = self.sources.setdefault(ssrc, Source(ssrc, sequence, sequence, transit))
-        self.source.count(sequence, transit)
-
-    def rtcp(self, data: bytes, now: float) -> None:
-        """Keep the middle of a sender report's time, for our next report to give back."""
-        if len(data) >= _SENDER_REPORT.size and data[1] == SENDER_REPORT:
-            seconds, fraction = _SENDER_REPORT.unpack_from(data)[4:6]
-            self.report, self.report_at = (seconds & 0xFFFF) << 16 | fraction >> 16, now
-
-    def block(self, now: float) -> bytes:
-        """Write the report block; nothing when nothing was heard."""
-        heard = self.source
-        if heard is None:
-            return b""
-        expected = heard.highest - heard.first + 1
-        span, got = expected - heard.expected_before, heard.packets - heard.packets_before
-        heard.expected_before, heard.packets_before = expected, heard.packets
-        fraction = min(255, (span - got) * 256 // span) if span > got else 0
-        lost = max(expected - heard.packets, 0)
-        delay = int((now - self.report_at) * 65536) if self.report else 0
-        return _BLOCK.pack(
-            heard.ssrc,
-            fraction << 24 | lost,
-            heard.highest & 0xFFFFFFFF,
-            int(heard.jitter),
-            self.report,
-            delay,
-        )
 
 
 @dataclass
@@ -160,7 +87,7 @@ class Stream:
             _send(self.tagged or self.media, self._event(), self.to)
             self.sent += 1
         elif not self.silent:
-            head = _RTP.pack(0x80, self.pt, self.sequence, self.timestamp, self.ssrc)
+            head = RTP.pack(0x80, self.pt, self.sequence, self.timestamp, self.ssrc)
             packet = head + TALK.pack(MARK, self.speaker, self.number) + _TONE
             _send(self.tagged or self.media, GARBAGE if self.garbage else packet, self.to)
             self.sent += 1
@@ -174,7 +101,7 @@ class Stream:
         marker = 0x80 if self.digit_left == DIGIT_PACKETS else 0
         end = 0x80 if self.digit_left <= DIGIT_ENDS else 0
         self.digit_left -= 1
-        head = _RTP.pack(0x80, marker | self.digit, self.sequence, self.digit_begun, self.ssrc)
+        head = RTP.pack(0x80, marker | self.digit, self.sequence, self.digit_begun, self.ssrc)
         lasted = self.timestamp - self.digit_begun + SAMPLES
         return head + _EVENT.pack(DIGIT_FIVE, end | DIGIT_VOLUME, lasted & 0xFFFF)
 
@@ -188,10 +115,10 @@ class Stream:
         self.next_report = now + self.every
         block = self.heard.block(now)
         wall = time.time() + NTP_EPOCH
-        report = _SENDER_REPORT.pack(
+        report = SENDER_REPORT_HEAD.pack(
             VERSION << 6 | bool(block),
             SENDER_REPORT,
-            (_SENDER_REPORT.size + len(block)) // 4 - 1,
+            (SENDER_REPORT_HEAD.size + len(block)) // 4 - 1,
             self.ssrc,
             int(wall),
             int(wall % 1 * (1 << 32)),

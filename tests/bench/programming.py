@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lab.control import LabError
-from stasis_offload.media.flows import FlowLimits, forwarding_flows, owner_of
+from stasis_offload.media.flows import FlowLimits, forwarding_flows
 from stasis_offload.media.path import MediaPath
+from stasis_offload.media.roles import owner_of
 from stasis_offload.openflow.flow import Flow
 from tests.support.ovs_container import Bridge, bridge_of, running_ovs
 from tests.support.packets import attachment

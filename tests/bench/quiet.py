@@ -9,16 +9,15 @@ from os import sysconf
 
 from lab.control import LabError
 from stasis_offload.media.flows import (
-    FORWARDING_ROLES,
     FlowLimits,
     forwarding_flows,
     inbound_guards,
     outbound_guards,
-    owner_of,
     rtcp_flows,
     sampling_flows,
 )
 from stasis_offload.media.path import MediaPath
+from stasis_offload.media.roles import FORWARDING_ROLES, owner_of
 from stasis_offload.media.state import Policy
 from stasis_offload.openflow.switch import Switch
 from tests.bench.programming import path_of

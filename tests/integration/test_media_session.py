@@ -16,9 +16,9 @@ from stasis_offload.asterisk.rtpstreams import RtpStreams
 from stasis_offload.calls.gateways import Gateways
 from stasis_offload.calls.media_session import MediaSession
 from stasis_offload.media import events as ev
-from stasis_offload.media.flows import Duty, Role
 from stasis_offload.media.path import Leg
 from stasis_offload.media.reasons import Reason, ReasonKind
+from stasis_offload.media.roles import Duty, Role
 from stasis_offload.media.state import Phase, Placement, Policy, State
 from stasis_offload.packets.address import Address
 from stasis_offload.packets.frame import Datagram, build_udp

@@ -6,7 +6,7 @@ import socket
 import pytest
 
 from stasis_offload.errors import SwitchUnavailableError
-from stasis_offload.media.flows import FORWARDING_ROLES, Role, owner_of
+from stasis_offload.media.roles import FORWARDING_ROLES, Role, owner_of
 from stasis_offload.openflow.channel import Timeouts
 from stasis_offload.openflow.endpoint import LOOPBACK, Ptcp, Tcp
 from stasis_offload.openflow.events import SwitchDown, SwitchUp

@@ -10,19 +10,16 @@ import pytest
 
 from stasis_offload.errors import OpenFlowError
 from stasis_offload.media.flows import (
-    FORWARDING_ROLES,
     FlowLimits,
-    Role,
     forwarding_flows,
     inbound_guards,
     outbound_guards,
-    owner_of,
-    role_of,
     rtcp_flows,
     rtcp_watching_flows,
     verifying_flows,
 )
 from stasis_offload.media.path import Attachment, Leg, MediaPath
+from stasis_offload.media.roles import FORWARDING_ROLES, Role, owner_of, role_of
 from stasis_offload.openflow.events import PacketIn
 from stasis_offload.openflow.switch import Switch
 from stasis_offload.packets.address import Address

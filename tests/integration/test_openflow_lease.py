@@ -5,16 +5,14 @@ from contextlib import suppress
 from dataclasses import replace
 
 from stasis_offload.media.flows import (
-    FORWARDING_ROLES,
     FlowLimits,
-    Role,
     forwarding_flows,
     inbound_guards,
     outbound_guards,
-    owner_of,
     rtcp_flows,
     sampling_flows,
 )
+from stasis_offload.media.roles import FORWARDING_ROLES, Role, owner_of
 from stasis_offload.openflow.events import PacketIn
 from stasis_offload.openflow.flow import Flow, FlowCount
 from stasis_offload.openflow.gate import LEASE, RENEW_EVERY

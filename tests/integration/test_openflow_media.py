@@ -6,16 +6,9 @@ from itertools import count
 
 import pytest
 
-from stasis_offload.media.flows import (
-    FORWARDING_ROLES,
-    FlowLimits,
-    Role,
-    call_cookie,
-    forwarding_flows,
-    owner_of,
-    waiting_flow,
-)
+from stasis_offload.media.flows import FlowLimits, forwarding_flows, waiting_flow
 from stasis_offload.media.path import Leg, MediaPath, parse_observed_packet
+from stasis_offload.media.roles import FORWARDING_ROLES, Role, call_cookie, owner_of
 from stasis_offload.openflow.events import FlowRemoved, PacketIn, Removal
 from stasis_offload.openflow.flow import LEARNING_BYTES
 from stasis_offload.packets.address import Address

@@ -8,7 +8,8 @@ from dataclasses import replace
 import pytest
 
 from stasis_offload.errors import OpenFlowError
-from stasis_offload.media.flows import FlowLimits, forwarding_flows, owner_of
+from stasis_offload.media.flows import FlowLimits, forwarding_flows
+from stasis_offload.media.roles import owner_of
 from stasis_offload.openflow.channel import Timeouts, open_channel
 from stasis_offload.openflow.describe import describe, describe_switch
 from stasis_offload.openflow.flow import Flow, Forward

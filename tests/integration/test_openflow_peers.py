@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stasis_offload.errors import OpenFlowError, SwitchUnavailableError
-from stasis_offload.media.flows import FlowLimits, forwarding_flows, owner_of
+from stasis_offload.media.flows import FlowLimits, forwarding_flows
+from stasis_offload.media.roles import owner_of
 from stasis_offload.openflow import channel
 from stasis_offload.openflow.channel import Timeouts
 from stasis_offload.openflow.decode import Framer, Message

@@ -8,17 +8,14 @@ import pytest
 
 from stasis_offload.errors import OpenFlowError
 from stasis_offload.media.flows import (
-    FORWARDING_ROLES,
-    Role,
-    call_cookie,
     forwarding_flows,
     inbound_guards,
     outbound_guards,
-    owner_of,
     rtcp_flows,
     verifying_flows,
 )
 from stasis_offload.media.path import Leg
+from stasis_offload.media.roles import FORWARDING_ROLES, Role, call_cookie, owner_of
 from stasis_offload.openflow.describe import describe, describe_switch
 from stasis_offload.openflow.events import FlowRemoved, Port, Removal, SwitchUp
 from stasis_offload.openflow.flow import FlowCount, Forward

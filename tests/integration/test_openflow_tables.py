@@ -13,10 +13,10 @@ from stasis_offload.media.flows import (
     inbound_guards,
     learning_flows,
     outbound_guards,
-    owner_of,
     rtcp_flows,
 )
 from stasis_offload.media.path import Leg
+from stasis_offload.media.roles import owner_of
 from stasis_offload.openflow.flow import Flow
 from stasis_offload.packets.address import Address
 from stasis_offload.packets.frame import Datagram

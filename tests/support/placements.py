@@ -6,9 +6,9 @@ from typing import Any
 
 from stasis_offload.media import commands as cmd
 from stasis_offload.media import events as ev
-from stasis_offload.media.flows import Role
 from stasis_offload.media.machine import step
 from stasis_offload.media.path import Leg
+from stasis_offload.media.roles import Role
 from stasis_offload.media.state import Phase, Placement, Policy
 from stasis_offload.openflow.flow import FlowCount
 from tests.support.leg_reports import CALLEE, CALLER, passed_on, sighting

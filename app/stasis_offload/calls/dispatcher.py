@@ -11,8 +11,8 @@ from stasis_offload.calls.registry import Registry
 from stasis_offload.calls.supervisor import Supervisor
 from stasis_offload.calls.transfers import Transfers
 from stasis_offload.media import events as ev
-from stasis_offload.media.flows import role_of
 from stasis_offload.media.reasons import ReasonKind
+from stasis_offload.media.roles import role_of
 from stasis_offload.openflow import events as switch
 from stasis_offload.signalling.call_ids import call_of_callee
 from stasis_offload.signalling.legs import LegEvent

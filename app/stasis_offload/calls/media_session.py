@@ -14,12 +14,12 @@ from stasis_offload.calls.runner import MachineRunner
 from stasis_offload.errors import BadPacketError, ModuleError, OpenFlowError, SwitchUnavailableError
 from stasis_offload.media import commands as cmd
 from stasis_offload.media import events as ev
-from stasis_offload.media.flows import FORWARDING_ROLES, Duty, Role, owner_of
 from stasis_offload.media.machine import interrupts_query, step
 from stasis_offload.media.path import Leg, ObservedPacket, parse_headers, parse_observed_packet
 from stasis_offload.media.quality import Quality
 from stasis_offload.media.reasons import Reason, ReasonKind
 from stasis_offload.media.relaying import abandon
+from stasis_offload.media.roles import FORWARDING_ROLES, Duty, Role, owner_of
 from stasis_offload.media.state import Phase, Placement, Policy, State
 from stasis_offload.openflow.events import FlowRemoved, Removal
 from stasis_offload.openflow.flow import FlowCount

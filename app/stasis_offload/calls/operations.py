@@ -9,9 +9,9 @@ from stasis_offload.calls.registry import Registry
 from stasis_offload.calls.views import CallView, Health, UnknownCallError
 from stasis_offload.errors import OpenFlowError
 from stasis_offload.media import events as media
-from stasis_offload.media.flows import FORWARDING_ROLES, Duty, Role, call_cookie
 from stasis_offload.media.path import Leg
 from stasis_offload.media.reasons import ReasonKind
+from stasis_offload.media.roles import FORWARDING_ROLES, Duty, Role, call_cookie
 from stasis_offload.media.state import State
 from stasis_offload.openflow.flow import FlowCount
 from stasis_offload.openflow.switch import Switch

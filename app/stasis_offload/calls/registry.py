@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from stasis_offload.calls.call import Call
-from stasis_offload.media.flows import owner_of
+from stasis_offload.media.roles import owner_of
 from stasis_offload.openflow.flow import owner_in
 from stasis_offload.signalling.call_ids import call_of_bridge, call_of_callee
 

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from stasis_offload.asterisk.leg_report import LegReport
-from stasis_offload.media.flows import Role
 from stasis_offload.media.path import Headers, Leg, ObservedPacket
 from stasis_offload.media.reasons import ReasonKind
+from stasis_offload.media.roles import Role
 from stasis_offload.openflow.flow import FlowCount
 from stasis_offload.packets.address import Address
 

@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
 
-from stasis_offload.media.flows import OWNERS, owner_of
 from stasis_offload.media.reasons import ReasonKind
+from stasis_offload.media.roles import OWNERS, owner_of
 from stasis_offload.media.state import Policy
 
 # What Asterisk itself reads as no (main/utils.c, ast_false).

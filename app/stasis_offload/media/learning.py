@@ -15,29 +15,21 @@ from dataclasses import replace
 from stasis_offload.asterisk.leg_report import LegReport
 from stasis_offload.media import commands as cmd
 from stasis_offload.media import events as ev
+from stasis_offload.media.cutover import await_cutover, cut_over, may_cut_over
 from stasis_offload.media.eligibility import (
     COMFORT_NOISE,
-    differ_in_digits,
     has_received,
     is_other_media,
-    of_both,
     why_not_observable,
     why_not_observed,
 )
-from stasis_offload.media.path import Attachment, Leg, MediaPath, ObservedPacket
+from stasis_offload.media.path import Leg, ObservedPacket
 from stasis_offload.media.reasons import Reason, ReasonKind
 from stasis_offload.media.relaying import Step, query_again, relay, why_not_now
-from stasis_offload.media.sizes import least_audio
 from stasis_offload.media.state import NOT_NATIVE, Phase, Placement
 
 # Two observations make a path only if neither is older (s): next hops and NAT bindings change.
 MAX_OBSERVATION_AGE = 1.0
-# Seconds after the last packet of each leg within which a cutover may begin. The rest of the usual 20 ms between two
-# packets is for the switch to install the flows in. However the packets of two legs follow each other, one of the two
-# gaps between them is half of it or longer.
-CUTOVER_WINDOW = 0.011
-# Seconds for which nothing else may be seen before the cutover: what the switch had already mirrored is received by then.
-CUTOVER_LOOK = 0.001
 # Queries after a change during which a call is learned although Asterisk does not bridge it natively yet: 0.6 s in all
 # (Asterisk takes some milliseconds).
 MAX_NATIVE_QUERIES = 7
@@ -111,7 +103,7 @@ def observe_cutover(placement: Placement, event: ev.PacketObserved, now: float) 
 
     def note(placement: Placement, packet: ObservedPacket) -> Step:
         observed = {**placement.observed, event.leg: (packet, now)}
-        return _await_cutover(replace(placement, observed=observed), now), ()
+        return await_cutover(replace(placement, observed=observed), now), ()
 
     return _if_as_reported(placement, event, now, note)
 
@@ -141,7 +133,7 @@ def note_relayed(placement: Placement, event: ev.PacketRelayed, _now: float) -> 
 def cut_over_once_relayed(placement: Placement, event: ev.PacketRelayed, now: float) -> Step:
     """Record which packet Asterisk relayed; cut over soon if each leg's last one is relayed and no further one is due."""
     noted, _ = note_relayed(placement, event, now)
-    return _await_cutover(noted, now), ()
+    return await_cutover(noted, now), ()
 
 
 def on_learning_deadline(placement: Placement, _event: ev.DeadlineReached, now: float) -> Step:
@@ -161,7 +153,7 @@ def on_dormant_deadline(placement: Placement, event: ev.DeadlineReached, now: fl
 
 def on_cutover_deadline(placement: Placement, _event: ev.DeadlineReached, now: float) -> Step:
     """Cut over if this is the moment, and in the end also if Asterisk is late, unless a leg's packets are not relayed."""
-    if _may_cut_over(placement, now):
+    if may_cut_over(placement, now):
         return cut_over(placement, now)
     if now < placement.cutover_by:
         return replace(placement, deadline=placement.cutover_by), ()
@@ -207,58 +199,6 @@ def await_native(placement: Placement, now: float) -> Placement:
     )
 
 
-def cut_over(placement: Placement, now: float) -> Step:
-    """Move the media into the switch; relay a call whose digits need Asterisk and cannot be told by their size."""
-    path = MediaPath(caller=_attachment(placement, Leg.CALLER), callee=_attachment(placement, Leg.CALLEE))
-    caller, callee = placement.reports[Leg.CALLER], placement.reports[Leg.CALLEE]
-    if differ_in_digits(caller, callee) and not (path.caller.least and path.callee.least):
-        return relay(placement, of_both(ReasonKind.EVENT_PT, caller, callee), now)
-    offloaded = replace(
-        placement,
-        phase=Phase.UNVERIFIED,
-        reason=None,
-        since=now,
-        deadline=now + placement.policy.verify_within,
-        path=path,
-        unsampled=frozenset(Leg),
-        unverified=frozenset(Leg),
-        observed={},
-        rtcp_at={},
-        silent=frozenset(),
-    )
-    return offloaded, (cmd.SetFlows(offloaded.flows()),)
-
-
-def _attachment(placement: Placement, leg: Leg) -> Attachment:
-    """Return how a leg is attached: by its own packet, and by what Asterisk sent it of the other leg's."""
-    packet, _ = placement.observed[leg]
-    report, least = placement.reports[leg], 0
-    # Not with a tag: the datapaths differ in whether it counts.
-    if placement.splits and packet.headers.tag is None:
-        is_audio = packet.payload_type == report.audio_pt_rx
-        least = least_audio(report.format_rx, packet.size if is_audio else 0)
-    received = placement.relayed_packets[leg.other].headers
-    return Attachment(sent=packet.headers, received=received, least=least)
-
-
-def _await_cutover(placement: Placement, now: float) -> Placement:
-    """Look once more, after what was mirrored meanwhile, whether this is the moment to cut over."""
-    soon = now + CUTOVER_LOOK
-    return replace(placement, deadline=soon if _may_cut_over(placement, soon) else placement.cutover_by)
-
-
-def _may_cut_over(placement: Placement, now: float) -> bool:
-    """Return whether Asterisk has relayed the last packet of each leg, and no further packet is due yet."""
-    for leg in Leg:
-        packet, at = placement.observed[leg]
-        relayed = placement.relayed_packets.get(leg)
-        if relayed is None or (relayed.ssrc, relayed.sequence) != (packet.ssrc, packet.sequence):
-            return False
-        if now - at > CUTOVER_WINDOW:
-            return False
-    return True
-
-
 def _is_native_soon(placement: Placement, reason: Reason | None) -> bool:
     return reason == NOT_NATIVE and placement.damping.failures < MAX_NATIVE_QUERIES
 
@@ -297,7 +237,7 @@ def _confirm(placement: Placement, now: float) -> Step:
     cutting_over = replace(
         placement, phase=Phase.CUTTING_OVER, cutover_by=now + placement.policy.verify_within
     )
-    return _await_cutover(cutting_over, now), ()
+    return await_cutover(cutting_over, now), ()
 
 
 def _if_as_reported(

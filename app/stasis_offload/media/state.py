@@ -9,7 +9,6 @@ from stasis_offload.media import commands as cmd
 from stasis_offload.media.damping import Damping
 from stasis_offload.media.flows import (
     FlowLimits,
-    Role,
     forwarding_flows,
     inbound_guards,
     learning_flows,
@@ -22,6 +21,7 @@ from stasis_offload.media.flows import (
 )
 from stasis_offload.media.path import Headers, Leg, MediaPath, ObservedPacket
 from stasis_offload.media.reasons import Reason, ReasonKind
+from stasis_offload.media.roles import Role
 from stasis_offload.openflow.flow import Flow, FlowCount
 from stasis_offload.packets.frame import Datagram, build_udp
 

@@ -8,15 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stasis_offload.media.flows import (
-    Duty,
     FlowLimits,
-    Role,
-    call_cookie,
     forwarding_flows,
     inbound_guards,
     learning_flows,
     outbound_guards,
-    role_of,
     rtcp_flows,
     rtcp_watching_flows,
     sampling_flows,
@@ -24,6 +20,7 @@ from stasis_offload.media.flows import (
     waiting_flow,
 )
 from stasis_offload.media.path import Attachment, Leg, MediaPath
+from stasis_offload.media.roles import Duty, Role, call_cookie, role_of
 from stasis_offload.openflow.flow import COOKIE_OWNER_MASK, FULL_PACKET, Flow, Forward, is_ours
 from stasis_offload.packets.address import Address
 from stasis_offload.packets.frame import Datagram, Tag

@@ -7,11 +7,12 @@ import pytest
 
 from stasis_offload.media import commands as cmd
 from stasis_offload.media import events as ev
-from stasis_offload.media.flows import Duty, Role
-from stasis_offload.media.learning import CUTOVER_LOOK, CUTOVER_WINDOW, MAX_OBSERVATION_AGE
+from stasis_offload.media.cutover import CUTOVER_LOOK, CUTOVER_WINDOW
+from stasis_offload.media.learning import MAX_OBSERVATION_AGE
 from stasis_offload.media.machine import step
 from stasis_offload.media.path import Leg
 from stasis_offload.media.reasons import Reason, ReasonKind
+from stasis_offload.media.roles import Duty, Role
 from stasis_offload.media.state import Phase, Placement, State
 from stasis_offload.openflow.flow import FlowCount
 from stasis_offload.packets.address import Address

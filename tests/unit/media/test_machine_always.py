@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 
 from stasis_offload.media import commands as cmd
 from stasis_offload.media import events as ev
-from stasis_offload.media.flows import role_of
 from stasis_offload.media.machine import step
 from stasis_offload.media.path import Leg
 from stasis_offload.media.reasons import ReasonKind
 from stasis_offload.media.relaying import BLOCKS
+from stasis_offload.media.roles import role_of
 from stasis_offload.media.state import Phase, Placement, State
 from stasis_offload.openflow.flow import Flow, FlowCount
 from stasis_offload.packets.address import Address

@@ -6,10 +6,11 @@ import pytest
 
 from stasis_offload.media import commands as cmd
 from stasis_offload.media import events as ev
-from stasis_offload.media.flows import SILENT_TIMEOUT, Duty, Role, role_of
+from stasis_offload.media.flows import SILENT_TIMEOUT
 from stasis_offload.media.machine import interrupts_query, step
 from stasis_offload.media.path import Leg, ObservedPacket
 from stasis_offload.media.reasons import Reason, ReasonKind
+from stasis_offload.media.roles import Duty, Role, role_of
 from stasis_offload.media.state import Phase, Placement, State
 from stasis_offload.openflow.flow import FlowCount, Forward
 from stasis_offload.packets.frame import parse_udp

@@ -6,11 +6,11 @@ from typing import get_args
 import pytest
 
 from stasis_offload.media import events as ev
-from stasis_offload.media.flows import Role
 from stasis_offload.media.machine import IGNORED, TRANSITIONS, interrupts_query, step
 from stasis_offload.media.path import Leg
 from stasis_offload.media.phases import MEANINGS, transitions_as_markdown
 from stasis_offload.media.reasons import ReasonKind
+from stasis_offload.media.roles import Role
 from stasis_offload.media.state import Phase, Placement, State
 from stasis_offload.openflow.flow import FlowCount
 from tests.support.leg_reports import PHONE_PORT, passed_on

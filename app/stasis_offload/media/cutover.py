@@ -1,0 +1,70 @@
+"""The moment of a cutover, and the path that comes of what was observed."""
+
+from dataclasses import replace
+
+from stasis_offload.media import commands as cmd
+from stasis_offload.media.eligibility import differ_in_digits, of_both
+from stasis_offload.media.path import Attachment, Leg, MediaPath
+from stasis_offload.media.reasons import ReasonKind
+from stasis_offload.media.relaying import Step, relay
+from stasis_offload.media.sizes import least_audio
+from stasis_offload.media.state import Phase, Placement
+
+# Seconds after the last packet of each leg within which a cutover may begin. The rest of the usual 20 ms between two
+# packets is for the switch to install the flows in. However the packets of two legs follow each other, one of the two
+# gaps between them is half of it or longer.
+CUTOVER_WINDOW = 0.011
+# Seconds for which nothing else may be seen before the cutover: what the switch had already mirrored is received by then.
+CUTOVER_LOOK = 0.001
+
+
+def cut_over(placement: Placement, now: float) -> Step:
+    """Move the media into the switch; relay a call whose digits need Asterisk and cannot be told by their size."""
+    path = MediaPath(caller=_attachment(placement, Leg.CALLER), callee=_attachment(placement, Leg.CALLEE))
+    caller, callee = placement.reports[Leg.CALLER], placement.reports[Leg.CALLEE]
+    if differ_in_digits(caller, callee) and not (path.caller.least and path.callee.least):
+        return relay(placement, of_both(ReasonKind.EVENT_PT, caller, callee), now)
+    offloaded = replace(
+        placement,
+        phase=Phase.UNVERIFIED,
+        reason=None,
+        since=now,
+        deadline=now + placement.policy.verify_within,
+        path=path,
+        unsampled=frozenset(Leg),
+        unverified=frozenset(Leg),
+        observed={},
+        rtcp_at={},
+        silent=frozenset(),
+    )
+    return offloaded, (cmd.SetFlows(offloaded.flows()),)
+
+
+def _attachment(placement: Placement, leg: Leg) -> Attachment:
+    """Return how a leg is attached: by its own packet, and by what Asterisk sent it of the other leg's."""
+    packet, _ = placement.observed[leg]
+    report, least = placement.reports[leg], 0
+    # Not with a tag: the datapaths differ in whether it counts.
+    if placement.splits and packet.headers.tag is None:
+        is_audio = packet.payload_type == report.audio_pt_rx
+        least = least_audio(report.format_rx, packet.size if is_audio else 0)
+    received = placement.relayed_packets[leg.other].headers
+    return Attachment(sent=packet.headers, received=received, least=least)
+
+
+def await_cutover(placement: Placement, now: float) -> Placement:
+    """Look once more, after what was mirrored meanwhile, whether this is the moment to cut over."""
+    soon = now + CUTOVER_LOOK
+    return replace(placement, deadline=soon if may_cut_over(placement, soon) else placement.cutover_by)
+
+
+def may_cut_over(placement: Placement, now: float) -> bool:
+    """Return whether Asterisk has relayed the last packet of each leg, and no further packet is due yet."""
+    for leg in Leg:
+        packet, at = placement.observed[leg]
+        relayed = placement.relayed_packets.get(leg)
+        if relayed is None or (relayed.ssrc, relayed.sequence) != (packet.ssrc, packet.sequence):
+            return False
+        if now - at > CUTOVER_WINDOW:
+            return False
+    return True
