@@ -11,9 +11,9 @@ from stasis_offload.calls.registry import Registry
 from stasis_offload.media import events as media
 from stasis_offload.media.reasons import ReasonKind
 
-# From the release of one call to that of the next (s): 25 calls a second. Each change of a flow makes Open vSwitch
+# From the release of one call to that of the next (s): 10 calls a second. Each change of a flow makes Open vSwitch
 # translate every flow of its datapath again, and Asterisk has to relay on time meanwhile.
-RELEASE_INTERVAL = 0.04
+RELEASE_INTERVAL = 0.1
 
 
 class OffloadGate:
@@ -54,7 +54,7 @@ class OffloadGate:
         return len(handled)
 
     def unblock(self, kind: ReasonKind) -> None:
-        """Lift a block from all calls, one call every 40 ms.
+        """Lift a block from all calls, one call every 100 ms.
 
         A cutover is unnoticed only if Asterisk relays what it has received before the next packet arrives. It could
         not if all calls were queried at the same moment.
