@@ -25,6 +25,8 @@ Command = tuple[str, ...]
 
 TABLE_FULL = "--id=@table create Flow_Table flow_limit=1 overflow_policy=refuse"
 LAB_NETWORK = "198.18.50.0/24"
+# Seconds in which the datapath follows the flow table: Open vSwitch confirms a change before it has.
+DATAPATH_LAG = 0.2
 
 
 def cli(node: str, command: str) -> Command:
@@ -63,9 +65,9 @@ def reasons_logged(call: Call) -> list[str]:
 
 
 def flows_gone() -> float:
-    """Wait until no flow of ours is left; returns when (Unix time, s)."""
+    """Wait until no flow of ours is left; return when (Unix time, s) the datapath has followed too."""
     wait_until(lambda: not control.flows(), within=10, what="the flows to go")
-    return time.time()
+    return time.time() + DATAPATH_LAG
 
 
 def variables(call: Call) -> list[str]:
