@@ -251,7 +251,8 @@ def _if_as_reported(
     A packet that is not the leg's is counted alone: Asterisk does not take it either.
     """
     leg = event.leg
-    if event.by_switch:  # mirrored by a `forward` flow that has been removed
+    # Mirrored by a `forward` flow that has been removed, or before learning restarted: queued during a long query.
+    if event.by_switch or now < placement.since:
         return placement, ()
     if _is_stranger(placement, event):
         strangers = {**placement.strangers, leg: placement.strangers.get(leg, 0) + 1}

@@ -23,6 +23,7 @@ from tests.support.placements import (
     IN_PHASE,
     LEARNING,
     NOT_YET,
+    OBSERVED,
     POLICY,
     after,
     relayed,
@@ -36,6 +37,13 @@ def test_a_call_that_asterisk_stops_bridging_natively_while_it_is_learned_is_not
     placement = after(ev.BridgeChanged(), NOT_YET, ev.DeadlineReached(), start=behind, now=0.1)
     assert placement.phase is Phase.AWAITING_NATIVE
     assert after(ELIGIBLE, start=placement, now=0.1).phase is Phase.CUTTING_OVER
+
+
+def test_packets_that_waited_for_the_end_of_a_long_query_are_not_observed_when_learning_restarts() -> None:
+    restarted = after(ELIGIBLE, start=OBSERVED, now=MAX_OBSERVATION_AGE + 0.5)
+    assert (restarted.phase, restarted.since) == (Phase.LEARNING, MAX_OBSERVATION_AGE + 0.5)
+    for leg in Leg:
+        assert step(restarted, seen(leg), MAX_OBSERVATION_AGE) == (restarted, ())
 
 
 @pytest.mark.parametrize("leg", Leg)
