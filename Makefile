@@ -13,7 +13,7 @@ demo: .venv/.ready lab ## the demonstration: CALLS calls relayed, offloaded, rel
 	@echo "demo: $(CALLS) calls, relayed and offloaded"
 	@$(PY) -m lab.demo $(CALLS)
 
-test: .venv/.ready lab ## every test but the module's own: unit, integration, and whole calls in the lab (20 minutes)
+test: .venv/.ready lab ## every test but the module's own: unit, integration, and whole calls in the lab (25 minutes)
 	@echo "test: unit, integration, lab"
 	@$(PY) -m pytest tests/unit tests/integration tests/e2e
 

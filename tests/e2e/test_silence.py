@@ -1,14 +1,11 @@
 """Parties of whom only one speaks: the other sends no packet for longer than a flow lives without one."""
 
-import json
-
 from lab import control
 from tests.support.edge_call import (
     ALICE,
     ALICE_PORT,
     BOB,
     BOB_PORT,
-    Conversation,
     assert_by_switch,
     assert_carried,
     assert_whole,
@@ -19,13 +16,6 @@ from tests.support.phone import sdp
 
 # Longer than media.idle_timeout, and than the rtp_timeout of phone-timeout (both 10 s).
 TURN = 13.0
-
-
-def _returns(call: Conversation) -> list[str]:
-    """List the reasons for which the call has left the switch."""
-    log = control.docker("logs", "--since", str(call.begun), control.container("offload"), stderr=True)
-    events = (json.loads(line) for line in log.splitlines())
-    return [str(e["reason"]) for e in events if e["event"] == "media.relayed" and e.get("was") == "offloaded"]
 
 
 def test_two_who_take_turns_stay_in_the_switch_while_rtcp_shows_that_both_are_there() -> None:
@@ -42,7 +32,7 @@ def test_two_who_take_turns_stay_in_the_switch_while_rtcp_shows_that_both_are_th
         assert sum("idle_timeout=300" in flow for flow in control.flows()) == len(turns) - 1
         call.voices.set("bob", silent=0)
         carried, end = call.carried(), call.passed(0.5)
-        assert _returns(call) == []
+        assert call.returns() == []
     for speaker, start, stop in zip((BOB, ALICE), turns, turns[1:], strict=False):
         assert_whole(call.capture, speaker, start, stop)
         assert_by_switch(call.capture, speaker, start, stop)
@@ -56,7 +46,7 @@ def test_a_silent_party_whose_rtcp_ends_returns_the_call_and_is_heard_when_it_sp
         talking = call.carried()
         call.voices.set("alice", silent=1)
         call.passed(TURN)
-        assert _returns(call) == []
+        assert call.returns() == []
         call.voices.set("alice", rtcp=0)
         call.returned("media-idle:callee")
         call.voices.set("alice", silent=0)

@@ -64,17 +64,18 @@ class Conversation:
         """Wait until the call has left the switch for one of these reasons, however shortly; return that moment."""
 
         def given() -> float | None:
-            log = control.docker(
-                "logs", "--since", str(self.begun), control.container("offload"), stderr=True
-            )
-            for line in log.splitlines():
-                event = json.loads(line)
-                left = (event["event"], event.get("was")) == ("media.relayed", "offloaded")
-                if left and event.get("reason") in reasons:
-                    return datetime.fromisoformat(event["timestamp"]).timestamp()
-            return None
+            return next((at for at, reason in self.returns() if reason in reasons), None)
 
         return wait_until(given, within=40, what=f"the call to return: {reasons}") or 0.0
+
+    def returns(self) -> list[tuple[float, str]]:
+        """List when (Unix time, s) and why the call has left the switch."""
+        log = control.docker("logs", "--since", str(self.begun), control.container("offload"), stderr=True)
+        return [
+            (datetime.fromisoformat(event["timestamp"]).timestamp(), str(event["reason"]))
+            for event in map(json.loads, log.splitlines())
+            if (event["event"], event.get("was")) == ("media.relayed", "offloaded")
+        ]
 
     def passed(self, seconds: float) -> float:
         """Let them talk for so long; return the end."""

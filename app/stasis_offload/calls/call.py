@@ -146,9 +146,14 @@ class Call:
         """Return the media to Asterisk, to be learned again: the bridge or a session has changed."""
         self.media.post(media.BridgeChanged())
 
+    @property
+    def is_opted_out(self) -> bool:
+        """Whether the caller's channel has OFFLOAD=no, as far as it was read."""
+        return self._opt_out.value
+
     def join_opt_out(self, other: "Call") -> None:
         """Keep this call with Asterisk if another one's caller has OFFLOAD=no: the two become this one."""
-        if other._opt_out.value:  # noqa: SLF001 - another of its kind
+        if other.is_opted_out:
             self._opt_out.value = True
             self._variables.opt_out()
 

@@ -17,6 +17,7 @@ from stasis_offload.media.reasons import Reason, ReasonKind
 from stasis_offload.media.relaying import Step, reclaim, relay, why_not_now
 from stasis_offload.media.state import Phase, Placement, State
 from stasis_offload.openflow.flow import FlowCount
+from stasis_offload.packets.rtp import signed
 
 # Seconds after the verification until Asterisk has relayed all it had received. RTP that it sends later is its own.
 GUARD_DELAY = 1.0
@@ -27,7 +28,6 @@ _CUTOVER_PACKETS = 10
 _SMALL_PACKETS = 50
 # So many small packets of audio between two audits are no last packet of a phrase: a leg's audio has become smaller.
 _MAX_SMALL_AUDIO = 5
-_SEQUENCES = 1 << 16
 # Seconds since the last RTCP of a leg after which it is no sign of life: three of the usual intervals (RFC 3550, 6.2).
 _RTCP_SHOWS_LIFE = 15.0
 
@@ -189,7 +189,7 @@ def is_passed_on(placement: Placement, event: ev.GuardTriggered) -> bool:
     small = placement.small.get(event.leg.other)
     if small is None or event.packet is None or small.ssrc != event.packet.ssrc:
         return False
-    return -_SMALL_PACKETS < _ahead(event.packet.sequence, small.sequence) <= 0
+    return -_SMALL_PACKETS < signed(event.packet.sequence - small.sequence, bits=16) <= 0
 
 
 def note_rtcp(placement: Placement, event: ev.RtcpReceived, now: float) -> Step:
@@ -273,11 +273,7 @@ def _is_late_relay(placement: Placement, sender: Leg, packet: ObservedPacket) ->
         return False
     if packet.payload_type != placement.reports[sender.other].audio_pt_tx:
         return False
-    return _ahead(packet.sequence, last.sequence) <= _CUTOVER_PACKETS
-
-
-def _ahead(sequence: int, last: int) -> int:
-    return (sequence - last + _SEQUENCES // 2) % _SEQUENCES - _SEQUENCES // 2
+    return signed(packet.sequence - last.sequence, bits=16) <= _CUTOVER_PACKETS
 
 
 def _with_count(placement: Placement, event: ev.FlowIdle | ev.FlowDeleted) -> Placement:

@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 
 from stasis_offload.media.emodel import IMPAIRMENTS, mos, rating
 from stasis_offload.media.path import Leg
-from stasis_offload.media.reception import USUAL_PTIME, Reception, Stream, signed
+from stasis_offload.media.reception import USUAL_PTIME, Reception, Stream
 from stasis_offload.packets.rtcp import Bye, Packet, ReceiverReport, ReportBlock, SenderReport
+from stasis_offload.packets.rtp import signed
 
 # Seconds. A larger value is no round trip: two clocks disagree, or a report was delayed.
 _MAX_RTT = 5.0

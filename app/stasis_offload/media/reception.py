@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 
 from stasis_offload.media.emodel import CLOCK_RATES
 from stasis_offload.packets.rtcp import ReportBlock
+from stasis_offload.packets.rtp import signed
 
 # No voice stream is faster (2.5 ms is the shortest frame of Opus): a faster one restarted.
 _MAX_PACKETS_PER_S = 400
@@ -166,9 +167,3 @@ class Reception:
     @property
     def _unheard(self) -> int:
         return self.stall.unheard if self.stall else 0
-
-
-def signed(value: int, *, bits: int) -> int:
-    """Return the difference of two counters of so many bits, whichever of them wrapped."""
-    half = 1 << bits - 1
-    return (value + half) % (2 * half) - half

@@ -21,11 +21,10 @@ PRIORITY = 40_000
 LEASE = 6
 RENEW_EVERY = 2.0
 
-_ROLE = 0xFF
-
-
 # Seconds. Whoever deleted our gate has opened one of its own by then, if it is another application.
 OTHER_OPENS_WITHIN = 1.0
+
+_ROLE = 0xFF
 
 
 class Gate:

@@ -53,3 +53,9 @@ def parse_rtp(data: bytes) -> RtpHeader:
         ssrc=ssrc,
         size=min(size, len(data)),
     )
+
+
+def signed(value: int, *, bits: int) -> int:
+    """Return the difference of two counters of so many bits, whichever of them wrapped."""
+    half = 1 << bits - 1
+    return (value + half) % (2 * half) - half

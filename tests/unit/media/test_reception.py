@@ -10,19 +10,10 @@ from stasis_offload.media.path import Leg
 from stasis_offload.media.quality import Quality
 from stasis_offload.media.reception import Stream
 from stasis_offload.packets.rtcp import ReceiverReport, ReportBlock
+from tests.unit.media.test_quality import BLOCK, STREAM
 
 CALLEE = Leg.CALLEE
-STREAM = Stream(ssrc=0xCAFE, codec="ulaw", ptime=20)
 OTHER = replace(STREAM, ssrc=0xD00D)
-BLOCK = ReportBlock(
-    ssrc=STREAM.ssrc,
-    fraction_lost=0.0,
-    cumulative_lost=0,
-    highest_sequence=1000,
-    jitter=0,
-    last_sr=0,
-    delay_since_last_sr=0,
-)
 
 
 def reported(quality: Quality, now: float, *blocks: ReportBlock) -> Quality:
