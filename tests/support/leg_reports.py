@@ -95,7 +95,14 @@ def _headers(in_port: int, eth_src: str, eth_dst: str, source: Address, to: Addr
 
 def _packet(report: LegReport, headers: Headers, changes: dict[str, Any]) -> ObservedPacket:
     """Make an RTP packet of a leg; each change is of a field of it or of its headers."""
-    fields = {"ttl": 64, "size": 172, "payload_type": 0, "sequence": 4711, "ssrc": report.ssrc_rx or 0}
+    fields = {
+        "ttl": 64,
+        "size": 172,
+        "payload_type": 0,
+        "sequence": 4711,
+        "timestamp": 160,
+        "ssrc": report.ssrc_rx or 0,
+    }
     changed = {name: value for name, value in changes.items() if name not in fields}
     return ObservedPacket(
         headers=replace(headers, **changed),

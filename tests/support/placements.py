@@ -42,6 +42,8 @@ def relayed(leg: Leg, *, behind: int = 0) -> ev.PacketRelayed:
     return ev.PacketRelayed(leg, replace(packet, sequence=packet.sequence - behind))
 
 
+# At the moment of the cutover.
+CUT = (ev.DeadlineReached(), ev.SwitchAnswered(0.001), ev.DeadlineReached())
 # From Asterisk into the switch.
 IN = (
     ELIGIBLE,
@@ -50,13 +52,13 @@ IN = (
     ELIGIBLE,
     relayed(Leg.CALLER),
     relayed(Leg.CALLEE),
-    ev.DeadlineReached(),
+    *CUT,
 )
 
 LEARNING = after(ev.Connected(), ELIGIBLE)
 OBSERVED = after(seen(Leg.CALLER), seen(Leg.CALLEE), start=LEARNING)
 CUTTING_OVER = after(ELIGIBLE, start=OBSERVED)
-OFFLOADED = after(relayed(Leg.CALLER), relayed(Leg.CALLEE), ev.DeadlineReached(), start=CUTTING_OVER)
+OFFLOADED = after(relayed(Leg.CALLER), relayed(Leg.CALLEE), *CUT, start=CUTTING_OVER)
 VERIFIED = after(sampled_packet(Leg.CALLER), sampled_packet(Leg.CALLEE), start=OFFLOADED)
 GUARDED = after(ev.DeadlineReached(), start=VERIFIED, now=1.0)
 

@@ -225,6 +225,8 @@ class MediaSession:
         match command:
             case cmd.SetFlows():
                 return await self._set_flows(command)
+            case cmd.ProbeSwitch():
+                return await self._probe()
             case cmd.SamplePackets():
                 return self._sample(command)
             case cmd.InjectPacket():
@@ -256,6 +258,14 @@ class MediaSession:
             return (ev.FinalCounters(None), self._failed(error))
         self._log.info("flows.removed", ms=_milliseconds(_now() - before))
         return (ev.FinalCounters(_by_role(counts)),)
+
+    async def _probe(self) -> Sequence[ev.Event]:
+        before = _now()
+        try:
+            await self._switch.flow_table.probe()
+        except OpenFlowError as error:
+            return (self._failed(error),)
+        return (ev.SwitchAnswered(_now() - before),)
 
     def _failed(self, error: OpenFlowError) -> ev.CommandFailed:
         unreachable = isinstance(error, SwitchUnavailableError)

@@ -28,6 +28,11 @@ class SetFlows:
 
 
 @dataclass(frozen=True, slots=True)
+class ProbeSwitch:
+    """Wait until the switch has done all that it was sent; answered by SwitchAnswered."""
+
+
+@dataclass(frozen=True, slots=True)
 class SamplePackets:
     """Have these flows for a moment soon, with those of other calls; PacketObserved follows if a leg sends."""
 
@@ -42,4 +47,4 @@ class InjectPacket:
     frame: bytes
 
 
-Command = QueryLegs | ReadCounters | RemoveFlows | SetFlows | SamplePackets | InjectPacket
+Command = QueryLegs | ReadCounters | RemoveFlows | SetFlows | ProbeSwitch | SamplePackets | InjectPacket

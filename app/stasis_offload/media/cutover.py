@@ -14,8 +14,8 @@ from stasis_offload.media.state import Phase, Placement
 # packets is for the switch to install the flows in. However the packets of two legs follow each other, one of the two
 # gaps between them is half of it or longer.
 CUTOVER_WINDOW = 0.011
-# Seconds for which nothing else may be seen before the cutover: what the switch had already mirrored is received by then.
-CUTOVER_LOOK = 0.001
+# Seconds within which the switch must answer just before the cutover: a busy one would install the flows too late.
+CUTOVER_PROBE = 0.003
 
 
 def cut_over(placement: Placement, now: float) -> Step:
@@ -53,18 +53,23 @@ def _attachment(placement: Placement, leg: Leg) -> Attachment:
 
 
 def await_cutover(placement: Placement, now: float) -> Placement:
-    """Look once more, after what was mirrored meanwhile, whether this is the moment to cut over."""
-    soon = now + CUTOVER_LOOK
-    return replace(placement, deadline=soon if may_cut_over(placement, soon) else placement.cutover_by)
+    """Look for the moment to cut over once all that was mirrored meanwhile is processed."""
+    deadline = now if may_cut_over(placement, now) else placement.cutover_by
+    return replace(placement, probed=False, deadline=deadline)
 
 
 def may_cut_over(placement: Placement, now: float) -> bool:
-    """Return whether Asterisk has relayed the last packet of each leg, and no further packet is due yet."""
+    """Return whether Asterisk has relayed the last packet of each leg, and no further packet is due yet.
+
+    One that followed its schedule is due a packet time after this one was, however late this one came.
+    """
     for leg in Leg:
         packet, at = placement.observed[leg]
         relayed = placement.relayed_packets.get(leg)
         if relayed is None or (relayed.ssrc, relayed.sequence) != (packet.ssrc, packet.sequence):
             return False
-        if now - at > CUTOVER_WINDOW:
+        schedule = placement.schedules.get(leg)
+        punctual = schedule.arrival(packet) if schedule else None
+        if now - (at if punctual is None else punctual) > CUTOVER_WINDOW:
             return False
     return True

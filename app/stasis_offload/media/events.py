@@ -60,6 +60,13 @@ class LegsReported:
 
 
 @dataclass(frozen=True, slots=True)
+class SwitchAnswered:
+    """The switch answered a probe after so many seconds; what it had mirrored before has arrived."""
+
+    after: float
+
+
+@dataclass(frozen=True, slots=True)
 class CountersRead:
     """The counters of the call's flows were read; None if they could not be."""
 
@@ -191,6 +198,7 @@ Event = (
     | SmallPacketObserved
     | PacketRelayed
     | LegsReported
+    | SwitchAnswered
     | CountersRead
     | FinalCounters
     | GuardTriggered

@@ -15,7 +15,7 @@ from dataclasses import replace
 from stasis_offload.asterisk.leg_report import LegReport
 from stasis_offload.media import commands as cmd
 from stasis_offload.media import events as ev
-from stasis_offload.media.cutover import await_cutover, cut_over, may_cut_over
+from stasis_offload.media.cutover import CUTOVER_PROBE, await_cutover, cut_over, may_cut_over
 from stasis_offload.media.eligibility import (
     COMFORT_NOISE,
     has_received,
@@ -23,9 +23,11 @@ from stasis_offload.media.eligibility import (
     why_not_observable,
     why_not_observed,
 )
+from stasis_offload.media.emodel import CLOCK_RATES
 from stasis_offload.media.path import Leg, ObservedPacket
 from stasis_offload.media.reasons import Reason, ReasonKind
 from stasis_offload.media.relaying import Step, query_again, relay, why_not_now
+from stasis_offload.media.schedule import Schedule
 from stasis_offload.media.state import NOT_NATIVE, Phase, Placement
 
 # Two observations make a path only if neither is older (s): next hops and NAT bindings change.
@@ -136,6 +138,11 @@ def cut_over_once_relayed(placement: Placement, event: ev.PacketRelayed, now: fl
     return await_cutover(noted, now), ()
 
 
+def on_switch_answered(placement: Placement, event: ev.SwitchAnswered, now: float) -> Step:
+    """Cut over once what was mirrored before the answer is processed, if that was quick; else probe again."""
+    return replace(placement, probed=event.after <= CUTOVER_PROBE, deadline=now), ()
+
+
 def on_learning_deadline(placement: Placement, _event: ev.DeadlineReached, now: float) -> Step:
     """Query the legs; wait for each of which no packet is observed with one flow (`dormant`)."""
     if len(placement.observed) == len(Leg):
@@ -152,9 +159,12 @@ def on_dormant_deadline(placement: Placement, event: ev.DeadlineReached, now: fl
 
 
 def on_cutover_deadline(placement: Placement, _event: ev.DeadlineReached, now: float) -> Step:
-    """Cut over if this is the moment, and in the end also if Asterisk is late, unless a leg's packets are not relayed."""
-    if may_cut_over(placement, now):
-        return cut_over(placement, now)
+    """Probe the switch if this is the moment to cut over, and cut over at once if it has answered a probe just now.
+
+    In the end cut over also if Asterisk or the switch is late, unless a leg's packets are not relayed.
+    """
+    if may_cut_over(placement, now) and now < placement.cutover_by:
+        return cut_over(placement, now) if placement.probed else (placement, (cmd.ProbeSwitch(),))
     if now < placement.cutover_by:
         return replace(placement, deadline=placement.cutover_by), ()
     began = now - placement.policy.verify_within
@@ -264,7 +274,22 @@ def _if_as_reported(
     if event.packet.payload_type == COMFORT_NOISE:
         return noted, ()  # of a party that listens; its audio is yet to come
     reason = why_not_observed(leg, placement.reports[leg], event.packet)
-    return relay(noted, reason, now) if reason else then(noted, event.packet)
+    if reason:
+        return relay(noted, reason, now)
+    return then(_with_schedule(noted, leg, event.packet, now), event.packet)
+
+
+def _with_schedule(placement: Placement, leg: Leg, packet: ObservedPacket, at: float) -> Placement:
+    """Note when a packet of audio came; a digit's have the time of its beginning."""
+    report = placement.reports[leg]
+    clock_rate = CLOCK_RATES.get(report.format_rx)
+    if clock_rate is None or packet.payload_type != report.audio_pt_rx:
+        return placement
+    known = placement.schedules.get(leg)
+    if known is None or known.clock_rate != clock_rate:
+        known = Schedule(packet.ssrc, packet.timestamp, at, clock_rate)
+    schedule = known.with_packet(packet, at)
+    return replace(placement, schedules={**placement.schedules, leg: schedule})
 
 
 def _is_stranger(placement: Placement, event: ev.PacketObserved) -> bool:

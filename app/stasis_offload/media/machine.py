@@ -73,6 +73,7 @@ TRANSITIONS: Mapping[Phase, Rows] = {
         ev.BridgeChanged: relaying.on_bridge_changed,
         ev.DeadlineReached: learning.on_cutover_deadline,
         ev.LegsReported: learning.confirm_cutover,
+        ev.SwitchAnswered: learning.on_switch_answered,
         ev.PacketObserved: learning.observe_cutover,
         ev.PacketRelayed: learning.cut_over_once_relayed,
     },
@@ -124,16 +125,24 @@ _OF_A_STAY: frozenset[type[ev.Event]] = frozenset(
     }
 )
 IGNORED: Mapping[Phase, frozenset[type[ev.Event]]] = {
-    Phase.RELAYED: _OF_A_STAY | {ev.PacketObserved, ev.PacketRelayed},
-    Phase.AWAITING_NATIVE: _OF_A_STAY,
-    Phase.LEARNING: _OF_A_STAY,
+    Phase.RELAYED: _OF_A_STAY | {ev.PacketObserved, ev.PacketRelayed, ev.SwitchAnswered},
+    Phase.AWAITING_NATIVE: _OF_A_STAY | {ev.SwitchAnswered},
+    Phase.LEARNING: _OF_A_STAY | {ev.SwitchAnswered},
     Phase.CUTTING_OVER: _OF_A_STAY,
-    Phase.DORMANT: _OF_A_STAY,
-    Phase.UNVERIFIED: frozenset({ev.PacketRelayed}),
-    Phase.VERIFIED: frozenset({ev.PacketRelayed}),
-    Phase.GUARDED: frozenset({ev.PacketRelayed}),
+    Phase.DORMANT: _OF_A_STAY | {ev.SwitchAnswered},
+    Phase.UNVERIFIED: frozenset({ev.PacketRelayed, ev.SwitchAnswered}),
+    Phase.VERIFIED: frozenset({ev.PacketRelayed, ev.SwitchAnswered}),
+    Phase.GUARDED: frozenset({ev.PacketRelayed, ev.SwitchAnswered}),
     Phase.ENDED: _OF_A_STAY
-    | {ev.PacketObserved, ev.PacketRelayed, ev.LegsReported, ev.Blocked, ev.Unblocked, ev.CommandFailed}
+    | {
+        ev.PacketObserved,
+        ev.PacketRelayed,
+        ev.SwitchAnswered,
+        ev.LegsReported,
+        ev.Blocked,
+        ev.Unblocked,
+        ev.CommandFailed,
+    }
     | {ev.Connected, ev.BridgeChanged, ev.DeadlineReached, ev.CallEnded},
 }
 

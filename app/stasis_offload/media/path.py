@@ -47,6 +47,7 @@ class ObservedPacket:
     size: int
     payload_type: int
     sequence: int
+    timestamp: int
     ssrc: int
 
 
@@ -106,6 +107,7 @@ def parse_observed_packet(in_port: int, frame: bytes) -> ObservedPacket:
         size=datagram.size,
         payload_type=header.payload_type,
         sequence=header.sequence,
+        timestamp=header.timestamp,
         ssrc=header.ssrc,
     )
 

@@ -22,6 +22,7 @@ from stasis_offload.media.flows import (
 from stasis_offload.media.path import Headers, Leg, MediaPath, ObservedPacket
 from stasis_offload.media.reasons import Reason, ReasonKind
 from stasis_offload.media.roles import Role
+from stasis_offload.media.schedule import Schedule
 from stasis_offload.openflow.flow import Flow, FlowCount
 from stasis_offload.packets.frame import Datagram, build_udp
 
@@ -101,7 +102,7 @@ class Placement:
     time, `unobserved` the first report of each leg since its last observed packet, `strangers` how many packets came to
     its RTP port that are not the leg's, `splits` whether the switch can tell packets apart by their size, `relayed_packets`
     the last packet that Asterisk sent to the other leg, by the leg whose packets it relays, `cutover_by` until when the
-    best moment for the cutover is waited for.
+    best moment for the cutover is waited for, `probed` whether the switch has just answered at once. `schedules` say when packets of each leg come, and outlast a stay.
     `path`, `unsampled` and `rtcp_ports` belong to a stay in the switch: `unsampled` are the legs of which a packet has
     yet to be mirrored for the verification or the present audit, `unverified` those of which none has been yet,
     `rtcp_ports` the ports from which RTCP came, `small` the last packet of each leg that was left to Asterisk for its
@@ -128,7 +129,9 @@ class Placement:
     unobserved: Mapping[Leg, LegReport] = field(default_factory=dict)
     strangers: Mapping[Leg, int] = field(default_factory=dict)
     relayed_packets: Mapping[Leg, ObservedPacket] = field(default_factory=dict)
+    schedules: Mapping[Leg, Schedule] = field(default_factory=dict)
     cutover_by: float = 0.0
+    probed: bool = False
     path: MediaPath | None = None
     unsampled: frozenset[Leg] = frozenset()
     unverified: frozenset[Leg] = frozenset()

@@ -155,6 +155,10 @@ class FlowTable:
         xid = self.channel.new_xid()
         await self.channel.send_and_confirm(xid, encode.packet_out(xid, in_port=in_port, frame=frame))
 
+    async def probe(self) -> None:
+        """Return when the switch has answered; raises as `Channel.send_and_confirm`."""
+        await self.channel.send_and_confirm(self.channel.new_xid(), b"")
+
     def note_removed(self, event: FlowRemoved) -> bool:
         """Record the end of a flow, and return whether it is news: not a removal of our own.
 

@@ -17,6 +17,7 @@ from stasis_offload.openflow.flow import FlowCount
 from stasis_offload.packets.frame import Tag
 from tests.support.leg_reports import CALLEE, CALLER, sighting
 from tests.support.placements import (
+    CUT,
     CUTTING_OVER,
     ELIGIBLE,
     GUARDED,
@@ -118,7 +119,7 @@ def test_digits_that_need_asterisk_must_be_told_by_their_size(
         report,
         relayed(Leg.CALLER),
         relayed(Leg.CALLEE),
-        ev.DeadlineReached(),
+        *CUT,
     )
     if offloaded:
         assert placement.state is State.OFFLOADED

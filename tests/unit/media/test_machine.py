@@ -7,7 +7,7 @@ import pytest
 
 from stasis_offload.media import commands as cmd
 from stasis_offload.media import events as ev
-from stasis_offload.media.cutover import CUTOVER_LOOK, CUTOVER_WINDOW
+from stasis_offload.media.cutover import CUTOVER_PROBE, CUTOVER_WINDOW
 from stasis_offload.media.learning import MAX_OBSERVATION_AGE
 from stasis_offload.media.machine import step
 from stasis_offload.media.path import Leg
@@ -19,6 +19,7 @@ from stasis_offload.packets.address import Address
 from tests.support.leg_reports import CALLEE, CALLER, passed_on, sighting
 from tests.support.placements import (
     BOTH_COUNT,
+    CUT,
     CUT_OVER,
     CUTTING_OVER,
     ELIGIBLE,
@@ -35,6 +36,12 @@ from tests.support.placements import (
     roles,
     seen,
 )
+
+
+def next_of(leg: Leg, packets: int = 1) -> tuple[ev.Event, ev.Event]:
+    """Return a later packet of a leg, on its way to Asterisk and on."""
+    numbers = {"sequence": 4711 + packets, "timestamp": 160 + 160 * packets}
+    return ev.PacketObserved(leg, sighting(leg, **numbers)), ev.PacketRelayed(leg, passed_on(leg, **numbers))
 
 
 def test_nothing_is_asked_before_both_legs_are_connected() -> None:
@@ -59,8 +66,10 @@ def test_a_connected_call_is_asked_about_learned_and_offloaded() -> None:
     one_way, commands = step(settling, relayed(Leg.CALLER), 0.0)
     assert commands == ()
     both_ways, commands = step(one_way, relayed(Leg.CALLEE), 0.0)
-    assert (both_ways.deadline, commands) == (CUTOVER_LOOK, ())
-    offloaded, commands = step(both_ways, ev.DeadlineReached(), CUTOVER_LOOK)
+    assert (both_ways.deadline, commands) == (0.0, ())
+    probing, commands = step(both_ways, ev.DeadlineReached(), 0.0)
+    assert commands == (cmd.ProbeSwitch(),)
+    offloaded, commands = step(after(ev.SwitchAnswered(0.001), start=probing), ev.DeadlineReached(), 0.001)
     assert roles(commands) == [CUT_OVER]
     assert (offloaded.state, offloaded.reason) == (State.OFFLOADED, None)
 
@@ -91,8 +100,8 @@ def test_a_call_that_is_not_bridged_natively_yet_is_learned_meanwhile() -> None:
     again, commands = step(after(NOT_YET, start=known), ev.DeadlineReached(), 0.01)
     assert commands == (cmd.QueryLegs(),)
     ready, commands = step(again, ELIGIBLE, 0.01)
-    assert (ready.deadline, commands) == (0.01 + CUTOVER_LOOK, ())
-    offloaded, commands = step(ready, ev.DeadlineReached(), 0.01)
+    assert (ready.deadline, commands) == (0.01, ())
+    offloaded, commands = step(after(*CUT[:2], start=ready, now=0.01), ev.DeadlineReached(), 0.01)
     assert (offloaded.state, roles(commands)) == (State.OFFLOADED, [CUT_OVER])
 
 
@@ -128,14 +137,14 @@ def test_a_sighting_that_went_stale_is_learned_again() -> None:
 
 @pytest.mark.parametrize("leg", Leg)
 def test_a_packet_that_asterisk_still_has_in_its_hands_is_waited_for(leg: Leg) -> None:
-    late = after(relayed(leg, behind=1), relayed(leg.other), ev.DeadlineReached(), start=CUTTING_OVER)
+    late = after(relayed(leg, behind=1), relayed(leg.other), *CUT, start=CUTTING_OVER)
     assert late.state is State.LEARNING
-    assert after(relayed(leg), ev.DeadlineReached(), start=late).state is State.OFFLOADED
+    assert after(relayed(leg), *CUT, start=late).state is State.OFFLOADED
 
 
 @pytest.mark.parametrize("leg", Leg)
 def test_a_packet_that_arrives_in_the_last_moment_before_the_cutover_is_waited_for(leg: Leg) -> None:
-    ready = after(relayed(Leg.CALLER), relayed(Leg.CALLEE), start=CUTTING_OVER)
+    ready = after(relayed(Leg.CALLER), relayed(Leg.CALLEE), *CUT[:2], start=CUTTING_OVER)
     next_one = ev.PacketObserved(leg, sighting(leg, sequence=4712))
     again = after(next_one, start=ready, now=0.001)
     assert again.deadline == CUTTING_OVER.deadline
@@ -145,14 +154,33 @@ def test_a_packet_that_arrives_in_the_last_moment_before_the_cutover_is_waited_f
 @pytest.mark.parametrize("leg", Leg)
 def test_no_flow_goes_in_shortly_before_the_next_packet_is_due(leg: Leg) -> None:
     early = after(relayed(leg.other), start=CUTTING_OVER)
-    late = after(relayed(leg), ev.DeadlineReached(), start=early, now=CUTOVER_WINDOW + 0.003)
+    late = after(relayed(leg), *CUT, start=early, now=CUTOVER_WINDOW + 0.003)
     assert (late.state, late.deadline) == (State.LEARNING, CUTTING_OVER.deadline)
-    later = after(
-        seen(leg.other), relayed(leg.other), ev.DeadlineReached(), start=late, now=CUTOVER_WINDOW + 0.004
-    )
+    later = after(*next_of(leg.other), *CUT, start=late, now=0.02)
     assert later.state is State.LEARNING
-    soon = after(seen(leg), relayed(leg), start=later, now=CUTOVER_WINDOW + 0.006)
-    assert after(ev.DeadlineReached(), start=soon, now=CUTOVER_WINDOW + 0.007).state is State.OFFLOADED
+    assert after(*next_of(leg), *CUT, start=later, now=0.02 + CUTOVER_WINDOW).state is State.OFFLOADED
+
+
+@pytest.mark.parametrize("leg", Leg)
+def test_a_packet_that_came_late_does_not_put_off_the_time_at_which_the_next_one_is_due(leg: Leg) -> None:
+    delayed = after(
+        *next_of(leg), *next_of(leg.other), *CUT, start=CUTTING_OVER, now=0.02 + CUTOVER_WINDOW + 0.001
+    )
+    assert delayed.phase is Phase.CUTTING_OVER
+    assert after(*next_of(Leg.CALLER, 2), *next_of(Leg.CALLEE, 2), *CUT, start=delayed, now=0.04).path
+    # The schedule outlasts a stay in the switch.
+    returned = after(ev.BridgeChanged(), ELIGIBLE, start=OFFLOADED, now=10.0)
+    again = after(*next_of(leg, 500), *next_of(leg.other, 500), ELIGIBLE, start=returned, now=10.015)
+    assert after(*CUT, start=again, now=10.015).phase is Phase.CUTTING_OVER
+
+
+def test_no_flow_goes_in_while_the_switch_is_slow() -> None:
+    ready = after(relayed(Leg.CALLER), relayed(Leg.CALLEE), ev.DeadlineReached(), start=CUTTING_OVER)
+    slow, commands = step(ready, ev.SwitchAnswered(2 * CUTOVER_PROBE), 2 * CUTOVER_PROBE)
+    assert (slow.deadline, commands) == (2 * CUTOVER_PROBE, ())
+    again, commands = step(slow, ev.DeadlineReached(), 2 * CUTOVER_PROBE)
+    assert (again.phase, commands) == (Phase.CUTTING_OVER, (cmd.ProbeSwitch(),))
+    assert after(*CUT[1:], start=again, now=2 * CUTOVER_PROBE).state is State.OFFLOADED
 
 
 def test_packets_of_asterisks_own_are_not_taken_for_a_legs() -> None:

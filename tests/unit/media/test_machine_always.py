@@ -52,6 +52,7 @@ EVENTS: dict[type[ev.Event], st.SearchStrategy[ev.Event]] = {
     ev.PacketObserved: LEGS.map(seen)
     | LEGS.map(sampled_packet)
     | LEGS.map(lambda leg: ev.PacketObserved(leg, None)),
+    ev.SwitchAnswered: st.sampled_from([0.001, 0.01]).map(ev.SwitchAnswered),
     ev.SmallPacketObserved: LEGS.map(small_packet),
     ev.PacketRelayed: LEGS.map(relayed),
     ev.GuardTriggered: LEGS.map(lambda leg: ev.GuardTriggered(ReasonKind.ASTERISK_MEDIA, leg)),

@@ -18,6 +18,7 @@ from tests.support.leg_reports import CALLEE, CALLER, REPORTS, passed_on, sighti
 from tests.support.placements import (
     BOTH_COUNT,
     CARRIED,
+    CUT,
     CUT_OVER,
     ELIGIBLE,
     FORWARDING,
@@ -261,7 +262,7 @@ def test_a_call_that_comes_back_too_often_stays_with_asterisk_for_a_while_and_sa
         now += 5.0
         placement = after(*back, start=placement, now=now)
         assert placement.state is State.OFFLOADED
-    held = after(*back[:-1], start=placement, now=now)
+    held = after(*back[: -len(CUT)], start=placement, now=now)
     assert (held.state, held.reason) == (State.RELAYED, Reason(ReasonKind.FLAPPING))
     assert held.deadline == now + POLICY.flap_wait
     assert after(ev.DeadlineReached(), *back[1:], start=held, now=held.deadline).state is State.OFFLOADED

@@ -31,7 +31,7 @@ EXAMPLES: dict[type[ev.Event], ev.Event] = {
         *(ev.RtcpPortLearned(Leg.CALLER, 4001), ev.FlowIdle(Leg.CALLER, FlowCount(1, 1))),
         *(ev.FlowDeleted(Leg.CALLER, FlowCount(1, 1)), ev.Blocked(ReasonKind.OPERATOR)),
         *(ev.Unblocked(ReasonKind.OPERATOR), ev.CommandFailed(ReasonKind.SWITCH_REFUSED)),
-        *(ev.Connected(), ev.DeadlineReached(), ev.CallEnded()),
+        *(ev.Connected(), ev.SwitchAnswered(0.001), ev.DeadlineReached(), ev.CallEnded()),
     )
 }
 

@@ -15,7 +15,7 @@ from stasis_offload.media.state import Phase, Placement, State
 from stasis_offload.openflow.flow import Match
 from stasis_offload.packets.address import Address
 from tests.support.leg_reports import CALLEE, CALLER, sighting
-from tests.support.placements import ELIGIBLE, GUARDED, LEARNING, after, relayed, sampled_packet, seen
+from tests.support.placements import CUT, ELIGIBLE, GUARDED, LEARNING, after, relayed, sampled_packet, seen
 
 ELSEWHERE = Address.parse("198.18.50.2:30000")
 # The callee sends from another address than it receives at.
@@ -46,7 +46,7 @@ def test_an_asymmetric_leg_is_matched_by_its_true_source_and_sent_to_where_aster
         ASYMMETRIC,
         relayed(Leg.CALLER),
         relayed(Leg.CALLEE),
-        ev.DeadlineReached(),
+        *CUT,
         start=learning(ASYMMETRIC),
     )
     assert placement.state is State.OFFLOADED

@@ -97,6 +97,7 @@ def test_the_first_128_bytes_of_a_frame_show_all_of_a_sighting() -> None:
         size=len(payload),
         payload_type=8,
         sequence=7,
+        timestamp=parse_rtp(payload).timestamp,
         ssrc=0xCAFE,
     )
 

@@ -1,0 +1,34 @@
+"""When the packets of a leg come if nothing delays them: their RTP timestamps are the sender's clock (RFC 3550 5.1)."""
+
+from dataclasses import dataclass
+
+from stasis_offload.media.path import ObservedPacket
+from stasis_offload.packets.rtp import signed
+
+# Seconds. Two clocks that differ by 100 ppm are 3 ms apart by then.
+_MAX_AGE = 30.0
+# Seconds. A packet that is later than this follows a pause in which the sender's clock stood still.
+_MAX_DELAY = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """The packet of a stream that was delayed least of those observed: its timestamp, and when it came (s)."""
+
+    ssrc: int
+    timestamp: int
+    at: float
+    clock_rate: int
+
+    def arrival(self, packet: ObservedPacket) -> float | None:
+        """Return when a packet of the stream would have come without delay; None for one of another stream."""
+        if packet.ssrc != self.ssrc:
+            return None
+        return self.at + signed(packet.timestamp - self.timestamp, bits=32) / self.clock_rate
+
+    def with_packet(self, packet: ObservedPacket, at: float) -> "Schedule":
+        """Return the schedule after one more packet."""
+        arrival = self.arrival(packet)
+        if arrival is not None and 0 <= at - arrival <= _MAX_DELAY and at - self.at <= _MAX_AGE:
+            return self
+        return Schedule(packet.ssrc, packet.timestamp, at, self.clock_rate)
