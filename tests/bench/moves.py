@@ -76,7 +76,8 @@ def all_are(state: str, calls: int) -> None:
         there = control.calls()
         return len(there) == calls and all(c["state"] == state and c["callee"] for c in there)
 
-    wait_until(reached, within=MOVED_WITHIN, what=f"{calls} calls to be {state}")
+    # Each question starts a process in a container: asked often, that is what the calls would notice.
+    wait_until(reached, within=MOVED_WITHIN, what=f"{calls} calls to be {state}", every=0.5)
 
 
 def judge(capture: Capture, moving: Moving) -> Moved:
