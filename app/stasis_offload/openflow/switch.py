@@ -33,6 +33,8 @@ MAX_DELAY = 5.0
 
 # Renewals: 10 s, in which a switch that restarts may restore flows it had saved.
 _RESTORED_WITHIN = 5
+# Renewals.
+_SAMPLED_EVERY = 2
 
 # Whether the lease ended (FlowRemoved).
 _GATE_GONE = {
@@ -126,10 +128,12 @@ class Switch:
                 async with asyncio.timeout(RENEW_EVERY):
                     await channel.closed()
             if self._gate:
-                if next(renewals) < _RESTORED_WITHIN:
+                renewal = next(renewals)
+                if renewal < _RESTORED_WITHIN:
                     await table.remove_unknown(self._gate.cookie)
-                await self._gate.renew()
-                await table.sampler.show()
+                # Sent together, the lease and the samples cost the switch one translation of its datapath flows.
+                samples = [table.sampler.show()] if renewal % _SAMPLED_EVERY == 0 else []
+                await asyncio.gather(self._gate.renew(), *samples)
 
     def _report_down(self, reason: str) -> None:
         down = SwitchDown(reason)
