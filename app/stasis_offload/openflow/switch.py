@@ -34,7 +34,7 @@ MAX_DELAY = 5.0
 # Renewals: 10 s, in which a switch that restarts may restore flows it had saved.
 _RESTORED_WITHIN = 5
 # Renewals.
-_SAMPLED_EVERY = 2
+_SAMPLED_EVERY = 3
 
 # Whether the lease ended (FlowRemoved).
 _GATE_GONE = {
