@@ -161,10 +161,11 @@ def on_dormant_deadline(placement: Placement, event: ev.DeadlineReached, now: fl
 def on_cutover_deadline(placement: Placement, _event: ev.DeadlineReached, now: float) -> Step:
     """Probe the switch if this is the moment to cut over, and cut over at once if it has answered a probe just now.
 
-    In the end cut over also if Asterisk or the switch is late, unless a leg's packets are not relayed.
+    After half the time do so even if the switch is slow, in the end also if Asterisk is late, unless a leg's packets are not relayed.
     """
-    if may_cut_over(placement, now) and now < placement.cutover_by:
-        return cut_over(placement, now) if placement.probed else (placement, (cmd.ProbeSwitch(),))
+    if may_cut_over(placement, now):
+        busy = not placement.probed and now < placement.cutover_by - placement.policy.verify_within / 2
+        return (placement, (cmd.ProbeSwitch(),)) if busy else cut_over(placement, now)
     if now < placement.cutover_by:
         return replace(placement, deadline=placement.cutover_by), ()
     began = now - placement.policy.verify_within

@@ -183,6 +183,11 @@ def test_no_flow_goes_in_while_the_switch_is_slow() -> None:
     assert after(*CUT[1:], start=again, now=2 * CUTOVER_PROBE).state is State.OFFLOADED
 
 
+def test_a_switch_that_is_always_slow_is_not_waited_for_for_ever() -> None:
+    packets = next_of(Leg.CALLER, 30) + next_of(Leg.CALLEE, 30)
+    assert after(*packets, ev.DeadlineReached(), start=CUTTING_OVER, now=0.6).state is State.OFFLOADED
+
+
 def test_packets_of_asterisks_own_are_not_taken_for_a_legs() -> None:
     own = ev.PacketRelayed(Leg.CALLER, passed_on(Leg.CALLER, ssrc=0x5E1F))
     assert after(relayed(Leg.CALLEE), own, start=CUTTING_OVER).state is State.LEARNING
