@@ -215,7 +215,7 @@ def captured(service: str = "asterisk1", *, snaplen: int = WHOLE) -> Iterator[Ca
     with tempfile.TemporaryDirectory() as folder:
         file, log = Path(folder, "rtp.pcap"), Path(folder, "tcpdump.log")
         tcpdump_in_lab = ["docker", "exec", container(service), "tcpdump", "-i", "eth0", "-n", "-U"]
-        options = ["--nano", "-B", "65536", "-s", str(snaplen), "-w", "-", "udp"]
+        options = ["--nano", "-B", "65536", "-s", str(snaplen), "-w", "-", "udp or (vlan and udp)"]
         with file.open("wb") as pcap, log.open("wb") as said:
             tcpdump = subprocess.Popen(tcpdump_in_lab + options, stdout=pcap, stderr=said)
             try:

@@ -11,11 +11,14 @@ A line on standard input is one word and its fields; each is answered by a line 
 | from, to | `host:port` or `[host]:port`; a new `from` is another socket, as after a NAT rebinding |
 | pt, ssrc, seq | of the next packet on; the timestamp goes on |
 | silent | 1: send nothing; 0: speak again, where sequence number and timestamp were to be by then |
+| noise | in silence, send comfort noise (RFC 3389) in each so many packets' time; 0: none. Then what is not sent has no number |
 | digit | its payload type: the next packets, 0.2 s, are of the digit 5 (RFC 4733) in place of speech |
+| hurry | so many packets before their time: ten in place of one |
 | garbage | 1: send what is not RTP (version 1); 0: RTP again |
 | ttl | the TTL or hop limit of the RTP |
 | dscp | its mark, 0 to 63 |
-| pcp | put the RTP into frames with a priority tag of this priority, 0 to 7 |
+| vid | the VLAN of the frames with `pcp`, which follows; 0 at first: a priority tag |
+| pcp | put the RTP into frames with a tag of this priority, 0 to 7 |
 | rtcp | seconds between sender reports, which leave from the port above; 0: none |
 
 Of a packet's 160 bytes of PCMU the first 12 are `MARK`, the SSRC with which the stream began, and the packet's number
@@ -38,11 +41,17 @@ PERIOD = 0.02
 SAMPLES = 160
 # Streams share out the period among so many moments, so that 100 of them do not send all at once.
 SLOTS = 10
+# So many more packets are sent at each moment by a stream that is to hurry.
+IN_A_HURRY = 9
 MARK = b"talk"
 TALK = struct.Struct("!4sII")
 GARBAGE = b"\x55" * (12 + SAMPLES)
 # Sender reports count seconds from 1900 (RFC 3550 4), time.time() from 1970.
 NTP_EPOCH = 2_208_988_800
+
+# RFC 3551 4.5.2; the payload is a level of noise (RFC 3389 3).
+COMFORT_NOISE = 13
+NOISE = b"\x47"
 
 DIGIT_PACKETS = 10
 DIGIT_ENDS = 3
@@ -72,10 +81,13 @@ class Stream:
     number: int = 0
     sent: int = 0
     silent: bool = False
+    noise: int = 0
     garbage: bool = False
+    hurry: int = 0
     digit: int = 0
     digit_begun: int = 0
     digit_left: int = 0
+    vid: int = 0
     tagged: TaggedSender | None = None
     every: float = 0.0
     next_report: float = 0.0
@@ -83,16 +95,27 @@ class Stream:
 
     def speak(self) -> None:
         """Send the packet of this moment; in silence only its number passes."""
-        if self.digit_left:
-            _send(self.tagged or self.media, self._event(), self.to)
+        packet = self._packet()
+        if packet:
+            _send(self.tagged or self.media, packet, self.to)
             self.sent += 1
-        elif not self.silent:
-            head = RTP.pack(0x80, self.pt, self.sequence, self.timestamp, self.ssrc)
-            packet = head + TALK.pack(MARK, self.speaker, self.number) + _TONE
-            _send(self.tagged or self.media, GARBAGE if self.garbage else packet, self.to)
-            self.sent += 1
+        if packet or not self.noise:
+            self.sequence = (self.sequence + 1) & 0xFFFF
         self.number += 1
-        self.sequence = (self.sequence + 1) & 0xFFFF
+
+    def _packet(self) -> bytes:
+        """Write the packet of this moment; nothing in silence."""
+        if self.digit_left:
+            return self._event()
+        if not self.silent:
+            speech = TALK.pack(MARK, self.speaker, self.number) + _TONE
+            return GARBAGE if self.garbage else self._head(self.pt) + speech
+        if self.noise and self.number % self.noise == 0:
+            return self._head(COMFORT_NOISE) + NOISE
+        return b""
+
+    def _head(self, payload_type: int) -> bytes:
+        return RTP.pack(0x80, payload_type, self.sequence, self.timestamp, self.ssrc)
 
     def _event(self) -> bytes:
         """Write the next packet of a digit: all have the time of its start, the last three its end (RFC 4733 2.5.1)."""
@@ -154,6 +177,9 @@ class Talker:
                 continue
             for stream in self._slots[tick % SLOTS]:
                 stream.speak()
+                for _ in range(min(stream.hurry, IN_A_HURRY)):
+                    stream.hurry -= 1
+                    stream.speak()
                 if stream.every and now >= stream.next_report:
                     stream.report(now)
             tick += 1
@@ -224,16 +250,22 @@ class Talker:
                     stream.sequence = int(value)
                 case "silent":
                     stream.silent = value == "1"
+                case "noise":
+                    stream.noise = int(value)
                 case "digit":
                     stream.digit, stream.digit_left = int(value), DIGIT_PACKETS
+                case "hurry":
+                    stream.hurry = int(value)
                 case "garbage":
                     stream.garbage = value == "1"
                 case "ttl":
                     _set_ttl(stream.media, int(value))
                 case "dscp":
                     _set_dscp(stream.media, int(value))
+                case "vid":
+                    stream.vid = int(value)
                 case "pcp":
-                    stream.tagged = TaggedSender(stream.media, int(value))
+                    stream.tagged = TaggedSender(stream.media, int(value), vid=stream.vid)
                 case "rtcp":
                     self._listen(stream, on=False)
                     stream.every, stream.next_report = float(value), 0.0

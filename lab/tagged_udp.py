@@ -1,4 +1,4 @@
-"""UDP in frames with a priority tag (VID 0, IEEE 802.1Q 9.6), which this kernel's own sockets do not send.
+"""UDP in frames with a VLAN tag, or a priority tag (VID 0, IEEE 802.1Q 9.6), which this kernel's own sockets do not send.
 
 For lab/rtp_talker.py, in the container of the edge; standard library only, IPv4 only.
 """
@@ -18,17 +18,17 @@ _UDP = struct.Struct("!HHHH")
 
 
 class TaggedSender:
-    """Sends datagrams as a socket that is bound to an address would, each in a frame with a priority tag."""
+    """Sends datagrams as a socket that is bound to an address would, each in a frame with a tag."""
 
-    def __init__(self, bound: socket.socket, pcp: int) -> None:
+    def __init__(self, bound: socket.socket, pcp: int, *, vid: int = 0) -> None:
         self._host, self._port = bound.getsockname()[:2]
-        self._control = pcp << _PCP_SHIFT
+        self._control = pcp << _PCP_SHIFT | vid
         self._mac = _mac(Path(f"/sys/class/net/{_DEVICE}/address").read_text(encoding="ascii"))
         self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
         self._socket.bind((_DEVICE, 0))
 
     def sendto(self, payload: bytes, to: tuple[str, int]) -> None:
-        """Send a datagram to a host of the same network."""
+        """Send a datagram to a host of the same network or VLAN."""
         host, port = to
         hosts = socket.inet_aton(self._host) + socket.inet_aton(host)
         length = _UDP.size + len(payload)
@@ -56,7 +56,7 @@ def _checksum(header: bytes) -> int:
 
 
 def _neighbour(host: str) -> bytes:
-    """Look up the MAC of a host to which something has been sent before."""
+    """Look up the MAC of a host that is known: something has been sent to it before."""
     for row in Path("/proc/net/arp").read_text(encoding="ascii").splitlines()[1:]:
         address, _, _, mac, *_ = row.split()
         if address == host:
