@@ -8,7 +8,7 @@ import shlex
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -146,14 +146,26 @@ def lift_blocks() -> None:
     _http("POST", "/offload", {"all": True})
 
 
-def _http(method: str, path: str, body: object = None) -> dict[str, Any]:
-    """Send one request to the application's HTTP side, which is on its container's loopback, and return the answer."""
+def health(service: str = "offload") -> dict[str, Any]:
+    """Return what `GET /healthz` of an application answers, well or not."""
+    return _http("GET", "/healthz", service=service, statuses=(200, 503))
+
+
+def _http(
+    method: str,
+    path: str,
+    body: object = None,
+    *,
+    service: str = "offload",
+    statuses: Collection[int] = (200,),
+) -> dict[str, Any]:
+    """Send one request to an application's HTTP side, which is on its container's loopback, and return the answer."""
     content = "" if body is None else json.dumps(body)
     fields = f"Host: 127.0.0.1:8086\r\nContent-Type: application/json\r\nContent-Length: {len(content)}\r\n"
     request = f"{method} {path} HTTP/1.0\r\n{fields}\r\n{content}"
     script = 'exec 3<>/dev/tcp/127.0.0.1/8086 && printf %s "$1" >&3 && cat <&3'
-    head, _, answer = execute("offload", "bash", "-c", script, "bash", request).partition("\r\n\r\n")
-    if " 200 " not in head.partition("\r\n")[0]:
+    head, _, answer = execute(service, "bash", "-c", script, "bash", request).partition("\r\n\r\n")
+    if not any(f" {status} " in head.partition("\r\n")[0] for status in statuses):
         raise LabError(f"{method} {path}: {head} {answer}")
     found: dict[str, Any] = json.loads(answer)
     return found

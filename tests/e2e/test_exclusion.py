@@ -1,14 +1,10 @@
 """Calls that the operator keeps out of the switch: by OFFLOAD=no, by an endpoint, by the percentage of calls included."""
 
-import json
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import pytest
 
 from lab import control
 from lab.control import wait_until
-from stasis_offload.media.reasons import ReasonKind
+from tests.support.applications import application
 from tests.support.edge_call import (
     ALICE,
     ALICE_PORT,
@@ -108,47 +104,10 @@ def test_an_excluded_endpoint_stays_with_asterisk_beside_a_call_that_is_offloade
     assert_stayed_with_asterisk(call, start, end)
 
 
-@contextmanager
-def application(**settings: object) -> Iterator[None]:
-    """Run the application with other settings of [media], in place of the lab's own."""
-    inspected = json.loads(control.docker("inspect", control.container("offload")))[0]
-    other = f"{inspected['Name'].strip('/')}-other"
-    variables = [
-        *inspected["Config"]["Env"],
-        *(f"STASIS_OFFLOAD_MEDIA__{k.upper()}={v}" for k, v in settings.items()),
-    ]
-    options = [
-        f"--network={next(iter(inspected['NetworkSettings']['Networks']))}",
-        f"--volumes-from={inspected['Id']}",
-    ]
-    control.stop("offload")
-    try:
-        options += [f"--env={variable}" for variable in variables]
-        control.docker("run", "--detach", "--rm", f"--name={other}", *options, inspected["Config"]["Image"])
-        wait_until(
-            lambda: "offload" in control.asterisk("asterisk2", "ari show apps"),
-            within=60,
-            what="it to be there",
-        )
-        yield
-    finally:
-        control.docker("stop", other, check=False)
-        control.start("offload")
-
-
 def test_a_percentage_of_nought_keeps_every_call_with_asterisk() -> None:
-    def variables() -> str:
-        channels = control.channels("asterisk2")
-        return "".join(control.asterisk("asterisk2", f"core show channel {channel}") for channel in channels)
-
-    with application(percentage=0), phones() as call:
+    with application(MEDIA__PERCENTAGE=0), phones() as call:
         connect(call)
-        wait_until(
-            lambda: f"OFFLOAD_REASON={ReasonKind.EXCLUDED_PERCENTAGE}" in variables(),
-            within=10,
-            what="the call to be excluded",
-        )
-        start = call.passed(0.1)
+        start = call.relayed("excluded-percentage")
         end = call.passed(1)
         call.bob.hang_up()
     assert_stayed_with_asterisk(call, start, end)

@@ -1,22 +1,14 @@
 """The way by which Asterisk reaches the phones changes in mid-call, and nothing else: the switch has to follow."""
 
-from itertools import pairwise
-
 from lab import control
-from lab.capture import FROM_SWITCH, Capture
-from tests.support.edge_call import ALICE, BOB, assert_carried, assert_whole, conversation
+from lab.capture import FROM_SWITCH
+from tests.support.edge_call import ALICE, BOB, assert_carried, assert_whole, conversation, longest_gap
 from tests.support.network import dead_router, route_by_router, route_directly, second_router
 
 # Asterisk reports to each leg every 5 s (`rtcpinterval` in res_rtp_asterisk.c), and its report tells the new way.
 NOTICED_WITHIN = 6.0
 # A port that comes back is learned again at once; the machine may be busy.
 BACK_WITHIN = 2.0
-
-
-def longest_gap(capture: Capture, speaker: int, start: float, end: float) -> float:
-    """Return the longest time (s) between two moments in which nothing was heard of a speaker."""
-    at = [start, *(packet.at for packet in capture.heard(speaker) if start < packet.at < end), end]
-    return max(later - earlier for earlier, later in pairwise(at))
 
 
 def test_a_next_hop_that_dies_while_the_switch_sends_to_it_is_left_within_seconds() -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import pairwise
 
 from lab import control
 from lab.capture import Capture, Packet, captured
@@ -41,10 +42,22 @@ class Conversation:
         self.alice.answer(answer)
         assert " 200 " in self.bob.answered().start
 
-    def speak(self, *, bob: str = f"{EDGE}:{BOB_PORT}", alice: str = f"{EDGE}:{ALICE_PORT}") -> None:
-        """Let both speak from these addresses on."""
-        self.voices.set("bob", from_=bob, to=self.bob.media, ssrc=BOB)
-        self.voices.set("alice", from_=alice, to=self.alice.media, ssrc=ALICE)
+    def speak(
+        self,
+        *,
+        bob: str = f"{EDGE}:{BOB_PORT}",
+        alice: str = f"{EDGE}:{ALICE_PORT}",
+        to: str | None = None,
+        **fields: object,
+    ) -> None:
+        """Let both speak from these addresses on; to Asterisk's ports of another host than Asterisk says if one is given.
+
+        The fields are those of lab/rtp_talker.py.
+        """
+        speakers = (("bob", self.bob, bob, BOB), ("alice", self.alice, alice, ALICE))
+        for name, phone, here, ssrc in speakers:
+            host, _, port = phone.media.rpartition(":")
+            self.voices.set(name, from_=here, to=f"{to or host}:{port}", ssrc=ssrc, **fields)
 
     def carried(self) -> float:
         """Wait until the switch has carried half a second each way; return a moment when it did already."""
@@ -133,6 +146,12 @@ def replacing(dialog: str) -> Iterator[None]:
         yield
     finally:
         control.asterisk("asterisk1", 'dialplan set global SIPREPLACESHDR ""')
+
+
+def longest_gap(capture: Capture, speaker: int, start: float, end: float) -> float:
+    """Return the longest time (s) between two moments in which nothing was heard of a speaker."""
+    at = [start, *(packet.at for packet in capture.heard(speaker) if start < packet.at < end), end]
+    return max(later - earlier for earlier, later in pairwise(at))
 
 
 def assert_whole(capture: Capture, speaker: int, start: float, end: float, *, at: str | None = None) -> None:

@@ -72,7 +72,7 @@ def strict_firewall(*, memory: int) -> Iterator[None]:
         stack.enter_context(iptables_rule("ovs", *established))
         stack.enter_context(iptables_rule("ovs", *accept, "-j", "DROP"))
         for name in ("udp_timeout", "udp_timeout_stream"):
-            stack.enter_context(_sysctl(f"net.netfilter.nf_conntrack_{name}", memory))
+            stack.enter_context(sysctl(f"net.netfilter.nf_conntrack_{name}", memory))
         yield
 
 
@@ -84,13 +84,17 @@ def tracking() -> Iterator[None]:
 
 
 @contextmanager
-def _sysctl(key: str, value: int) -> Iterator[None]:
+def sysctl(key: str, value: int) -> Iterator[None]:
     """Set a variable of the kernel in node 2's network namespace, where a container may only read it."""
-    pid = control.docker("inspect", "-f", "{{.State.Pid}}", control.container("ovs")).strip()
-    sysctl = ["nsenter", "--target", pid, "--net", "sysctl", "-n"]
-    before = subprocess.run([*sysctl, key], capture_output=True, text=True, check=True).stdout.strip()
-    subprocess.run([*sysctl, "-w", f"{key}={value}"], capture_output=True, check=True)
+    command = ["nsenter", "--target", network_process(), "--net", "sysctl", "-n"]
+    before = subprocess.run([*command, key], capture_output=True, text=True, check=True).stdout.strip()
+    subprocess.run([*command, "-w", f"{key}={value}"], capture_output=True, check=True)
     try:
         yield
     finally:
-        subprocess.run([*sysctl, "-w", f"{key}={before}"], capture_output=True, check=True)
+        subprocess.run([*command, "-w", f"{key}={before}"], capture_output=True, check=True)
+
+
+def network_process() -> str:
+    """Return the host's number of a process in node 2's network namespace."""
+    return control.docker("inspect", "-f", "{{.State.Pid}}", control.container("ovs")).strip()

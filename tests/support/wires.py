@@ -1,0 +1,197 @@
+"""Cables and ports of node 2 beside those that the lab has: a second cable, a bond, a VLAN, a port for Asterisk alone."""
+
+import json
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from lab import control
+from lab.capture import NODE2
+from lab.control import wait_until
+from tests.support.network import network_process, sysctl
+
+CABLE = "offload-cable"
+BOND = "bond0"
+VLAN = 100
+# A network of its own: there phones and node 2 are by another way than the lab's.
+ASIDE_PHONE, ASIDE_NODE2 = "198.18.60.14", "198.18.60.12"
+_MASK = 24
+
+
+@contextmanager
+def second_cable() -> Iterator[str]:
+    """Have a second cable between node 2 and the lab's network; yields its interface there, which has no address."""
+    bridge = f"br-{control.docker('network', 'inspect', '-f', '{{.Id}}', _network())[:12]}"
+    _host("ip", "link", "add", CABLE, "type", "veth", "peer", "name", "eth1")
+    try:
+        _host("ip", "link", "set", "eth1", "netns", network_process())
+        _host("ip", "link", "set", CABLE, "master", bridge, "up")
+        control.execute("ovs", "ethtool", "-K", "eth1", "tx", "off")
+        control.execute("ovs", "ip", "link", "set", "eth1", "up")
+        yield "eth1"
+    finally:
+        _host("ip", "link", "del", CABLE)
+
+
+class Bond:
+    """An active-backup bond of the two cables of node 2."""
+
+    def __init__(self) -> None:
+        index = control.execute("ovs", "cat", "/sys/class/net/eth0/iflink").strip()
+        links = json.loads(_host("ip", "-json", "link", "show"))
+        first = next(str(link["ifname"]) for link in links if str(link["ifindex"]) == index)
+        self._far_ends = {"eth0": first, "eth1": CABLE}
+
+    @property
+    def active(self) -> str:
+        """The interface by which node 2 sends."""
+        rows = _bond("show").splitlines()
+        return next(row.partition("(")[2].strip(")") for row in rows if row.startswith("active member mac"))
+
+    def change_active(self) -> None:
+        """Have node 2 send by the other cable, while both are there."""
+        _bond("set-active-member", next(name for name in self._far_ends if name != self.active))
+
+    @contextmanager
+    def unplugged(self) -> Iterator[None]:
+        """Have the active cable without its far end while the block runs."""
+        far_end = self._far_ends[self.active]
+        _host("ip", "link", "set", far_end, "down")
+        try:
+            yield
+        finally:
+            _host("ip", "link", "set", far_end, "up")
+            self.wait_until_whole()
+
+    def wait_until_whole(self) -> None:
+        """Wait until both cables are in use."""
+
+        def enabled() -> bool:
+            rows = [row for row in _bond("show").splitlines() if row.startswith("member ")]
+            return len(rows) == len(self._far_ends) and all(row.endswith(": enabled") for row in rows)
+
+        wait_until(enabled, within=10, what="both members to be enabled")
+
+
+@contextmanager
+def bond() -> Iterator[Bond]:
+    """Have node 2 on two cables while the block runs."""
+    with second_cable() as second:
+        members = ("eth0", second)
+        control.execute("ovs", "ip", "link", "set", second, "arp", "off")
+        add = ("add-bond", "breth0", BOND, *members, "bond_mode=active-backup")
+        _vsctl("del-port", "breth0", "eth0", "--", *add)
+        try:
+            found = Bond()
+            found.wait_until_whole()
+            yield found
+        finally:
+            _vsctl("del-port", "breth0", BOND, "--", "add-port", "breth0", "eth0")
+
+
+@contextmanager
+def beside_the_bridge() -> Iterator[None]:
+    """Have another network, by a cable that does not lead into the bridge: ASIDE_NODE2 and ASIDE_PHONE are in it."""
+    # Each address is answered for at its own interface alone: both cables are in the lab's network.
+    with (
+        second_cable() as second,
+        sysctl("net.ipv4.conf.all.arp_ignore", 1),
+        address("ovs", ASIDE_NODE2, second),
+        address("edge", ASIDE_PHONE, "eth0"),
+    ):
+        yield
+
+
+@contextmanager
+def tagged_vlan() -> Iterator[None]:
+    """Have a VLAN by the cable of the bridge: node 2 is in it by an access port, the phones by tags that they send.
+
+    The phones' host has no interface there, so that what the two need to know of each other's MAC is set.
+    """
+    add = ("add-port", "breth0", "vlan", f"tag={VLAN}", "--", "set", "interface", "vlan", "type=internal")
+    _vsctl(*add)
+    try:
+        control.execute("ovs", "ethtool", "-K", "vlan", "tx", "off")
+        control.execute("ovs", "ip", "link", "set", "vlan", "txqueuelen", "10000", "up")
+        with (
+            address("ovs", ASIDE_NODE2, "vlan"),
+            address("edge", ASIDE_PHONE, "eth0"),
+            _known("ovs", ASIDE_PHONE, at="vlan", mac=_mac("edge", "eth0")),
+            _known("edge", ASIDE_NODE2, at="eth0", mac=_mac("ovs", "vlan")),
+        ):
+            yield
+    finally:
+        _vsctl("del-port", "breth0", "vlan")
+
+
+@contextmanager
+def asterisk_at_a_port() -> Iterator[str]:
+    """Have node 2's address at a port of the bridge, as a guest's is, and not at the bridge's own; yields its number."""
+    gateway = control.execute("ovs", "ip", "route", "show", "default").split()[2]
+    for command in (
+        ("ip", "link", "add", "guest", "type", "veth", "peer", "name", "guest-port"),
+        ("ip", "link", "set", "guest", "address", _mac("ovs", "breth0"), "up"),
+        ("ip", "link", "set", "guest-port", "up"),
+        ("ethtool", "-K", "guest", "tx", "off"),
+    ):
+        control.execute("ovs", *command)
+    try:
+        _vsctl("add-port", "breth0", "guest-port")
+        _move_node2(gateway, "breth0", "guest")
+        yield _vsctl("get", "interface", "guest-port", "ofport").strip()
+    finally:
+        _move_node2(gateway, "guest", "breth0")
+        _vsctl("--if-exists", "del-port", "breth0", "guest-port")
+        control.execute("ovs", "ip", "link", "del", "guest")
+        control.execute("ovs", "ovs-appctl", "fdb/flush", "breth0")
+
+
+def _move_node2(gateway: str, before: str, after: str) -> None:
+    address = f"{NODE2}/{_MASK}"
+    control.execute("ovs", "ip", "link", "set", before, "arp", "off")
+    control.execute("ovs", "ip", "link", "set", after, "arp", "on")
+    control.execute("ovs", "ip", "addr", "replace", address, "broadcast", "+", "dev", after)
+    control.execute("ovs", "ip", "addr", "del", address, "dev", before)
+    control.execute("ovs", "ip", "route", "replace", "default", "via", gateway, "dev", after)
+
+
+@contextmanager
+def address(service: str, host: str, interface: str) -> Iterator[None]:
+    """Have another address at an interface while the block runs."""
+    command = (f"{host}/{_MASK}", "dev", interface)
+    control.execute(service, "ip", "addr", "add", *command)
+    try:
+        yield
+    finally:
+        control.execute(service, "ip", "addr", "del", *command)
+
+
+@contextmanager
+def _known(service: str, host: str, *, at: str, mac: str) -> Iterator[None]:
+    control.execute(service, "ip", "neigh", "replace", host, "lladdr", mac, "dev", at)
+    try:
+        yield
+    finally:
+        control.execute(service, "ip", "neigh", "del", host, "dev", at)
+
+
+def _mac(service: str, interface: str) -> str:
+    return control.execute(service, "cat", f"/sys/class/net/{interface}/address").strip()
+
+
+def _network() -> str:
+    networks = control.docker("inspect", "-f", "{{json .NetworkSettings.Networks}}", control.container("ovs"))
+    return str(next(iter(json.loads(networks))))
+
+
+def _bond(command: str, *arguments: str) -> str:
+    return control.execute("ovs", "ovs-appctl", f"bond/{command}", BOND, *arguments)
+
+
+def _vsctl(*words: str) -> str:
+    return control.execute("ovs", "ovs-vsctl", *words)
+
+
+def _host(*command: str) -> str:
+    """Run a command in the network of the lab's host."""
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
