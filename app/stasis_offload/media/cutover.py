@@ -59,11 +59,13 @@ def await_cutover(placement: Placement, now: float) -> Placement:
 
 
 def may_cut_over(placement: Placement, now: float) -> bool:
-    """Return whether Asterisk has relayed the last packet of each leg, and no further packet is due yet.
+    """Return whether Asterisk has relayed the last packet of each leg that is not silent, and no further one is due yet.
 
     One that followed its schedule is due a packet time after this one was, however late this one came.
     """
     for leg in Leg:
+        if leg in placement.silent:
+            continue
         packet, at = placement.observed[leg]
         relayed = placement.relayed_packets.get(leg)
         if relayed is None or (relayed.ssrc, relayed.sequence) != (packet.ssrc, packet.sequence):

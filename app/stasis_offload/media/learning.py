@@ -144,9 +144,10 @@ def on_switch_answered(placement: Placement, event: ev.SwitchAnswered, now: floa
 
 
 def on_learning_deadline(placement: Placement, _event: ev.DeadlineReached, now: float) -> Step:
-    """Query the legs; wait for each of which no packet is observed with one flow (`dormant`)."""
-    if len(placement.observed) == len(Leg):
-        return replace(placement, deadline=now + placement.policy.verify_within), (cmd.QueryLegs(),)
+    """Query the legs if both are known, one perhaps by its packet before it fell silent; wait for any other with one flow (`dormant`)."""
+    known = _with_silent(placement, now)
+    if len(known.observed) == len(Leg):
+        return replace(known, deadline=now + placement.policy.verify_within), (cmd.QueryLegs(),)
     waiting = replace(placement, phase=Phase.DORMANT, deadline=now + placement.policy.recheck)
     return waiting, (cmd.QueryLegs(), cmd.SetFlows(waiting.flows()))
 
@@ -169,12 +170,11 @@ def on_cutover_deadline(placement: Placement, _event: ev.DeadlineReached, now: f
     if now < placement.cutover_by:
         return replace(placement, deadline=placement.cutover_by), ()
     began = now - placement.policy.verify_within
-    if any(at < began for _, at in placement.observed.values()):
+    if any(at < began for leg, (_, at) in placement.observed.items() if leg not in placement.silent):
         return start_learning(placement, placement.reports, now)
     for leg in Leg:
         packet, _ = placement.observed[leg]
-        relayed = placement.relayed_packets.get(leg)
-        if relayed is None or relayed.ssrc != packet.ssrc:
+        if not _relays_stream_of(placement, leg, packet):
             return relay(placement, Reason(ReasonKind.NOT_RELAYED, leg), now)
     return cut_over(placement, now)
 
@@ -194,6 +194,8 @@ def start_learning(
         unobserved=reports,
         strangers={},
         relayed_packets={},
+        last_packets={},
+        silent=frozenset(),
         rtcp_ports={},
     )
     return await_native(learning, now) if soon else learning, (cmd.SetFlows(learning.flows()),)
@@ -251,6 +253,26 @@ def _confirm(placement: Placement, now: float) -> Step:
     return await_cutover(cutting_over, now), ()
 
 
+def _with_silent(placement: Placement, now: float) -> Placement:
+    """Observe the leg that is silent now by its last packet, if Asterisk relayed it and the other leg sends.
+
+    Should the leg send by another way when it speaks again, a guard receives its first packet.
+    """
+    if not any(now - at <= MAX_OBSERVATION_AGE for _, at in placement.observed.values()):
+        return placement
+    silent = {
+        leg: (packet, now)
+        for leg, packet in placement.last_packets.items()
+        if leg not in placement.observed and _relays_stream_of(placement, leg, packet)
+    }
+    return replace(placement, observed={**placement.observed, **silent}, silent=frozenset(silent))
+
+
+def _relays_stream_of(placement: Placement, leg: Leg, packet: ObservedPacket) -> bool:
+    relayed = placement.relayed_packets.get(leg)
+    return relayed is not None and relayed.ssrc == packet.ssrc
+
+
 def _if_as_reported(
     placement: Placement,
     event: ev.PacketObserved,
@@ -277,7 +299,9 @@ def _if_as_reported(
     reason = why_not_observed(leg, placement.reports[leg], event.packet)
     if reason:
         return relay(noted, reason, now)
-    return then(_with_schedule(noted, leg, event.packet, now), event.packet)
+    last = {**placement.last_packets, leg: event.packet}
+    sending = replace(noted, last_packets=last, silent=placement.silent - {leg})
+    return then(_with_schedule(sending, leg, event.packet, now), event.packet)
 
 
 def _with_schedule(placement: Placement, leg: Leg, packet: ObservedPacket, at: float) -> Placement:

@@ -141,6 +141,7 @@ def relay(placement: Placement, reason: Reason, now: float) -> Step:
         unobserved={},
         strangers={},
         relayed_packets={},
+        last_packets={},
         path=None,
         unsampled=frozenset(),
         unverified=frozenset(),

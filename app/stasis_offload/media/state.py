@@ -101,13 +101,15 @@ class Placement:
     `since` is when the state was entered. While learning, `observed` has the last observed packet of each leg and its
     time, `unobserved` the first report of each leg since its last observed packet, `strangers` how many packets came to
     its RTP port that are not the leg's, `splits` whether the switch can tell packets apart by their size, `relayed_packets`
-    the last packet that Asterisk sent to the other leg, by the leg whose packets it relays, `cutover_by` until when the
-    best moment for the cutover is waited for, `probed` whether the switch has just answered at once. `schedules` say when packets of each leg come, and outlast a stay.
+    the last packet that Asterisk sent to the other leg, by the leg whose packets it relays, `last_packets` the last
+    packet of each leg, however old, `silent` the legs that are known by it alone, `cutover_by` until when the best moment
+    for the cutover is waited for, `probed` whether the switch has just answered at once. `schedules` say when the packets
+    of each leg come, and outlast a stay.
     `path`, `unsampled` and `rtcp_ports` belong to a stay in the switch: `unsampled` are the legs of which a packet has
     yet to be mirrored for the verification or the present audit, `unverified` those of which none has been yet,
     `rtcp_ports` the ports from which RTCP came, `small` the last packet of each leg that was left to Asterisk for its
     size, and `small_audio` how many of these since the last audit had the payload type of audio. `rtcp_at` is when each
-    leg's last RTCP came, `silent` are the legs of which a flow ended for want of packets and was added again,
+    leg's last RTCP came, `silent` then are the legs of which a flow ended for want of packets and was added again,
     `ended_counts` what these flows had counted. `counts` are the packets and octets forwarded from each leg in the
     present stay, `earlier_counts` those in all earlier stays; if `partial`, more were forwarded: in an earlier process,
     by whose last account they were `earlier_packets`, or by flows whose last counters could not be read. `rtcp_out` are
@@ -130,6 +132,7 @@ class Placement:
     strangers: Mapping[Leg, int] = field(default_factory=dict)
     relayed_packets: Mapping[Leg, ObservedPacket] = field(default_factory=dict)
     schedules: Mapping[Leg, Schedule] = field(default_factory=dict)
+    last_packets: Mapping[Leg, ObservedPacket] = field(default_factory=dict)
     cutover_by: float = 0.0
     probed: bool = False
     path: MediaPath | None = None

@@ -93,6 +93,45 @@ def test_quiet_learning_costs_one_flow() -> None:
     assert after(ELIGIBLE, start=quiet).reason == Reason(ReasonKind.NO_MEDIA, Leg.CALLEE)
 
 
+def in_turns(*first_turn: ev.Event) -> Placement:
+    """Have the caller speak, and then the callee alone, for the second after which the caller is silent."""
+    dormant = after(*first_turn, ev.DeadlineReached(), start=LEARNING, now=1.0)
+    assert dormant.phase is Phase.DORMANT
+    return after(seen(Leg.CALLEE), start=dormant, now=8.0)
+
+
+FIRST_TURN = (seen(Leg.CALLER), relayed(Leg.CALLER))
+
+
+def test_two_who_take_turns_and_never_send_at_once_get_into_the_switch_in_the_second_turn() -> None:
+    turn = after(seen(Leg.CALLEE), relayed(Leg.CALLEE), start=in_turns(*FIRST_TURN), now=8.99)
+    asked, commands = step(turn, ev.DeadlineReached(), 9.0)
+    assert commands == (cmd.QueryLegs(),)
+    cutting_over = after(ELIGIBLE, seen(Leg.CALLEE), relayed(Leg.CALLEE), start=asked, now=9.005)
+    assert cutting_over.phase is Phase.CUTTING_OVER
+    offloaded = after(ev.DeadlineReached(), start=cutting_over, now=9.006)
+    assert offloaded.state is State.OFFLOADED
+    assert offloaded.unverified == {Leg.CALLER, Leg.CALLEE}
+
+
+def test_who_speaks_again_before_the_cutover_is_waited_for_as_ever() -> None:
+    turn = after(seen(Leg.CALLEE), relayed(Leg.CALLEE), start=in_turns(*FIRST_TURN), now=8.99)
+    cutting_over = after(
+        ev.DeadlineReached(), ELIGIBLE, seen(Leg.CALLEE), relayed(Leg.CALLEE), start=turn, now=9.0
+    )
+    next_packet = ev.PacketObserved(Leg.CALLER, sighting(Leg.CALLER, sequence=4712))
+    speaks = after(next_packet, ev.DeadlineReached(), start=cutting_over, now=9.001)
+    assert speaks.phase is Phase.CUTTING_OVER
+
+
+@pytest.mark.parametrize("turn", [FIRST_TURN[:1], FIRST_TURN], ids=["not relayed", "both silent"])
+def test_a_leg_is_not_known_by_its_last_packet_alone(turn: tuple[ev.Event, ...]) -> None:
+    late = 9.0 if turn != FIRST_TURN else 8.0 + MAX_OBSERVATION_AGE + 0.1
+    silent, commands = step(in_turns(*turn), ev.DeadlineReached(), late)
+    assert silent.phase is Phase.DORMANT
+    assert roles(commands) == [[Role.LEARN_IN_CALLER]]
+
+
 @pytest.mark.parametrize(
     ("codec", "changes", "offloaded"),
     [
