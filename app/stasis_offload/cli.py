@@ -91,11 +91,13 @@ def run(config: _ConfigFile = None) -> None:
 @commands.command()
 def check(config: _ConfigFile = None) -> None:
     """Check each thing the application needs, and print what to do about a missing one."""
-    from stasis_offload.check import run_checks  # noqa: PLC0415 - as in `run`
+    from stasis_offload.check import Item, run_checks  # noqa: PLC0415 - as in `run`
 
     settings = configuration.load(config)
     _log_to_stderr(settings)
     items = asyncio.run(run_checks(settings))
+    # What no look from outside finds, such as another application on the bridge.
+    items += tuple(Item("health", ok=False, text=problem) for problem in _problems(config))
     console = _console()
     for item in items:
         mark = Text("ok    ", style="green") if item.ok else Text("FAILED", style="bold red")
@@ -172,6 +174,19 @@ def version() -> None:
         raise OffloadError("run from its source, not installed: there is no version") from error
 
 
+def _problems(config: Path | None) -> tuple[str, ...]:
+    """Return what the running application reports of itself; nothing if it is not running."""
+    try:
+        answer = _request(config, "GET", "/healthz")
+    except OffloadError:
+        return ()
+    match answer:
+        case {"problems": [*problems]}:
+            return tuple(map(str, problems))
+        case _:
+            return ()
+
+
 def _target(call: str | None, *, everything: bool) -> dict[str, object]:
     if (call is None) != everything:
         raise typer.BadParameter("give a CALL or --all")
@@ -187,7 +202,7 @@ def _post(config: Path | None, path: str, target: dict[str, object]) -> str:
 
 
 def _request(config: Path | None, method: str, path: str, body: object = None) -> object:
-    """Send a request to the running application; raise OffloadError for an error status."""
+    """Send a request to the running application; raise OffloadError for an error status, but not that of /healthz."""
     http = configuration.load(config).http
     url = url_of(_LOOPBACK.get(http.host, http.host), http.port)
     try:
@@ -203,6 +218,8 @@ def _request(config: Path | None, method: str, path: str, body: object = None) -
     match answer:
         case {"error": str(text)} if not ok:
             raise OffloadError(text)
+        case {"problems": [*_]}:
+            return answer
         case _ if not ok:
             raise BadAnswerError(f"what answers at {url} is not stasis-offload")
         case _:

@@ -256,6 +256,14 @@ def test_check_says_of_each_thing_that_is_missing_what_to_do(command: Command, t
     assert "s3cret" not in outcome.out + outcome.err
 
 
+def test_check_adds_what_the_running_application_reports_of_itself(
+    command: Command, operations: FakeOperations
+) -> None:
+    operations.problems = ("another stasis-offload uses this bridge: one of the two has to stop",)
+    *_, last = command("check").out.splitlines()
+    assert last == f"FAILED health: {operations.problems[0]}"
+
+
 def test_a_bare_command_shows_its_help(command: Command) -> None:
     outcome = command()
     assert all(word in outcome.out + outcome.err for word in ("run", "check", "calls", "relay", "offload"))
