@@ -126,7 +126,7 @@ class MediaSession:
             self.post(ev.FlowIdle(role.leg, event.count))
         elif self.placement.state is State.OFFLOADED:
             self._log.warning("flows.deleted_externally", role=role.name, reason=event.reason)
-            self.post(ev.FlowDeleted(role.leg, event.count) if role.forwards else ev.BridgeChanged())
+            self.post(ev.FlowDeleted(role.leg, event.count if role.forwards else None))
 
     async def run(self) -> None:
         """Run the machine until the call ends, and remove what flows of the call are left.

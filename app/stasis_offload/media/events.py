@@ -139,10 +139,10 @@ class FlowIdle:
 
 @dataclass(frozen=True, slots=True)
 class FlowDeleted:
-    """The flow that forwards a leg was deleted by another program. `count` is its last counter."""
+    """A flow of a leg was deleted by another program. `count` is its last counter, if it forwards the leg."""
 
     leg: Leg
-    count: FlowCount
+    count: FlowCount | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -199,7 +199,7 @@ def note_rtcp(placement: Placement, event: ev.RtcpReceived, now: float) -> Step:
 
 def on_flow_idle(placement: Placement, event: ev.FlowIdle, now: float) -> Step:
     """Add the flow of a silent leg again if its RTCP shows that it is there; else remove the flows."""
-    counted = _with_count(placement, event)
+    counted = _with_count(placement, event.leg, event.count)
     if not _is_alive(placement, event.leg, now):
         return relay(counted, Reason(ReasonKind.MEDIA_IDLE, event.leg), now)
     ended = {**placement.ended_counts, event.leg: counted.counts[event.leg]}
@@ -209,7 +209,8 @@ def on_flow_idle(placement: Placement, event: ev.FlowIdle, now: float) -> Step:
 
 def on_flow_deleted(placement: Placement, event: ev.FlowDeleted, now: float) -> Step:
     """Remove the other flows, and only then query the legs."""
-    return reclaim(_with_count(placement, event), now)
+    counted = placement if event.count is None else _with_count(placement, event.leg, event.count)
+    return reclaim(counted, now)
 
 
 def on_call_changed(placement: Placement, _event: ev.BridgeChanged, now: float) -> Step:
@@ -276,9 +277,9 @@ def _is_late_relay(placement: Placement, sender: Leg, packet: ObservedPacket) ->
     return signed(packet.sequence - last.sequence, bits=16) <= _CUTOVER_PACKETS
 
 
-def _with_count(placement: Placement, event: ev.FlowIdle | ev.FlowDeleted) -> Placement:
-    count = placement.ended_counts.get(event.leg, FlowCount()) + event.count
-    return replace(placement, counts={**placement.counts, event.leg: count})
+def _with_count(placement: Placement, leg: Leg, count: FlowCount) -> Placement:
+    total = placement.ended_counts.get(leg, FlowCount()) + count
+    return replace(placement, counts={**placement.counts, leg: total})
 
 
 def _is_alive(placement: Placement, leg: Leg, now: float) -> bool:

@@ -81,6 +81,15 @@ def test_what_a_flow_had_counted_is_not_lost_when_somebody_takes_it_out() -> Non
     assert placement.forwarded(Leg.CALLER) == FlowCount(1250, 250_000)
 
 
+def test_a_call_all_of_whose_flows_somebody_deletes_is_queried_once() -> None:
+    deleted = [ev.FlowDeleted(leg, count) for leg in Leg for count in (FlowCount(9, 9), None, None)]
+    placement, queries = GUARDED, 0
+    for event in deleted:
+        placement, commands = step(placement, event, 9.0)
+        queries += commands.count(cmd.QueryLegs())
+    assert queries == 1
+
+
 def test_a_call_that_is_let_go_before_it_is_answered_waits_for_its_answer_alone() -> None:
     held = after(ev.Blocked(ReasonKind.OPERATOR), start=Placement(call="c", policy=POLICY))
     assert held.reason == Reason(ReasonKind.OPERATOR)

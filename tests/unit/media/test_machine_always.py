@@ -65,7 +65,7 @@ EVENTS: dict[type[ev.Event], st.SearchStrategy[ev.Event]] = {
     ev.ReceptionStalled: LEGS.map(ev.ReceptionStalled),
     ev.LegDeaf: LEGS.map(ev.LegDeaf),
     ev.FlowIdle: LEGS.map(lambda leg: ev.FlowIdle(leg, FlowCount(3, 3))),
-    ev.FlowDeleted: LEGS.map(lambda leg: ev.FlowDeleted(leg, FlowCount(3, 3))),
+    ev.FlowDeleted: st.builds(ev.FlowDeleted, LEGS, st.sampled_from([None, FlowCount(3, 3)])),
     ev.CountersRead: st.sampled_from([None, {}, BOTH_COUNT]).map(ev.CountersRead),
     ev.FinalCounters: st.sampled_from([None, BOTH_COUNT]).map(ev.FinalCounters),
     ev.Blocked: st.sampled_from(BLOCKS).map(ev.Blocked),
