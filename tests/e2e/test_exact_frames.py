@@ -3,12 +3,13 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
 from lab import control
 from lab.capture import FROM_SWITCH, Capture
-from stasis_offload.packets.frame import Datagram
+from stasis_offload.packets.frame import Datagram, Tag
 from tests.support.edge_call import (
     ALICE,
     ALICE_PORT,
@@ -21,6 +22,7 @@ from tests.support.edge_call import (
 )
 from tests.support.network import iptables_rule, second_router
 from tests.support.phone import EDGE, SECOND, sdp
+from tests.support.wires import ASIDE_NODE2, ASIDE_PHONE, VLAN, asterisk_at_a_port, tagged_vlan
 
 EXPEDITED = 46  # EF (RFC 3246)
 AF41 = 34  # RFC 2597
@@ -36,16 +38,22 @@ class Periods:
 
 @contextmanager
 def relayed_and_switched(
-    *, endpoint: str = "phone", user: str = "bob", alice: str = f"{EDGE}:{ALICE_PORT}"
+    *,
+    endpoint: str = "phone",
+    user: str = "bob",
+    host: str = EDGE,
+    alice: str | None = None,
+    **fields: Any,
 ) -> Iterator[tuple[Conversation, Periods]]:
     """Make a call; when the block ends it has been relayed for a second, and carried by the switch for another.
 
-    Alice listens at the port that she announces, and speaks from `alice`.
+    Both announce ports of this host, and speak from there; Alice from `alice`, if that is elsewhere. The fields are those
+    of Conversation.speak.
     """
     periods = Periods()
     with phones(callee=endpoint) as call:
-        call.connect(sdp(BOB_PORT), sdp(ALICE_PORT), user=user)
-        call.speak(alice=alice)
+        call.connect(sdp(BOB_PORT, host=host), sdp(ALICE_PORT, host=host), user=user)
+        call.speak(bob=f"{host}:{BOB_PORT}", alice=alice or f"{host}:{ALICE_PORT}", **fields)
         yield call, periods
         call.carried()
         control.offload("relay", "--all")
@@ -107,6 +115,29 @@ def test_the_priority_tag_of_a_phone_to_which_asterisk_answers_without_one(pcp: 
     assert {packet.headers.tag for speaker in (BOB, ALICE) for packet in call.capture.heard(speaker)} == {
         None
     }
+
+
+def test_the_priority_in_a_vlan_which_asterisk_does_not_pass_on() -> None:
+    with (
+        tagged_vlan(),
+        relayed_and_switched(host=ASIDE_PHONE, to=ASIDE_NODE2, vid=VLAN, pcp=5) as (call, periods),
+    ):
+        pass
+    assert_same_frames(call.capture, periods)
+    assert_carried(call.capture, *periods.switched)
+    for speaker in (BOB, ALICE):
+        assert {packet.headers.tag for packet in call.capture.said(speaker)} == {Tag(VLAN, pcp=5)}
+        assert {packet.headers.tag for packet in call.capture.heard(speaker)} == {Tag(VLAN, pcp=0)}
+
+
+def test_asterisk_at_a_port_of_the_bridge_as_a_guest_and_not_at_the_bridges_own() -> None:
+    with asterisk_at_a_port() as port, relayed_and_switched() as (call, periods):
+        call.carried()
+        rewrites = [flow for flow in control.flows() if "dec_ttl" in flow]
+        assert rewrites
+        assert all(f"set_field:{port}->in_port" in flow for flow in rewrites)
+    assert_same_frames(call.capture, periods)
+    assert_carried(call.capture, *periods.switched)
 
 
 def test_the_mark_that_a_rule_of_the_host_gives() -> None:
