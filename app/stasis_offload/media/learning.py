@@ -265,7 +265,9 @@ def _with_silent(placement: Placement, now: float) -> Placement:
         for leg, packet in placement.last_packets.items()
         if leg not in placement.observed and _relays_stream_of(placement, leg, packet)
     }
-    return replace(placement, observed={**placement.observed, **silent}, silent=frozenset(silent))
+    return replace(
+        placement, observed={**placement.observed, **silent}, silent=placement.silent | silent.keys()
+    )
 
 
 def _relays_stream_of(placement: Placement, leg: Leg, packet: ObservedPacket) -> bool:

@@ -123,6 +123,14 @@ def test_two_who_take_turns_and_never_send_at_once_get_into_the_switch_in_the_se
     assert offloaded.unverified == {Leg.CALLER, Leg.CALLEE}
 
 
+def test_a_leg_that_is_silent_is_known_until_asterisk_has_received_the_one_that_speaks() -> None:
+    speaks = (seen(Leg.CALLEE), relayed(Leg.CALLEE))
+    asked = after(*speaks, ev.DeadlineReached(), start=in_turns(*FIRST_TURN), now=9.0)
+    yet = ev.LegsReported(CALLER, replace(CALLEE, ssrc_rx=None, packets_rx=0))
+    again = after(yet, *speaks, ev.DeadlineReached(), ELIGIBLE, *speaks, start=asked, now=9.01)
+    assert after(ev.DeadlineReached(), start=again, now=9.02).state is State.OFFLOADED
+
+
 def test_who_speaks_again_before_the_cutover_is_waited_for_as_ever() -> None:
     turn = after(seen(Leg.CALLEE), relayed(Leg.CALLEE), start=in_turns(*FIRST_TURN), now=8.99)
     cutting_over = after(
