@@ -47,7 +47,7 @@ def noise(capture: Capture, start: float, end: float) -> tuple[int, int]:
 def test_two_who_strictly_take_turns_get_into_the_switch_and_stay_and_hear_all_of_each_other() -> None:
     with phones() as call:
         call.connect(sdp(BOB_PORT, formats=FORMATS), sdp(ALICE_PORT, formats=FORMATS))
-        call.speak(silent=1, rtcp=2)
+        call.speak(silent=1)
         call.voices.set("bob", noise=NOISE_EVERY)
         first = [take_turn(call, speaker, FIRST_TURNS) for speaker in SPEAKERS]
         [offloaded] = control.calls()

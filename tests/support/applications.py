@@ -56,6 +56,8 @@ def _run(name: str, like: dict[str, Any], settings: dict[str, object]) -> None:
         f"--network={next(iter(like['NetworkSettings']['Networks']))}",
         f"--volumes-from={like['Id']}",
         *(f"--env={variable}" for variable in variables),
+        # By these Compose finds it, and removes it with the lab, should a test be killed.
+        *(f"--label={key}={value}" for key, value in like["Config"]["Labels"].items()),
     ]
     control.docker("run", "--detach", *options, like["Config"]["Image"])
 
