@@ -42,6 +42,12 @@ def relayed(leg: Leg, *, behind: int = 0) -> ev.PacketRelayed:
     return ev.PacketRelayed(leg, replace(packet, sequence=packet.sequence - behind))
 
 
+def next_of(leg: Leg, packets: int = 1) -> tuple[ev.Event, ev.Event]:
+    """Return a later packet of a leg, on its way to Asterisk and on."""
+    numbers = {"sequence": 4711 + packets, "timestamp": 160 + 160 * packets}
+    return ev.PacketObserved(leg, sighting(leg, **numbers)), ev.PacketRelayed(leg, passed_on(leg, **numbers))
+
+
 # At the moment of the cutover.
 CUT = (ev.DeadlineReached(), ev.SwitchAnswered(0.001), ev.DeadlineReached())
 # From Asterisk into the switch.

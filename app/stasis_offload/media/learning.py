@@ -23,11 +23,10 @@ from stasis_offload.media.eligibility import (
     why_not_observable,
     why_not_observed,
 )
-from stasis_offload.media.emodel import CLOCK_RATES
 from stasis_offload.media.path import Leg, ObservedPacket
 from stasis_offload.media.reasons import Reason, ReasonKind
 from stasis_offload.media.relaying import Step, query_again, relay, why_not_now
-from stasis_offload.media.schedule import Schedule
+from stasis_offload.media.schedule import schedules_with
 from stasis_offload.media.state import NOT_NATIVE, Phase, Placement
 
 # Two observations make a path only if neither is older (s): next hops and NAT bindings change.
@@ -302,21 +301,9 @@ def _if_as_reported(
     if reason:
         return relay(noted, reason, now)
     last = {**placement.last_packets, leg: event.packet}
-    sending = replace(noted, last_packets=last, silent=placement.silent - {leg})
-    return then(_with_schedule(sending, leg, event.packet, now), event.packet)
-
-
-def _with_schedule(placement: Placement, leg: Leg, packet: ObservedPacket, at: float) -> Placement:
-    """Note when a packet of audio came; a digit's have the time of its beginning."""
-    report = placement.reports[leg]
-    clock_rate = CLOCK_RATES.get(report.format_rx)
-    if clock_rate is None or packet.payload_type != report.audio_pt_rx:
-        return placement
-    known = placement.schedules.get(leg)
-    if known is None or known.clock_rate != clock_rate:
-        known = Schedule(packet.ssrc, packet.timestamp, at, clock_rate)
-    schedule = known.with_packet(packet, at)
-    return replace(placement, schedules={**placement.schedules, leg: schedule})
+    schedules = schedules_with(placement.schedules, placement.reports[leg], leg, event.packet, now)
+    sending = replace(noted, last_packets=last, silent=placement.silent - {leg}, schedules=schedules)
+    return then(sending, event.packet)
 
 
 def _is_stranger(placement: Placement, event: ev.PacketObserved) -> bool:

@@ -1,8 +1,11 @@
 """When the packets of a leg come if nothing delays them: their RTP timestamps are the sender's clock (RFC 3550 5.1)."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from stasis_offload.media.path import ObservedPacket
+from stasis_offload.asterisk.leg_report import LegReport
+from stasis_offload.media.emodel import CLOCK_RATES
+from stasis_offload.media.path import Leg, ObservedPacket
 from stasis_offload.packets.rtp import signed
 
 # Seconds. Two clocks that differ by 100 ppm are 3 ms apart by then.
@@ -32,3 +35,16 @@ class Schedule:
         if arrival is not None and 0 <= at - arrival <= _MAX_DELAY and at - self.at <= _MAX_AGE:
             return self
         return Schedule(packet.ssrc, packet.timestamp, at, self.clock_rate)
+
+
+def schedules_with(
+    schedules: Mapping[Leg, Schedule], report: LegReport, leg: Leg, packet: ObservedPacket, at: float
+) -> Mapping[Leg, Schedule]:
+    """Return the schedules after one more packet of a leg; one of a digit has the time of its beginning, and tells nothing."""
+    clock_rate = CLOCK_RATES.get(report.format_rx)
+    if clock_rate is None or packet.payload_type != report.audio_pt_rx:
+        return schedules
+    known = schedules.get(leg)
+    if known is None or known.clock_rate != clock_rate:
+        known = Schedule(packet.ssrc, packet.timestamp, at, clock_rate)
+    return {**schedules, leg: known.with_packet(packet, at)}

@@ -27,6 +27,7 @@ from tests.support.placements import (
     OBSERVED,
     POLICY,
     after,
+    next_of,
     relayed,
     roles,
     seen,
@@ -116,9 +117,9 @@ def test_two_who_take_turns_and_never_send_at_once_get_into_the_switch_in_the_se
     turn = after(seen(Leg.CALLEE), relayed(Leg.CALLEE), start=in_turns(*FIRST_TURN), now=8.99)
     asked, commands = step(turn, ev.DeadlineReached(), 9.0)
     assert commands == (cmd.QueryLegs(),)
-    cutting_over = after(ELIGIBLE, seen(Leg.CALLEE), relayed(Leg.CALLEE), start=asked, now=9.005)
+    cutting_over = after(ELIGIBLE, *next_of(Leg.CALLEE), start=asked, now=9.005)
     assert cutting_over.phase is Phase.CUTTING_OVER
-    offloaded = after(ev.DeadlineReached(), start=cutting_over, now=9.006)
+    offloaded = after(*CUT, start=cutting_over, now=9.006)
     assert offloaded.state is State.OFFLOADED
     assert offloaded.unverified == {Leg.CALLER, Leg.CALLEE}
 
@@ -127,8 +128,8 @@ def test_a_leg_that_is_silent_is_known_until_asterisk_has_received_the_one_that_
     speaks = (seen(Leg.CALLEE), relayed(Leg.CALLEE))
     asked = after(*speaks, ev.DeadlineReached(), start=in_turns(*FIRST_TURN), now=9.0)
     yet = ev.LegsReported(CALLER, replace(CALLEE, ssrc_rx=None, packets_rx=0))
-    again = after(yet, *speaks, ev.DeadlineReached(), ELIGIBLE, *speaks, start=asked, now=9.01)
-    assert after(ev.DeadlineReached(), start=again, now=9.02).state is State.OFFLOADED
+    again = after(yet, *next_of(Leg.CALLEE), ev.DeadlineReached(), ELIGIBLE, start=asked, now=9.01)
+    assert after(*CUT, start=again, now=9.02).state is State.OFFLOADED
 
 
 def test_who_speaks_again_before_the_cutover_is_waited_for_as_ever() -> None:
@@ -137,7 +138,7 @@ def test_who_speaks_again_before_the_cutover_is_waited_for_as_ever() -> None:
         ev.DeadlineReached(), ELIGIBLE, seen(Leg.CALLEE), relayed(Leg.CALLEE), start=turn, now=9.0
     )
     next_packet = ev.PacketObserved(Leg.CALLER, sighting(Leg.CALLER, sequence=4712))
-    speaks = after(next_packet, ev.DeadlineReached(), start=cutting_over, now=9.001)
+    speaks = after(next_packet, *CUT, start=cutting_over, now=9.001)
     assert speaks.phase is Phase.CUTTING_OVER
 
 

@@ -32,16 +32,11 @@ from tests.support.placements import (
     VERIFIED,
     WATCHING,
     after,
+    next_of,
     relayed,
     roles,
     seen,
 )
-
-
-def next_of(leg: Leg, packets: int = 1) -> tuple[ev.Event, ev.Event]:
-    """Return a later packet of a leg, on its way to Asterisk and on."""
-    numbers = {"sequence": 4711 + packets, "timestamp": 160 + 160 * packets}
-    return ev.PacketObserved(leg, sighting(leg, **numbers)), ev.PacketRelayed(leg, passed_on(leg, **numbers))
 
 
 def test_nothing_is_asked_before_both_legs_are_connected() -> None:
