@@ -90,9 +90,10 @@ class MachineRunner(Generic[S, E, C]):
                 while not self._inbox:
                     self._arrived.clear()
                     await self._arrived.wait()
-                return self._inbox.popleft()
         except TimeoutError:
-            return self._expired, _now(), asyncio.Event()
+            pass
+        # What arrived in the moment of the expiry comes before it.
+        return self._inbox.popleft() if self._inbox else (self._expired, _now(), asyncio.Event())
 
     async def _handle(self, event: E, now: float) -> None:
         events = deque([(event, now)])

@@ -100,6 +100,20 @@ async def test_all_that_had_arrived_is_processed_before_a_deadline_expires() -> 
     assert machine.state.events == ("arrived before", "end")
 
 
+async def test_what_arrives_in_the_moment_of_the_expiry_is_processed_before_it() -> None:
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + 0.01
+    machine = runner(Log(deadline=deadline))
+    running = asyncio.create_task(machine.run())
+    await asyncio.sleep(0)  # it waits for an event or its deadline, whose timer is the earlier of the two
+    loop.call_at(deadline, machine.post, "arrived")
+    while not machine.state.events:  # noqa: ASYNC110 - a state has no event
+        await asyncio.sleep(0)
+    machine.post("end")
+    await running
+    assert machine.state.events == ("arrived", "end")
+
+
 async def test_nobody_waits_for_a_machine_that_has_ended() -> None:
     machine = runner()
     machine.post("end")
