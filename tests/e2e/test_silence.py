@@ -16,6 +16,7 @@ from tests.support.phone import sdp
 
 # Longer than media.idle_timeout, and than the rtp_timeout of phone-timeout (both 10 s).
 TURN = 13.0
+PACKETS_PER_SECOND = 50
 
 
 def test_two_who_take_turns_stay_in_the_switch_while_rtcp_shows_that_both_are_there() -> None:
@@ -25,6 +26,7 @@ def test_two_who_take_turns_stay_in_the_switch_while_rtcp_shows_that_both_are_th
         call.voices.set("bob", rtcp=2)
         call.voices.set("alice", rtcp=2)
         turns = [call.carried()]
+        before = control.calls()[0]["packets"]
         for speaks, listens in (("bob", "alice"), ("alice", "bob")):
             call.voices.set(speaks, silent=0)
             call.voices.set(listens, silent=1)
@@ -33,6 +35,9 @@ def test_two_who_take_turns_stay_in_the_switch_while_rtcp_shows_that_both_are_th
         call.voices.set("bob", silent=0)
         carried, end = call.carried(), call.passed(0.5)
         assert call.returns() == []
+        # What a flow counted before it ended and was added again is in it.
+        packets = control.calls()[0]["packets"]
+        assert all(packets[leg] - before[leg] > TURN * PACKETS_PER_SECOND for leg in before), packets
     for speaker, start, stop in zip((BOB, ALICE), turns, turns[1:], strict=False):
         assert_whole(call.capture, speaker, start, stop)
         assert_by_switch(call.capture, speaker, start, stop)

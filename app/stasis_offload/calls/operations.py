@@ -12,7 +12,6 @@ from stasis_offload.media import events as media
 from stasis_offload.media.path import Leg
 from stasis_offload.media.reasons import ReasonKind
 from stasis_offload.media.roles import FORWARDING_ROLES, Duty, Role, call_cookie
-from stasis_offload.media.state import State
 from stasis_offload.openflow.flow import FlowCount
 from stasis_offload.openflow.switch import Switch
 from stasis_offload.signalling.state import Phase
@@ -76,10 +75,7 @@ def _view(call: Call, counts: Mapping[int, FlowCount], now: float) -> CallView:
     dialing = call.dialing.phase in (Phase.NEW, Phase.DIALING)
 
     def forwarded(leg: Leg) -> FlowCount:
-        live = counts.get(call_cookie(call.id) | Role.of(Duty.FORWARD, leg))
-        if live is None or placement.state is not State.OFFLOADED:
-            return placement.forwarded(leg)
-        return placement.earlier_counts.get(leg, FlowCount()) + live
+        return placement.forwarded(leg, counts.get(call_cookie(call.id) | Role.of(Duty.FORWARD, leg)))
 
     return CallView(
         call=call.id,

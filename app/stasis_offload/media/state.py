@@ -21,7 +21,7 @@ from stasis_offload.media.flows import (
 )
 from stasis_offload.media.path import Headers, Leg, MediaPath, ObservedPacket
 from stasis_offload.media.reasons import Reason, ReasonKind
-from stasis_offload.media.roles import Role
+from stasis_offload.media.roles import Duty, Role
 from stasis_offload.media.schedule import Schedule
 from stasis_offload.openflow.flow import Flow, FlowCount
 from stasis_offload.packets.frame import Datagram, build_udp
@@ -173,9 +173,15 @@ class Placement:
             if role.forwards
         }
 
-    def forwarded(self, leg: Leg) -> FlowCount:
-        """Return the count of what the switch has forwarded from this leg, as of the last reading."""
-        return self.earlier_counts.get(leg, FlowCount()) + self.counts.get(leg, FlowCount())
+    def forwarded(self, leg: Leg, live: FlowCount | None = None) -> FlowCount:
+        """Return the count of what the switch has forwarded from this leg: as of now, if `live` is its flow's counter.
+
+        Else it is as of the last reading.
+        """
+        counts = self.counts
+        if live is not None and self.state is State.OFFLOADED:
+            counts = self.counted({Role.of(Duty.FORWARD, leg): live})
+        return self.earlier_counts.get(leg, FlowCount()) + counts.get(leg, FlowCount())
 
     def flows(self) -> tuple[Flow, ...]:
         """Return the flows that the switch should have."""

@@ -295,7 +295,9 @@ def test_what_a_flow_counted_before_it_was_added_again_is_not_lost() -> None:
     assert counted.forwarded(Leg.CALLER) == FlowCount(105, 21_070)
     again = after(IDLE, start=counted, now=11.0)
     assert again.forwarded(Leg.CALLER) == FlowCount(200, 40_000)
+    assert again.forwarded(Leg.CALLER, live=FlowCount(1, 214)) == FlowCount(201, 40_214)
     ended = after(ev.CallEnded(), ev.FinalCounters(BOTH_COUNT), start=again)
+    assert ended.forwarded(Leg.CALLER, live=FlowCount(1, 214)) == FlowCount(205, 41_070)
     assert ended.forwarded(Leg.CALLER) == FlowCount(205, 41_070)
 
 
