@@ -17,6 +17,9 @@ from stasis_offload.packets.rtcp import parse_rtcp
 
 # Seconds after the cutover until no report is under way that a leg sent before.
 _SETTLED_AFTER = 1.0
+# Seconds between a sample and the reading of its counter. The counter of a leg of which the other sends nothing may be
+# read later, for another purpose: what was sent meanwhile would count as gained, and be missing from the next comparison.
+_COUNTED_WITHIN = 0.5
 
 
 class MediaMonitor:
@@ -25,7 +28,7 @@ class MediaMonitor:
     def __init__(self, *, log: FilteringBoundLogger) -> None:
         self.quality = Quality()
         self._log = log
-        self._uncounted: dict[Leg, ObservedPacket] = {}
+        self._uncounted: dict[Leg, tuple[ObservedPacket, float]] = {}
 
     def on_rtcp(self, leg: Leg, frame: bytes, *, placement: Placement, now: float) -> Sequence[ev.Event]:
         """Handle an RTCP packet of a leg; return the events for the media machine."""
@@ -49,16 +52,16 @@ class MediaMonitor:
         known = placement.rtcp_ports.get(leg, min(placement.path.attachment(leg).remote.port + 1, MAX_PORT))
         return events if port == known else [*events, ev.RtcpPortLearned(leg, port)]
 
-    def on_rtp_sample(self, observed: ev.PacketObserved, *, placement: Placement) -> None:
+    def on_rtp_sample(self, observed: ev.PacketObserved, *, placement: Placement, now: float) -> None:
         """Handle a forwarded RTP packet of a leg: the first of a stay, or one whose counter is read next."""
         if observed.by_switch and observed.leg in placement.unsampled and observed.packet:
-            self._uncounted[observed.leg] = observed.packet
+            self._uncounted[observed.leg] = observed.packet, now
             if not placement.is_verified:
-                self._compare_samples({observed.leg: FlowCount()})
+                self._compare_samples({observed.leg: FlowCount()}, now)
 
     def on_counters(self, counts: Mapping[Leg, FlowCount], *, now: float) -> Sequence[ev.LegDeaf]:
         """Compare samples and reports with the counters that were just read; {} if they were not."""
-        self._compare_samples(counts)
+        self._compare_samples(counts, now)
         for leg, count in counts.items():
             self.quality = self.quality.with_count(leg.other, count.packets, now=now)
         return [ev.LegDeaf(leg) for leg in Leg if self.quality.is_deaf(leg)]
@@ -67,9 +70,9 @@ class MediaMonitor:
         """Record that the call returned to Asterisk."""
         self.quality = self.quality.with_return()
 
-    def _compare_samples(self, counts: Mapping[Leg, FlowCount]) -> None:
-        for leg, packet in self._uncounted.items():
-            if leg in counts:
+    def _compare_samples(self, counts: Mapping[Leg, FlowCount], now: float) -> None:
+        for leg, (packet, at) in self._uncounted.items():
+            if leg in counts and now - at <= _COUNTED_WITHIN:
                 self.quality = self.quality.with_rtp_sample(
                     leg, ssrc=packet.ssrc, sequence=packet.sequence, packets=counts[leg].packets
                 )

@@ -187,16 +187,16 @@ class MediaSession:
         for event in self._monitor.on_rtcp(leg, frame, placement=self.placement, now=_now()):
             self.post(event)
 
-    def _note_counters(self, counts: Mapping[Role, FlowCount] | None) -> None:
+    def _note_counters(self, counts: Mapping[Role, FlowCount] | None, now: float) -> None:
         by_leg = self.placement.counted(counts or {})
-        for event in self._monitor.on_counters(by_leg, now=_now()):
+        for event in self._monitor.on_counters(by_leg, now=now):
             self.post(event)
 
-    def _on_transition(self, before: Placement, event: ev.Event, after: Placement) -> None:
+    def _on_transition(self, before: Placement, event: ev.Event, after: Placement, now: float) -> None:
         if isinstance(event, ev.PacketObserved):
-            self._monitor.on_rtp_sample(event, placement=before)
+            self._monitor.on_rtp_sample(event, placement=before, now=now)
         if isinstance(event, ev.DeadlineReached | ev.CountersRead):
-            self._note_counters(event.counts if isinstance(event, ev.CountersRead) else None)
+            self._note_counters(event.counts if isinstance(event, ev.CountersRead) else None, now)
         if before.state is State.OFFLOADED and after.state is not State.OFFLOADED:
             self._monitor.on_relayed()
         if (after.state, after.reason) != (before.state, before.reason):
@@ -209,7 +209,7 @@ class MediaSession:
         if after != before:
             self._on_change(after)
         if after.is_verified and not before.is_verified:
-            self._log.info("media.verified", ms=round((_now() - after.since) * 1000))
+            self._log.info("media.verified", ms=round((now - after.since) * 1000))
 
     async def _execute(self, commands: tuple[cmd.Command, ...]) -> list[ev.Event]:
         """Carry out commands in their order; skip the rest of an interrupted audit, whose flows will be removed."""

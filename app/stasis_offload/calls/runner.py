@@ -30,8 +30,8 @@ class MachineRunner(Generic[S, E, C]):
 
     `step` decides; `execute` carries out the commands of one step in their order and returns the events that answer
     them, which are processed before any that arrived meanwhile. `execute` must turn the errors it expects into events;
-    any other exception ends `run`. `on_transition` receives each step (the state before, the event, the state after)
-    once the state is stored, before the commands are carried out.
+    any other exception ends `run`. `on_transition` receives each step (the state before, the event, the state after,
+    the time of the step) once the state is stored, before the commands are carried out.
 
     The time of a step is that of its event's arrival. A deadline has expired only once all that had arrived is processed.
     """
@@ -43,7 +43,7 @@ class MachineRunner(Generic[S, E, C]):
         step: Callable[[S, E, float], tuple[S, tuple[C, ...]]],
         execute: Callable[[tuple[C, ...]], Awaitable[Iterable[E]]],
         expired: E,
-        on_transition: Callable[[S, E, S], None] = lambda _before, _event, _after: None,
+        on_transition: Callable[[S, E, S, float], None] = lambda _before, _event, _after, _now: None,
     ) -> None:
         self.state = state
         self._step = step
@@ -100,7 +100,7 @@ class MachineRunner(Generic[S, E, C]):
         while events:
             before, (event, now) = self.state, events.popleft()
             self.state, commands = self._step(before, event, now)
-            self._on_transition(before, event, self.state)
+            self._on_transition(before, event, self.state, now)
             if commands:
                 answers = await self._execute(commands)
                 events.extend((answer, _now()) for answer in answers)

@@ -72,9 +72,9 @@ def test_what_is_not_rtcp_changes_nothing() -> None:
 def test_packets_that_were_lost_before_the_switch_are_counted_by_their_numbers() -> None:
     ear, seen = listener(), sampled_packet(Leg.CALLER)
     assert seen.packet
-    ear.on_rtp_sample(seen, placement=OFFLOADED)
+    ear.on_rtp_sample(seen, placement=OFFLOADED, now=0.1)
     later = replace(seen, packet=replace(seen.packet, sequence=seen.packet.sequence + 4000))
-    ear.on_rtp_sample(later, placement=AUDITED)
+    ear.on_rtp_sample(later, placement=AUDITED, now=39.8)
     ear.on_counters({Leg.CALLER: FlowCount(packets=3600)}, now=40.0)
     assert ear.quality.of(Leg.CALLER).upstream_loss == 0.1
 
@@ -82,12 +82,25 @@ def test_packets_that_were_lost_before_the_switch_are_counted_by_their_numbers()
 def test_a_sample_is_compared_with_no_counter_but_the_next() -> None:
     ear, seen = listener(), sampled_packet(Leg.CALLER)
     assert seen.packet
-    ear.on_rtp_sample(seen, placement=OFFLOADED)
+    ear.on_rtp_sample(seen, placement=OFFLOADED, now=0.1)
     later = replace(seen, packet=replace(seen.packet, sequence=seen.packet.sequence + 4000))
-    ear.on_rtp_sample(later, placement=AUDITED)
+    ear.on_rtp_sample(later, placement=AUDITED, now=39.8)
     for counts in ({}, {Leg.CALLER: FlowCount(packets=3600)}):
         ear.on_counters(counts, now=40.0)
     assert ear.quality.of(Leg.CALLER).upstream_loss is None
+
+
+def test_a_sample_whose_counter_is_read_much_later_tells_no_loss() -> None:
+    """The other leg is silent at an audit, so that the counters are read for another purpose only."""
+    ear, seen = listener(), sampled_packet(Leg.CALLER)
+    assert seen.packet
+    ear.on_rtp_sample(seen, placement=OFFLOADED, now=0.0)
+    # 50 packets a second: the first reading is 3 s late, the second in time.
+    for sent, sampled, read in ((500, 10.0, 13.0), (5000, 100.0, 100.0)):
+        later = replace(seen, packet=replace(seen.packet, sequence=seen.packet.sequence + sent))
+        ear.on_rtp_sample(later, placement=AUDITED, now=sampled)
+        ear.on_counters({Leg.CALLER: FlowCount(packets=round(50 * read))}, now=read)
+    assert ear.quality.of(Leg.CALLER).upstream_loss == 0.0
 
 
 def test_a_report_that_a_leg_may_have_sent_before_the_cutover_tells_no_loss() -> None:
