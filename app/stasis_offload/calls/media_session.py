@@ -15,7 +15,7 @@ from stasis_offload.errors import BadPacketError, ModuleError, OpenFlowError, Sw
 from stasis_offload.media import commands as cmd
 from stasis_offload.media import events as ev
 from stasis_offload.media.machine import interrupts_query, step
-from stasis_offload.media.path import Leg, ObservedPacket, parse_headers, parse_observed_packet
+from stasis_offload.media.path import Headers, Leg, ObservedPacket, parse_headers, parse_observed_packet
 from stasis_offload.media.quality import Quality
 from stasis_offload.media.reasons import Reason, ReasonKind
 from stasis_offload.media.relaying import abandon
@@ -23,8 +23,6 @@ from stasis_offload.media.roles import FORWARDING_ROLES, Duty, Role, owner_of
 from stasis_offload.media.state import Phase, Placement, Policy, State
 from stasis_offload.openflow.events import FlowRemoved, Removal
 from stasis_offload.openflow.flow import FlowCount
-from stasis_offload.packets.address import Address
-from stasis_offload.packets.frame import parse_udp
 from stasis_offload.signalling.call_ids import bridge_id
 
 _STATE_LOGS = {
@@ -108,7 +106,8 @@ class MediaSession:
             case Duty.LEARN_OUT:
                 self._on_relayed_packet(role, in_port, frame)
             case Duty.GUARD_IN:
-                self.post(ev.GuardTriggered(ReasonKind.FOREIGN_SOURCE, role.leg))
+                headers = _headers(in_port, frame)
+                self.post(ev.GuardTriggered(ReasonKind.FOREIGN_SOURCE, role.leg, headers=headers))
             case Duty.SMALL | Duty.GUARD_OUT:
                 self._on_rtp_by_asterisk(role, in_port, frame)
             case Duty.RTCP:
@@ -161,7 +160,10 @@ class MediaSession:
             observed = ev.PacketObserved(role.leg, parse_observed_packet(in_port, frame), by_switch)
         except BadPacketError as error:
             self._log.debug("media.not_rtp", leg=role.leg, error=str(error))
-            observed = ev.PacketObserved(role.leg, None, by_switch, source=_source(frame))
+            headers = _headers(in_port, frame)
+            observed = ev.PacketObserved(
+                role.leg, None, by_switch, source=headers.source if headers else None
+            )
         self.post(observed)
 
     def _on_relayed_packet(self, role: Role, in_port: int, frame: bytes) -> None:
@@ -179,8 +181,9 @@ class MediaSession:
             self.post(ev.GuardTriggered(ReasonKind.ASTERISK_MEDIA, role.leg, packet))
 
     def _on_rtcp_sent(self, role: Role, in_port: int, frame: bytes) -> None:
-        with suppress(BadPacketError):
-            self.post(ev.RtcpSent(role.leg, parse_headers(in_port, frame)))
+        headers = _headers(in_port, frame)
+        if headers:
+            self.post(ev.RtcpSent(role.leg, headers))
 
     def _on_rtcp(self, leg: Leg, frame: bytes) -> None:
         self.post(ev.RtcpReceived(leg))
@@ -327,10 +330,10 @@ def _rtp(in_port: int, frame: bytes) -> ObservedPacket | None:
         return None
 
 
-def _source(frame: bytes) -> Address | None:
-    """Return where a packet comes from; None if it is not even UDP."""
+def _headers(in_port: int, frame: bytes) -> Headers | None:
+    """Parse the headers of a packet; None if it is not even UDP."""
     try:
-        return parse_udp(frame).source
+        return parse_headers(in_port, frame)
     except BadPacketError:
         return None
 

@@ -84,12 +84,14 @@ class FinalCounters:
 class GuardTriggered:
     """A guard mirrored a packet that should not occur while the switch carries the call (flows.py).
 
-    `packet` is what Asterisk sent to the leg; None if that is not RTP, or the packet is of a leg.
+    `packet` is what Asterisk sent to the leg; None if that is not RTP. `headers` are of what came to the leg's RTP port,
+    RTP or not; None if they cannot be read.
     """
 
     kind: ReasonKind
     leg: Leg
     packet: ObservedPacket | None = None
+    headers: Headers | None = None
 
 
 @dataclass(frozen=True, slots=True)

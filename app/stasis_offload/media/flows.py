@@ -118,6 +118,11 @@ def forwarding_flows(call: str, path: MediaPath, limits: FlowLimits) -> tuple[Fl
     return tuple(flows)
 
 
+def is_forwarded(path: MediaPath, leg: Leg, headers: Headers) -> bool:
+    """Return whether the `forward` flow of a leg, if there is one, takes a packet with these headers."""
+    return _from(headers) == _from(path.attachment(leg).sent)
+
+
 def _by_size(call: str, leg: Leg, match: Match, to_other: Forward) -> tuple[Flow, ...]:
     small = Flow(
         cookie=call_cookie(call) | Role.of(Duty.SMALL, leg),

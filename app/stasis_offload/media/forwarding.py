@@ -12,6 +12,7 @@ from stasis_offload.media.eligibility import (
     is_other_media,
     why_not_observed,
 )
+from stasis_offload.media.flows import is_forwarded
 from stasis_offload.media.path import Headers, Leg, ObservedPacket
 from stasis_offload.media.reasons import Reason, ReasonKind
 from stasis_offload.media.relaying import Step, reclaim, relay, why_not_now
@@ -28,6 +29,9 @@ _CUTOVER_PACKETS = 10
 _SMALL_PACKETS = 50
 # So many small packets of audio between two audits are no last packet of a phrase: a leg's audio has become smaller.
 _MAX_SMALL_AUDIO = 5
+# Seconds within which the switch reports that a flow ended: of an idle one it says so when no thread of its own can see it
+# any more (rule_destroy_cb in OVS ofproto/ofproto.c), and does not count it meanwhile.
+_END_REPORTED_WITHIN = 1.0
 # Seconds since the last RTCP of a leg after which it is no sign of life: three of the usual intervals (RFC 3550, 6.2).
 _RTCP_SHOWS_LIFE = 15.0
 
@@ -55,14 +59,23 @@ def on_verify_deadline(placement: Placement, _event: ev.DeadlineReached, now: fl
 
 
 def verify_silent(placement: Placement, event: ev.LegsReported, now: float) -> Step:
-    """Go on to `verified` if the legs of which no packet was sampled are silent; else remove the flows and name one."""
+    """Go on to `verified` if the legs of which no packet was sampled are silent; else remove the flows and name one.
+
+    What Asterisk received of a leg that was still observed after the last report before the cutover may be of that
+    time: the next report tells.
+    """
     checked, commands = check_report(placement, event, now)
     if checked.state is not State.OFFLOADED:
         return checked, commands
+    doubtful = False
     for leg in placement.unsampled - placement.small.keys():
-        forwarded = are_several(_packets(placement, leg))
-        if forwarded or goes_to_asterisk(placement.reports[leg], checked.reports[leg]):
+        before = placement.unobserved.get(leg)
+        received = goes_to_asterisk(before or placement.reports[leg], checked.reports[leg])
+        if are_several(_packets(placement, leg)) or (received and before):
             return relay(placement, Reason(ReasonKind.FLOW_LOST, leg), now)
+        doubtful = doubtful or received
+    if doubtful:
+        return replace(checked, unobserved={**checked.reports, **placement.unobserved}), ()
     return _verified(checked, now)
 
 
@@ -91,18 +104,24 @@ def check_report(placement: Placement, event: ev.LegsReported, now: float) -> St
 
 
 def check_counters(placement: Placement, event: ev.CountersRead, now: float) -> Step:
-    """At an audit, inject a keepalive of each leg that still sends; relay a call that lost a flow or a silent leg."""
+    """At an audit, inject a keepalive of each leg that still sends; relay a call that lost a flow or a silent leg.
+
+    A flow that is missing may have ended for want of packets, which is reported later: it is looked for once more.
+    """
     if event.counts is None:
         return placement, ()
     read = placement.counted(event.counts)
-    counted = replace(placement, counts={**placement.counts, **read})
-    lost = next((leg for leg in Leg if leg not in read), None)  # another program may have deleted it
-    if lost:
-        return relay(counted, Reason(ReasonKind.FLOW_LOST, lost), now)
+    missing = {leg: placement.missing.get(leg, now) for leg in Leg if leg not in read}
+    counted = replace(placement, counts={**placement.counts, **read}, missing=missing)
+    for leg, since in missing.items():  # another program may have deleted it
+        if now - since >= _END_REPORTED_WITHIN:
+            return relay(counted, Reason(ReasonKind.FLOW_LOST, leg), now)
+    if missing and placement.deadline is not None:
+        counted = replace(counted, deadline=min(placement.deadline, now + _END_REPORTED_WITHIN))
     if not placement.unsampled:  # the second reading of an audit
         return counted, ()
-    sending = {leg for leg in Leg if read[leg].packets > _packets(placement, leg)}
-    for leg in placement.silent & placement.unsampled - sending:
+    sending = {leg for leg in read if read[leg].packets > _packets(placement, leg)}
+    for leg in placement.silent & placement.unsampled & read.keys() - sending:
         if not _is_alive(placement, leg, now):
             return relay(counted, Reason(ReasonKind.MEDIA_IDLE, leg), now)
     keepalives = (counted.keepalive(leg) for leg in Leg if leg in sending)
@@ -145,6 +164,8 @@ def tolerate_late_relay(placement: Placement, event: ev.GuardTriggered, now: flo
 
 def on_guard_triggered(placement: Placement, event: ev.GuardTriggered, now: float) -> Step:
     """Remove the flows: Asterisk sends RTP of its own, which no leg sent it, or a leg sends from elsewhere."""
+    if is_of_stream(placement, event):
+        return placement, ()
     if event.packet is not None and is_passed_on(placement, event):
         return _check_way(placement, event.leg, event.packet, now)
     return relay(placement, Reason(event.kind, event.leg), now)
@@ -192,6 +213,17 @@ def is_passed_on(placement: Placement, event: ev.GuardTriggered) -> bool:
     return -_SMALL_PACKETS < signed(event.packet.sequence - small.sequence, bits=16) <= 0
 
 
+def is_of_stream(placement: Placement, event: ev.GuardTriggered) -> bool:
+    """Return whether a packet to a leg's RTP port is of the leg's own stream.
+
+    It came between the end of the idle flow and its addition, or its report; Asterisk relays it. A stream without
+    a flow for longer is found by the counters (`check_counters`).
+    """
+    if placement.path is None or event.headers is None:
+        return False
+    return is_forwarded(placement.path, event.leg, event.headers)
+
+
 def note_rtcp(placement: Placement, event: ev.RtcpReceived, now: float) -> Step:
     """Record that the leg is there, even if it sends no audio."""
     return replace(placement, rtcp_at={**placement.rtcp_at, event.leg: now}), ()
@@ -203,7 +235,8 @@ def on_flow_idle(placement: Placement, event: ev.FlowIdle, now: float) -> Step:
     if not _is_alive(placement, event.leg, now):
         return relay(counted, Reason(ReasonKind.MEDIA_IDLE, event.leg), now)
     ended = {**placement.ended_counts, event.leg: counted.counts[event.leg]}
-    silent = replace(counted, ended_counts=ended, silent=placement.silent | {event.leg})
+    missing = {leg: since for leg, since in placement.missing.items() if leg is not event.leg}
+    silent = replace(counted, ended_counts=ended, silent=placement.silent | {event.leg}, missing=missing)
     return silent, (cmd.SetFlows(silent.flows()),)
 
 

@@ -166,7 +166,7 @@ def interrupts_query(placement: Placement, event: ev.Event, *, queued: Iterable[
         case ev.GuardTriggered():
             small = {each.leg: each.packet for each in queued if isinstance(each, ev.SmallPacketObserved)}
             noted = replace(placement, small={**placement.small, **small})
-            return not forwarding.is_passed_on(noted, event)
+            return not (forwarding.is_passed_on(noted, event) or forwarding.is_of_stream(placement, event))
         case ev.RtcpSent(leg, headers):
             return not forwarding.is_known_way(placement, leg, headers)
         case ev.PortDown(port):

@@ -147,5 +147,6 @@ def relay(placement: Placement, reason: Reason, now: float) -> Step:
         unverified=frozenset(),
         small={},
         small_audio={},
+        missing={},
     )
     return relayed, commands[placement.state]

@@ -110,7 +110,8 @@ class Placement:
     `rtcp_ports` the ports from which RTCP came, `small` the last packet of each leg that was left to Asterisk for its
     size, and `small_audio` how many of these since the last audit had the payload type of audio. `rtcp_at` is when each
     leg's last RTCP came, `silent` then are the legs of which a flow ended for want of packets and was added again,
-    `ended_counts` what these flows had counted. `counts` are the packets and octets forwarded from each leg in the
+    `ended_counts` what these flows had counted, `missing` since when a leg's flow has not been among those that the
+    switch counts. `counts` are the packets and octets forwarded from each leg in the
     present stay, `earlier_counts` those in all earlier stays; if `partial`, more were forwarded: in an earlier process,
     by whose last account they were `earlier_packets`, or by flows whose last counters could not be read. `rtcp_out` are
     the headers of the last RTCP of Asterisk's own to each leg, of this stay or an earlier one.
@@ -144,6 +145,7 @@ class Placement:
     rtcp_ports: Mapping[Leg, int] = field(default_factory=dict)
     rtcp_at: Mapping[Leg, float] = field(default_factory=dict)
     silent: frozenset[Leg] = frozenset()
+    missing: Mapping[Leg, float] = field(default_factory=dict)
     ended_counts: Mapping[Leg, FlowCount] = field(default_factory=dict)
     counts: Mapping[Leg, FlowCount] = field(default_factory=dict)
     earlier_counts: Mapping[Leg, FlowCount] = field(default_factory=dict)

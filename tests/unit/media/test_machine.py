@@ -246,7 +246,6 @@ def test_addresses_that_changed_while_learning_are_learned_anew() -> None:
         (ev.CallEnded(), Reason(ReasonKind.ENDED)),
         (ev.Blocked(ReasonKind.OPERATOR), Reason(ReasonKind.OPERATOR)),
         (ev.FlowIdle(Leg.CALLEE, FlowCount(7, 7)), Reason(ReasonKind.MEDIA_IDLE, Leg.CALLEE)),
-        (ev.CountersRead({Role.FORWARD_CALLER: FlowCount(9, 9)}), Reason(ReasonKind.FLOW_LOST, Leg.CALLEE)),
         (
             ev.GuardTriggered(ReasonKind.ASTERISK_MEDIA, Leg.CALLER),
             Reason(ReasonKind.ASTERISK_MEDIA, Leg.CALLER),

@@ -16,7 +16,7 @@ from stasis_offload.media.roles import role_of
 from stasis_offload.media.state import Phase, Placement, State
 from stasis_offload.openflow.flow import Flow, FlowCount
 from stasis_offload.packets.address import Address
-from tests.support.leg_reports import CALLEE, CALLER, OFPP_LOCAL, PHONE_PORT, passed_on
+from tests.support.leg_reports import CALLEE, CALLER, OFPP_LOCAL, PHONE_PORT, passed_on, sighting
 from tests.support.placements import (
     BOTH_COUNT,
     ELIGIBLE,
@@ -55,7 +55,14 @@ EVENTS: dict[type[ev.Event], st.SearchStrategy[ev.Event]] = {
     ev.SwitchAnswered: st.sampled_from([0.001, 0.01]).map(ev.SwitchAnswered),
     ev.SmallPacketObserved: LEGS.map(small_packet),
     ev.PacketRelayed: LEGS.map(relayed),
-    ev.GuardTriggered: LEGS.map(lambda leg: ev.GuardTriggered(ReasonKind.ASTERISK_MEDIA, leg)),
+    ev.GuardTriggered: LEGS.map(lambda leg: ev.GuardTriggered(ReasonKind.ASTERISK_MEDIA, leg))
+    | st.builds(
+        lambda leg, port: ev.GuardTriggered(
+            ReasonKind.FOREIGN_SOURCE, leg, headers=sighting(leg, in_port=port).headers
+        ),
+        LEGS,
+        PORTS,
+    ),
     ev.RtcpSent: st.builds(
         lambda leg, port: ev.RtcpSent(leg, passed_on(leg.other, in_port=port).headers), LEGS, PORTS
     ),

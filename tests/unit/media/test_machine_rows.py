@@ -53,10 +53,9 @@ def test_flows_go_first_and_the_reason_is_said(phase: Phase, event: ev.Event, re
             Reason(ReasonKind.FOREIGN_SOURCE, Leg.CALLER),
         ),
         (ev.FlowIdle(Leg.CALLEE, FlowCount(1, 1)), Reason(ReasonKind.MEDIA_IDLE, Leg.CALLEE)),
-        (ev.CountersRead({}), Reason(ReasonKind.FLOW_LOST, Leg.CALLER)),
         (ev.LegDeaf(Leg.CALLEE), Reason(ReasonKind.DEAF, Leg.CALLEE)),
     ],
-    ids=["guard", "idle", "lost", "deaf"],
+    ids=["guard", "idle", "deaf"],
 )
 def test_a_doubt_takes_the_flows_out(phase: Phase, event: ev.Event, reason: Reason) -> None:
     placement, commands = step(IN_PHASE[phase], event, NOW)

@@ -1,0 +1,118 @@
+"""A flow that ended for want of packets: what is seen before the switch has reported it, and before it is added again."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from stasis_offload.media import commands as cmd
+from stasis_offload.media import events as ev
+from stasis_offload.media.machine import interrupts_query, step
+from stasis_offload.media.path import Leg
+from stasis_offload.media.reasons import Reason, ReasonKind
+from stasis_offload.media.roles import Role
+from stasis_offload.media.state import Placement, State
+from stasis_offload.openflow.flow import FlowCount
+from stasis_offload.packets.address import Address
+from stasis_offload.packets.frame import Tag
+from tests.support.leg_reports import CALLEE, CALLER, sighting
+from tests.support.placements import (
+    BOTH_COUNT,
+    CUTTING_OVER,
+    GUARDED,
+    OFFLOADED,
+    VERIFIED,
+    after,
+    relayed,
+    sampled_packet,
+    seen,
+)
+
+ALIVE = after(ev.RtcpReceived(Leg.CALLEE), start=GUARDED, now=10.0)
+WITHOUT_CALLEE = ev.CountersRead({Role.FORWARD_CALLER: FlowCount(9, 1926)})
+IDLE = ev.FlowIdle(Leg.CALLEE, FlowCount(100, 20_000))
+LOST = Reason(ReasonKind.FLOW_LOST, Leg.CALLEE)
+
+
+def to_leg_port(**changes: Any) -> ev.GuardTriggered:
+    headers = sighting(Leg.CALLEE, **changes).headers
+    return ev.GuardTriggered(ReasonKind.FOREIGN_SOURCE, Leg.CALLEE, headers=headers)
+
+
+@pytest.mark.parametrize("start", [OFFLOADED, VERIFIED, GUARDED, after(IDLE, start=ALIVE, now=12.0)])
+def test_a_packet_of_the_legs_own_stream_that_finds_no_flow_is_no_strangers(start: Placement) -> None:
+    own = to_leg_port(dscp=26, eth_dst="02:00:00:00:00:98")
+    assert step(start, own, 12.0) == (start, ())
+    assert not interrupts_query(start, own)
+
+
+@pytest.mark.parametrize("start", [OFFLOADED, VERIFIED, GUARDED])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"source": Address.parse("198.18.50.2:30000")},
+        {"in_port": 9},
+        {"tag": Tag(7)},
+        {"eth_src": "02:00:00:00:00:99"},
+        None,
+    ],
+    ids=["source", "port", "VLAN", "next hop", "unreadable"],
+)
+def test_any_other_packet_to_a_legs_port_takes_the_flows_out(
+    start: Placement, changes: dict[str, Any] | None
+) -> None:
+    event = to_leg_port(**changes) if changes else ev.GuardTriggered(ReasonKind.FOREIGN_SOURCE, Leg.CALLEE)
+    placement, commands = step(start, event, 2.0)
+    assert placement.reason == Reason(ReasonKind.FOREIGN_SOURCE, Leg.CALLEE)
+    assert commands == (cmd.RemoveFlows(),)
+    assert interrupts_query(start, event)
+
+
+def test_a_flow_that_is_not_counted_just_before_its_end_is_reported_is_not_lost_nor_is_its_count() -> None:
+    audited = after(ev.DeadlineReached(), ev.CountersRead(BOTH_COUNT), start=ALIVE, now=10.0)
+    missed, commands = step(after(ev.DeadlineReached(), start=audited, now=20.0), WITHOUT_CALLEE, 20.0)
+    assert missed.state is State.OFFLOADED
+    assert len(commands) == 1  # the keepalive of the leg that sends
+    added = after(IDLE, start=missed, now=20.1)
+    assert added.forwarded(Leg.CALLEE) == FlowCount(100, 20_000)
+    counted = after(ev.DeadlineReached(), ev.CountersRead(BOTH_COUNT), start=added, now=22.0)
+    assert counted.forwarded(Leg.CALLEE) == FlowCount(104, 20_856)
+    # A later end is a new one.
+    assert after(ev.DeadlineReached(), WITHOUT_CALLEE, start=counted, now=24.9).state is State.OFFLOADED
+
+
+def test_a_flow_that_is_still_not_counted_a_second_later_is_lost() -> None:
+    missed = after(ev.DeadlineReached(), WITHOUT_CALLEE, start=GUARDED, now=20.0)
+    assert after(WITHOUT_CALLEE, start=missed, now=20.5).state is State.OFFLOADED
+    assert missed.deadline == 21.0
+    audited, commands = step(missed, ev.DeadlineReached(), 21.0)
+    assert cmd.ReadCounters() in commands
+    lost, commands = step(audited, WITHOUT_CALLEE, 21.0)
+    assert (lost.reason, commands) == (LOST, (cmd.RemoveFlows(),))
+    assert not lost.missing
+
+
+@pytest.mark.parametrize("leg", Leg)
+@pytest.mark.parametrize(("received_on", "lost"), [(0, False), (3, False), (50, True)])
+def test_what_asterisk_received_of_a_leg_while_the_cutover_was_waited_for_was_not_lost_by_the_switch(
+    leg: Leg, received_on: int, *, lost: bool
+) -> None:
+    """It falls silent at the cutover, 50 packets after the last report."""
+
+    def report(packets: int) -> ev.LegsReported:
+        more = {each: packets if each is leg else 0 for each in Leg}
+        return ev.LegsReported(
+            replace(CALLER, packets_rx=CALLER.packets_rx + more[Leg.CALLER]),
+            replace(CALLEE, packets_rx=CALLEE.packets_rx + more[Leg.CALLEE]),
+        )
+
+    moved = after(seen(leg), relayed(Leg.CALLER), relayed(Leg.CALLEE), start=CUTTING_OVER, now=0.9)
+    moved = after(ev.DeadlineReached(), start=moved, now=1.0)
+    asking = after(sampled_packet(leg.other), ev.DeadlineReached(), start=moved, now=2.0)
+    doubtful = after(report(50), start=asking, now=2.0)
+    assert doubtful.state is State.OFFLOADED
+    placement = after(ev.DeadlineReached(), report(50 + received_on), start=doubtful, now=3.0)
+    if lost:
+        assert placement.reason == Reason(ReasonKind.FLOW_LOST, leg)
+    else:
+        assert placement.is_verified
