@@ -107,7 +107,8 @@ class MediaSession:
                 self._on_relayed_packet(role, in_port, frame)
             case Duty.GUARD_IN:
                 headers = _headers(in_port, frame)
-                self.post(ev.GuardTriggered(ReasonKind.FOREIGN_SOURCE, role.leg, headers=headers))
+                packet = _rtp(in_port, frame)
+                self.post(ev.GuardTriggered(ReasonKind.FOREIGN_SOURCE, role.leg, packet, headers))
             case Duty.SMALL | Duty.GUARD_OUT:
                 self._on_rtp_by_asterisk(role, in_port, frame)
             case Duty.RTCP:
@@ -323,7 +324,7 @@ class MediaSession:
 
 
 def _rtp(in_port: int, frame: bytes) -> ObservedPacket | None:
-    """Parse what Asterisk sends to a leg, which may be anything; None if it is not RTP."""
+    """Parse a packet that may be anything; None if it is not RTP."""
     try:
         return parse_observed_packet(in_port, frame)
     except BadPacketError:

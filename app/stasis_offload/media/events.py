@@ -84,8 +84,8 @@ class FinalCounters:
 class GuardTriggered:
     """A guard mirrored a packet that should not occur while the switch carries the call (flows.py).
 
-    `packet` is what Asterisk sent to the leg; None if that is not RTP. `headers` are of what came to the leg's RTP port,
-    RTP or not; None if they cannot be read.
+    `packet` is what Asterisk sent to the leg, or what came to the leg's RTP port; None if that is not RTP. `headers` are of
+    what came to the port, RTP or not; None if they cannot be read.
     """
 
     kind: ReasonKind

@@ -25,8 +25,8 @@ GUARD_DELAY = 1.0
 # Until then, a packet of the other leg's stream is relayed if its sequence number is at most so far beyond the last one
 # observed: more packets arrive while the switch changes over.
 _CUTOVER_PACKETS = 10
-# Asterisk passes a small packet on at once: it is at most so far behind the last that the switch left to it.
-_SMALL_PACKETS = 50
+# Asterisk passes on at once what the switch leaves to it: it is at most so far behind the last of these packets.
+_LEFT_PACKETS = 50
 # So many small packets of audio between two audits are no last packet of a phrase: a leg's audio has become smaller.
 _MAX_SMALL_AUDIO = 5
 # Seconds within which the switch reports that a flow ended: of an idle one it says so when no thread of its own can see it
@@ -68,7 +68,7 @@ def verify_silent(placement: Placement, event: ev.LegsReported, now: float) -> S
     if checked.state is not State.OFFLOADED:
         return checked, commands
     doubtful = False
-    for leg in placement.unsampled - placement.small.keys():
+    for leg in placement.unsampled - placement.left.keys():
         before = placement.unobserved.get(leg)
         received = goes_to_asterisk(before or placement.reports[leg], checked.reports[leg])
         if are_several(_packets(placement, leg)) or (received and before):
@@ -147,7 +147,7 @@ def on_leg_deaf(placement: Placement, event: ev.LegDeaf, now: float) -> Step:
 def note_small(placement: Placement, event: ev.SmallPacketObserved, now: float) -> Step:
     """Record what Asterisk will pass on; remove the flows, and then query the legs, if a leg's audio became as small."""
     leg, packet = event.leg, event.packet
-    noted = replace(placement, small={**placement.small, leg: packet})
+    noted = replace(placement, left={**placement.left, leg: packet})
     if packet.payload_type != placement.reports[leg].audio_pt_rx:
         return noted, ()
     count = placement.small_audio.get(leg, 0) + 1
@@ -156,8 +156,12 @@ def note_small(placement: Placement, event: ev.SmallPacketObserved, now: float) 
 
 
 def tolerate_late_relay(placement: Placement, event: ev.GuardTriggered, now: float) -> Step:
-    """Remove the flows, unless Asterisk relayed a packet that it had received before the cutover, or a small one."""
-    if event.packet is not None and _is_late_relay(placement, event.leg.other, event.packet):
+    """Remove the flows, unless Asterisk relayed a packet that it had received before the cutover, or that was left to it."""
+    if (
+        event.headers is None
+        and event.packet is not None
+        and _is_late_relay(placement, event.leg.other, event.packet)
+    ):
         return _check_way(placement, event.leg, event.packet, now)
     return on_guard_triggered(placement, event, now)
 
@@ -165,7 +169,7 @@ def tolerate_late_relay(placement: Placement, event: ev.GuardTriggered, now: flo
 def on_guard_triggered(placement: Placement, event: ev.GuardTriggered, now: float) -> Step:
     """Remove the flows: Asterisk sends RTP of its own, which no leg sent it, or a leg sends from elsewhere."""
     if is_of_stream(placement, event):
-        return placement, ()
+        return replace(placement, left={**placement.left, **left_by(placement, event)}), ()
     if event.packet is not None and is_passed_on(placement, event):
         return _check_way(placement, event.leg, event.packet, now)
     return relay(placement, Reason(event.kind, event.leg), now)
@@ -207,10 +211,10 @@ def is_known_way(placement: Placement, leg: Leg, headers: Headers) -> bool:
 
 def is_passed_on(placement: Placement, event: ev.GuardTriggered) -> bool:
     """Return whether Asterisk passes on a packet that the switch left to it."""
-    small = placement.small.get(event.leg.other)
-    if small is None or event.packet is None or small.ssrc != event.packet.ssrc:
+    left = placement.left.get(event.leg.other)
+    if left is None or event.headers or event.packet is None or left.ssrc != event.packet.ssrc:
         return False
-    return -_SMALL_PACKETS < signed(event.packet.sequence - small.sequence, bits=16) <= 0
+    return -_LEFT_PACKETS < signed(event.packet.sequence - left.sequence, bits=16) <= 0
 
 
 def is_of_stream(placement: Placement, event: ev.GuardTriggered) -> bool:
@@ -227,6 +231,20 @@ def is_of_stream(placement: Placement, event: ev.GuardTriggered) -> bool:
 def note_rtcp(placement: Placement, event: ev.RtcpReceived, now: float) -> Step:
     """Record that the leg is there, even if it sends no audio."""
     return replace(placement, rtcp_at={**placement.rtcp_at, event.leg: now}), ()
+def left_by(placement: Placement, event: ev.Event) -> dict[Leg, ObservedPacket]:
+    """Return the packet of a leg that an event shows as left to Asterisk, which passes it on; {} if there is none.
+
+    A cutover that is not verified leaves none: its flows have just been added.
+    """
+    match event:
+        case ev.SmallPacketObserved(leg, packet):
+            return {leg: packet}
+        case ev.GuardTriggered(_, leg, packet) if packet and is_of_stream(placement, event):
+            return {leg: packet} if placement.is_verified else {}
+        case _:
+            return {}
+
+
 
 
 def on_flow_idle(placement: Placement, event: ev.FlowIdle, now: float) -> Step:

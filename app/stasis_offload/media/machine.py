@@ -164,8 +164,10 @@ def interrupts_query(placement: Placement, event: ev.Event, *, queued: Iterable[
         return False
     match event:
         case ev.GuardTriggered():
-            small = {each.leg: each.packet for each in queued if isinstance(each, ev.SmallPacketObserved)}
-            noted = replace(placement, small={**placement.small, **small})
+            left = dict(placement.left)
+            for each in queued:
+                left |= forwarding.left_by(placement, each)
+            noted = replace(placement, left=left)
             return not (forwarding.is_passed_on(noted, event) or forwarding.is_of_stream(placement, event))
         case ev.RtcpSent(leg, headers):
             return not forwarding.is_known_way(placement, leg, headers)

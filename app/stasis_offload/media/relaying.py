@@ -145,7 +145,7 @@ def relay(placement: Placement, reason: Reason, now: float) -> Step:
         path=None,
         unsampled=frozenset(),
         unverified=frozenset(),
-        small={},
+        left={},
         small_audio={},
         missing={},
     )

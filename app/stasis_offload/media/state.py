@@ -107,9 +107,9 @@ class Placement:
     of each leg come, and outlast a stay.
     `path`, `unsampled` and `rtcp_ports` belong to a stay in the switch: `unsampled` are the legs of which a packet has
     yet to be mirrored for the verification or the present audit, `unverified` those of which none has been yet,
-    `rtcp_ports` the ports from which RTCP came, `small` the last packet of each leg that was left to Asterisk for its
-    size, and `small_audio` how many of these since the last audit had the payload type of audio. `rtcp_at` is when each
-    leg's last RTCP came, `silent` then are the legs of which a flow ended for want of packets and was added again,
+    `rtcp_ports` the ports from which RTCP came, `left` the last packet of each leg that was left to Asterisk, for its
+    size or because its ended flow was not added again yet, and `small_audio` how many small ones since the last audit had
+    the payload type of audio. `rtcp_at` is when each leg's last RTCP came, `silent` then are the legs of which a flow ended for want of packets and was added again,
     `ended_counts` what these flows had counted, `missing` since when a leg's flow has not been among those that the
     switch counts. `counts` are the packets and octets forwarded from each leg in the
     present stay, `earlier_counts` those in all earlier stays; if `partial`, more were forwarded: in an earlier process,
@@ -139,7 +139,7 @@ class Placement:
     path: MediaPath | None = None
     unsampled: frozenset[Leg] = frozenset()
     unverified: frozenset[Leg] = frozenset()
-    small: Mapping[Leg, ObservedPacket] = field(default_factory=dict)
+    left: Mapping[Leg, ObservedPacket] = field(default_factory=dict)
     small_audio: Mapping[Leg, int] = field(default_factory=dict)
     rtcp_out: Mapping[Leg, Headers] = field(default_factory=dict)
     rtcp_ports: Mapping[Leg, int] = field(default_factory=dict)

@@ -15,7 +15,7 @@ from stasis_offload.media.state import Placement, State
 from stasis_offload.openflow.flow import FlowCount
 from stasis_offload.packets.address import Address
 from stasis_offload.packets.frame import Tag
-from tests.support.leg_reports import CALLEE, CALLER, sighting
+from tests.support.leg_reports import CALLEE, CALLER, passed_on, sighting
 from tests.support.placements import (
     BOTH_COUNT,
     CUTTING_OVER,
@@ -34,16 +34,28 @@ IDLE = ev.FlowIdle(Leg.CALLEE, FlowCount(100, 20_000))
 LOST = Reason(ReasonKind.FLOW_LOST, Leg.CALLEE)
 
 
-def to_leg_port(**changes: Any) -> ev.GuardTriggered:
-    headers = sighting(Leg.CALLEE, **changes).headers
-    return ev.GuardTriggered(ReasonKind.FOREIGN_SOURCE, Leg.CALLEE, headers=headers)
+def to_leg_port(*, rtp: bool = True, **changes: Any) -> ev.GuardTriggered:
+    packet = sighting(Leg.CALLEE, **changes)
+    kind = ReasonKind.FOREIGN_SOURCE
+    return ev.GuardTriggered(kind, Leg.CALLEE, packet if rtp else None, packet.headers)
 
 
 @pytest.mark.parametrize("start", [OFFLOADED, VERIFIED, GUARDED, after(IDLE, start=ALIVE, now=12.0)])
 def test_a_packet_of_the_legs_own_stream_that_finds_no_flow_is_no_strangers(start: Placement) -> None:
-    own = to_leg_port(dscp=26, eth_dst="02:00:00:00:00:98")
-    assert step(start, own, 12.0) == (start, ())
-    assert not interrupts_query(start, own)
+    for own in (to_leg_port(dscp=26, eth_dst="02:00:00:00:00:98"), to_leg_port(rtp=False)):
+        placement, commands = step(start, own, 12.0)
+        assert (replace(placement, left={}), commands) == (start, ())
+        assert not interrupts_query(start, own)
+
+
+@pytest.mark.parametrize("start", [VERIFIED, GUARDED])
+def test_what_found_no_flow_is_passed_on_by_asterisk_and_is_no_media_of_its_own(start: Placement) -> None:
+    own = to_leg_port(sequence=6000)
+    passed = ev.GuardTriggered(ReasonKind.ASTERISK_MEDIA, Leg.CALLER, passed_on(Leg.CALLEE, sequence=6000))
+    assert after(own, passed, start=start, now=12.0).state is State.OFFLOADED
+    assert not interrupts_query(start, passed, queued=[own])
+    assert after(passed, start=start, now=12.0).reason == Reason(ReasonKind.ASTERISK_MEDIA, Leg.CALLER)
+    assert interrupts_query(start, passed)
 
 
 @pytest.mark.parametrize("start", [OFFLOADED, VERIFIED, GUARDED])

@@ -121,7 +121,7 @@ def test_counters_and_ports_are_known_from_then_on(phase: Phase) -> None:
 @pytest.mark.parametrize("phase", OFFLOADED)
 def test_what_the_switch_left_to_asterisk_is_known(phase: Phase) -> None:
     event = small_packet(Leg.CALLER, payload_type=101)
-    assert step(IN_PHASE[phase], event, NOW)[0].small == {Leg.CALLER: event.packet}
+    assert step(IN_PHASE[phase], event, NOW)[0].left == {Leg.CALLER: event.packet}
 
 
 @pytest.mark.parametrize("phase", [Phase.AWAITING_NATIVE, Phase.LEARNING, Phase.DORMANT])
