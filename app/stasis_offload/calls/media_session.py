@@ -204,7 +204,9 @@ class MediaSession:
         if before.state is State.OFFLOADED and after.state is not State.OFFLOADED:
             self._monitor.on_relayed()
         if (after.state, after.reason) != (before.state, before.reason):
-            self._log.info(
+            unheard = after.reason and after.reason.kind is ReasonKind.NOT_RECEIVED
+            log = self._log.warning if unheard else self._log.info
+            log(
                 _STATE_LOGS[after.state],
                 reason=str(after.reason) if after.reason else None,
                 detail=after.reason.detail if after.reason else None,

@@ -132,6 +132,12 @@ def why_not_observable(leg: Leg, *, before: LegReport, after: LegReport, strange
     return Reason(ReasonKind.BYPASSES_SWITCH if goes_to_asterisk(before, after) else ReasonKind.NO_MEDIA, leg)
 
 
+def why_not_relayed(leg: Leg, *, before: LegReport, after: LegReport) -> Reason:
+    """Return why Asterisk did not relay packets of a leg that were observed between two reports."""
+    received = (after.ssrc_rx, after.packets_rx) != (before.ssrc_rx, before.packets_rx)
+    return Reason(ReasonKind.NOT_RELAYED if received else ReasonKind.NOT_RECEIVED, leg)
+
+
 def goes_to_asterisk(before: LegReport, after: LegReport) -> bool:
     """Return whether Asterisk has received more than a few packets of a leg between two reports."""
     # It counts anew from each new SSRC on.

@@ -22,6 +22,7 @@ from stasis_offload.media.eligibility import (
     is_other_media,
     why_not_observable,
     why_not_observed,
+    why_not_relayed,
 )
 from stasis_offload.media.path import Leg, ObservedPacket
 from stasis_offload.media.reasons import Reason, ReasonKind
@@ -66,8 +67,19 @@ def confirm(placement: Placement, event: ev.LegsReported, now: float) -> Step:
 
 
 def confirm_cutover(placement: Placement, event: ev.LegsReported, now: float) -> Step:
-    """Go on waiting for the cutover if the call is still eligible; restart learning if its media changed."""
-    return _reassess(placement, event, now, lambda reported: (reported, ()))
+    """Go on waiting for the cutover if the call is still eligible; restart learning if its media changed.
+
+    Once the wait is over, relay the call, and name the leg whose packets Asterisk does not receive, or not relay.
+    """
+
+    def name(reported: Placement) -> Step:
+        leg = _not_relayed(reported)
+        if leg is None or now < reported.cutover_by:
+            return reported, ()
+        reason = why_not_relayed(leg, before=placement.reports[leg], after=reported.reports[leg])
+        return relay(reported, reason, now)
+
+    return _reassess(placement, event, now, name)
 
 
 def confirm_dormant(placement: Placement, event: ev.LegsReported, now: float) -> Step:
@@ -117,6 +129,7 @@ def wake(placement: Placement, event: ev.PacketObserved, now: float) -> Step:
             placement,
             # Asterisk may have ceased to bridge a dormant call natively.
             phase=Phase.AWAITING_NATIVE if placement.reason == NOT_NATIVE else Phase.LEARNING,
+            since=now,
             observed={event.leg: (packet, now)},
             deadline=now + placement.policy.verify_within,
         )
@@ -161,7 +174,8 @@ def on_dormant_deadline(placement: Placement, event: ev.DeadlineReached, now: fl
 def on_cutover_deadline(placement: Placement, _event: ev.DeadlineReached, now: float) -> Step:
     """Probe the switch if this is the moment to cut over, and cut over at once if it has answered a probe just now.
 
-    After half the time do so even if the switch is slow, in the end also if Asterisk is late, unless a leg's packets are not relayed.
+    After half the time do so even if the switch is slow, in the end also if Asterisk is late; query the legs if one's
+    packets are not relayed.
     """
     if may_cut_over(placement, now):
         busy = not placement.probed and now < placement.cutover_by - placement.policy.verify_within / 2
@@ -171,10 +185,8 @@ def on_cutover_deadline(placement: Placement, _event: ev.DeadlineReached, now: f
     began = now - placement.policy.verify_within
     if any(at < began for leg, (_, at) in placement.observed.items() if leg not in placement.silent):
         return start_learning(placement, placement.reports, now)
-    for leg in Leg:
-        packet, _ = placement.observed[leg]
-        if not _relays_stream_of(placement, leg, packet):
-            return relay(placement, Reason(ReasonKind.NOT_RELAYED, leg), now)
+    if _not_relayed(placement):
+        return replace(placement, deadline=now + placement.policy.verify_within), (cmd.QueryLegs(),)
     return cut_over(placement, now)
 
 
@@ -244,6 +256,8 @@ def _confirm(placement: Placement, now: float) -> Step:
         if reason:
             return relay(placement, reason, now)
         if not has_received(report):  # Asterisk has yet to read the observed packet, or never receives it
+            if now - placement.since > placement.policy.verify_within:
+                return relay(placement, Reason(ReasonKind.NOT_RECEIVED, leg), now)
             wait = placement.damping.wait(placement.policy.recheck)
             return replace(placement, deadline=now + wait, damping=placement.damping.with_failure()), ()
     cutting_over = replace(
@@ -272,6 +286,13 @@ def _with_silent(placement: Placement, now: float) -> Placement:
 def _relays_stream_of(placement: Placement, leg: Leg, packet: ObservedPacket) -> bool:
     relayed = placement.relayed_packets.get(leg)
     return relayed is not None and relayed.ssrc == packet.ssrc
+def _not_relayed(placement: Placement) -> Leg | None:
+    """Return the leg of whose stream, as it was observed, Asterisk has relayed nothing; None if there is none."""
+    for leg in Leg:
+        packet, _ = placement.observed[leg]
+        if not _relays_stream_of(placement, leg, packet):
+            return leg
+    return None
 
 
 def _if_as_reported(

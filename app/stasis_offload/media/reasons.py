@@ -42,6 +42,7 @@ class ReasonKind(StrEnum):
     LOW_TTL = "low-ttl"
     ASTERISK_MEDIA = "asterisk-media"
     FLAPPING = "flapping"
+    NOT_RECEIVED = "not-received"
     NOT_RELAYED = "not-relayed"
     ROUTE_CHANGED = "route-changed"
     PORT_DOWN = "port-down"
@@ -96,6 +97,7 @@ EXPLANATIONS: dict[ReasonKind, str] = {
     ReasonKind.LOW_TTL: "The leg's packets have a TTL below 16; Asterisk relays them with a new one.",
     ReasonKind.ASTERISK_MEDIA: "Asterisk sends the leg RTP of its own: music, a tone, a digit, an announcement.",
     ReasonKind.FLAPPING: "The call returned to Asterisk too often within a minute (media.returns_per_minute, media.flap_wait).",
+    ReasonKind.NOT_RECEIVED: "The leg's packets pass the switch, and Asterisk does not receive them: the other party hears nothing. A firewall of the host drops them, or they are led elsewhere.",
     ReasonKind.NOT_RELAYED: "Asterisk does not relay the leg's packets to the other unchanged, or not by the switch.",
     ReasonKind.ROUTE_CHANGED: "Asterisk sends to the leg by another port, VLAN or next hop than was learned.",
     ReasonKind.PORT_DOWN: "A port of the switch by which the leg was reached is down or gone.",

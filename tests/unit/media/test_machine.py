@@ -16,9 +16,10 @@ from stasis_offload.media.roles import Duty, Role
 from stasis_offload.media.state import Phase, Placement, State
 from stasis_offload.openflow.flow import FlowCount
 from stasis_offload.packets.address import Address
-from tests.support.leg_reports import CALLEE, CALLER, passed_on, sighting
+from tests.support.leg_reports import CALLEE, CALLER, REPORTS, passed_on, sighting
 from tests.support.placements import (
     BOTH_COUNT,
+    CONNECTED,
     CUT,
     CUT_OVER,
     CUTTING_OVER,
@@ -189,10 +190,34 @@ def test_packets_of_asterisks_own_are_not_taken_for_a_legs() -> None:
 
 
 @pytest.mark.parametrize("leg", Leg)
-def test_a_leg_whose_packets_asterisk_does_not_send_on_is_named(leg: Leg) -> None:
+@pytest.mark.parametrize(("received", "kind"), [(50, ReasonKind.NOT_RELAYED), (0, ReasonKind.NOT_RECEIVED)])
+def test_a_leg_whose_packets_asterisk_does_not_send_on_is_named(
+    leg: Leg, received: int, kind: ReasonKind
+) -> None:
     spoke = after(seen(leg), start=after(relayed(leg.other), start=CUTTING_OVER), now=0.5)
-    placement, commands = step(spoke, ev.DeadlineReached(), 1.0)
-    assert placement.reason == Reason(ReasonKind.NOT_RELAYED, leg)
+    asking, commands = step(spoke, ev.DeadlineReached(), 1.0)
+    assert commands == (cmd.QueryLegs(),)
+    reports = {**REPORTS, leg: replace(REPORTS[leg], packets_rx=REPORTS[leg].packets_rx + received)}
+    answer = ev.LegsReported(reports[Leg.CALLER], reports[Leg.CALLEE])
+    placement, commands = step(asking, answer, 1.0)
+    assert placement.reason == Reason(kind, leg)
+    assert commands == (cmd.SetFlows(()),)
+
+
+@pytest.mark.parametrize("leg", Leg)
+def test_a_leg_of_which_asterisk_never_receives_what_passes_the_switch_is_named(leg: Leg) -> None:
+    reports = {**REPORTS, leg: replace(REPORTS[leg], packets_rx=0, ssrc_rx=None)}
+    nothing = ev.LegsReported(reports[Leg.CALLER], reports[Leg.CALLEE])
+    both = (seen(Leg.CALLER), seen(Leg.CALLEE), nothing)
+    waiting = after(*both, start=after(nothing, start=CONNECTED), now=0.9)
+    assert waiting.state is State.LEARNING
+    # Not of a leg that ends a long silence just now, which Asterisk has yet to read.
+    silent = after(
+        seen(leg.other), ev.DeadlineReached(), nothing, start=after(nothing, start=CONNECTED), now=1.0
+    )
+    assert after(seen(leg), seen(leg.other), nothing, start=silent, now=60.0).state is State.LEARNING
+    placement, commands = step(waiting, nothing, 1.1)
+    assert placement.reason == Reason(ReasonKind.NOT_RECEIVED, leg)
     assert commands == (cmd.SetFlows(()),)
 
 
