@@ -111,3 +111,21 @@ def test_what_is_lost_before_the_switch_is_counted_to_the_packet_and_nothing_els
         )
         assert quality("caller")["upstream_loss"] == pytest.approx(1 / 64, abs=0.001)
         assert quality("callee")["upstream_loss"] == pytest.approx(0, abs=0.001)
+
+
+def test_a_party_that_speaks_while_the_other_is_silent_has_lost_nothing_before_the_switch() -> None:
+    with conversation() as call:
+        # Reports that show no progress have the counters read long after the audit, 11 s after the cutover, saw Bob alone.
+        call.voices.set("bob", rtcp=10)
+        call.voices.set("alice", rtcp=2)
+        call.carried()
+        call.voices.set("alice", silent=1)
+        call.passed(19.0)
+        call.voices.set("alice", silent=0)
+        wait_until(
+            lambda: quality("caller")["upstream_loss"] is not None,
+            within=100,
+            what="the loss before the switch",
+        )
+        assert quality("caller")["upstream_loss"] == pytest.approx(0, abs=0.001)
+        assert call.returns() == []
