@@ -172,6 +172,9 @@ def on_guard_triggered(placement: Placement, event: ev.GuardTriggered, now: floa
         return replace(placement, left={**placement.left, **left_by(placement, event)}), ()
     if event.packet is not None and is_passed_on(placement, event):
         return _check_way(placement, event.leg, event.packet, now)
+    if event.headers:
+        others = {**placement.other_sources, event.leg: event.headers.source}
+        placement = replace(placement, other_sources=others)
     return relay(placement, Reason(event.kind, event.leg), now)
 
 
@@ -228,9 +231,6 @@ def is_of_stream(placement: Placement, event: ev.GuardTriggered) -> bool:
     return is_forwarded(placement.path, event.leg, event.headers)
 
 
-def note_rtcp(placement: Placement, event: ev.RtcpReceived, now: float) -> Step:
-    """Record that the leg is there, even if it sends no audio."""
-    return replace(placement, rtcp_at={**placement.rtcp_at, event.leg: now}), ()
 def left_by(placement: Placement, event: ev.Event) -> dict[Leg, ObservedPacket]:
     """Return the packet of a leg that an event shows as left to Asterisk, which passes it on; {} if there is none.
 
@@ -245,6 +245,9 @@ def left_by(placement: Placement, event: ev.Event) -> dict[Leg, ObservedPacket]:
             return {}
 
 
+def note_rtcp(placement: Placement, event: ev.RtcpReceived, now: float) -> Step:
+    """Record that the leg is there, even if it sends no audio."""
+    return replace(placement, rtcp_at={**placement.rtcp_at, event.leg: now}), ()
 
 
 def on_flow_idle(placement: Placement, event: ev.FlowIdle, now: float) -> Step:

@@ -175,8 +175,11 @@ def on_cutover_deadline(placement: Placement, _event: ev.DeadlineReached, now: f
     """Probe the switch if this is the moment to cut over, and cut over at once if it has answered a probe just now.
 
     After half the time do so even if the switch is slow, in the end also if Asterisk is late; query the legs if one's
-    packets are not relayed.
+    packets are not relayed. Relay a call to whose ports somebody else sends, too.
     """
+    disturbed = _disturbed(placement)
+    if disturbed:
+        return relay(placement, disturbed, now)
     if may_cut_over(placement, now):
         busy = not placement.probed and now < placement.cutover_by - placement.policy.verify_within / 2
         return (placement, (cmd.ProbeSwitch(),)) if busy else cut_over(placement, now)
@@ -260,8 +263,14 @@ def _confirm(placement: Placement, now: float) -> Step:
                 return relay(placement, Reason(ReasonKind.NOT_RECEIVED, leg), now)
             wait = placement.damping.wait(placement.policy.recheck)
             return replace(placement, deadline=now + wait, damping=placement.damping.with_failure()), ()
+    disturbed = _disturbed(placement)
+    if disturbed:
+        return relay(placement, disturbed, now)
+    quiet_at = placement.since + placement.policy.verify_within
+    if _was_disturbed(placement) and now < quiet_at:
+        return replace(placement, deadline=quiet_at), ()
     cutting_over = replace(
-        placement, phase=Phase.CUTTING_OVER, cutover_by=now + placement.policy.verify_within
+        placement, other_sources={}, phase=Phase.CUTTING_OVER, cutover_by=now + placement.policy.verify_within
     )
     return await_cutover(cutting_over, now), ()
 
@@ -286,6 +295,17 @@ def _with_silent(placement: Placement, now: float) -> Placement:
 def _relays_stream_of(placement: Placement, leg: Leg, packet: ObservedPacket) -> bool:
     relayed = placement.relayed_packets.get(leg)
     return relayed is not None and relayed.ssrc == packet.ssrc
+def _disturbed(placement: Placement) -> Reason | None:
+    """Return that somebody else sends to a leg's port, too: each of these packets would return an offloaded call."""
+    return next((Reason(ReasonKind.FOREIGN_SOURCE, leg) for leg in Leg if placement.strangers.get(leg)), None)
+
+
+def _was_disturbed(placement: Placement) -> bool:
+    """Return whether a packet of another source than a leg's came to its port before: the leg has not moved there."""
+    sources = placement.other_sources.items()
+    return any(placement.observed[leg][0].headers.source != source for leg, source in sources)
+
+
 def _not_relayed(placement: Placement) -> Leg | None:
     """Return the leg of whose stream, as it was observed, Asterisk has relayed nothing; None if there is none."""
     for leg in Leg:
@@ -311,7 +331,9 @@ def _if_as_reported(
         return placement, ()
     if _is_stranger(placement, event):
         strangers = {**placement.strangers, leg: placement.strangers.get(leg, 0) + 1}
-        return replace(placement, strangers=strangers), ()
+        source = event.packet.headers.source if event.packet else event.source
+        others = {**placement.other_sources, leg: source}
+        return replace(placement, strangers=strangers, other_sources=others), ()
     if event.packet is None:
         return relay(placement, Reason(ReasonKind.FOREIGN_MEDIA, leg), now)
     unobserved = {other: report for other, report in placement.unobserved.items() if other is not leg}

@@ -93,7 +93,7 @@ EXPLANATIONS: dict[ReasonKind, str] = {
     ReasonKind.BYPASSES_SWITCH: "Asterisk receives the leg's RTP, but none to Asterisk's address and port passes the switch: it comes by an interface that is not on the OVS bridge, or is redirected behind it (DNAT, a proxy). Lead it through the bridge.",
     ReasonKind.FOREIGN_MEDIA: "What arrives from the leg is not RTP of an agreed payload type.",
     ReasonKind.FOREIGN_SSRC: "The SSRC on the wire is not the one that Asterisk receives.",
-    ReasonKind.FOREIGN_SOURCE: "The leg's packets come from another address than Asterisk reports (source NAT between the switch and Asterisk, or a move that strictrtp refuses), or by another way than was learned.",
+    ReasonKind.FOREIGN_SOURCE: "The leg's packets come from another address than Asterisk reports (source NAT between the switch and Asterisk, or a move that strictrtp refuses), or by another way than was learned; or somebody else sends to the leg's port, too.",
     ReasonKind.LOW_TTL: "The leg's packets have a TTL below 16; Asterisk relays them with a new one.",
     ReasonKind.ASTERISK_MEDIA: "Asterisk sends the leg RTP of its own: music, a tone, a digit, an announcement.",
     ReasonKind.FLAPPING: "The call returned to Asterisk too often within a minute (media.returns_per_minute, media.flap_wait).",

@@ -24,6 +24,7 @@ from stasis_offload.media.reasons import Reason, ReasonKind
 from stasis_offload.media.roles import Duty, Role
 from stasis_offload.media.schedule import Schedule
 from stasis_offload.openflow.flow import Flow, FlowCount
+from stasis_offload.packets.address import Address
 from stasis_offload.packets.frame import Datagram, build_udp
 
 
@@ -99,22 +100,23 @@ class Placement:
     """What carries one call's media, why, and what is known of it. Times are seconds of one monotonic clock.
 
     `since` is when the state was entered. While learning, `observed` has the last observed packet of each leg and its
-    time, `unobserved` the first report of each leg since its last observed packet, `strangers` how many packets came to
-    its RTP port that are not the leg's, `splits` whether the switch can tell packets apart by their size, `relayed_packets`
-    the last packet that Asterisk sent to the other leg, by the leg whose packets it relays, `last_packets` the last
-    packet of each leg, however old, `silent` the legs that are known by it alone, `cutover_by` until when the best moment
-    for the cutover is waited for, `probed` whether the switch has just answered at once. `schedules` say when the packets
-    of each leg come, and outlast a stay.
+    time, `unobserved` the first report of each leg since its last observed packet, `strangers` how many packets came
+    to its RTP port that are not the leg's, `other_sources` where the last of these came from, be it in an earlier
+    state, until none comes for a while, `splits` whether the switch can tell packets apart by their size,
+    `relayed_packets` the last packet that Asterisk sent to the other leg, by the leg whose packets it relays,
+    `last_packets` the last packet of each leg, however old, `silent` the legs that are known by it alone, `cutover_by`
+    until when the best moment for the cutover is waited for, `probed` whether the switch has just answered at once.
+    `schedules` say when the packets of each leg come, and outlast a stay.
     `path`, `unsampled` and `rtcp_ports` belong to a stay in the switch: `unsampled` are the legs of which a packet has
     yet to be mirrored for the verification or the present audit, `unverified` those of which none has been yet,
     `rtcp_ports` the ports from which RTCP came, `left` the last packet of each leg that was left to Asterisk, for its
-    size or because its ended flow was not added again yet, and `small_audio` how many small ones since the last audit had
-    the payload type of audio. `rtcp_at` is when each leg's last RTCP came, `silent` then are the legs of which a flow ended for want of packets and was added again,
-    `ended_counts` what these flows had counted, `missing` since when a leg's flow has not been among those that the
-    switch counts. `counts` are the packets and octets forwarded from each leg in the
-    present stay, `earlier_counts` those in all earlier stays; if `partial`, more were forwarded: in an earlier process,
-    by whose last account they were `earlier_packets`, or by flows whose last counters could not be read. `rtcp_out` are
-    the headers of the last RTCP of Asterisk's own to each leg, of this stay or an earlier one.
+    size or because its ended flow was not added again yet, and `small_audio` how many small ones since the last audit
+    had the payload type of audio. `rtcp_at` is when each leg's last RTCP came, `silent` then are the legs of which a flow
+    ended for want of packets and was added again, `ended_counts` what these flows had counted, `missing` since when a
+    leg's flow has not been among those that the switch counts. `counts` are the packets and octets forwarded from each
+    leg in the present stay, `earlier_counts` those in all earlier stays; if `partial`, more were forwarded: in an
+    earlier process, by whose last account they were `earlier_packets`, or by flows whose last counters could not be
+    read. `rtcp_out` are the headers of the last RTCP of Asterisk's own to each leg, of this stay or an earlier one.
     """
 
     call: str
@@ -131,6 +133,7 @@ class Placement:
     observed: Mapping[Leg, tuple[ObservedPacket, float]] = field(default_factory=dict)
     unobserved: Mapping[Leg, LegReport] = field(default_factory=dict)
     strangers: Mapping[Leg, int] = field(default_factory=dict)
+    other_sources: Mapping[Leg, Address | None] = field(default_factory=dict)
     relayed_packets: Mapping[Leg, ObservedPacket] = field(default_factory=dict)
     schedules: Mapping[Leg, Schedule] = field(default_factory=dict)
     last_packets: Mapping[Leg, ObservedPacket] = field(default_factory=dict)

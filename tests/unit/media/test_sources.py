@@ -8,14 +8,26 @@ import pytest
 from stasis_offload.media import commands as cmd
 from stasis_offload.media import events as ev
 from stasis_offload.media.machine import step
-from stasis_offload.media.path import Leg
+from stasis_offload.media.path import Leg, MediaPath
 from stasis_offload.media.reasons import Reason, ReasonKind
 from stasis_offload.media.roles import Role, role_of
 from stasis_offload.media.state import Phase, Placement, State
 from stasis_offload.openflow.flow import Match
 from stasis_offload.packets.address import Address
 from tests.support.leg_reports import CALLEE, CALLER, sighting
-from tests.support.placements import CUT, ELIGIBLE, GUARDED, LEARNING, after, relayed, sampled_packet, seen
+from tests.support.placements import (
+    CUT,
+    ELIGIBLE,
+    GUARDED,
+    IN,
+    LEARNING,
+    OBSERVED,
+    POLICY,
+    after,
+    relayed,
+    sampled_packet,
+    seen,
+)
 
 ELSEWHERE = Address.parse("198.18.50.2:30000")
 # The callee sends from another address than it receives at.
@@ -33,6 +45,14 @@ def learning(report: ev.LegsReported) -> Placement:
 def later(packets: int, **changes: Any) -> ev.LegsReported:
     """Report that Asterisk has received so many more packets from the callee."""
     return ev.LegsReported(CALLER, replace(CALLEE, packets_rx=CALLEE.packets_rx + packets, **changes))
+
+
+def _elsewhere(leg: Leg) -> MediaPath:
+    """Return a path that was learned before the leg moved."""
+    assert GUARDED.path
+    ends = {each.value: GUARDED.path.attachment(each) for each in Leg}
+    ends[leg] = replace(ends[leg], sent=replace(ends[leg].sent, source=ELSEWHERE))
+    return MediaPath(**ends)
 
 
 def matches(placement: Placement) -> dict[Role | None, Match]:
@@ -142,6 +162,44 @@ def test_what_asterisk_received_before_the_last_packet_on_the_switch_did_not_byp
     spoke = after(last, later(500), start=quiet, now=2.0)
     silent = after(ev.BridgeChanged(), later(500), ev.DeadlineReached(), later(500), start=spoke, now=3.1)
     assert silent.reason is None or silent.reason.kind is ReasonKind.NO_MEDIA
+
+
+@pytest.mark.parametrize("leg", Leg)
+@pytest.mark.parametrize("rtp", [True, False])
+def test_a_call_to_whose_ports_somebody_else_sends_too_stays_with_asterisk_and_is_tried_again(
+    leg: Leg, *, rtp: bool
+) -> None:
+    """Each of these packets would return it: `guard-in`."""
+    stranger = ev.PacketObserved(leg, sighting(leg, source=ELSEWHERE) if rtp else None, source=ELSEWHERE)
+    early = after(stranger, start=OBSERVED)
+    late = after(ELIGIBLE, relayed(Leg.CALLER), relayed(Leg.CALLEE), start=OBSERVED)
+    late = after(stranger, start=late)
+    for start, event in ((early, ELIGIBLE), (late, ev.DeadlineReached())):
+        placement, commands = step(start, event, 0.01)
+        assert placement.reason == Reason(ReasonKind.FOREIGN_SOURCE, leg)
+        assert commands == (cmd.SetFlows(()),)
+        assert placement.deadline is not None
+        assert placement.deadline < 0.05  # longer at each further attempt
+        assert not placement.damping.returns
+        again = after(ev.DeadlineReached(), *IN, start=placement, now=placement.deadline)
+        assert (again.phase, again.deadline) == (Phase.LEARNING, placement.deadline + POLICY.verify_within)
+        undisturbed = after(*IN[1:3], ev.DeadlineReached(), *IN[3:], start=again, now=again.deadline or 0)
+        assert undisturbed.state is State.OFFLOADED
+
+
+@pytest.mark.parametrize("leg", Leg)
+@pytest.mark.parametrize("moved", [False, True])
+def test_after_a_return_for_a_strangers_packet_none_may_come_for_a_second_unless_the_leg_moved_there(
+    leg: Leg, *, moved: bool
+) -> None:
+    own = sighting(leg).headers.source
+    source = own if moved else ELSEWHERE
+    start = GUARDED if not moved else replace(GUARDED, path=_elsewhere(leg))
+    headers = sighting(leg, source=source).headers
+    back = after(ev.GuardTriggered(ReasonKind.FOREIGN_SOURCE, leg, headers=headers), start=start, now=9.0)
+    assert back.reason == Reason(ReasonKind.FOREIGN_SOURCE, leg)
+    again = after(ev.DeadlineReached(), *IN, start=back, now=9.1)
+    assert again.state is (State.OFFLOADED if moved else State.LEARNING)
 
 
 def test_a_packet_of_another_source_than_the_paths_verifies_nothing() -> None:
