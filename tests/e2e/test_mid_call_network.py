@@ -151,5 +151,11 @@ def _seconds_until_followed(*, carried: bool = False) -> float:
             call.passed(0.5)
         call.voices.set("bob", from_=REBOUND)
         call.passed(2.0)
+        if carried:
+            wait_until(
+                lambda: control.calls()[0]["state"] == "offloaded",
+                within=3,
+                what="the switch to carry it from there",
+            )
     moved = next(stream.first for stream in call.capture.sent if str(stream.source) == REBOUND)
     return call.capture.heard(ALICE, at=Address.parse(REBOUND))[0].at - moved
