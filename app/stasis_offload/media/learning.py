@@ -295,6 +295,8 @@ def _with_silent(placement: Placement, now: float) -> Placement:
 def _relays_stream_of(placement: Placement, leg: Leg, packet: ObservedPacket) -> bool:
     relayed = placement.relayed_packets.get(leg)
     return relayed is not None and relayed.ssrc == packet.ssrc
+
+
 def _disturbed(placement: Placement) -> Reason | None:
     """Return that somebody else sends to a leg's port, too: each of these packets would return an offloaded call."""
     return next((Reason(ReasonKind.FOREIGN_SOURCE, leg) for leg in Leg if placement.strangers.get(leg)), None)
