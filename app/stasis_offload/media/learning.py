@@ -106,7 +106,11 @@ def observe(placement: Placement, event: ev.PacketObserved, now: float) -> Step:
         known = len(fresh) == len(Leg)
         fresh[event.leg] = (packet, now)
         both = len(fresh) == len(Leg)
-        return replace(placement, observed=fresh), (cmd.QueryLegs(),) if both and not known else ()
+        noted = replace(placement, observed=fresh)
+        if placement.phase is Phase.LEARNING and event.leg not in placement.observed:
+            # Time for Asterisk to relay it, should the other leg be silent.
+            noted = replace(noted, deadline=now + placement.policy.verify_within)
+        return noted, (cmd.QueryLegs(),) if both and not known else ()
 
     return _if_as_reported(placement, event, now, note)
 

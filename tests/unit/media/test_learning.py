@@ -124,6 +124,12 @@ def test_two_who_take_turns_and_never_send_at_once_get_into_the_switch_in_the_se
     assert offloaded.unverified == {Leg.CALLER, Leg.CALLEE}
 
 
+def test_a_leg_that_begins_to_speak_late_is_observed_until_asterisk_may_have_relayed_it() -> None:
+    late = after(seen(Leg.CALLER), start=LEARNING, now=0.9)
+    assert late.deadline == 0.9 + POLICY.verify_within
+    assert after(seen(Leg.CALLER), start=late, now=0.92).deadline == late.deadline
+
+
 def test_a_leg_that_is_silent_is_known_until_asterisk_has_received_the_one_that_speaks() -> None:
     speaks = (seen(Leg.CALLEE), relayed(Leg.CALLEE))
     asked = after(*speaks, ev.DeadlineReached(), start=in_turns(*FIRST_TURN), now=9.0)
