@@ -20,9 +20,17 @@ from stasis_offload.media.eligibility import (
     COMFORT_NOISE,
     has_received,
     is_other_media,
-    why_not_observable,
     why_not_observed,
     why_not_relayed,
+)
+from stasis_offload.media.observation import (
+    MAX_OBSERVATION_AGE,
+    disturbed_by,
+    is_stranger,
+    not_relayed,
+    was_disturbed,
+    why_dormant,
+    with_silent,
 )
 from stasis_offload.media.path import Leg, ObservedPacket
 from stasis_offload.media.reasons import Reason, ReasonKind
@@ -30,8 +38,6 @@ from stasis_offload.media.relaying import Step, query_again, relay, why_not_now
 from stasis_offload.media.schedule import schedules_with
 from stasis_offload.media.state import NOT_NATIVE, Phase, Placement
 
-# Two observations make a path only if neither is older (s): next hops and NAT bindings change.
-MAX_OBSERVATION_AGE = 1.0
 # Queries after a change during which a call is learned although Asterisk does not bridge it natively yet: 0.6 s in all
 # (Asterisk takes some milliseconds).
 MAX_NATIVE_QUERIES = 7
@@ -73,7 +79,7 @@ def confirm_cutover(placement: Placement, event: ev.LegsReported, now: float) ->
     """
 
     def name(reported: Placement) -> Step:
-        leg = _not_relayed(reported)
+        leg = not_relayed(reported)
         if leg is None or now < reported.cutover_by:
             return reported, ()
         reason = why_not_relayed(leg, before=placement.reports[leg], after=reported.reports[leg])
@@ -86,7 +92,7 @@ def confirm_dormant(placement: Placement, event: ev.LegsReported, now: float) ->
     """Name the leg of which no packet is observed, and why, if the call is still eligible; restart learning if its media changed."""
 
     def name(reported: Placement) -> Step:
-        named = replace(reported, reason=_why_dormant(reported))
+        named = replace(reported, reason=why_dormant(reported))
         if reported.reason != NOT_NATIVE:
             return named, ()
         return replace(named, deadline=now + placement.policy.verify_within), ()
@@ -106,7 +112,8 @@ def observe(placement: Placement, event: ev.PacketObserved, now: float) -> Step:
         known = len(fresh) == len(Leg)
         fresh[event.leg] = (packet, now)
         both = len(fresh) == len(Leg)
-        noted = replace(placement, observed=fresh)
+        known_at = placement.known_at if known else now
+        noted = replace(placement, observed=fresh, known_at=known_at)
         if placement.phase is Phase.LEARNING and event.leg not in placement.observed:
             # Time for Asterisk to relay it, should the other leg be silent.
             noted = replace(noted, deadline=now + placement.policy.verify_within)
@@ -161,7 +168,7 @@ def on_switch_answered(placement: Placement, event: ev.SwitchAnswered, now: floa
 
 def on_learning_deadline(placement: Placement, _event: ev.DeadlineReached, now: float) -> Step:
     """Query the legs if both are known, one perhaps by its packet before it fell silent; wait for any other with one flow (`dormant`)."""
-    known = _with_silent(placement, now)
+    known = with_silent(placement, now)
     if len(known.observed) == len(Leg):
         return replace(known, deadline=now + placement.policy.verify_within), (cmd.QueryLegs(),)
     waiting = replace(placement, phase=Phase.DORMANT, deadline=now + placement.policy.recheck)
@@ -181,7 +188,7 @@ def on_cutover_deadline(placement: Placement, _event: ev.DeadlineReached, now: f
     After half the time do so even if the switch is slow, in the end also if Asterisk is late; query the legs if one's
     packets are not relayed. Relay a call to whose ports somebody else sends, too.
     """
-    disturbed = _disturbed(placement)
+    disturbed = disturbed_by(placement)
     if disturbed:
         return relay(placement, disturbed, now)
     if may_cut_over(placement, now):
@@ -192,7 +199,7 @@ def on_cutover_deadline(placement: Placement, _event: ev.DeadlineReached, now: f
     began = now - placement.policy.verify_within
     if any(at < began for leg, (_, at) in placement.observed.items() if leg not in placement.silent):
         return start_learning(placement, placement.reports, now)
-    if _not_relayed(placement):
+    if not_relayed(placement):
         return replace(placement, deadline=now + placement.policy.verify_within), (cmd.QueryLegs(),)
     return cut_over(placement, now)
 
@@ -263,62 +270,20 @@ def _confirm(placement: Placement, now: float) -> Step:
         if reason:
             return relay(placement, reason, now)
         if not has_received(report):  # Asterisk has yet to read the observed packet, or never receives it
-            if now - placement.since > placement.policy.verify_within:
+            if now - placement.known_at > placement.policy.verify_within:
                 return relay(placement, Reason(ReasonKind.NOT_RECEIVED, leg), now)
             wait = placement.damping.wait(placement.policy.recheck)
             return replace(placement, deadline=now + wait, damping=placement.damping.with_failure()), ()
-    disturbed = _disturbed(placement)
+    disturbed = disturbed_by(placement)
     if disturbed:
         return relay(placement, disturbed, now)
     quiet_at = placement.since + placement.policy.verify_within
-    if _was_disturbed(placement) and now < quiet_at:
+    if was_disturbed(placement) and now < quiet_at:
         return replace(placement, deadline=quiet_at), ()
     cutting_over = replace(
         placement, other_sources={}, phase=Phase.CUTTING_OVER, cutover_by=now + placement.policy.verify_within
     )
     return await_cutover(cutting_over, now), ()
-
-
-def _with_silent(placement: Placement, now: float) -> Placement:
-    """Observe the leg that is silent now by its last packet, if Asterisk relayed it and the other leg sends.
-
-    Should the leg send by another way when it speaks again, a guard receives its first packet.
-    """
-    if not any(now - at <= MAX_OBSERVATION_AGE for _, at in placement.observed.values()):
-        return placement
-    silent = {
-        leg: (packet, now)
-        for leg, packet in placement.last_packets.items()
-        if leg not in placement.observed and _relays_stream_of(placement, leg, packet)
-    }
-    return replace(
-        placement, observed={**placement.observed, **silent}, silent=placement.silent | silent.keys()
-    )
-
-
-def _relays_stream_of(placement: Placement, leg: Leg, packet: ObservedPacket) -> bool:
-    relayed = placement.relayed_packets.get(leg)
-    return relayed is not None and relayed.ssrc == packet.ssrc
-
-
-def _disturbed(placement: Placement) -> Reason | None:
-    """Return that somebody else sends to a leg's port, too: each of these packets would return an offloaded call."""
-    return next((Reason(ReasonKind.FOREIGN_SOURCE, leg) for leg in Leg if placement.strangers.get(leg)), None)
-
-
-def _was_disturbed(placement: Placement) -> bool:
-    """Return whether a packet of another source than a leg's came to its port before: the leg has not moved there."""
-    sources = placement.other_sources.items()
-    return any(placement.observed[leg][0].headers.source != source for leg, source in sources)
-
-
-def _not_relayed(placement: Placement) -> Leg | None:
-    """Return the leg of whose stream, as it was observed, Asterisk has relayed nothing; None if there is none."""
-    for leg in Leg:
-        packet, _ = placement.observed[leg]
-        if not _relays_stream_of(placement, leg, packet):
-            return leg
-    return None
 
 
 def _if_as_reported(
@@ -335,7 +300,7 @@ def _if_as_reported(
     # Mirrored by a `forward` flow that has been removed, or before learning restarted: queued during a long query.
     if event.by_switch or now < placement.since:
         return placement, ()
-    if _is_stranger(placement, event):
+    if is_stranger(placement, event):
         strangers = {**placement.strangers, leg: placement.strangers.get(leg, 0) + 1}
         source = event.packet.headers.source if event.packet else event.source
         others = {**placement.other_sources, leg: source}
@@ -353,36 +318,3 @@ def _if_as_reported(
     schedules = schedules_with(placement.schedules, placement.reports[leg], leg, event.packet, now)
     sending = replace(noted, last_packets=last, silent=placement.silent - {leg}, schedules=schedules)
     return then(sending, event.packet)
-
-
-def _is_stranger(placement: Placement, event: ev.PacketObserved) -> bool:
-    """Return whether a packet to a leg's port comes from elsewhere than the leg's.
-
-    Of a leg that is not symmetric, whose packets may come from anywhere, the SSRC tells, or the source of an earlier
-    packet of its.
-    """
-    packet, report = event.packet, placement.reports[event.leg]
-    source = packet.headers.source if packet else event.source
-    if source in (None, report.remote):
-        return False
-    if report.source:
-        return True
-    if packet:
-        return report.ssrc_rx not in (None, packet.ssrc)
-    earlier = placement.observed.get(event.leg)
-    return earlier is None or earlier[0].headers.source != source
-
-
-def _why_dormant(placement: Placement) -> Reason:
-    """Return why no packet of a leg is observed; the reason that tells more, if there are two."""
-    reasons = [
-        why_not_observable(
-            leg,
-            before=placement.unobserved[leg],
-            after=placement.reports[leg],
-            strangers=placement.strangers.get(leg, 0),
-        )
-        for leg in Leg
-        if leg not in placement.observed
-    ]
-    return next((reason for reason in reasons if reason.kind is not ReasonKind.NO_MEDIA), reasons[0])

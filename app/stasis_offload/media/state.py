@@ -104,7 +104,7 @@ class Placement:
     to its RTP port that are not the leg's, `other_sources` where the last of these came from, be it in an earlier
     state, until none comes for a while, `splits` whether the switch can tell packets apart by their size,
     `relayed_packets` the last packet that Asterisk sent to the other leg, by the leg whose packets it relays,
-    `last_packets` the last packet of each leg, however old, `silent` the legs that are known by it alone, `cutover_by`
+    `known_at` since when both legs are observed, `last_packets` the last packet of each leg, however old, `silent` the legs that are known by it alone, `cutover_by`
     until when the best moment for the cutover is waited for, `probed` whether the switch has just answered at once.
     `schedules` say when the packets of each leg come, and outlast a stay.
     `path`, `unsampled` and `rtcp_ports` belong to a stay in the switch: `unsampled` are the legs of which a packet has
@@ -131,6 +131,7 @@ class Placement:
     splits: bool = False
     reports: Mapping[Leg, LegReport] = field(default_factory=dict)
     observed: Mapping[Leg, tuple[ObservedPacket, float]] = field(default_factory=dict)
+    known_at: float = 0.0
     unobserved: Mapping[Leg, LegReport] = field(default_factory=dict)
     strangers: Mapping[Leg, int] = field(default_factory=dict)
     other_sources: Mapping[Leg, Address | None] = field(default_factory=dict)

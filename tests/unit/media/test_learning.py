@@ -7,8 +7,8 @@ import pytest
 
 from stasis_offload.media import commands as cmd
 from stasis_offload.media import events as ev
-from stasis_offload.media.learning import MAX_OBSERVATION_AGE
 from stasis_offload.media.machine import step
+from stasis_offload.media.observation import MAX_OBSERVATION_AGE
 from stasis_offload.media.path import Leg
 from stasis_offload.media.reasons import Reason, ReasonKind
 from stasis_offload.media.roles import Role

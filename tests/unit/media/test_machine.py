@@ -8,8 +8,8 @@ import pytest
 from stasis_offload.media import commands as cmd
 from stasis_offload.media import events as ev
 from stasis_offload.media.cutover import CUTOVER_PROBE, CUTOVER_WINDOW
-from stasis_offload.media.learning import MAX_OBSERVATION_AGE
 from stasis_offload.media.machine import step
+from stasis_offload.media.observation import MAX_OBSERVATION_AGE
 from stasis_offload.media.path import Leg
 from stasis_offload.media.reasons import Reason, ReasonKind
 from stasis_offload.media.roles import Duty, Role
@@ -216,7 +216,7 @@ def test_a_leg_of_which_asterisk_never_receives_what_passes_the_switch_is_named(
         seen(leg.other), ev.DeadlineReached(), nothing, start=after(nothing, start=CONNECTED), now=1.0
     )
     assert after(seen(leg), seen(leg.other), nothing, start=silent, now=60.0).state is State.LEARNING
-    placement, commands = step(waiting, nothing, 1.1)
+    placement, commands = step(after(*both, start=waiting, now=1.5), nothing, 2.0)
     assert placement.reason == Reason(ReasonKind.NOT_RECEIVED, leg)
     assert commands == (cmd.SetFlows(()),)
 

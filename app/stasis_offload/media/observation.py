@@ -1,0 +1,89 @@
+"""What the packets observed while learning tell of the legs, and of who else sends to their ports."""
+
+from dataclasses import replace
+
+from stasis_offload.media import events as ev
+from stasis_offload.media.eligibility import why_not_observable
+from stasis_offload.media.path import Leg, ObservedPacket
+from stasis_offload.media.reasons import Reason, ReasonKind
+from stasis_offload.media.state import Placement
+
+# Two observations make a path only if neither is older (s): next hops and NAT bindings change.
+MAX_OBSERVATION_AGE = 1.0
+
+
+def with_silent(placement: Placement, now: float) -> Placement:
+    """Observe the leg that is silent now by its last packet, if Asterisk relayed it and the other leg sends.
+
+    Should the leg send by another way when it speaks again, a guard receives its first packet.
+    """
+    if not any(now - at <= MAX_OBSERVATION_AGE for _, at in placement.observed.values()):
+        return placement
+    silent = {
+        leg: (packet, now)
+        for leg, packet in placement.last_packets.items()
+        if leg not in placement.observed and relays_stream_of(placement, leg, packet)
+    }
+    known = replace(
+        placement, observed={**placement.observed, **silent}, silent=placement.silent | silent.keys()
+    )
+    return replace(known, known_at=now) if silent else known
+
+
+def relays_stream_of(placement: Placement, leg: Leg, packet: ObservedPacket) -> bool:
+    """Return whether the last packet that Asterisk relayed of a leg's is of the same stream as this one."""
+    relayed = placement.relayed_packets.get(leg)
+    return relayed is not None and relayed.ssrc == packet.ssrc
+
+
+def disturbed_by(placement: Placement) -> Reason | None:
+    """Return that somebody else sends to a leg's port, too: each of these packets would return an offloaded call."""
+    return next((Reason(ReasonKind.FOREIGN_SOURCE, leg) for leg in Leg if placement.strangers.get(leg)), None)
+
+
+def was_disturbed(placement: Placement) -> bool:
+    """Return whether a packet of another source than a leg's came to its port before: the leg has not moved there."""
+    sources = placement.other_sources.items()
+    return any(placement.observed[leg][0].headers.source != source for leg, source in sources)
+
+
+def not_relayed(placement: Placement) -> Leg | None:
+    """Return the leg of whose stream, as it was observed, Asterisk has relayed nothing; None if there is none."""
+    for leg in Leg:
+        packet, _ = placement.observed[leg]
+        if not relays_stream_of(placement, leg, packet):
+            return leg
+    return None
+
+
+def is_stranger(placement: Placement, event: ev.PacketObserved) -> bool:
+    """Return whether a packet to a leg's port comes from elsewhere than the leg's.
+
+    Of a leg that is not symmetric, whose packets may come from anywhere, the SSRC tells, or the source of an earlier
+    packet of its.
+    """
+    packet, report = event.packet, placement.reports[event.leg]
+    source = packet.headers.source if packet else event.source
+    if source in (None, report.remote):
+        return False
+    if report.source:
+        return True
+    if packet:
+        return report.ssrc_rx not in (None, packet.ssrc)
+    earlier = placement.observed.get(event.leg)
+    return earlier is None or earlier[0].headers.source != source
+
+
+def why_dormant(placement: Placement) -> Reason:
+    """Return why no packet of a leg is observed; the reason that tells more, if there are two."""
+    reasons = [
+        why_not_observable(
+            leg,
+            before=placement.unobserved[leg],
+            after=placement.reports[leg],
+            strangers=placement.strangers.get(leg, 0),
+        )
+        for leg in Leg
+        if leg not in placement.observed
+    ]
+    return next((reason for reason in reasons if reason.kind is not ReasonKind.NO_MEDIA), reasons[0])
