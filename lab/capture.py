@@ -136,10 +136,8 @@ class Report:
 
     at: float
     arrived: bool
-    source: Address
-    destination: Address
-    ttl: int
     ssrc: int
+    datagram: Datagram
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,8 +250,7 @@ def _read(pcap: bytes, capture: Capture, *, here: str) -> None:
             capture.sip.append(SipMessage(at=at, arrived=arrived, text=text))
         elif datagram.payload[1:2] in _REPORTS:
             ssrc = int.from_bytes(datagram.payload[4:8], "big")
-            ends = (datagram.source, datagram.destination)
-            capture.rtcp.append(Report(at, arrived, *ends, ttl=datagram.ttl, ssrc=ssrc))
+            capture.rtcp.append(Report(at, arrived, ssrc, datagram))
         elif not _sort(datagram, at, arriving if arrived else sent):
             capture.other.append(Other(at, arrived, datagram))
     capture.arriving, capture.sent = list(arriving.values()), list(sent.values())

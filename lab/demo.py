@@ -126,8 +126,8 @@ def _show_streams() -> None:
 
 
 def _show_flows() -> None:
-    # What rewrites RTP first; what rewrites RTCP shows it to the application, too.
-    flows = sorted(control.flows(), key=lambda flow: "set_field" not in flow or "CONTROLLER" in flow)
+    # What rewrites RTP first.
+    flows = sorted(control.flows(), key=lambda flow: "set_field" not in flow)
     _show("ovs-ofctl -O OpenFlow13 dump-flows breth0", flows)
 
 

@@ -60,7 +60,10 @@ DIGIT_VOLUME = 10
 
 _EVENT = struct.Struct("!BBH")
 _TONE = b"\xff" * (SAMPLES - TALK.size)
-_NAME = struct.Struct("!BBHIBB6s")
+# The names in a sender's description (RFC 3550 6.5): CNAME, NAME, EMAIL.
+NAMES = ((1, b"someone@edge"), (2, b"Some One"), (3, b"one@edge.example"))
+_ITEM = struct.Struct("!BB")
+_DESCRIPTION = struct.Struct("!BBHI")
 
 
 class BadWordError(ValueError):
@@ -134,7 +137,7 @@ class Stream:
         return self.number * SAMPLES & 0xFFFFFFFF
 
     def report(self, now: float) -> None:
-        """Send a sender report with what was heard, and the name that belongs to it (RFC 3550 6.1)."""
+        """Send a sender report with what was heard, and the names that belong to it (RFC 3550 6.1)."""
         self.next_report = now + self.every
         block = self.heard.block(now)
         wall = time.time() + NTP_EPOCH
@@ -149,8 +152,10 @@ class Stream:
             self.sent,
             self.sent * SAMPLES,
         )
-        name = _NAME.pack(VERSION << 6 | 1, 202, _NAME.size // 4 - 1, self.ssrc, 1, 4, b"edge")
-        _send(self.control, report + block + name, (self.to[0], self.to[1] + 1))
+        items = b"".join(_ITEM.pack(kind, len(text)) + text for kind, text in NAMES)
+        items += bytes(4 - len(items) % 4)
+        names = _DESCRIPTION.pack(VERSION << 6 | 1, 202, 1 + len(items) // 4, self.ssrc) + items
+        _send(self.control, report + block + names, (self.to[0], self.to[1] + 1))
 
 
 class Talker:

@@ -69,7 +69,7 @@ async def _measure(bridge: Bridge, calls: int) -> Quiet:
     paths = {f"call-{number}": split(path_of(number)) for number in range(calls)}
     async with connected(bridge.management) as (switch, _):
         for call, path in paths.items():
-            flows = forwarding_flows(call, path, _LIMITS) + rtcp_flows(call, path, {})
+            flows = forwarding_flows(call, path, _LIMITS) + rtcp_flows(call, path)
             flows += inbound_guards(call, path) + outbound_guards(call, path)
             await switch.flow_table.set_flows(owner_of(call), flows)
         async with plugged(bridge.sockets[:2]) as (phones, _):

@@ -1,15 +1,17 @@
 """What arrives at a phone is the frame that Asterisk would have sent, whichever of the two sent it."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
 
 from lab import control
 from lab.capture import FROM_SWITCH, Capture
+from lab.rtp_talker import NAMES
 from stasis_offload.packets.frame import Datagram, Tag
+from stasis_offload.packets.rtcp import cname_of
 from tests.support.edge_call import (
     ALICE,
     ALICE_PORT,
@@ -24,6 +26,8 @@ from tests.support.network import iptables_rule, second_router
 from tests.support.phone import EDGE, SECOND, sdp
 from tests.support.wires import ASIDE_NODE2, ASIDE_PHONE, VLAN, asterisk_at_a_port, tagged_vlan
 
+# Asterisk reports every 5 s (rtp.conf, rtcpinterval), and only then shows its RTCP's frame.
+REPORTED_WITHIN = 6.5
 EXPEDITED = 46  # EF (RFC 3246)
 AF41 = 34  # RFC 2597
 
@@ -43,9 +47,10 @@ def relayed_and_switched(
     user: str = "bob",
     host: str = EDGE,
     alice: str | None = None,
+    lasting: float = 1.0,
     **fields: Any,
 ) -> Iterator[tuple[Conversation, Periods]]:
-    """Make a call; when the block ends it has been relayed for a second, and carried by the switch for another.
+    """Make a call; when the block ends it has been relayed for some seconds, and carried by the switch for as many.
 
     Both announce ports of this host, and speak from there; Alice from `alice`, if that is elsewhere. The fields are those
     of Conversation.speak.
@@ -59,10 +64,10 @@ def relayed_and_switched(
         control.offload("relay", "--all")
         call.relayed("operator")
         began = call.passed(0.5)
-        periods.relayed = (began, call.passed(1.0))
+        periods.relayed = (began, call.passed(lasting))
         control.offload("offload", "--all")
         began = call.carried()
-        periods.switched = (began, call.passed(1.0))
+        periods.switched = (began, call.passed(lasting))
 
 
 def assert_same_frames(capture: Capture, periods: Periods, *, dscp: int = 0) -> None:
@@ -159,7 +164,8 @@ def test_the_way_that_asterisk_sends_which_is_not_the_one_by_which_a_phone_does(
 
 @pytest.mark.parametrize("speaking", [f"{EDGE}:42100", f"{SECOND}:42100"], ids=["port", "host"])
 def test_a_leg_that_sends_from_elsewhere_than_it_listens(speaking: str) -> None:
-    with relayed_and_switched(endpoint="phone-asymmetric", alice=speaking) as (call, periods):
+    asymmetric = relayed_and_switched(endpoint="phone-asymmetric", alice=speaking, lasting=REPORTED_WITHIN)
+    with asymmetric as (call, periods):
         listener = {"from_": f"{EDGE}:{ALICE_PORT}", "to": call.alice.media, "ssrc": 1, "silent": 1}
         call.voices.set("listener", **listener)
         call.voices.set("bob", rtcp=0.3)
@@ -170,6 +176,37 @@ def test_a_leg_that_sends_from_elsewhere_than_it_listens(speaking: str) -> None:
         assert_whole(call.capture, speaker, *periods.relayed)
     assert {str(s.destination) for s in call.capture.arriving if s.ssrc == BOB} == {f"{EDGE}:{ALICE_PORT}"}
     start, end = periods.switched
-    reports = [p for p in call.capture.rtcp if p.arrived and p.ttl == FROM_SWITCH and start <= p.at < end]
-    ports = {(packet.ssrc, packet.destination.port) for packet in reports}
+    reports = [
+        p for p in call.capture.rtcp if p.arrived and p.datagram.ttl == FROM_SWITCH and start <= p.at < end
+    ]
+    ports = {(packet.ssrc, packet.datagram.destination.port) for packet in reports}
     assert ports == {(BOB, ALICE_PORT + 1), (ALICE, BOB_PORT + 1)}
+
+
+@pytest.mark.parametrize("tagged", [False, True], ids=["port above", "marked"])
+def test_reports_arrive_in_the_frame_of_asterisks_own_and_under_its_name(*, tagged: bool) -> None:
+    rule = ("POSTROUTING", "-t", "mangle", "-p", "udp", "--sport", "10000:20000")
+    mark = iptables_rule("ovs", *rule, "-j", "DSCP", "--set-dscp", str(EXPEDITED))
+    with (
+        mark if tagged else nullcontext(),
+        relayed_and_switched(lasting=2 * REPORTED_WITHIN) as (call, periods),
+    ):
+        for name in ("bob", "alice"):
+            call.voices.set(name, rtcp=0.5, dscp=AF41)
+    reports = [report for report in call.capture.rtcp if report.arrived]
+    for speaker in (BOB, ALICE):
+        relayed, switched = (
+            [each.datagram for each in reports if each.ssrc == speaker and start <= each.at < end]
+            for start, end in (periods.relayed, periods.switched)
+        )
+        [frame] = _distinct(replace(datagram, ttl=0, size=0, payload=b"") for datagram in relayed)
+        assert _distinct(replace(datagram, ttl=0, size=0, payload=b"") for datagram in switched) == [frame]
+        assert frame.dscp == (EXPEDITED if tagged else 0)
+        assert {datagram.ttl for datagram in switched} == {FROM_SWITCH}
+        [cname] = {cname_of(datagram.payload) for datagram in relayed + switched}
+        assert cname
+    said = b"".join(report.datagram.payload for report in call.capture.rtcp if not report.arrived)
+    heard = b"".join(report.datagram.payload for report in reports)
+    for _, text in NAMES:
+        assert text in said
+        assert text not in heard

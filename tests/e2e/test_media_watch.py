@@ -26,9 +26,11 @@ def test_reports_pass_from_end_to_end_asterisk_reads_along_and_keeps_its_own_to_
     with conversation() as call:
         call.voices.set("bob", rtcp=0.5)
         call.voices.set("alice", rtcp=0.5)
-        start = call.carried()
+        begun = call.carried()
         wait_until(lambda: len(control.flows()) == FLOWS, within=10, what="all flows to be there")
-        end = call.passed(REPORTED_WITHIN)
+        # Asterisk's own reports, which show where to, are not due before.
+        start = call.passed(REPORTED_WITHIN)
+        end = call.passed(4)
         quality = quality_of_the_call()
         asterisk = control.asterisk("asterisk2", "pjsip show channelstats")
         assert_asterisk_knows_loss_and_round_trip(asterisk)
@@ -40,14 +42,17 @@ def test_reports_pass_from_end_to_end_asterisk_reads_along_and_keeps_its_own_to_
         assert 0 <= quality[leg]["rtt_ms"] < 100
         assert quality[leg]["jitter_ms"] < 20
         assert re.match(r"mos=4\.\d\d;loss=0\.00;jitter_ms=", cdr[f"offload_{leg}_quality"])
-    settled = [packet for packet in call.capture.rtcp if packet.arrived and start + 1.5 <= packet.at < end]
+    settled = [packet for packet in call.capture.rtcp if packet.arrived and begun + 1.5 <= packet.at < end]
     assert {packet.ssrc for packet in settled} == {BOB, ALICE}
-    assert {packet.ttl for packet in settled} == {FROM_SWITCH}
+    assert {packet.datagram.ttl for packet in settled} == {FROM_SWITCH}
     for speaker, port in ((BOB, ALICE_PORT), (ALICE, BOB_PORT)):
         heard = [packet for packet in settled if packet.ssrc == speaker]
-        assert len(heard) >= 5
-        assert {str(packet.destination) for packet in heard} == {f"{EDGE}:{port + 1}"}
-        assert {str(packet.source.host) for packet in heard} == {NODE2}
+        said = [packet for packet in call.capture.rtcp if not packet.arrived and packet.ssrc == speaker]
+        assert sum(start <= packet.at < end for packet in heard) >= sum(
+            start <= packet.at < end - 0.5 for packet in said
+        )
+        assert {str(packet.datagram.destination) for packet in heard} == {f"{EDGE}:{port + 1}"}
+        assert {str(packet.datagram.source.host) for packet in heard} == {NODE2}
 
 
 def assert_asterisk_knows_loss_and_round_trip(stats: str) -> None:

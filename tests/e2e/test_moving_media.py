@@ -43,7 +43,7 @@ def test_the_switch_carries_an_answered_call_and_both_ends_hear_every_packet(tru
         forwarding = [flow for flow in control.flows() if "dec_ttl" in flow]
         control.hang_up_all()
         wait_until(lambda: not control.calls(), within=10, what="the call to end")
-    assert len(forwarding) == 4  # RTP and RTCP, each way
+    assert len(forwarding) == 2
     assert all("in_port=" in flow for flow in forwarding)
     assert_whole(capture, streams=2)
     for stream in capture.end_to_end:

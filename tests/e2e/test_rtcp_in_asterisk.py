@@ -25,9 +25,8 @@ def test_each_phone_gets_the_reports_of_asterisk_alone_and_these_tell_of_a_new_r
         carried, stop = call.carried(), call.passed(0.2)
     assert_carried(call.capture, start, end)
     for port in (ALICE_PORT + 1, BOB_PORT + 1):
-        got = [
-            r for r in call.capture.rtcp if r.arrived and start <= r.at < end and r.destination.port == port
-        ]
+        reports = [each.datagram for each in call.capture.rtcp if each.arrived and start <= each.at < end]
+        got = [report for report in reports if report.destination.port == port]
         assert 1 <= len(got) <= 1 + REPORTED_WITHIN / 4
         assert {(str(report.source.host), report.ttl) for report in got} == {(NODE2, FROM_ASTERISK)}
         assert {str(report.destination.host) for report in got} == {EDGE}

@@ -30,7 +30,7 @@ def whole(lifetime: FlowLimits = LIMITS) -> tuple[Flow, ...]:
     """Return every flow of a forwarded call."""
     return (
         *forwarding_flows("call", PATH, lifetime),
-        *rtcp_flows("call", PATH, {}),
+        *rtcp_flows("call", PATH),
         *inbound_guards("call", PATH),
         *outbound_guards("call", PATH),
     )

@@ -198,7 +198,7 @@ async def test_a_call_that_comes_and_goes_leaves_nothing_and_no_end_of_its_flows
     forward = forwarding_flows("call", legs, LIMITS)
     guarded = (
         *forward,
-        *rtcp_flows("call", legs, {}),
+        *rtcp_flows("call", legs),
         *inbound_guards("call", legs),
         *outbound_guards("call", legs),
     )

@@ -87,11 +87,16 @@ class Wire:
 
 
 async def delivered(wires: Sequence[Wire], at: int, frame: bytes) -> tuple[list[bytes], ...]:
-    """Send a frame into one port, and return what each port sends because of it: what comes before a later probe.
+    """Send a frame into one port, and return what each port sends because of it.
 
     The table of the bridge must let probes (PROBES) out of every port but their own.
     """
     wires[at].send(frame)
+    return await sent_until_now(wires, at)
+
+
+async def sent_until_now(wires: Sequence[Wire], at: int) -> tuple[list[bytes], ...]:
+    """Return what each port sends before a probe, because of what went into the port `at`."""
     received: list[list[bytes]] = [[] for _ in wires]
     for sender in (at, (at + 1) % len(wires)):  # the second for what leaves by the port that it came in by
         probe = _probe(next(_NUMBERS), sender=sender)

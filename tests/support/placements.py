@@ -11,10 +11,13 @@ from stasis_offload.media.path import Leg
 from stasis_offload.media.roles import Role
 from stasis_offload.media.state import Phase, Placement, Policy
 from stasis_offload.openflow.flow import FlowCount
+from stasis_offload.packets.frame import Datagram
 from tests.support.leg_reports import CALLEE, CALLER, passed_on, sighting
 
 POLICY = Policy(verify_within=1.0, recheck=15.0, idle_timeout=10, returns_per_minute=3, flap_wait=60.0)
 ELIGIBLE = ev.LegsReported(CALLER, CALLEE)
+# RFC 3550 6.4.2, without a report block.
+EMPTY_REPORT = bytes.fromhex("80c90001 0000beef")
 BOTH_COUNT = {Role.FORWARD_CALLER: FlowCount(5, 1070), Role.FORWARD_CALLEE: FlowCount(4, 856)}
 
 
@@ -35,6 +38,24 @@ def sampled_packet(leg: Leg) -> ev.PacketObserved:
 
 def small_packet(leg: Leg, **changes: Any) -> ev.SmallPacketObserved:
     return ev.SmallPacketObserved(leg, sighting(leg, size=16, **changes))
+
+
+def rtcp_of(leg: Leg, payload: bytes = EMPTY_REPORT, *, ttl: int = 64, port: int = 61_111) -> ev.RtcpReceived:
+    headers = sighting(leg).headers
+    return ev.RtcpReceived(
+        leg,
+        Datagram(
+            eth_src=headers.eth_src,
+            eth_dst=headers.eth_dst,
+            tag=headers.tag,
+            source=replace(headers.source, port=port),
+            destination=replace(headers.destination, port=headers.destination.port + 1),
+            ttl=ttl,
+            size=len(payload),
+            payload=payload,
+            dscp=26,
+        ),
+    )
 
 
 def relayed(leg: Leg, *, behind: int = 0) -> ev.PacketRelayed:

@@ -56,12 +56,9 @@ class FlowTable:
             case Mirror():
                 return [(CONTROLLER, packet), (in_port, packet)]
             case Forward() as action:
-                before: list[tuple[int | str, Datagram]] = []
-                if action.mirror_bytes or self._action(SAMPLE_TABLE, in_port, packet):
-                    before.append((CONTROLLER, packet))
-                if action.copy:
-                    before.append((in_port, packet))
-                return [*before, (action.in_port, _rewritten(packet, action))]
+                forwarded: list[tuple[int | str, Datagram]] = [(action.in_port, _rewritten(packet, action))]
+                shown = self._action(SAMPLE_TABLE, in_port, packet)
+                return [(CONTROLLER, packet), *forwarded] if shown else forwarded
             case Drop(mirror_bytes):
                 return [(CONTROLLER, packet)] if mirror_bytes else []
             case Sample():

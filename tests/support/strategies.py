@@ -81,8 +81,6 @@ def _flows(family: int) -> st.SearchStrategy[Flow]:
         in_port=OF_PORTS,
         tag=TAGS,
         dscp=DSCPS,
-        mirror_bytes=UINT16,
-        copy=st.booleans(),
     )
     matched["larger"] = st.none() | st.booleans()
     one_port = st.builds(Match, in_port=OF_PORTS, vlan=VLANS, eth_src=st.none() | MACS, **matched)

@@ -11,8 +11,7 @@ from stasis_offload.media.quality import Quality
 from stasis_offload.media.reception import Stream
 from stasis_offload.media.state import Placement, State
 from stasis_offload.openflow.flow import FlowCount
-from stasis_offload.packets.address import MAX_PORT
-from stasis_offload.packets.frame import parse_udp
+from stasis_offload.packets.frame import Datagram
 from stasis_offload.packets.rtcp import parse_rtcp
 
 # Seconds after the cutover until no report is under way that a leg sent before.
@@ -30,12 +29,13 @@ class MediaMonitor:
         self._log = log
         self._uncounted: dict[Leg, tuple[ObservedPacket, float]] = {}
 
-    def on_rtcp(self, leg: Leg, frame: bytes, *, placement: Placement, now: float) -> Sequence[ev.Event]:
+    def on_rtcp(
+        self, leg: Leg, datagram: Datagram, *, placement: Placement, now: float
+    ) -> Sequence[ev.ReceptionStalled]:
         """Handle an RTCP packet of a leg; return the events for the media machine."""
-        if placement.state is not State.OFFLOADED or placement.path is None:
+        if placement.state is not State.OFFLOADED:
             return ()
         try:
-            datagram = parse_udp(frame)
             packets = parse_rtcp(datagram.payload)
         except BadPacketError as error:
             self._log.info("media.not_rtcp", leg=leg, error=str(error))
@@ -45,12 +45,7 @@ class MediaMonitor:
         if other.ssrc_rx is not None and now - placement.since >= _SETTLED_AFTER:
             stream = Stream(ssrc=other.ssrc_rx, codec=other.format_rx, ptime=other.ptime)
         self.quality = self.quality.with_rtcp(leg, packets, stream=stream, now=now)
-        events: list[ev.Event] = [ev.ReceptionStalled(leg)] if self.quality.wants_count(leg, now) else []
-        if not placement.reports[leg].symmetric:
-            return events  # Asterisk reports to the port that the SDP implies, whichever the leg's own reports come from
-        port = datagram.source.port
-        known = placement.rtcp_ports.get(leg, min(placement.path.attachment(leg).remote.port + 1, MAX_PORT))
-        return events if port == known else [*events, ev.RtcpPortLearned(leg, port)]
+        return [ev.ReceptionStalled(leg)] if self.quality.wants_count(leg, now) else ()
 
     def on_rtp_sample(self, observed: ev.PacketObserved, *, placement: Placement, now: float) -> None:
         """Handle a forwarded RTP packet of a leg: the first of a stay, or one whose counter is read next."""

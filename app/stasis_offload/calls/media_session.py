@@ -15,7 +15,7 @@ from stasis_offload.errors import BadPacketError, ModuleError, OpenFlowError, Sw
 from stasis_offload.media import commands as cmd
 from stasis_offload.media import events as ev
 from stasis_offload.media.machine import interrupts_query, step
-from stasis_offload.media.path import Headers, Leg, ObservedPacket, parse_headers, parse_observed_packet
+from stasis_offload.media.path import Leg, ObservedPacket, headers_of, parse_observed_packet
 from stasis_offload.media.quality import Quality
 from stasis_offload.media.reasons import Reason, ReasonKind
 from stasis_offload.media.relaying import abandon
@@ -23,6 +23,8 @@ from stasis_offload.media.roles import FORWARDING_ROLES, Duty, Role, owner_of
 from stasis_offload.media.state import Phase, Placement, Policy, State
 from stasis_offload.openflow.events import FlowRemoved, Removal
 from stasis_offload.openflow.flow import FlowCount
+from stasis_offload.packets.frame import Datagram, parse_udp
+from stasis_offload.packets.rtcp import cname_of, is_rtcp
 from stasis_offload.signalling.call_ids import bridge_id
 
 _STATE_LOGS = {
@@ -106,8 +108,8 @@ class MediaSession:
             case Duty.LEARN_OUT:
                 self._on_relayed_packet(role, in_port, frame)
             case Duty.GUARD_IN:
-                headers = _headers(in_port, frame)
-                packet = _rtp(in_port, frame)
+                datagram, packet = _datagram(frame), _rtp(in_port, frame)
+                headers = headers_of(in_port, datagram) if datagram else None
                 self.post(ev.GuardTriggered(ReasonKind.FOREIGN_SOURCE, role.leg, packet, headers))
             case Duty.SMALL | Duty.GUARD_OUT:
                 self._on_rtp_by_asterisk(role, in_port, frame)
@@ -161,10 +163,9 @@ class MediaSession:
             observed = ev.PacketObserved(role.leg, parse_observed_packet(in_port, frame), by_switch)
         except BadPacketError as error:
             self._log.debug("media.not_rtp", leg=role.leg, error=str(error))
-            headers = _headers(in_port, frame)
-            observed = ev.PacketObserved(
-                role.leg, None, by_switch, source=headers.source if headers else None
-            )
+            datagram = _datagram(frame)
+            source = datagram.source if datagram else None
+            observed = ev.PacketObserved(role.leg, None, by_switch, source=source)
         self.post(observed)
 
     def _on_relayed_packet(self, role: Role, in_port: int, frame: bytes) -> None:
@@ -182,13 +183,19 @@ class MediaSession:
             self.post(ev.GuardTriggered(ReasonKind.ASTERISK_MEDIA, role.leg, packet))
 
     def _on_rtcp_sent(self, role: Role, in_port: int, frame: bytes) -> None:
-        headers = _headers(in_port, frame)
-        if headers:
-            self.post(ev.RtcpSent(role.leg, headers))
+        datagram = _datagram(frame)
+        if datagram and is_rtcp(datagram.payload):
+            cname = cname_of(datagram.payload)
+            self.post(ev.RtcpSent(role.leg, headers_of(in_port, datagram), cname))
+        elif role.duty is Duty.RTCP_DROP:
+            self.post(ev.OtherDropped(role.leg, in_port, frame))
 
     def _on_rtcp(self, leg: Leg, frame: bytes) -> None:
-        self.post(ev.RtcpReceived(leg))
-        for event in self._monitor.on_rtcp(leg, frame, placement=self.placement, now=_now()):
+        datagram = _datagram(frame)
+        if datagram is None:
+            return
+        self.post(ev.RtcpReceived(leg, datagram))
+        for event in self._monitor.on_rtcp(leg, datagram, placement=self.placement, now=_now()):
             self.post(event)
 
     def _note_counters(self, counts: Mapping[Role, FlowCount] | None, now: float) -> None:
@@ -284,11 +291,11 @@ class MediaSession:
         return ()
 
     async def _inject(self, command: cmd.InjectPacket) -> Sequence[ev.Event]:
-        """Inject a keepalive; if it is lost, the next one has the same effect."""
+        """Inject a packet; one that is lost is as one lost on the way."""
         try:
             await self._switch.flow_table.inject(command.in_port, command.frame)
         except OpenFlowError as error:
-            self._log.warning("media.keepalive_failed", error=str(error))
+            self._log.warning("media.inject_failed", error=str(error))
         return ()
 
     async def _query_legs(self) -> Sequence[ev.Event]:
@@ -333,10 +340,10 @@ def _rtp(in_port: int, frame: bytes) -> ObservedPacket | None:
         return None
 
 
-def _headers(in_port: int, frame: bytes) -> Headers | None:
-    """Parse the headers of a packet; None if it is not even UDP."""
+def _datagram(frame: bytes) -> Datagram | None:
+    """Parse a frame; None if it is not even UDP."""
     try:
-        return parse_headers(in_port, frame)
+        return parse_udp(frame)
     except BadPacketError:
         return None
 

@@ -41,7 +41,7 @@ class SamplePackets:
 
 @dataclass(frozen=True, slots=True)
 class InjectPacket:
-    """Send Asterisk a frame as if the switch had received it on a port."""
+    """Have the switch treat a frame as one that it received on a port: of a leg to Asterisk, or of Asterisk to a leg."""
 
     in_port: int
     frame: bytes

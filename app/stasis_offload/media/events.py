@@ -9,6 +9,7 @@ from stasis_offload.media.reasons import ReasonKind
 from stasis_offload.media.roles import Role
 from stasis_offload.openflow.flow import FlowCount
 from stasis_offload.packets.address import Address
+from stasis_offload.packets.frame import Datagram
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,25 +97,28 @@ class GuardTriggered:
 
 @dataclass(frozen=True, slots=True)
 class RtcpSent:
-    """Asterisk sent RTCP of its own to the leg, whether the switch drops it or not."""
+    """Asterisk sent RTCP of its own to the leg, whether the switch drops it or not; `cname` is None if it shows none."""
 
     leg: Leg
     headers: Headers
+    cname: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class RtcpPortLearned:
-    """RTCP of a leg came from this port of its host, to which RTCP for the leg must go, too."""
+class OtherDropped:
+    """The switch dropped what is no RTCP, though Asterisk sent it to the leg from its RTCP port: an answer to STUN."""
 
     leg: Leg
-    port: int
+    in_port: int
+    frame: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class RtcpReceived:
-    """A leg sent RTCP while the switch forwarded it."""
+    """A leg sent something to Asterisk's RTCP port while the switch forwarded its media."""
 
     leg: Leg
+    datagram: Datagram
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +209,7 @@ Event = (
     | FinalCounters
     | GuardTriggered
     | RtcpSent
-    | RtcpPortLearned
+    | OtherDropped
     | RtcpReceived
     | ReceptionStalled
     | LegDeaf

@@ -10,9 +10,9 @@
 | large | the rest of what it takes | to the other leg | 30 |
 | verify, sample | what goes to the other leg by them | is shown to the application too | 30, 40 |
 | guard-out | RTP that Asterisk sends to the leg | goes its own way, mirrored | 30 |
-| rtcp | a leg's RTCP to Asterisk | goes its own way, mirrored, and to the other leg | 30 |
-| rtcp-drop | RTCP that Asterisk sends to the leg | dropped, and its headers shown to the application | 30 |
-| rtcp-out | the same, where RTCP ends in Asterisk | goes its own way, mirrored | 30 |
+| rtcp | what a leg sends to Asterisk's RTCP port | goes its own way, mirrored whole | 30 |
+| rtcp-drop | what Asterisk sends to the leg from there | dropped, and shown to the application whole | 30 |
+| rtcp-out | the same, where RTCP stays with Asterisk | goes its own way, mirrored | 30 |
 
 A packet that goes its own way is treated as by the bridge without these flows. A mirrored packet is also sent to the
 application (packet-in).
@@ -23,16 +23,16 @@ cutover; guards and RTCP flows exist only beside `forward` flows: `guard-in` fro
 verified. `verify` and `sample` are in a table of their own: the first comes with the cutover until a packet is
 forwarded, the second for a moment at an audit (openflow/sampler.py).
 `small` and `large` are in another, and without them `forward` itself sends to the other leg.
+The application passes on what of the legs' RTCP goes to the other leg, and what of Asterisk's is none (rtcp_relay.py).
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 from stasis_offload.media.path import Attachment, Headers, Leg, MediaPath
 from stasis_offload.media.roles import Duty, Role, call_cookie
 from stasis_offload.openflow.flow import (
     FULL_PACKET,
-    LEARNING_BYTES,
     SAMPLE_TABLE,
     SIZE_TABLE,
     Drop,
@@ -186,44 +186,30 @@ def outbound_guards(call: str, path: MediaPath) -> tuple[Flow, ...]:
     )
 
 
-def rtcp_flows(call: str, path: MediaPath, ports: Mapping[Leg, int]) -> tuple[Flow, ...]:
-    """Build the flows that forward RTCP from end to end, with a copy to Asterisk and one to the application.
+def rtcp_flows(call: str, path: MediaPath) -> tuple[Flow, ...]:
+    """Build the flows that show RTCP to the application: a leg's, which goes on to Asterisk, and Asterisk's, dropped.
 
-    RTCP uses the port above RTP's (RFC 3550, 11) unless `ports` has another: a NAT may assign any. Asterisk's own
-    reports are dropped: they are about packets that it no longer receives. Their headers tell whether it still sends to
-    the leg by the way that was learned. Its RTCP has no DSCP: `tos_audio` is of RTP.
+    Asterisk's own reports are about packets that it no longer receives. A leg may send from any port: RTCP has the port
+    above RTP's (RFC 3550, 11), and a NAT may assign any other.
     """
     flows = []
     for leg in Leg:
-        sent, own, other = (
-            path.attachment(leg).sent,
-            path.attachment(leg).received,
-            path.attachment(leg.other).received,
-        )
-        to = replace(other.destination, port=ports.get(leg.other, _rtcp(other.destination).port))
+        sent = path.attachment(leg).sent
+        to_asterisk = Match(source=_any_port(sent.source), destination=_rtcp(sent.destination))
         flows += [
             Flow(
                 cookie=call_cookie(call) | Role.of(Duty.RTCP, leg),
                 priority=FORWARDING_PRIORITY,
-                match=_from(
-                    replace(sent, source=_any_port(sent.source), destination=_rtcp(sent.destination))
-                ),
-                action=replace(
-                    _as_asterisk_sends(other),
-                    mirror_bytes=FULL_PACKET,
-                    copy=True,
-                    source=_rtcp(other.source),
-                    destination=to,
-                    dscp=0,
-                ),
+                match=to_asterisk,
+                action=Mirror(FULL_PACKET),
             ),
-            _rtcp_to(call, leg, own, Duty.RTCP_DROP, Drop(mirror_bytes=LEARNING_BYTES)),
+            _rtcp_to(call, leg, path.attachment(leg).received, Duty.RTCP_DROP, Drop(FULL_PACKET)),
         ]
     return tuple(flows)
 
 
 def rtcp_watching_flows(call: str, path: MediaPath) -> tuple[Flow, ...]:
-    """Build the flows that mirror what Asterisk reports to the legs, where RTCP is not forwarded from end to end."""
+    """Build the flows that mirror what Asterisk reports to the legs, where RTCP stays with Asterisk."""
     return tuple(_rtcp_to(call, leg, path.attachment(leg).received, Duty.RTCP_OUT, Mirror()) for leg in Leg)
 
 
@@ -237,7 +223,6 @@ def _rtcp_to(call: str, leg: Leg, received: Headers, duty: Duty, action: Drop | 
 
 
 def _rtcp(address: Address) -> Address:
-    # A NAT may assign the last port to RTP. The port of RTCP is then known once a packet of it is mirrored.
     return replace(address, port=min(address.port + 1, MAX_PORT))
 
 

@@ -128,12 +128,6 @@ def check_counters(placement: Placement, event: ev.CountersRead, now: float) -> 
     return counted, tuple(keepalive for keepalive in keepalives if keepalive)
 
 
-def learn_rtcp_port(placement: Placement, event: ev.RtcpPortLearned, _now: float) -> Step:
-    """Forward RTCP to the port from which the leg's own comes."""
-    known = replace(placement, rtcp_ports={**placement.rtcp_ports, event.leg: event.port})
-    return known, (cmd.SetFlows(known.flows()),)
-
-
 def count_forwarded(placement: Placement, _event: ev.ReceptionStalled, _now: float) -> Step:
     """Read the counters: they tell a leg that receives nothing from one that is sent nothing."""
     return placement, (cmd.ReadCounters(),)
@@ -181,6 +175,8 @@ def on_guard_triggered(placement: Placement, event: ev.GuardTriggered, now: floa
 def on_rtcp_sent(placement: Placement, event: ev.RtcpSent, now: float) -> Step:
     """Remove the flows, and only then query the legs, if Asterisk sends its RTCP to the leg by another way than before."""
     noted = replace(placement, rtcp_out={**placement.rtcp_out, event.leg: event.headers})
+    if event.cname:
+        noted = replace(noted, cnames={**placement.cnames, event.leg: event.cname})
     if is_known_way(placement, event.leg, event.headers):
         return noted, ()
     return reclaim(noted, now, Reason(ReasonKind.ROUTE_CHANGED, event.leg))
@@ -243,11 +239,6 @@ def left_by(placement: Placement, event: ev.Event) -> dict[Leg, ObservedPacket]:
             return {leg: packet} if placement.is_verified else {}
         case _:
             return {}
-
-
-def note_rtcp(placement: Placement, event: ev.RtcpReceived, now: float) -> Step:
-    """Record that the leg is there, even if it sends no audio."""
-    return replace(placement, rtcp_at={**placement.rtcp_at, event.leg: now}), ()
 
 
 def on_flow_idle(placement: Placement, event: ev.FlowIdle, now: float) -> Step:

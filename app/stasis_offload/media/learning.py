@@ -221,7 +221,7 @@ def start_learning(
         relayed_packets={},
         last_packets={},
         silent=frozenset(),
-        rtcp_ports={},
+        cnames={},
     )
     return await_native(learning, now) if soon else learning, (cmd.SetFlows(learning.flows()),)
 

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from stasis_offload.media import events as ev
-from stasis_offload.media import forwarding, learning, relaying
+from stasis_offload.media import forwarding, learning, relaying, rtcp_relay
 from stasis_offload.media.relaying import Step
 from stasis_offload.media.state import Phase, Placement, State
 
@@ -33,9 +33,9 @@ _WHILE_OFFLOADED: Rows = {
     ev.BridgeChanged: forwarding.on_call_changed,
     ev.LegsReported: forwarding.check_report,
     ev.CountersRead: forwarding.check_counters,
-    ev.RtcpPortLearned: forwarding.learn_rtcp_port,
-    ev.RtcpReceived: forwarding.note_rtcp,
+    ev.RtcpReceived: rtcp_relay.pass_on_report,
     ev.RtcpSent: forwarding.on_rtcp_sent,
+    ev.OtherDropped: rtcp_relay.pass_on_answer,
     ev.ReceptionStalled: forwarding.count_forwarded,
     ev.LegDeaf: forwarding.on_leg_deaf,
     ev.SmallPacketObserved: forwarding.note_small,
@@ -112,9 +112,9 @@ TRANSITIONS: Mapping[Phase, Rows] = {
 _OF_A_STAY: frozenset[type[ev.Event]] = frozenset(
     {
         ev.CountersRead,
-        ev.RtcpPortLearned,
         ev.RtcpReceived,
         ev.RtcpSent,
+        ev.OtherDropped,
         ev.ReceptionStalled,
         ev.LegDeaf,
         ev.SmallPacketObserved,

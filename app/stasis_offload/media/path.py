@@ -87,11 +87,6 @@ class MediaPath:
         return self.caller if leg is Leg.CALLER else self.callee
 
 
-def parse_headers(in_port: int, frame: bytes) -> Headers:
-    """Parse the headers of a UDP datagram that the switch received on a port; raises as `parse_udp`."""
-    return _headers(in_port, parse_udp(frame))
-
-
 def parse_observed_packet(in_port: int, frame: bytes) -> ObservedPacket:
     """Parse a frame that the switch received on a port as an RTP packet.
 
@@ -102,7 +97,7 @@ def parse_observed_packet(in_port: int, frame: bytes) -> ObservedPacket:
     datagram = parse_udp(frame)
     header = parse_rtp(datagram.payload)
     return ObservedPacket(
-        headers=_headers(in_port, datagram),
+        headers=headers_of(in_port, datagram),
         ttl=datagram.ttl,
         size=datagram.size,
         payload_type=header.payload_type,
@@ -112,7 +107,8 @@ def parse_observed_packet(in_port: int, frame: bytes) -> ObservedPacket:
     )
 
 
-def _headers(in_port: int, datagram: Datagram) -> Headers:
+def headers_of(in_port: int, datagram: Datagram) -> Headers:
+    """Return the headers of a datagram that the switch received on a port."""
     return Headers(
         in_port=in_port,
         tag=datagram.tag,

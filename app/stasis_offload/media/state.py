@@ -32,7 +32,7 @@ from stasis_offload.packets.frame import Datagram, build_udp
 class Policy:
     """The operator's settings (config.py, section [media]): times in seconds, `limit` in packets per second and leg.
 
-    With `forward_rtcp`, RTCP passes from end to end while the switch carries a call; otherwise it ends in Asterisk.
+    With `forward_rtcp`, the legs' RTCP passes from end to end while the switch carries a call; otherwise Asterisk's does.
     `exclude` and `percentage` say which calls stay with Asterisk (exclusion.py).
     """
 
@@ -107,9 +107,9 @@ class Placement:
     `known_at` since when both legs are observed, `last_packets` the last packet of each leg, however old, `silent` the legs that are known by it alone, `cutover_by`
     until when the best moment for the cutover is waited for, `probed` whether the switch has just answered at once.
     `schedules` say when the packets of each leg come, and outlast a stay.
-    `path`, `unsampled` and `rtcp_ports` belong to a stay in the switch: `unsampled` are the legs of which a packet has
+    `path`, `unsampled` and `cnames` belong to a stay in the switch: `unsampled` are the legs of which a packet has
     yet to be mirrored for the verification or the present audit, `unverified` those of which none has been yet,
-    `rtcp_ports` the ports from which RTCP came, `left` the last packet of each leg that was left to Asterisk, for its
+    `cnames` the CNAME in Asterisk's own RTCP to each leg, `left` the last packet of each leg that was left to Asterisk, for its
     size or because its ended flow was not added again yet, and `small_audio` how many small ones since the last audit
     had the payload type of audio. `rtcp_at` is when each leg's last RTCP came, `silent` then are the legs of which a flow
     ended for want of packets and was added again, `ended_counts` what these flows had counted, `missing` since when a
@@ -146,7 +146,7 @@ class Placement:
     left: Mapping[Leg, ObservedPacket] = field(default_factory=dict)
     small_audio: Mapping[Leg, int] = field(default_factory=dict)
     rtcp_out: Mapping[Leg, Headers] = field(default_factory=dict)
-    rtcp_ports: Mapping[Leg, int] = field(default_factory=dict)
+    cnames: Mapping[Leg, bytes] = field(default_factory=dict)
     rtcp_at: Mapping[Leg, float] = field(default_factory=dict)
     silent: frozenset[Leg] = frozenset()
     missing: Mapping[Leg, float] = field(default_factory=dict)
@@ -203,7 +203,7 @@ class Placement:
         if not self.is_verified:
             return flows
         if self.policy.forward_rtcp:
-            flows += rtcp_flows(self.call, self.path, self.rtcp_ports)
+            flows += rtcp_flows(self.call, self.path)
         else:
             flows += rtcp_watching_flows(self.call, self.path)
         return flows + outbound_guards(self.call, self.path)

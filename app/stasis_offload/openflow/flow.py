@@ -19,7 +19,7 @@ SIZE_TABLE = 79
 
 # Bytes of a learned packet that are mirrored: Ethernet 14 + VLAN 4 + IPv6 40 + UDP 8 + RTP 12 and some extensions.
 LEARNING_BYTES = 128
-# RTCP packets are mirrored whole. This value stands for the whole packet (OFPCML_NO_BUFFER, 1.3.5, A.2.5).
+# RTCP is mirrored whole. This value stands for the whole packet (OFPCML_NO_BUFFER, 1.3.5, A.2.5).
 FULL_PACKET = 0xFFFF
 
 
@@ -52,9 +52,8 @@ class Forward:
     """Rewrite a packet as if Asterisk had sent it, decrement its TTL, and let it go the bridge's own way from there.
 
     `in_port` is the port by which Asterisk's packets come in: the bridge's own flows (NORMAL, usually) see the
-    packet as one that came in there, and choose its way out. With `copy`, the packet as it came goes the bridge's
-    own way too; its first `mirror_bytes` bytes go to the application (CONTROLLER), or if that is 0, what a flow of
-    SAMPLE_TABLE says.
+    packet as one that came in there, and choose its way out. A flow of SAMPLE_TABLE shows the packet to the
+    application, as it came.
     """
 
     in_port: int
@@ -64,8 +63,6 @@ class Forward:
     destination: Address
     tag: Tag | None
     dscp: int
-    mirror_bytes: int = 0
-    copy: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -248,12 +248,7 @@ def _actions(match: Match, action: Action) -> Iterator[bytes]:
             if match.in_port is None:
                 raise OpenFlowError("a flow that forwards has to match one port: else its VLAN is not known")
             # Before the rewrite: an output sends the packet as it is at that point (7.2.5).
-            if action.mirror_bytes:
-                yield output(ofp.OFPP_CONTROLLER, action.mirror_bytes)
-            else:
-                yield _SAMPLED
-            if action.copy:
-                yield _clone(_OWN_WAY)
+            yield _SAMPLED
             yield from _retag(match.vlan, action.tag)
             family = _family_of(action.destination)
             yield _ETH_SRC.set(_mac(action.eth_src))
@@ -305,11 +300,6 @@ def _resubmit(table: int) -> bytes:
     )
 
 
-def _clone(actions: bytes) -> bytes:
-    """Carry out actions on a copy of the packet: what they change, the rest does not see (NXAST_CLONE)."""
-    return _CLONE.pack(ofp.OFPAT_EXPERIMENTER, _CLONE.size + len(actions), _NICIRA, _NXAST_CLONE) + actions
-
-
 def _family_of(address: Address) -> _Family:
     return _IPV4 if isinstance(address.host, IPv4Address) else _IPV6
 
@@ -320,11 +310,9 @@ def _mac(text: str) -> bytes:
 
 _NICIRA = 0x2320
 _NXAST_RESUBMIT_TABLE = 14
-_NXAST_CLONE = 42
 _NXAST_CHECK_PKT_LARGER = 49  # the result into one bit of a register (struct nx_action_check_pkt_larger)
 _NX_IN_PORT = 0xFFF8  # OFPP_IN_PORT of OpenFlow 1.0: as it came
 _RESUBMIT = Struct("!HHIHHB3x")
-_CLONE = Struct("!HHIH6x")
 _CHECK_LARGER = Struct("!HHIHHH4s6x")
 
 _BIT = (1).to_bytes(4, "big")

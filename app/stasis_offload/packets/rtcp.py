@@ -1,4 +1,4 @@
-"""Parses RTCP (RFC 3550): the reports of one end of a call on what it sent and received."""
+"""Parses RTCP (RFC 3550): the reports of one end of a call on what it sent and received, and whose they are."""
 
 from dataclasses import dataclass
 from struct import Struct
@@ -10,14 +10,20 @@ from stasis_offload.packets.frame import check_size
 RTCP_TYPES = range(192, 224)
 
 _VERSION = 2
+_PADDED = 0x20
 _SENDER_REPORT = 200
 _RECEIVER_REPORT = 201
+_REPORTS = (_SENDER_REPORT, _RECEIVER_REPORT)
+_SOURCE_DESCRIPTION = 202
 _BYE = 203
+
+_CNAME = 1
 
 _HEADER = Struct("!BBH")
 _SSRC = Struct("!I")
 _SENDER_INFO = Struct("!IQIII")
 _BLOCK = Struct("!IB3sIIII")
+_ITEM = Struct("!BB")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +74,65 @@ class Bye:
 
 
 Packet = SenderReport | ReceiverReport | Bye
+
+
+def is_rtcp(data: bytes) -> bool:
+    """Return whether a datagram is RTCP: not RTP, STUN or DTLS, which share ports with it (RFC 5761 4, RFC 7983 7)."""
+    return len(data) >= _HEADER.size and data[0] >> 6 == _VERSION and data[1] in RTCP_TYPES
+
+
+def cname_of(data: bytes) -> bytes | None:
+    """Return the first CNAME in a compound packet; None if it has none, or is not whole."""
+    try:
+        packets = split_compound(data)
+    except BadPacketError:
+        return None
+    for packet in packets:
+        items = packet[_HEADER.size + _SSRC.size :]
+        if packet[1] == _SOURCE_DESCRIPTION and len(items) > _ITEM.size:
+            kind, size = _ITEM.unpack_from(items)
+            if kind == _CNAME and len(items) >= _ITEM.size + size:
+                return items[_ITEM.size : _ITEM.size + size]
+    return None
+
+
+def with_cname(data: bytes, cname: bytes) -> bytes:
+    """Return a compound packet with this CNAME of its sender in place of all that it says of persons (SDES).
+
+    The CNAME, of at most 255 bytes, follows the reports: each compound packet has one (RFC 3550 6.1).
+    Raises as `split_compound`.
+    """
+    packets = [packet for packet in split_compound(data) if packet[1] != _SOURCE_DESCRIPTION]
+    reports = next(
+        (number for number, packet in enumerate(packets) if packet[1] not in _REPORTS), len(packets)
+    )
+    sender = data[_HEADER.size : _HEADER.size + _SSRC.size]
+    items = _ITEM.pack(_CNAME, len(cname)) + cname
+    chunk = sender + items + bytes(4 - len(items) % 4)  # at least one null ends the items (6.5)
+    description = _HEADER.pack(_VERSION << 6 | 1, _SOURCE_DESCRIPTION, len(chunk) // 4) + chunk
+    return b"".join((*packets[:reports], description, *packets[reports:]))
+
+
+def split_compound(data: bytes) -> tuple[bytes, ...]:
+    """Return the packets of a whole compound packet.
+
+    Raises:
+        BadPacketError: as `parse_rtcp`; or it is not valid by RFC 3550 A.2: the first packet is no report, or is
+            padded, or the lengths do not add up.
+
+    """
+    parse_rtcp(data)
+    if data[1] not in _REPORTS or data[0] & _PADDED:
+        raise BadPacketError(f"RTCP begins with 0x{data[:2].hex()}, and not with a report")
+    packets, rest = [], data
+    while rest:
+        check_size(rest, _HEADER, "RTCP header")
+        size = _HEADER.size + 4 * _HEADER.unpack_from(rest)[2]
+        if size > len(rest):
+            raise BadPacketError(f"RTCP packet cut short: {len(rest)} of {size} bytes")
+        packets.append(rest[:size])
+        rest = rest[size:]
+    return tuple(packets)
 
 
 def parse_rtcp(data: bytes) -> tuple[Packet, ...]:

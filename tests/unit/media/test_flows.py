@@ -21,7 +21,7 @@ from stasis_offload.media.flows import (
 )
 from stasis_offload.media.path import Attachment, Leg, MediaPath
 from stasis_offload.media.roles import Duty, Role, call_cookie, role_of
-from stasis_offload.openflow.flow import COOKIE_OWNER_MASK, FULL_PACKET, Flow, Forward, is_ours
+from stasis_offload.openflow.flow import COOKIE_OWNER_MASK, FULL_PACKET, Drop, Flow, Mirror, is_ours
 from stasis_offload.packets.address import Address
 from stasis_offload.packets.frame import Datagram, Tag
 from tests.support.packets import ASTERISK, CALLER, SIX, attachment, sent_by, sent_to, split, with_tags
@@ -35,12 +35,12 @@ SPLIT = split(PATH)
 LIMITS = FlowLimits(idle_timeout=10)
 
 
-def whole(path: MediaPath = PATH, *, ports: dict[Leg, int] | None = None) -> FlowTable:
+def whole(path: MediaPath = PATH) -> FlowTable:
     """Return every flow of a forwarded call."""
     return FlowTable(
         [
             *forwarding_flows("call", path, LIMITS),
-            *rtcp_flows("call", path, ports or {}),
+            *rtcp_flows("call", path),
             *inbound_guards("call", path),
             *outbound_guards("call", path),
         ]
@@ -205,30 +205,19 @@ def test_what_is_smaller_than_a_legs_audio_goes_to_asterisk(path: MediaPath, tag
     assert table.process(1, small) == [(CONTROLLER, small), (1, small)]
 
 
-def test_rtcp_reaches_asterisk_as_it_came_and_us_and_the_other_leg() -> None:
+def test_what_comes_to_the_port_of_rtcp_goes_its_own_way_and_is_shown_to_us_whole() -> None:
     packet = replace(above(sent_by(CALLER)), dscp=46)
-    assert whole().process(1, packet) == [
-        (CONTROLLER, packet),
-        (1, packet),
-        (ASTERISK, above(sent_to(CALLEE, sent_by(CALLER)))),
-    ]
-    for flow in rtcp_flows("call", PATH, {}):
-        assert not isinstance(flow.action, Forward) or flow.action.mirror_bytes == FULL_PACKET
-
-
-def test_rtcp_may_come_from_any_port_of_the_leg_and_goes_to_the_port_that_is_known() -> None:
-    packet = replace(above(sent_by(CALLER)), source=Address(CALLER.remote.host, 777))
-    *_, (port, out) = whole(ports={Leg.CALLEE: 4444}).process(1, packet)
-    assert (port, out.destination) == (ASTERISK, Address(CALLEE.remote.host, 4444))
-    assert out.source == Address(CALLEE.local.host, CALLEE.local.port + 1)
+    for each in (packet, replace(packet, source=Address(CALLER.remote.host, 777))):
+        assert whole().process(1, each) == [(CONTROLLER, each), (1, each)]
+    actions = {flow.action for flow in rtcp_flows("call", PATH)}
+    assert actions == {Mirror(FULL_PACKET), Drop(FULL_PACKET)}
 
 
 def test_the_last_port_there_is_has_none_above_it() -> None:
-    last = attachment(1, 0x0A, remote="198.18.0.10:65535", local="198.18.0.1:10000")
-    flows = rtcp_flows("call", MediaPath(caller=last, callee=CALLEE), {})
-    (to_caller,) = [flow.action for flow in flows if role_of(flow.cookie) is Role.RTCP_CALLEE]
-    assert isinstance(to_caller, Forward)
-    assert to_caller.destination.port == 0xFFFF
+    last = attachment(1, 0x0A, remote="198.18.0.10:4000", local="198.18.0.1:65535")
+    flows = rtcp_flows("call", MediaPath(caller=last, callee=CALLEE))
+    (of_caller,) = [flow.match for flow in flows if role_of(flow.cookie) is Role.RTCP_CALLER]
+    assert of_caller.destination.port == 0xFFFF
 
 
 def test_what_asterisk_reports_by_itself_reaches_no_leg_and_is_shown_to_us() -> None:

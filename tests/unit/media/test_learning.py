@@ -71,8 +71,8 @@ def test_a_question_whose_answer_never_comes_is_asked_again(state: Placement) ->
 
 
 def test_a_port_that_was_heard_of_an_earlier_stay_is_not_believed_in_the_next() -> None:
-    learning = after(ev.BridgeChanged(), ELIGIBLE, ev.RtcpPortLearned(Leg.CALLER, 5555), start=GUARDED)
-    assert learning.rtcp_ports == {}
+    learning = after(ev.BridgeChanged(), ELIGIBLE, start=replace(GUARDED, cnames={Leg.CALLER: b"x"}))
+    assert learning.cnames == {}
 
 
 def test_what_a_flow_had_counted_is_not_lost_when_somebody_takes_it_out() -> None:

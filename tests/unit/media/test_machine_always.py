@@ -24,6 +24,7 @@ from tests.support.placements import (
     IN_PHASE,
     NOT_YET,
     relayed,
+    rtcp_of,
     sampled_packet,
     seen,
     small_packet,
@@ -64,11 +65,11 @@ EVENTS: dict[type[ev.Event], st.SearchStrategy[ev.Event]] = {
         PORTS,
     ),
     ev.RtcpSent: st.builds(
-        lambda leg, port: ev.RtcpSent(leg, passed_on(leg.other, in_port=port).headers), LEGS, PORTS
+        lambda leg, port: ev.RtcpSent(leg, passed_on(leg.other, in_port=port).headers, b"c"), LEGS, PORTS
     ),
     ev.PortDown: PORTS.map(ev.PortDown),
-    ev.RtcpPortLearned: LEGS.map(lambda leg: ev.RtcpPortLearned(leg, 4001)),
-    ev.RtcpReceived: LEGS.map(ev.RtcpReceived),
+    ev.OtherDropped: LEGS.map(lambda leg: ev.OtherDropped(leg, PHONE_PORT, b"")),
+    ev.RtcpReceived: LEGS.map(rtcp_of),
     ev.ReceptionStalled: LEGS.map(ev.ReceptionStalled),
     ev.LegDeaf: LEGS.map(ev.LegDeaf),
     ev.FlowIdle: LEGS.map(lambda leg: ev.FlowIdle(leg, FlowCount(3, 3))),

@@ -24,11 +24,12 @@ from tests.support.placements import (
     VERIFIED,
     after,
     relayed,
+    rtcp_of,
     sampled_packet,
     seen,
 )
 
-ALIVE = after(ev.RtcpReceived(Leg.CALLEE), start=GUARDED, now=10.0)
+ALIVE = after(rtcp_of(Leg.CALLEE), start=GUARDED, now=10.0)
 WITHOUT_CALLEE = ev.CountersRead({Role.FORWARD_CALLER: FlowCount(9, 1926)})
 IDLE = ev.FlowIdle(Leg.CALLEE, FlowCount(100, 20_000))
 LOST = Reason(ReasonKind.FLOW_LOST, Leg.CALLEE)

@@ -12,7 +12,7 @@ from stasis_offload.media.path import Leg, ObservedPacket
 from stasis_offload.media.reasons import Reason, ReasonKind
 from stasis_offload.media.roles import Duty, Role, role_of
 from stasis_offload.media.state import Phase, Placement, State
-from stasis_offload.openflow.flow import FlowCount, Forward
+from stasis_offload.openflow.flow import FlowCount
 from stasis_offload.packets.frame import parse_udp
 from tests.support.leg_reports import CALLEE, CALLER, REPORTS, passed_on, sighting
 from tests.support.placements import (
@@ -32,6 +32,7 @@ from tests.support.placements import (
     VERIFIED,
     after,
     roles,
+    rtcp_of,
     sampled_packet,
     seen,
     small_packet,
@@ -40,7 +41,7 @@ from tests.support.placements import (
 RTP_HEADER = 12
 
 
-def test_a_forwarded_packet_of_each_leg_verifies_a_cutover_and_only_then_rtcp_is_forwarded() -> None:
+def test_a_forwarded_packet_of_each_leg_verifies_a_cutover_and_only_then_rtcp_is_watched() -> None:
     assert [role_of(flow.cookie) for flow in OFFLOADED.flows()] == CUT_OVER
     one, commands = step(OFFLOADED, sampled_packet(Leg.CALLER), 0.02)
     assert (one.phase, commands) == (Phase.UNVERIFIED, ())
@@ -213,14 +214,6 @@ def test_rtcp_stays_with_asterisk_where_the_operator_wants_it_and_still_tells_it
     ] == FORWARDING + GUARDS_IN + watching + GUARDS_OUT
 
 
-def test_reports_go_to_the_port_that_a_legs_own_rtcp_comes_from() -> None:
-    placement, commands = step(GUARDED, ev.RtcpPortLearned(Leg.CALLEE, 61_111), 3.0)
-    assert roles(commands) == [CARRIED]
-    [to_callee] = [flow.action for flow in placement.flows() if role_of(flow.cookie) is Role.RTCP_CALLER]
-    assert isinstance(to_callee, Forward)
-    assert to_callee.destination.port == 61_111
-
-
 def test_at_an_audit_asterisk_gets_a_datagram_of_nothing_of_each_leg_whose_flow_counts_on() -> None:
     audited, _ = step(GUARDED, ev.DeadlineReached(), 9.0)
     counted, commands = step(audited, ev.CountersRead(BOTH_COUNT), 9.0)
@@ -280,7 +273,7 @@ IDLE = ev.FlowIdle(Leg.CALLER, FlowCount(100, 20_000))
 
 
 def test_the_flow_of_a_silent_leg_is_added_again_while_its_rtcp_shows_that_it_is_there() -> None:
-    alive = after(ev.RtcpReceived(Leg.CALLER), start=GUARDED, now=10.0)
+    alive = after(rtcp_of(Leg.CALLER), start=GUARDED, now=10.0)
     silent, commands = step(alive, IDLE, 20.0)
     assert roles(commands) == [CARRIED]
     timeouts = {role_of(flow.cookie): flow.idle_timeout for flow in silent.flows() if flow.idle_timeout}
@@ -289,7 +282,7 @@ def test_the_flow_of_a_silent_leg_is_added_again_while_its_rtcp_shows_that_it_is
 
 
 def test_what_a_flow_counted_before_it_was_added_again_is_not_lost() -> None:
-    silent = after(ev.RtcpReceived(Leg.CALLER), IDLE, start=GUARDED, now=10.0)
+    silent = after(rtcp_of(Leg.CALLER), IDLE, start=GUARDED, now=10.0)
     assert silent.forwarded(Leg.CALLER) == FlowCount(100, 20_000)
     counted = after(ev.CountersRead(BOTH_COUNT), start=silent)
     assert counted.forwarded(Leg.CALLER) == FlowCount(105, 21_070)
@@ -307,9 +300,9 @@ def test_what_a_flow_counted_before_it_was_added_again_is_not_lost() -> None:
 def test_a_silent_leg_without_rtcp_returns_the_call_at_an_audit(
     rtcp_at: float, *, sends: bool, kept: bool
 ) -> None:
-    silent = after(ev.RtcpReceived(Leg.CALLER), IDLE, start=GUARDED, now=10.0)
+    silent = after(rtcp_of(Leg.CALLER), IDLE, start=GUARDED, now=10.0)
     counts = {**BOTH_COUNT, Role.FORWARD_CALLER: FlowCount(3 if sends else 0)}
-    audited = after(ev.RtcpReceived(Leg.CALLER), start=silent, now=rtcp_at)
+    audited = after(rtcp_of(Leg.CALLER), start=silent, now=rtcp_at)
     audited = after(ev.DeadlineReached(), ev.CountersRead(counts), start=audited, now=40.0)
     if kept:
         assert audited.state is State.OFFLOADED

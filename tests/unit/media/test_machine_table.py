@@ -14,7 +14,7 @@ from stasis_offload.media.roles import Role
 from stasis_offload.media.state import Phase, Placement, State
 from stasis_offload.openflow.flow import FlowCount
 from tests.support.leg_reports import PHONE_PORT, passed_on
-from tests.support.placements import ELIGIBLE, IN_PHASE, POLICY, relayed, seen, small_packet
+from tests.support.placements import ELIGIBLE, IN_PHASE, POLICY, relayed, rtcp_of, seen, small_packet
 
 EVENTS = get_args(ev.Event)
 OTHER_WAY = passed_on(Leg.CALLEE, eth_dst="02:00:00:00:00:99").headers
@@ -26,9 +26,9 @@ EXAMPLES: dict[type[ev.Event], ev.Event] = {
             ev.CountersRead({Role.FORWARD_CALLER: FlowCount(1, 1)}),
             ev.GuardTriggered(ReasonKind.ASTERISK_MEDIA, Leg.CALLER),
         ),
-        *(ev.RtcpSent(Leg.CALLER, OTHER_WAY), ev.PortDown(PHONE_PORT), ev.RtcpReceived(Leg.CALLER)),
+        *(ev.RtcpSent(Leg.CALLER, OTHER_WAY), ev.PortDown(PHONE_PORT), rtcp_of(Leg.CALLER)),
         *(ev.ReceptionStalled(Leg.CALLER), ev.LegDeaf(Leg.CALLER), ev.BridgeChanged()),
-        *(ev.RtcpPortLearned(Leg.CALLER, 4001), ev.FlowIdle(Leg.CALLER, FlowCount(1, 1))),
+        *(ev.OtherDropped(Leg.CALLER, PHONE_PORT, b""), ev.FlowIdle(Leg.CALLER, FlowCount(1, 1))),
         *(ev.FlowDeleted(Leg.CALLER, FlowCount(1, 1)), ev.Blocked(ReasonKind.OPERATOR)),
         *(ev.Unblocked(ReasonKind.OPERATOR), ev.CommandFailed(ReasonKind.SWITCH_REFUSED)),
         *(ev.Connected(), ev.SwitchAnswered(0.001), ev.DeadlineReached(), ev.CallEnded()),

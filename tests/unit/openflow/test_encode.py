@@ -35,7 +35,6 @@ from tests.support.strategies import FLOWS, UINT32, UINT64
 
 SWITCH = SimpleNamespace(ofproto=ofp, ofproto_parser=messages)
 CHECK_LARGER = 49
-CLONE = 42  # NXAST_CLONE (lib/ofp-actions.c), which os_ken does not know
 LIMITS = FlowLimits(idle_timeout=10)
 
 
@@ -105,16 +104,6 @@ def _actions(match: Match, action: Action) -> list[Any]:
 
 def _forwarded(match: Match, action: Forward) -> list[Any]:
     family = _family(action.destination)
-    before = []
-    if action.mirror_bytes:
-        before.append(messages.OFPActionOutput(ofp.OFPP_CONTROLLER, action.mirror_bytes))
-    else:
-        before.append(messages.NXActionResubmitTable(table_id=SAMPLE_TABLE))
-    if action.copy:
-        own_way = messages.NXActionResubmitTable(table_id=0)
-        data = bytearray()
-        own_way.serialize(data, 0)
-        before.append(messages.NXActionUnknown(CLONE, data=bytes(6) + bytes(data)))
     tag = []
     if match.vlan is not None and action.tag is None:
         tag = [messages.OFPActionPopVlan()]
@@ -135,7 +124,7 @@ def _forwarded(match: Match, action: Forward) -> list[Any]:
         "ip_dscp": action.dscp,
     }
     return [
-        *before,
+        messages.NXActionResubmitTable(table_id=SAMPLE_TABLE),
         *tag,
         *(messages.OFPActionSetField(**{name: value}) for name, value in fields.items()),
         messages.OFPActionDecNwTtl(),

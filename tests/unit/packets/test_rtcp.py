@@ -13,7 +13,11 @@ from stasis_offload.packets.rtcp import (
     ReceiverReport,
     ReportBlock,
     SenderReport,
+    cname_of,
+    is_rtcp,
     parse_rtcp,
+    split_compound,
+    with_cname,
 )
 from tests.support.strategies import UINT32, UINT64
 
@@ -181,3 +185,111 @@ def test_rtcp_with_any_byte_changed_is_rtcp_or_a_bad_packet(sent: list[Packet], 
 def test_what_is_not_rtcp_is_refused_with_the_reason(data: bytes, why: str) -> None:
     with pytest.raises(BadPacketError, match=why):
         parse_rtcp(data)
+
+
+def described(*items: tuple[int, bytes], ssrc: int = 0xBEEF) -> bytes:
+    """Write a source description of one chunk (RFC 3550 6.5)."""
+    listed = b"".join(struct.pack("!BB", kind, len(text)) + text for kind, text in items)
+    return header(202, 1, struct.pack("!I", ssrc) + listed + bytes(4 - len(listed) % 4))
+
+
+NAMED = described((1, b"alice@example.org"), (2, b"Alice Liddell"), (4, b"+44 1865 276492"))
+RECEIVED = wire(ReceiverReport(ssrc=0xBEEF, blocks=(BLOCK,)))
+GOODBYE = wire(Bye(ssrcs=(0xBEEF,)))
+
+
+def test_the_name_of_a_compound_packet_takes_the_place_of_all_that_it_says_of_a_person() -> None:
+    renamed = with_cname(wire(REPORT) + RECEIVED + NAMED + described((8, b"private")) + GOODBYE, b"abc")
+    chunk = bytes.fromhex("81ca0003 0000beef 0103 616263 000000")
+    assert renamed == wire(REPORT) + RECEIVED + chunk + GOODBYE
+
+
+def test_a_compound_packet_without_a_name_gets_one() -> None:
+    assert with_cname(RECEIVED + GOODBYE, b"abcdef") == RECEIVED + described((1, b"abcdef")) + GOODBYE
+
+
+@given(st.lists(PACKETS, max_size=3), st.binary(max_size=255), st.lists(st.binary(max_size=30), max_size=2))
+def test_any_name_can_be_given_and_is_the_only_one(
+    rest: list[Packet], name: bytes, others: list[bytes]
+) -> None:
+    sent = [wire(REPORT), *(described((1, other)) for other in others), *map(wire, rest)]
+    renamed = with_cname(b"".join(sent), name)
+    assert cname_of(renamed) == name
+    assert parse_rtcp(renamed) == parse_rtcp(b"".join(sent))
+    assert [packet[1] for packet in split_compound(renamed)].count(202) == 1
+    assert with_cname(renamed, name) == renamed
+
+
+def test_the_name_that_asterisk_sends_is_read() -> None:
+    uuid = b"5f3a7b0e-0000-4000-8000-0123456789ab"
+    # ast_rtcp_generate_sdes in res/res_rtp_asterisk.c: the text, a null, and nulls up to a word.
+    sdes = bytes.fromhex("81ca000b 0000beef 0124") + uuid + bytes(2)
+    assert cname_of(RECEIVED + sdes) == uuid
+    assert with_cname(RECEIVED + NAMED, uuid) == RECEIVED + sdes
+
+
+@pytest.mark.parametrize(
+    "sdes",
+    [
+        b"",
+        header(202, 0, b""),
+        described((2, b"no CNAME")),
+        header(202, 1, struct.pack("!IBB", 1, 1, 9) + b"ab"),
+    ],
+)
+def test_where_there_is_no_name_none_is_read(sdes: bytes) -> None:
+    assert cname_of(RECEIVED + sdes) is None
+    assert cname_of((RECEIVED + NAMED)[:-1]) is None
+
+
+@given(st.lists(PACKETS, max_size=4))
+def test_a_compound_packet_is_split_into_its_packets(rest: list[Packet]) -> None:
+    sent = [RECEIVED, *map(wire, rest)]
+    assert split_compound(b"".join(sent)) == tuple(sent)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        GOODBYE + RECEIVED,
+        NAMED,
+        bytes((RECEIVED[0] | 0x20,)) + RECEIVED[1:],
+        RECEIVED + b"\0",
+        RECEIVED + bytes(4),
+        RECEIVED[:-4],
+        RECEIVED + GOODBYE[:-4],
+        header(201, 2, bytes(28)),
+    ],
+    ids=[
+        "empty",
+        "BYE first",
+        "SDES alone",
+        "padded first",
+        "a byte more",
+        "a word more",
+        "short",
+        "last short",
+        "count",
+    ],
+)
+def test_what_is_no_compound_packet_is_refused(data: bytes) -> None:
+    with pytest.raises(BadPacketError, match="RTCP"):
+        split_compound(data)
+
+
+@pytest.mark.parametrize(
+    ("data", "rtcp"),
+    [
+        (RECEIVED, True),
+        (GOODBYE, True),
+        (bytes.fromhex("000100002112a442") + bytes(12), False),
+        (bytes.fromhex("8000000100000000"), False),
+        (bytes.fromhex("16feff00"), False),
+        (bytes(4), False),
+        (b"\x80\xc9", False),
+    ],
+    ids=["report", "BYE", "STUN", "RTP", "DTLS", "zeros", "two bytes"],
+)
+def test_rtcp_is_told_from_what_shares_its_port(data: bytes, *, rtcp: bool) -> None:
+    assert is_rtcp(data) == rtcp

@@ -1,0 +1,55 @@
+"""RTCP of an offloaded call: what a leg reports goes on to the other leg as if Asterisk had sent it.
+
+It goes in the frame of Asterisk's own RTCP to that leg, and under the CNAME in it, so that the leg receives one CNAME
+all the time; of the sender's own names (SDES) none goes on. Nothing does until Asterisk has sent RTCP to the leg in the
+present stay: `rtcpinterval` (5 s) at most. What is not RTCP is between a leg and Asterisk: STUN, and the answers to it.
+"""
+
+from dataclasses import replace
+
+from stasis_offload.errors import BadPacketError
+from stasis_offload.media import commands as cmd
+from stasis_offload.media import events as ev
+from stasis_offload.media.path import Leg
+from stasis_offload.media.relaying import Step
+from stasis_offload.media.state import Placement
+from stasis_offload.packets.frame import Datagram, build_udp
+from stasis_offload.packets.rtcp import with_cname
+
+
+def pass_on_report(placement: Placement, event: ev.RtcpReceived, now: float) -> Step:
+    """Record that the leg is there, even if it sends no audio, and pass its RTCP on to the other leg."""
+    alive = replace(placement, rtcp_at={**placement.rtcp_at, event.leg: now})
+    to_other = _to_other(placement, event.leg, event.datagram)
+    return alive, (to_other,) if to_other else ()
+
+
+def pass_on_answer(placement: Placement, event: ev.OtherDropped, _now: float) -> Step:
+    """Pass on to the leg what Asterisk answers: the switch cannot tell it from RTCP."""
+    return placement, (cmd.InjectPacket(event.in_port, event.frame),)
+
+
+def _to_other(placement: Placement, leg: Leg, datagram: Datagram) -> cmd.InjectPacket | None:
+    """Build a leg's RTCP as Asterisk's to the other leg, one hop older; None if it is not to go on."""
+    cname = placement.cnames.get(leg.other)
+    if cname is None or datagram.ttl <= 1:
+        return None
+    try:
+        payload = with_cname(datagram.payload, cname)
+    except BadPacketError:
+        return None
+    own = placement.rtcp_out[leg.other]
+    frame = build_udp(
+        Datagram(
+            eth_src=own.eth_src,
+            eth_dst=own.eth_dst,
+            tag=own.tag,
+            dscp=own.dscp,
+            source=own.source,
+            destination=own.destination,
+            ttl=datagram.ttl - 1,
+            size=len(payload),
+            payload=payload,
+        )
+    )
+    return cmd.InjectPacket(own.in_port, frame)
