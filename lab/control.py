@@ -172,7 +172,19 @@ def _http(
 
 
 def flows() -> list[str]:
-    """List the flows of calls that are in the switch, as the switch's own tool prints them, without the gate."""
+    """List the flows of calls that are in the switch, as the switch's own tool prints them.
+
+    Without the gate, and without those that withhold what Asterisk reports after a return, and end by themselves.
+    """
+    return [row for row in _flows() if "hard_timeout=" not in row]
+
+
+def withholding() -> list[str]:
+    """List the flows that withhold what Asterisk reports after a return."""
+    return [row for row in _flows() if "hard_timeout=" in row]
+
+
+def _flows() -> list[str]:
     rows = execute(
         "ovs",
         "ovs-ofctl",

@@ -17,7 +17,7 @@ def quiet_lab() -> Iterator[None]:
     _clear()
     yield
     _clear()
-    assert control.flows() == []
+    assert control.flows() + control.withholding() == []
     assert "offload-" not in control.asterisk("asterisk2", "bridge show all")
 
 

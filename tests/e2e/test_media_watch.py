@@ -30,7 +30,7 @@ def test_reports_pass_from_end_to_end_asterisk_reads_along_and_keeps_its_own_to_
         wait_until(lambda: len(control.flows()) == FLOWS, within=10, what="all flows to be there")
         # Asterisk's own reports, which show where to, are not due before.
         start = call.passed(REPORTED_WITHIN)
-        end = call.passed(4)
+        end = call.passed(2)
         quality = quality_of_the_call()
         asterisk = control.asterisk("asterisk2", "pjsip show channelstats")
         assert_asterisk_knows_loss_and_round_trip(asterisk)

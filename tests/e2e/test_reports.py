@@ -8,6 +8,7 @@ import pytest
 from lab import control
 from lab.capture import FROM_SWITCH
 from lab.control import wait_until
+from stasis_offload.packets.rtcp import ReceiverReport, SenderReport, parse_rtcp
 from tests.support.edge_call import (
     ALICE,
     ALICE_PORT,
@@ -21,6 +22,8 @@ from tests.support.phone import sdp
 
 # Seconds between two reports.
 OFTEN = 0.5
+# Asterisk's are 5 s apart (rtp.conf, rtcpinterval).
+ASTERISK_REPORTS_TWICE = 11.5
 
 
 @contextmanager
@@ -129,3 +132,27 @@ def test_a_party_that_speaks_while_the_other_is_silent_has_lost_nothing_before_t
         )
         assert quality("caller")["upstream_loss"] == pytest.approx(0, abs=0.001)
         assert call.returns() == []
+
+
+@pytest.mark.parametrize("stay", [1, 8])
+def test_after_a_return_asterisk_reports_no_loss_of_what_the_switch_carried(stay: int) -> None:
+    with conversation() as call:
+        call.carried()
+        call.passed(stay)
+        control.offload("relay", "--all")
+        back = call.relayed("operator")
+        assert len(control.withholding()) == 2
+        end = call.passed(ASTERISK_REPORTS_TWICE)
+        assert control.withholding() == []
+    for speaker in (BOB, ALICE):
+        blocks = [
+            block
+            for each in call.capture.rtcp
+            if each.arrived and each.ssrc == speaker and back <= each.at < end
+            for report in parse_rtcp(each.datagram.payload)
+            if isinstance(report, SenderReport | ReceiverReport)
+            for block in report.blocks
+        ]
+        assert {block.fraction_lost for block in blocks} == {0}
+        # What the switch carried stays in the cumulative number.
+        assert blocks[-1].cumulative_lost >= 50 * stay

@@ -18,7 +18,7 @@ from stasis_offload.calls.media_session import MediaSession
 from stasis_offload.media import events as ev
 from stasis_offload.media.path import Leg
 from stasis_offload.media.reasons import Reason, ReasonKind
-from stasis_offload.media.roles import Duty, Role
+from stasis_offload.media.roles import Duty, Role, call_cookie
 from stasis_offload.media.state import Phase, Placement, Policy, State
 from stasis_offload.packets.address import Address
 from stasis_offload.packets.frame import Datagram, build_udp
@@ -164,14 +164,15 @@ async def test_an_event_that_interrupts_an_audit_takes_the_flows_out_and_nothing
         cli.hangs = True
         cli.asked.clear()
         await cli.asked.wait()  # the audit has begun, and gets no answer
-        before = dict(sent)
+        before, carried = dict(sent), bridge.cookies()
         media.post(ev.Blocked(ReasonKind.OPERATOR))
         await until(media, Phase.RELAYED)
         assert await media.post(ev.Unblocked(ReasonKind.DRAIN)).wait()
-        assert bridge.cookies() == set()
-        # The counters of the two flows that forward, and no change of flows but their removal.
+        left = [Role.RTCP_DROP_CALLER, Role.RTCP_DROP_CALLEE]
+        assert bridge.cookies() == {call_cookie("call") | role for role in left}
+        # The counters of the two flows that forward, and one bundle, which removes all flows but two and changes these.
         assert sent[Kind.MULTIPART_REQUEST] - before[Kind.MULTIPART_REQUEST] == 2
-        assert sent[Kind.EXPERIMENTER] == before[Kind.EXPERIMENTER]
+        assert sent[Kind.EXPERIMENTER] - before[Kind.EXPERIMENTER] == len(carried) + 2
         cli.hangs = False
 
 

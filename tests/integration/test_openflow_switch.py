@@ -13,6 +13,7 @@ from stasis_offload.media.flows import (
     outbound_guards,
     rtcp_flows,
     verifying_flows,
+    withholding_flows,
 )
 from stasis_offload.media.path import Leg
 from stasis_offload.media.roles import FORWARDING_ROLES, Role, call_cookie, owner_of
@@ -221,6 +222,24 @@ async def test_a_call_that_comes_and_goes_leaves_nothing_and_no_end_of_its_flows
         assert events.rest() == []
         await switch.flow_table.set_flows(owner_of("call"), guarded)
         assert bridge.cookies() == {flow.cookie for flow in guarded}
+
+
+async def test_a_call_may_be_left_a_flow_that_ends_by_itself(bridge: Bridge) -> None:
+    legs = path(0)
+    carried = (*forwarding_flows("call", legs, LIMITS), *rtcp_flows("call", legs))
+    withheld = withholding_flows("call", {Leg.CALLER: legs.caller.received})
+    left = tuple(replace(flow, hard_timeout=1) for flow in withheld)
+    async with connected(bridge.management) as (switch, events):
+        await switch.flow_table.set_flows(owner_of("call"), carried)
+        counts = await switch.flow_table.remove_flows(owner_of("call"), FORWARDING_ROLES, but=left)
+        assert set(counts) == set(FORWARDING_ROLES)
+        assert bridge.cookies() == {flow.cookie for flow in left}
+        ended = await events.next(FlowRemoved)
+        assert (ended.cookie, ended.reason) == (left[0].cookie, Removal.HARD)
+        assert bridge.cookies() == set()
+        await switch.flow_table.set_flows(owner_of("call"), carried)
+        assert bridge.cookies() == {flow.cookie for flow in carried}
+        assert events.rest() == []
 
 
 async def test_flows_that_a_restarting_switch_restores_after_the_sweep_are_removed(bridge: Bridge) -> None:

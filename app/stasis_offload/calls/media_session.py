@@ -24,7 +24,7 @@ from stasis_offload.media.state import Phase, Placement, Policy, State
 from stasis_offload.openflow.events import FlowRemoved, Removal
 from stasis_offload.openflow.flow import FlowCount
 from stasis_offload.packets.frame import Datagram, parse_udp
-from stasis_offload.packets.rtcp import cname_of, is_rtcp
+from stasis_offload.packets.rtcp import cname_of, is_rtcp, says_lost
 from stasis_offload.signalling.call_ids import bridge_id
 
 _STATE_LOGS = {
@@ -126,6 +126,8 @@ class MediaSession:
         """Handle the end of a flow: it timed out, or another program deleted it."""
         if event.reason is Removal.IDLE:
             self.post(ev.FlowIdle(role.leg, event.count))
+        elif event.reason is Removal.HARD:
+            self.post(ev.WithholdingEnded(role.leg))
         elif self.placement.state is State.OFFLOADED:
             self._log.warning("flows.deleted_externally", role=role.name, reason=event.reason)
             self.post(ev.FlowDeleted(role.leg, event.count if role.forwards else None))
@@ -185,8 +187,8 @@ class MediaSession:
     def _on_rtcp_sent(self, role: Role, in_port: int, frame: bytes) -> None:
         datagram = _datagram(frame)
         if datagram and is_rtcp(datagram.payload):
-            cname = cname_of(datagram.payload)
-            self.post(ev.RtcpSent(role.leg, headers_of(in_port, datagram), cname))
+            headers, rtcp = headers_of(in_port, datagram), datagram.payload
+            self.post(ev.RtcpSent(role.leg, headers, frame, cname_of(rtcp), says_lost=says_lost(rtcp)))
         elif role.duty is Duty.RTCP_DROP:
             self.post(ev.OtherDropped(role.leg, in_port, frame))
 
@@ -249,7 +251,7 @@ class MediaSession:
             case cmd.ReadCounters():
                 return (ev.CountersRead(await self._counts()),)
             case cmd.RemoveFlows():
-                return await self._remove_flows()
+                return await self._remove_flows(command)
             case _:
                 assert_never(command)
 
@@ -263,10 +265,12 @@ class MediaSession:
             self._log.info("flows.installed", flows=len(command.flows), ms=_milliseconds(_now() - before))
         return ()
 
-    async def _remove_flows(self) -> Sequence[ev.Event]:
+    async def _remove_flows(self, command: cmd.RemoveFlows) -> Sequence[ev.Event]:
         before = _now()
         try:
-            counts = await self._switch.flow_table.remove_flows(self._owner, FORWARDING_ROLES)
+            counts = await self._switch.flow_table.remove_flows(
+                self._owner, FORWARDING_ROLES, but=command.but
+            )
         except OpenFlowError as error:
             return (ev.FinalCounters(None), self._failed(error))
         self._log.info("flows.removed", ms=_milliseconds(_now() - before))

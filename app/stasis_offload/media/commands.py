@@ -17,7 +17,9 @@ class ReadCounters:
 
 @dataclass(frozen=True, slots=True)
 class RemoveFlows:
-    """Remove the call's flows and read their last counters; answered by FinalCounters."""
+    """Remove the call's flows but some, and read the last counters; answered by FinalCounters."""
+
+    but: tuple[Flow, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

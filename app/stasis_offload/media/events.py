@@ -97,11 +97,16 @@ class GuardTriggered:
 
 @dataclass(frozen=True, slots=True)
 class RtcpSent:
-    """Asterisk sent RTCP of its own to the leg, whether the switch drops it or not; `cname` is None if it shows none."""
+    """Asterisk sent RTCP of its own to the leg, whether the switch drops it or not.
+
+    `cname` is None if the frame shows none; `says_lost` is whether it reports a loss since the last report.
+    """
 
     leg: Leg
     headers: Headers
+    frame: bytes
     cname: bytes | None = None
+    says_lost: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +116,13 @@ class OtherDropped:
     leg: Leg
     in_port: int
     frame: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class WithholdingEnded:
+    """The flow ended that withheld what Asterisk reports to the leg after a return."""
+
+    leg: Leg
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,6 +222,7 @@ Event = (
     | GuardTriggered
     | RtcpSent
     | OtherDropped
+    | WithholdingEnded
     | RtcpReceived
     | ReceptionStalled
     | LegDeaf

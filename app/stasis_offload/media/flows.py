@@ -20,13 +20,13 @@ application (packet-in).
 What goes to a leg is built from the headers that Asterisk itself sends to it (next hop, VLAN, priority, DSCP), and
 leaves as if it had come from Asterisk's port: the bridge's own flows choose its way. The learning flows end with the
 cutover; guards and RTCP flows exist only beside `forward` flows: `guard-in` from the cutover on, the others once it is
-verified. `verify` and `sample` are in a table of their own: the first comes with the cutover until a packet is
+verified. `rtcp-drop` outlives them by an interval or two of Asterisk's RTCP. `verify` and `sample` are in a table of their own: the first comes with the cutover until a packet is
 forwarded, the second for a moment at an audit (openflow/sampler.py).
 `small` and `large` are in another, and without them `forward` itself sends to the other leg.
 The application passes on what of the legs' RTCP goes to the other leg, and what of Asterisk's is none (rtcp_relay.py).
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
 from stasis_offload.media.path import Attachment, Headers, Leg, MediaPath
@@ -53,6 +53,9 @@ SAMPLE_PRIORITY = 40
 
 # Seconds. So rarely is the flow of a leg added again that stays silent; the flows of a dead application end after it.
 SILENT_TIMEOUT = 300
+
+# Seconds. Asterisk reports twice in them (RTCP_DEFAULT_INTERVALMS in res/res_rtp_asterisk.c).
+WITHHOLDING_TIMEOUT = 11
 
 # Bytes of the headers in front of a UDP payload.
 _ETHERNET, _TAG, _IP, _UDP = 14, 4, {4: 20, 6: 40}, 8
@@ -206,6 +209,16 @@ def rtcp_flows(call: str, path: MediaPath) -> tuple[Flow, ...]:
             _rtcp_to(call, leg, path.attachment(leg).received, Duty.RTCP_DROP, Drop(FULL_PACKET)),
         ]
     return tuple(flows)
+
+
+def withholding_flows(call: str, withheld: Mapping[Leg, Headers]) -> tuple[Flow, ...]:
+    """Build the flows that show the application what Asterisk reports after a return, for it to send on what it should."""
+    return tuple(
+        replace(
+            _rtcp_to(call, leg, received, Duty.RTCP_DROP, Drop(FULL_PACKET)), hard_timeout=WITHHOLDING_TIMEOUT
+        )
+        for leg, received in withheld.items()
+    )
 
 
 def rtcp_watching_flows(call: str, path: MediaPath) -> tuple[Flow, ...]:

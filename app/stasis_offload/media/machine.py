@@ -27,6 +27,9 @@ _WHILE_CALL_LASTS: Rows = {
     ev.CommandFailed: relaying.on_command_failed,
     ev.CallEnded: relaying.end,
     ev.FinalCounters: relaying.add_final_counters,
+    ev.RtcpSent: rtcp_relay.withhold,
+    ev.OtherDropped: rtcp_relay.pass_on_answer,
+    ev.WithholdingEnded: rtcp_relay.end_withholding,
 }
 _WHILE_OFFLOADED: Rows = {
     **_WHILE_CALL_LASTS,
@@ -35,7 +38,6 @@ _WHILE_OFFLOADED: Rows = {
     ev.CountersRead: forwarding.check_counters,
     ev.RtcpReceived: rtcp_relay.pass_on_report,
     ev.RtcpSent: forwarding.on_rtcp_sent,
-    ev.OtherDropped: rtcp_relay.pass_on_answer,
     ev.ReceptionStalled: forwarding.count_forwarded,
     ev.LegDeaf: forwarding.on_leg_deaf,
     ev.SmallPacketObserved: forwarding.note_small,
@@ -113,8 +115,6 @@ _OF_A_STAY: frozenset[type[ev.Event]] = frozenset(
     {
         ev.CountersRead,
         ev.RtcpReceived,
-        ev.RtcpSent,
-        ev.OtherDropped,
         ev.ReceptionStalled,
         ev.LegDeaf,
         ev.SmallPacketObserved,
@@ -134,15 +134,9 @@ IGNORED: Mapping[Phase, frozenset[type[ev.Event]]] = {
     Phase.VERIFIED: frozenset({ev.PacketRelayed, ev.SwitchAnswered}),
     Phase.GUARDED: frozenset({ev.PacketRelayed, ev.SwitchAnswered}),
     Phase.ENDED: _OF_A_STAY
-    | {
-        ev.PacketObserved,
-        ev.PacketRelayed,
-        ev.SwitchAnswered,
-        ev.LegsReported,
-        ev.Blocked,
-        ev.Unblocked,
-        ev.CommandFailed,
-    }
+    | {ev.PacketObserved, ev.PacketRelayed, ev.SwitchAnswered, ev.LegsReported}
+    | {ev.Blocked, ev.Unblocked, ev.CommandFailed}
+    | {ev.RtcpSent, ev.OtherDropped, ev.WithholdingEnded}
     | {ev.Connected, ev.BridgeChanged, ev.DeadlineReached, ev.CallEnded},
 }
 

@@ -1,11 +1,12 @@
 """Returns to Asterisk: the only way out of the switch and of learning, with its reason, and the queries that follow."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from stasis_offload.media import commands as cmd
 from stasis_offload.media import events as ev
 from stasis_offload.media.eligibility import why_not
-from stasis_offload.media.path import Leg
+from stasis_offload.media.path import Headers, Leg
 from stasis_offload.media.reasons import Reason, ReasonKind
 from stasis_offload.media.state import NOT_CONNECTED, NOT_NATIVE, Phase, Placement, State
 from stasis_offload.openflow.flow import FlowCount
@@ -115,11 +116,6 @@ def _blocking_reason(placement: Placement) -> Reason:
 def relay(placement: Placement, reason: Reason, now: float) -> Step:
     """Return the media to Asterisk, or leave it there, and record why."""
     policy, damping = placement.policy, placement.damping.with_failure()
-    commands: dict[State, tuple[cmd.Command, ...]] = {
-        State.RELAYED: (),
-        State.LEARNING: (cmd.SetFlows(()),),
-        State.OFFLOADED: (cmd.RemoveFlows(),),
-    }
     if placement.state is State.OFFLOADED and reason.kind not in _NOT_FLAPPING:
         damping = damping.with_return(now, most=policy.returns_per_minute, wait=policy.flap_wait)
     wait: float | None = now + placement.damping.wait(policy.recheck)
@@ -148,5 +144,21 @@ def relay(placement: Placement, reason: Reason, now: float) -> Step:
         left={},
         small_audio={},
         missing={},
+        withheld=_withheld(placement, reason),
     )
+    flows = relayed.flows()
+    commands: dict[State, tuple[cmd.Command, ...]] = {
+        State.RELAYED: (cmd.SetFlows(flows),) if relayed.withheld != placement.withheld else (),
+        State.LEARNING: (cmd.SetFlows(flows),),
+        State.OFFLOADED: (cmd.RemoveFlows(flows),),
+    }
     return relayed, commands[placement.state]
+
+
+def _withheld(placement: Placement, reason: Reason) -> Mapping[Leg, Headers]:
+    """Return to which legs Asterisk's next report is to be withheld: what the switch carried counts as lost in it."""
+    if reason.kind is ReasonKind.ENDED or not placement.policy.forward_rtcp:
+        return {}
+    if placement.path is None:
+        return placement.withheld
+    return {leg: placement.path.attachment(leg).received for leg in Leg}

@@ -3,6 +3,8 @@
 It goes in the frame of Asterisk's own RTCP to that leg, and under the CNAME in it, so that the leg receives one CNAME
 all the time; of the sender's own names (SDES) none goes on. Nothing does until Asterisk has sent RTCP to the leg in the
 present stay: `rtcpinterval` (5 s) at most. What is not RTCP is between a leg and Asterisk: STUN, and the answers to it.
+
+After a return Asterisk's first report counts as lost what the switch has carried since the one before. It is withheld.
 """
 
 from dataclasses import replace
@@ -27,6 +29,26 @@ def pass_on_report(placement: Placement, event: ev.RtcpReceived, now: float) -> 
 def pass_on_answer(placement: Placement, event: ev.OtherDropped, _now: float) -> Step:
     """Pass on to the leg what Asterisk answers: the switch cannot tell it from RTCP."""
     return placement, (cmd.InjectPacket(event.in_port, event.frame),)
+
+
+def withhold(placement: Placement, event: ev.RtcpSent, _now: float) -> Step:
+    """Withhold Asterisk's first report since the return that says lost what the switch carried; pass on any before."""
+    if event.leg not in placement.withheld:
+        return placement, ()
+    if not event.says_lost:
+        return placement, (cmd.InjectPacket(event.headers.in_port, event.frame),)
+    done = _no_longer_withheld(placement, event.leg)
+    return done, (cmd.SetFlows(done.flows()),)
+
+
+def end_withholding(placement: Placement, event: ev.WithholdingEnded, _now: float) -> Step:
+    """Record that Asterisk's reports to the leg go their own way again."""
+    return _no_longer_withheld(placement, event.leg), ()
+
+
+def _no_longer_withheld(placement: Placement, leg: Leg) -> Placement:
+    rest = {other: received for other, received in placement.withheld.items() if other is not leg}
+    return replace(placement, withheld=rest)
 
 
 def _to_other(placement: Placement, leg: Leg, datagram: Datagram) -> cmd.InjectPacket | None:

@@ -18,6 +18,7 @@ from stasis_offload.media.flows import (
     sampling_flows,
     verifying_flows,
     waiting_flow,
+    withholding_flows,
 )
 from stasis_offload.media.path import Headers, Leg, MediaPath, ObservedPacket
 from stasis_offload.media.reasons import Reason, ReasonKind
@@ -99,24 +100,34 @@ NOT_NATIVE = Reason(ReasonKind.NOT_NATIVE)
 class Placement:
     """What carries one call's media, why, and what is known of it. Times are seconds of one monotonic clock.
 
-    `since` is when the state was entered. While learning, `observed` has the last observed packet of each leg and its
-    time, `unobserved` the first report of each leg since its last observed packet, `strangers` how many packets came
-    to its RTP port that are not the leg's, `other_sources` where the last of these came from, be it in an earlier
-    state, until none comes for a while, `splits` whether the switch can tell packets apart by their size,
-    `relayed_packets` the last packet that Asterisk sent to the other leg, by the leg whose packets it relays,
-    `known_at` since when both legs are observed, `last_packets` the last packet of each leg, however old, `silent` the legs that are known by it alone, `cutover_by`
-    until when the best moment for the cutover is waited for, `probed` whether the switch has just answered at once.
-    `schedules` say when the packets of each leg come, and outlast a stay.
-    `path`, `unsampled` and `cnames` belong to a stay in the switch: `unsampled` are the legs of which a packet has
-    yet to be mirrored for the verification or the present audit, `unverified` those of which none has been yet,
-    `cnames` the CNAME in Asterisk's own RTCP to each leg, `left` the last packet of each leg that was left to Asterisk, for its
-    size or because its ended flow was not added again yet, and `small_audio` how many small ones since the last audit
-    had the payload type of audio. `rtcp_at` is when each leg's last RTCP came, `silent` then are the legs of which a flow
-    ended for want of packets and was added again, `ended_counts` what these flows had counted, `missing` since when a
-    leg's flow has not been among those that the switch counts. `counts` are the packets and octets forwarded from each
-    leg in the present stay, `earlier_counts` those in all earlier stays; if `partial`, more were forwarded: in an
-    earlier process, by whose last account they were `earlier_packets`, or by flows whose last counters could not be
-    read. `rtcp_out` are the headers of the last RTCP of Asterisk's own to each leg, of this stay or an earlier one.
+    `since` is when the state was entered.
+
+    While learning:
+    - `observed`: the last observed packet of each leg, and its time; `known_at`: since when there is one of both
+    - `unobserved`: the first report of each leg since its last observed packet
+    - `last_packets`: the last packet of each leg, however old; `silent`: the legs that are known by it alone
+    - `relayed_packets`: the last packet that Asterisk sent to the other leg, by the leg whose packets it relays
+    - `strangers`: how many packets came to a leg's RTP port that are not the leg's; `other_sources`: where the last of these
+      came from, be it in an earlier state, until none comes for a while
+    - `splits`: whether the switch can tell packets apart by their size
+    - `schedules`: when the packets of each leg come; they outlast a stay
+    - `cutover_by`: until when the best moment is waited for; `probed`: whether the switch has just answered at once
+
+    Of a stay in the switch:
+    - `path`, and the legs of which a packet has yet to be mirrored: `unsampled` for the verification or the present audit,
+      `unverified` for the first time
+    - `left`: the last packet of each leg that was left to Asterisk, for its size or because its ended flow was not added
+      again yet; `small_audio`: how many small ones since the last audit had the payload type of audio
+    - `rtcp_at`: when each leg's last RTCP came; `cnames`: the CNAME in Asterisk's own RTCP to each leg
+    - `silent`: the legs of which a flow ended for want of packets and was added again; `ended_counts`: what these flows had
+      counted; `missing`: since when a leg's flow has not been among those that the switch counts
+    - `counts`: the packets and octets forwarded from each leg
+
+    Of all stays:
+    - `earlier_counts`: what was forwarded in those before; if `partial`, it was more: in an earlier process, by whose last
+      account it was `earlier_packets`, or by flows whose last counters could not be read
+    - `rtcp_out`: the headers of the last RTCP of Asterisk's own to each leg
+    - `withheld`: the legs to which Asterisk has yet to report since the return, and the headers of its RTP to each
     """
 
     call: str
@@ -148,6 +159,7 @@ class Placement:
     rtcp_out: Mapping[Leg, Headers] = field(default_factory=dict)
     cnames: Mapping[Leg, bytes] = field(default_factory=dict)
     rtcp_at: Mapping[Leg, float] = field(default_factory=dict)
+    withheld: Mapping[Leg, Headers] = field(default_factory=dict)
     silent: frozenset[Leg] = frozenset()
     missing: Mapping[Leg, float] = field(default_factory=dict)
     ended_counts: Mapping[Leg, FlowCount] = field(default_factory=dict)
@@ -191,17 +203,18 @@ class Placement:
 
     def flows(self) -> tuple[Flow, ...]:
         """Return the flows that the switch should have."""
+        withholding = withholding_flows(self.call, self.withheld)
         if self.state is State.LEARNING:
-            return self._learning_flows()
+            return self._learning_flows() + withholding
         if self.state is not State.OFFLOADED or self.path is None:
-            return ()
+            return withholding
         limits = FlowLimits(self.policy.idle_timeout, limit=self.policy.limit, silent=self.silent)
         flows = forwarding_flows(self.call, self.path, limits)
         # From the first moment: a leg whose source moves at the cutover never verifies it.
         flows += inbound_guards(self.call, self.path)
         flows += verifying_flows(self.call, self.path, self.unverified)
         if not self.is_verified:
-            return flows
+            return flows + withholding
         if self.policy.forward_rtcp:
             flows += rtcp_flows(self.call, self.path)
         else:

@@ -125,15 +125,22 @@ class FlowTable:
         async with self._slots:
             return _by_role(await self._request_counts(self._present(owner, roles)))
 
-    async def remove_flows(self, owner: int, roles: Collection[int]) -> dict[int, FlowCount]:
-        """Remove the flows of an owner, and return the counters that those of these roles had just before.
+    async def remove_flows(
+        self, owner: int, roles: Collection[int], *, but: Sequence[Flow] = ()
+    ) -> dict[int, FlowCount]:
+        """Leave an owner no flows but some, and return the counters that those of these roles had just before.
 
         Raises as `set_flows`.
         """
         async with self._removal_slots:
             pending = self._request_counts(self._present(owner, roles))
             try:
-                await self.set_flows(owner, ())
+                try:
+                    await self.set_flows(owner, but)
+                except SwitchUnavailableError:
+                    raise
+                except OpenFlowError:  # to remove flows is never refused
+                    await self.set_flows(owner, ())
                 return _by_role(await pending)
             finally:
                 pending.cancel()

@@ -133,6 +133,7 @@ def addition(xid: int, flow: Flow, *, meter: int | None = None) -> bytes:
         fields=b"".join(_fields(flow.match)),
         actions=b"".join(_actions(flow.match, flow.action)),
         idle_timeout=flow.idle_timeout,
+        hard_timeout=flow.hard_timeout,
     )
     return _addition(xid, entry, meter=meter)
 

@@ -96,6 +96,16 @@ def cname_of(data: bytes) -> bytes | None:
     return None
 
 
+def says_lost(data: bytes) -> bool:
+    """Return whether a report in RTCP that may be truncated has a loss since the report before it."""
+    try:
+        packets = parse_rtcp(data)
+    except BadPacketError:
+        return False
+    reports = (packet for packet in packets if not isinstance(packet, Bye))
+    return any(block.fraction_lost for report in reports for block in report.blocks)
+
+
 def with_cname(data: bytes, cname: bytes) -> bytes:
     """Return a compound packet with this CNAME of its sender in place of all that it says of persons (SDES).
 

@@ -78,7 +78,7 @@ def test_a_port_that_was_heard_of_an_earlier_stay_is_not_believed_in_the_next() 
 def test_what_a_flow_had_counted_is_not_lost_when_somebody_takes_it_out() -> None:
     placement, commands = step(GUARDED, ev.FlowDeleted(Leg.CALLER, FlowCount(1250, 250_000)), 9.0)
     assert placement.reason == Reason(ReasonKind.CALL_CHANGED)
-    assert commands == (cmd.RemoveFlows(), cmd.QueryLegs())
+    assert commands == (cmd.RemoveFlows(placement.flows()), cmd.QueryLegs())
     assert placement.forwarded(Leg.CALLER) == FlowCount(1250, 250_000)
 
 

@@ -292,7 +292,7 @@ def test_any_disturbance_reads_the_counters_takes_the_flows_out_first_and_says_w
 ) -> None:
     placement, commands = step(GUARDED, event, 2.0)
     assert (placement.state, placement.reason) == (State.RELAYED, reason)
-    assert commands[:1] == (cmd.RemoveFlows(),)
+    assert commands[:1] == (cmd.RemoveFlows(placement.flows()),)
 
 
 def test_a_disturbed_call_comes_back_when_it_is_eligible_again() -> None:

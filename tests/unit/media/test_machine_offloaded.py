@@ -78,7 +78,7 @@ def test_a_leg_of_which_no_forwarded_packet_is_seen_is_silent_unless_somebody_co
     placement, commands = step(after(ev.CountersRead(counts), start=asking, now=1.0), answer, 1.0)
     if lost:
         assert placement.reason == Reason(ReasonKind.FLOW_LOST, leg)
-        assert commands == (cmd.RemoveFlows(),)
+        assert commands == (cmd.RemoveFlows(placement.flows()),)
     else:
         assert placement.phase is Phase.VERIFIED
         verify = Role.of(Duty.VERIFY, leg)
@@ -174,7 +174,7 @@ def test_a_leg_whose_audio_has_become_as_small_is_learned_again_and_one_small_pa
     assert after(*[digit] * 9, *[audio] * 4, start=GUARDED).state is State.OFFLOADED
     placement, commands = step(after(*[audio] * 4, start=GUARDED), audio, 2.0)
     assert placement.reason == Reason(ReasonKind.CALL_CHANGED)
-    assert commands == (cmd.RemoveFlows(), cmd.QueryLegs())
+    assert commands == (cmd.RemoveFlows(placement.flows()), cmd.QueryLegs())
     audited = after(*[audio] * 4, ev.DeadlineReached(), audio, start=GUARDED)
     assert audited.state is State.OFFLOADED
 
@@ -203,7 +203,7 @@ def test_what_an_audit_finds_wrong_sends_the_call_back(
     audited = after(ev.DeadlineReached(), start=GUARDED, now=9.0)
     placement, commands = step(audited, ev.PacketObserved(Leg.CALLER, found, by_switch=True), 9.1)
     assert placement.reason == Reason(kind, Leg.CALLER)
-    assert commands == (cmd.RemoveFlows(),)
+    assert commands == (cmd.RemoveFlows(placement.flows()),)
 
 
 def test_rtcp_stays_with_asterisk_where_the_operator_wants_it_and_still_tells_its_way() -> None:

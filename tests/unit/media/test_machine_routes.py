@@ -28,7 +28,7 @@ def rtcp(leg: Leg, **changes: Any) -> ev.RtcpSent:
     """Make what Asterisk reports to a leg, one port above what it sends of the other's media."""
     headers = passed_on(leg.other, dscp=0, **changes).headers
     source, destination = (replace(at, port=at.port + 1) for at in (headers.source, headers.destination))
-    return ev.RtcpSent(leg, replace(headers, source=source, destination=destination))
+    return ev.RtcpSent(leg, replace(headers, source=source, destination=destination), b"")
 
 
 @pytest.mark.parametrize("start", [VERIFIED, GUARDED])
@@ -40,14 +40,14 @@ def test_rtcp_of_asterisks_own_by_another_way_has_the_call_learned_again(
     event = rtcp(Leg.CALLER, **change)
     placement, commands = step(start, event, 2.0)
     assert (placement.state, placement.reason) == (State.RELAYED, CHANGED)
-    assert commands == (cmd.RemoveFlows(), cmd.QueryLegs())
+    assert commands == (cmd.RemoveFlows(placement.flows()), cmd.QueryLegs())
     assert interrupts_query(start, event)
     assert not interrupts_query(start, rtcp(Leg.CALLER))
 
 
 def test_another_mark_or_priority_is_no_other_way() -> None:
     start = after(rtcp(Leg.CALLER, tag=None), start=GUARDED)
-    assert after(ev.RtcpSent(Leg.CALLER, replace(rtcp(Leg.CALLER).headers, dscp=26)), start=start).path
+    assert after(ev.RtcpSent(Leg.CALLER, replace(rtcp(Leg.CALLER).headers, dscp=26), b""), start=start).path
 
 
 def test_rtcp_that_always_goes_by_another_way_than_rtp_returns_a_call_once() -> None:
@@ -65,7 +65,7 @@ def test_a_digit_that_asterisk_passes_on_by_another_way_has_the_call_learned_aga
     passed = passed_on(Leg.CALLEE, payload_type=96, sequence=5000, size=16, eth_dst="02:00:00:00:00:99")
     placement, commands = step(left, ev.GuardTriggered(ReasonKind.ASTERISK_MEDIA, Leg.CALLER, passed), 2.0)
     assert placement.reason == CHANGED
-    assert commands == (cmd.RemoveFlows(), cmd.QueryLegs())
+    assert commands == (cmd.RemoveFlows(placement.flows()), cmd.QueryLegs())
 
 
 @pytest.mark.parametrize("start", [OFFLOADED, VERIFIED])

@@ -23,8 +23,8 @@ HELD = ev.LegsReported(CALLER, replace(CALLEE, hold=True))
 BLOCKED = ev.Blocked(ReasonKind.OPERATOR)
 
 
-def flows_out(placement: Placement) -> cmd.Command:
-    return cmd.RemoveFlows() if placement.state is State.OFFLOADED else cmd.SetFlows(())
+def flows_out(before: Placement, after: Placement) -> cmd.Command:
+    return cmd.RemoveFlows(after.flows()) if before.state is State.OFFLOADED else cmd.SetFlows(())
 
 
 @pytest.mark.parametrize("phase", IN_FLOWS)
@@ -41,7 +41,7 @@ def flows_out(placement: Placement) -> cmd.Command:
 def test_flows_go_first_and_the_reason_is_said(phase: Phase, event: ev.Event, reason: Reason) -> None:
     placement, commands = step(IN_PHASE[phase], event, NOW)
     assert (placement.state, placement.reason) == (State.RELAYED, reason)
-    assert commands == (flows_out(IN_PHASE[phase]),)
+    assert commands == (flows_out(IN_PHASE[phase], placement),)
 
 
 @pytest.mark.parametrize("phase", OFFLOADED)
@@ -60,7 +60,7 @@ def test_flows_go_first_and_the_reason_is_said(phase: Phase, event: ev.Event, re
 def test_a_doubt_takes_the_flows_out(phase: Phase, event: ev.Event, reason: Reason) -> None:
     placement, commands = step(IN_PHASE[phase], event, NOW)
     assert (placement.state, placement.reason) == (State.RELAYED, reason)
-    assert commands == (cmd.RemoveFlows(),)
+    assert commands == (cmd.RemoveFlows(placement.flows()),)
 
 
 @pytest.mark.parametrize("phase", OFFLOADED)
@@ -71,7 +71,7 @@ def test_a_doubt_takes_the_flows_out(phase: Phase, event: ev.Event, reason: Reas
 def test_a_change_takes_the_flows_out_before_the_legs_are_queried(phase: Phase, event: ev.Event) -> None:
     placement, commands = step(IN_PHASE[phase], event, NOW)
     assert placement.reason == Reason(ReasonKind.CALL_CHANGED)
-    assert commands == (cmd.RemoveFlows(), cmd.QueryLegs())
+    assert commands == (cmd.RemoveFlows(placement.flows()), cmd.QueryLegs())
 
 
 @pytest.mark.parametrize("phase", OFFLOADED)
@@ -84,7 +84,7 @@ def test_a_port_that_is_down_takes_out_the_calls_that_use_it(
     placement, commands = step(IN_PHASE[phase], ev.PortDown(port), NOW)
     if leg:
         assert placement.reason == Reason(ReasonKind.PORT_DOWN, leg)
-        assert commands == (cmd.RemoveFlows(), cmd.QueryLegs())
+        assert commands == (cmd.RemoveFlows(placement.flows()), cmd.QueryLegs())
     else:
         assert (placement, commands) == (IN_PHASE[phase], ())
 

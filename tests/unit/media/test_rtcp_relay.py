@@ -10,13 +10,25 @@ from stasis_offload.media import commands as cmd
 from stasis_offload.media import events as ev
 from stasis_offload.media.machine import step
 from stasis_offload.media.path import Headers, Leg, headers_of
+from stasis_offload.media.reasons import ReasonKind
+from stasis_offload.media.roles import Role, role_of
 from stasis_offload.media.state import Placement
 from stasis_offload.packets.address import Address
 from stasis_offload.packets.frame import Tag, parse_udp
 from stasis_offload.packets.rtcp import with_cname
 from tests.support.leg_reports import passed_on
 from tests.support.packets import frame
-from tests.support.placements import EMPTY_REPORT, GUARDED, IN, VERIFIED, after, rtcp_of
+from tests.support.placements import (
+    EMPTY_REPORT,
+    GUARDED,
+    IN,
+    OFFLOADED,
+    POLICY,
+    VERIFIED,
+    after,
+    rtcp_of,
+    sampled_packet,
+)
 
 CNAME = b"5f3a7b0e-0000-4000-8000-0123456789ab"
 STUN = bytes.fromhex("0001 0000 2112a442 000000000000000000000000")
@@ -34,7 +46,7 @@ OWN = replace(
 def known(headers: Headers = OWN, cname: bytes | None = CNAME) -> Placement:
     """Return an offloaded call after Asterisk has sent RTCP to the callee, which always goes by that way."""
     return after(
-        ev.RtcpSent(Leg.CALLEE, headers, cname),
+        ev.RtcpSent(Leg.CALLEE, headers, b"", cname),
         start=replace(GUARDED, rtcp_out={Leg.CALLEE: headers}),
         now=3.0,
     )
@@ -90,8 +102,6 @@ def test_what_asterisk_showed_in_an_earlier_stay_is_not_used() -> None:
 def test_once_the_call_has_returned_nothing_goes_on() -> None:
     returned = after(ev.BridgeChanged(), start=known(), now=5.0)
     assert step(returned, rtcp_of(Leg.CALLER), 5.0) == (returned, ())
-    answer = ev.OtherDropped(Leg.CALLER, 9, STUN)
-    assert step(returned, answer, 5.0) == (returned, ())
 
 
 def test_a_packet_at_the_end_of_its_life_goes_no_further() -> None:
@@ -104,3 +114,63 @@ def test_what_asterisk_answers_to_stun_is_passed_on_as_it_is() -> None:
         GUARDED,
         (cmd.InjectPacket(9, answer),),
     )
+
+
+def sent(leg: Leg = Leg.CALLER, *, says_lost: bool = False) -> ev.RtcpSent:
+    headers = replace(passed_on(leg.other).headers, in_port=9)
+    return ev.RtcpSent(leg, headers, b"report", CNAME, says_lost=says_lost)
+
+
+def withholding(placement: Placement) -> set[Role | None]:
+    return {role_of(flow.cookie) for flow in placement.flows() if flow.hard_timeout}
+
+
+BOTH = {Role.RTCP_DROP_CALLER, Role.RTCP_DROP_CALLEE}
+
+
+@pytest.mark.parametrize("start", [OFFLOADED, VERIFIED, GUARDED], ids=lambda start: str(start.phase))
+def test_a_return_withholds_what_asterisk_reports_until_it_has_said_lost_what_the_switch_carried(
+    start: Placement,
+) -> None:
+    returned, commands = step(start, ev.BridgeChanged(), 5.0)
+    assert commands[0] == cmd.RemoveFlows(returned.flows())
+    assert {role_of(flow.cookie) for flow in returned.flows()} == withholding(returned) == BOTH
+    assert step(returned, sent(), 6.0) == (returned, (cmd.InjectPacket(9, b"report"),))
+    clean, commands = step(returned, sent(says_lost=True), 6.0)
+    assert commands == (cmd.SetFlows(clean.flows()),)
+    assert withholding(clean) == {Role.RTCP_DROP_CALLEE}
+    assert step(clean, sent(says_lost=True), 11.0) == (clean, ())
+
+
+def test_it_withholds_while_the_call_is_learned_again_and_until_the_switch_drops_all_reports() -> None:
+    returned = after(ev.BridgeChanged(), start=GUARDED, now=5.0)
+    for events in range(len(IN)):
+        assert withholding(after(*IN[:events], start=returned, now=5.0)) == BOTH
+    again = after(*IN, start=returned, now=5.0)
+    assert withholding(again) == BOTH
+    verified = after(*map(sampled_packet, Leg), start=again, now=5.1)
+    assert withholding(verified) == set()
+    assert {role_of(flow.cookie) for flow in verified.flows()} >= BOTH
+
+
+def test_it_ends_with_its_flow() -> None:
+    returned = after(ev.BridgeChanged(), start=GUARDED, now=5.0)
+    ended, commands = step(returned, ev.WithholdingEnded(Leg.CALLEE), 16.0)
+    assert (withholding(ended), commands) == ({Role.RTCP_DROP_CALLER}, ())
+
+
+@pytest.mark.parametrize(
+    ("start", "event"),
+    [
+        (GUARDED, ev.CallEnded()),
+        (GUARDED, ev.Blocked(ReasonKind.ENDED)),
+        (replace(GUARDED, policy=replace(POLICY, forward_rtcp=False)), ev.BridgeChanged()),
+    ],
+    ids=["end", "hang-up", "media.rtcp = asterisk"],
+)
+def test_nothing_is_withheld_where_a_leg_leaves_or_rtcp_stays_with_asterisk(
+    start: Placement, event: ev.Event
+) -> None:
+    returned, commands = step(start, event, 5.0)
+    assert returned.flows() == ()
+    assert commands[0] == cmd.RemoveFlows()

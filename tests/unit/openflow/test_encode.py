@@ -49,6 +49,7 @@ def by_os_ken(xid: int, flow: Flow, meter: int | None) -> bytes:
         cookie=flow.cookie,
         priority=flow.priority,
         idle_timeout=flow.idle_timeout,
+        hard_timeout=flow.hard_timeout,
         table_id=flow.table,
         flags=ofp.OFPFF_SEND_FLOW_REM if flow.table != SAMPLE_TABLE else 0,
         out_port=ofp.OFPP_ANY,
