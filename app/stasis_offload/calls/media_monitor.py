@@ -11,7 +11,6 @@ from stasis_offload.media.quality import Quality
 from stasis_offload.media.reception import Stream
 from stasis_offload.media.state import Placement, State
 from stasis_offload.openflow.flow import FlowCount
-from stasis_offload.packets.frame import Datagram
 from stasis_offload.packets.rtcp import parse_rtcp
 
 # Seconds after the cutover until no report is under way that a leg sent before.
@@ -30,9 +29,10 @@ class MediaMonitor:
         self._uncounted: dict[Leg, tuple[ObservedPacket, float]] = {}
 
     def on_rtcp(
-        self, leg: Leg, datagram: Datagram, *, placement: Placement, now: float
+        self, received: ev.RtcpReceived, *, placement: Placement, now: float
     ) -> Sequence[ev.ReceptionStalled]:
         """Handle an RTCP packet of a leg; return the events for the media machine."""
+        leg, datagram = received.leg, received.datagram
         if placement.state is not State.OFFLOADED:
             return ()
         try:

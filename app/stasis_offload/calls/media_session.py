@@ -11,20 +11,19 @@ from structlog.typing import FilteringBoundLogger
 from stasis_offload.calls.gateways import Gateways
 from stasis_offload.calls.media_monitor import MediaMonitor
 from stasis_offload.calls.runner import MachineRunner
-from stasis_offload.errors import BadPacketError, ModuleError, OpenFlowError, SwitchUnavailableError
+from stasis_offload.errors import ModuleError, OpenFlowError, SwitchUnavailableError
 from stasis_offload.media import commands as cmd
 from stasis_offload.media import events as ev
 from stasis_offload.media.machine import interrupts_query, step
-from stasis_offload.media.path import Leg, ObservedPacket, headers_of, parse_observed_packet
+from stasis_offload.media.mirrored import mirrored
+from stasis_offload.media.path import Leg
 from stasis_offload.media.quality import Quality
 from stasis_offload.media.reasons import Reason, ReasonKind
 from stasis_offload.media.relaying import abandon
-from stasis_offload.media.roles import FORWARDING_ROLES, Duty, Role, owner_of
+from stasis_offload.media.roles import FORWARDING_ROLES, Role, owner_of
 from stasis_offload.media.state import Phase, Placement, Policy, State
 from stasis_offload.openflow.events import FlowRemoved, Removal
 from stasis_offload.openflow.flow import FlowCount
-from stasis_offload.packets.frame import Datagram, parse_udp
-from stasis_offload.packets.rtcp import cname_of, is_rtcp, says_lost
 from stasis_offload.signalling.call_ids import bridge_id
 
 _STATE_LOGS = {
@@ -102,25 +101,13 @@ class MediaSession:
 
     def on_packet_in(self, role: Role, *, in_port: int, frame: bytes) -> None:
         """Handle a packet that a flow of this call mirrored."""
-        match role.duty:
-            case Duty.LEARN_IN | Duty.VERIFY | Duty.SAMPLE:
-                self._on_leg_packet(role, in_port, frame)
-            case Duty.LEARN_OUT:
-                self._on_relayed_packet(role, in_port, frame)
-            case Duty.GUARD_IN:
-                datagram, packet = _datagram(frame), _rtp(in_port, frame)
-                headers = headers_of(in_port, datagram) if datagram else None
-                self.post(ev.GuardTriggered(ReasonKind.FOREIGN_SOURCE, role.leg, packet, headers))
-            case Duty.SMALL | Duty.GUARD_OUT:
-                self._on_rtp_by_asterisk(role, in_port, frame)
-            case Duty.RTCP:
-                self._on_rtcp(role.leg, frame)
-            case Duty.RTCP_DROP | Duty.RTCP_OUT:
-                self._on_rtcp_sent(role, in_port, frame)
-            case Duty.FORWARD | Duty.LARGE:
-                pass  # not mirrored
-            case _:
-                assert_never(role.duty)
+        event = mirrored(role, in_port=in_port, frame=frame)
+        if event is None:
+            return
+        self.post(event)
+        if isinstance(event, ev.RtcpReceived):
+            for news in self._monitor.on_rtcp(event, placement=self.placement, now=_now()):
+                self.post(news)
 
     def on_flow_removed(self, role: Role, event: FlowRemoved) -> None:
         """Handle the end of a flow: it timed out, or another program deleted it."""
@@ -158,47 +145,6 @@ class MediaSession:
         """End the media for good; wait until its flows are removed or that has failed."""
         self.post(ev.CallEnded())
         await self._removed.wait()
-
-    def _on_leg_packet(self, role: Role, in_port: int, frame: bytes) -> None:
-        by_switch = role.duty is not Duty.LEARN_IN
-        try:
-            observed = ev.PacketObserved(role.leg, parse_observed_packet(in_port, frame), by_switch)
-        except BadPacketError as error:
-            self._log.debug("media.not_rtp", leg=role.leg, error=str(error))
-            datagram = _datagram(frame)
-            source = datagram.source if datagram else None
-            observed = ev.PacketObserved(role.leg, None, by_switch, source=source)
-        self.post(observed)
-
-    def _on_relayed_packet(self, role: Role, in_port: int, frame: bytes) -> None:
-        packet = _rtp(in_port, frame)
-        if packet:
-            self.post(ev.PacketRelayed(role.leg.other, packet))
-
-    def _on_rtp_by_asterisk(self, role: Role, in_port: int, frame: bytes) -> None:
-        packet = _rtp(in_port, frame)
-        if packet is None:
-            return  # a keepalive, or Asterisk's answer to STUN
-        if role.duty is Duty.SMALL:
-            self.post(ev.SmallPacketObserved(role.leg, packet))
-        else:
-            self.post(ev.GuardTriggered(ReasonKind.ASTERISK_MEDIA, role.leg, packet))
-
-    def _on_rtcp_sent(self, role: Role, in_port: int, frame: bytes) -> None:
-        datagram = _datagram(frame)
-        if datagram and is_rtcp(datagram.payload):
-            headers, rtcp = headers_of(in_port, datagram), datagram.payload
-            self.post(ev.RtcpSent(role.leg, headers, frame, cname_of(rtcp), says_lost=says_lost(rtcp)))
-        elif role.duty is Duty.RTCP_DROP:
-            self.post(ev.OtherDropped(role.leg, in_port, frame))
-
-    def _on_rtcp(self, leg: Leg, frame: bytes) -> None:
-        datagram = _datagram(frame)
-        if datagram is None:
-            return
-        self.post(ev.RtcpReceived(leg, datagram))
-        for event in self._monitor.on_rtcp(leg, datagram, placement=self.placement, now=_now()):
-            self.post(event)
 
     def _note_counters(self, counts: Mapping[Role, FlowCount] | None, now: float) -> None:
         by_leg = self.placement.counted(counts or {})
@@ -279,7 +225,7 @@ class MediaSession:
     async def _probe(self) -> Sequence[ev.Event]:
         before = _now()
         try:
-            await self._switch.flow_table.probe()
+            await self._switch.probe()
         except OpenFlowError as error:
             return (self._failed(error),)
         return (ev.SwitchAnswered(_now() - before),)
@@ -334,22 +280,6 @@ class MediaSession:
         except OpenFlowError as error:
             self._log.warning("flows.not_counted", error=str(error))
             return None
-
-
-def _rtp(in_port: int, frame: bytes) -> ObservedPacket | None:
-    """Parse a packet that may be anything; None if it is not RTP."""
-    try:
-        return parse_observed_packet(in_port, frame)
-    except BadPacketError:
-        return None
-
-
-def _datagram(frame: bytes) -> Datagram | None:
-    """Parse a frame; None if it is not even UDP."""
-    try:
-        return parse_udp(frame)
-    except BadPacketError:
-        return None
 
 
 def _by_role(counts: Mapping[int, FlowCount]) -> dict[Role, FlowCount]:

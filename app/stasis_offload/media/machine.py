@@ -9,7 +9,7 @@ queries the legs.
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, get_args
 
 from stasis_offload.media import events as ev
 from stasis_offload.media import forwarding, learning, relaying, rtcp_relay
@@ -133,11 +133,7 @@ IGNORED: Mapping[Phase, frozenset[type[ev.Event]]] = {
     Phase.UNVERIFIED: frozenset({ev.PacketRelayed, ev.SwitchAnswered}),
     Phase.VERIFIED: frozenset({ev.PacketRelayed, ev.SwitchAnswered}),
     Phase.GUARDED: frozenset({ev.PacketRelayed, ev.SwitchAnswered}),
-    Phase.ENDED: _OF_A_STAY
-    | {ev.PacketObserved, ev.PacketRelayed, ev.SwitchAnswered, ev.LegsReported}
-    | {ev.Blocked, ev.Unblocked, ev.CommandFailed}
-    | {ev.RtcpSent, ev.OtherDropped, ev.WithholdingEnded}
-    | {ev.Connected, ev.BridgeChanged, ev.DeadlineReached, ev.CallEnded},
+    Phase.ENDED: frozenset(get_args(ev.Event)) - {ev.FinalCounters},
 }
 
 

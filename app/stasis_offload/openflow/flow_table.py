@@ -146,25 +146,15 @@ class FlowTable:
                 pending.cancel()
 
     async def all_counts(self, roles: Collection[int]) -> dict[int, FlowCount]:
-        """Return the counters of all owners' flows of these roles, by cookie.
-
-        Raises as `Channel.request`.
-        """
+        """Return the counters of all owners' flows of these roles, by cookie; raises as `Channel.request`."""
         mask = COOKIE_PREFIX_MASK | COOKIE_ROLE_MASK
         async with self._slots:
             return await self._request_counts([Cookies(COOKIE_PREFIX | role, mask) for role in roles])
 
     async def inject(self, in_port: int, frame: bytes) -> None:
-        """Let a packet go the bridge's own way as if it had come in by a port; no flow of ours matches it.
-
-        Raises as `Channel.send_and_confirm`.
-        """
+        """Let a packet go the bridge's own way as if it had come in by a port, past our flows; raises as `Channel.send_and_confirm`."""
         xid = self.channel.new_xid()
         await self.channel.send_and_confirm(xid, encode.packet_out(xid, in_port=in_port, frame=frame))
-
-    async def probe(self) -> None:
-        """Return when the switch has answered; raises as `Channel.send_and_confirm`."""
-        await self.channel.send_and_confirm(self.channel.new_xid(), b"")
 
     def note_removed(self, event: FlowRemoved) -> bool:
         """Record the end of a flow, and return whether it is news: not a removal of our own.

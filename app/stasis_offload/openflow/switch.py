@@ -120,6 +120,11 @@ class Switch:
         table, self._gate = self.flow_table, None
         await table.sweep()
 
+    async def probe(self) -> None:
+        """Return when the switch has answered; raises as `Channel.send_and_confirm`."""
+        channel = self.flow_table.channel
+        await channel.send_and_confirm(channel.new_xid(), b"")
+
     async def _keep(self, channel: Channel, table: FlowTable) -> NoReturn:
         """Renew the gate's lease and show what is to be sampled, until the connection ends; raises as these do."""
         renewals = count()

@@ -31,7 +31,7 @@ def report(*, about: int, lost: int = 0) -> Datagram:
 def test_what_a_leg_reports_of_the_other_legs_stream_is_how_it_hears_the_call() -> None:
     ear = listener()
     datagram = report(about=CALLEE.ssrc_rx or 0, lost=64)
-    assert ear.on_rtcp(Leg.CALLER, datagram, placement=REPORTED, now=2.0) == ()
+    assert ear.on_rtcp(ev.RtcpReceived(Leg.CALLER, datagram), placement=REPORTED, now=2.0) == ()
     heard = ear.quality.of(Leg.CALLER)
     assert (heard.loss, heard.jitter_ms) == (0.25, 1.0)
     assert ear.quality.of(Leg.CALLEE).loss is None
@@ -39,15 +39,13 @@ def test_what_a_leg_reports_of_the_other_legs_stream_is_how_it_hears_the_call() 
 
 def test_a_report_about_another_stream_tells_nothing_of_this_call() -> None:
     ear = listener()
-    ear.on_rtcp(Leg.CALLER, report(about=0xDEAD), placement=REPORTED, now=2.0)
+    ear.on_rtcp(ev.RtcpReceived(Leg.CALLER, report(about=0xDEAD)), placement=REPORTED, now=2.0)
     assert ear.quality.of(Leg.CALLER).loss is None
 
 
 def test_what_is_not_rtcp_changes_nothing() -> None:
     ear = listener()
-    assert (
-        ear.on_rtcp(Leg.CALLER, rtcp_of(Leg.CALLER, b"no RTCP").datagram, placement=REPORTED, now=2.0) == ()
-    )
+    assert ear.on_rtcp(rtcp_of(Leg.CALLER, b"no RTCP"), placement=REPORTED, now=2.0) == ()
     assert ear.quality == listener().quality
 
 
@@ -87,7 +85,12 @@ def test_a_sample_whose_counter_is_read_much_later_tells_no_loss() -> None:
 
 def test_a_report_that_a_leg_may_have_sent_before_the_cutover_tells_no_loss() -> None:
     ear = listener()
-    assert ear.on_rtcp(Leg.CALLER, report(about=CALLEE.ssrc_rx or 0), placement=REPORTED, now=0.9) == ()
+    assert (
+        ear.on_rtcp(
+            ev.RtcpReceived(Leg.CALLER, report(about=CALLEE.ssrc_rx or 0)), placement=REPORTED, now=0.9
+        )
+        == ()
+    )
     assert ear.quality.of(Leg.CALLER).loss is None
 
 
@@ -96,7 +99,7 @@ def test_a_leg_that_reports_no_progress_is_counted_and_deaf_once_enough_was_forw
     counts = {Leg.CALLER: 0, Leg.CALLEE: 0}
     said: list[list[ev.Event]] = []
     for now in range(2, 22, 5):
-        said.append(list(ear.on_rtcp(Leg.CALLER, same, placement=REPORTED, now=float(now))))
+        said.append(list(ear.on_rtcp(ev.RtcpReceived(Leg.CALLER, same), placement=REPORTED, now=float(now))))
         counts[Leg.CALLEE] = 50 * now
         read = {leg: FlowCount(packets=packets) for leg, packets in counts.items()}
         said.append(list(ear.on_counters(read, now=now + 0.01)))

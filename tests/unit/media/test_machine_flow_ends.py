@@ -77,7 +77,7 @@ def test_any_other_packet_to_a_legs_port_takes_the_flows_out(
     event = to_leg_port(**changes) if changes else ev.GuardTriggered(ReasonKind.FOREIGN_SOURCE, Leg.CALLEE)
     placement, commands = step(start, event, 2.0)
     assert placement.reason == Reason(ReasonKind.FOREIGN_SOURCE, Leg.CALLEE)
-    assert commands == (cmd.RemoveFlows(),)
+    assert commands == (cmd.RemoveFlows(placement.flows()),)
     assert interrupts_query(start, event)
 
 
@@ -101,7 +101,7 @@ def test_a_flow_that_is_still_not_counted_a_second_later_is_lost() -> None:
     audited, commands = step(missed, ev.DeadlineReached(), 21.0)
     assert cmd.ReadCounters() in commands
     lost, commands = step(audited, WITHOUT_CALLEE, 21.0)
-    assert (lost.reason, commands) == (LOST, (cmd.RemoveFlows(),))
+    assert (lost.reason, commands) == (LOST, (cmd.RemoveFlows(lost.flows()),))
     assert not lost.missing
 
 
