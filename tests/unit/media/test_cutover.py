@@ -1,0 +1,92 @@
+"""The moment of the cutover: no packet may overtake another."""
+
+import pytest
+
+from stasis_offload.media import commands as cmd
+from stasis_offload.media import events as ev
+from stasis_offload.media.cutover import CUTOVER_PROBE, CUTOVER_WINDOW
+from stasis_offload.media.machine import step
+from stasis_offload.media.path import Leg
+from stasis_offload.media.state import Phase, State
+from tests.support.leg_reports import passed_on, sighting
+from tests.support.placements import (
+    CUT,
+    CUTTING_OVER,
+    ELIGIBLE,
+    OFFLOADED,
+    WATCHING,
+    after,
+    next_of,
+    relayed,
+    roles,
+)
+
+
+@pytest.mark.parametrize("leg", Leg)
+def test_a_packet_that_asterisk_still_has_in_its_hands_is_waited_for(leg: Leg) -> None:
+    late = after(relayed(leg, behind=1), relayed(leg.other), *CUT, start=CUTTING_OVER)
+    assert late.state is State.LEARNING
+    assert after(relayed(leg), *CUT, start=late).state is State.OFFLOADED
+
+
+@pytest.mark.parametrize("leg", Leg)
+def test_a_packet_that_arrives_in_the_last_moment_before_the_cutover_is_waited_for(leg: Leg) -> None:
+    ready = after(relayed(Leg.CALLER), relayed(Leg.CALLEE), *CUT[:2], start=CUTTING_OVER)
+    next_one = ev.PacketObserved(leg, sighting(leg, sequence=4712))
+    again = after(next_one, start=ready, now=0.001)
+    assert again.deadline == CUTTING_OVER.deadline
+    assert after(ev.DeadlineReached(), start=again, now=0.002).state is State.LEARNING
+
+
+@pytest.mark.parametrize("leg", Leg)
+def test_no_flow_goes_in_shortly_before_the_next_packet_is_due(leg: Leg) -> None:
+    early = after(relayed(leg.other), start=CUTTING_OVER)
+    late = after(relayed(leg), *CUT, start=early, now=CUTOVER_WINDOW + 0.003)
+    assert (late.state, late.deadline) == (State.LEARNING, CUTTING_OVER.deadline)
+    later = after(*next_of(leg.other), *CUT, start=late, now=0.02)
+    assert later.state is State.LEARNING
+    assert after(*next_of(leg), *CUT, start=later, now=0.02 + CUTOVER_WINDOW).state is State.OFFLOADED
+
+
+@pytest.mark.parametrize("leg", Leg)
+def test_a_packet_that_came_late_does_not_put_off_the_time_at_which_the_next_one_is_due(leg: Leg) -> None:
+    delayed = after(
+        *next_of(leg), *next_of(leg.other), *CUT, start=CUTTING_OVER, now=0.02 + CUTOVER_WINDOW + 0.001
+    )
+    assert delayed.phase is Phase.CUTTING_OVER
+    assert after(*next_of(Leg.CALLER, 2), *next_of(Leg.CALLEE, 2), *CUT, start=delayed, now=0.04).path
+    # The schedule outlasts a stay in the switch.
+    returned = after(ev.BridgeChanged(), ELIGIBLE, start=OFFLOADED, now=10.0)
+    again = after(*next_of(leg, 500), *next_of(leg.other, 500), ELIGIBLE, start=returned, now=10.015)
+    assert after(*CUT, start=again, now=10.015).phase is Phase.CUTTING_OVER
+
+
+def test_no_flow_goes_in_while_the_switch_is_slow() -> None:
+    ready = after(relayed(Leg.CALLER), relayed(Leg.CALLEE), ev.DeadlineReached(), start=CUTTING_OVER)
+    slow, commands = step(ready, ev.SwitchAnswered(2 * CUTOVER_PROBE), 2 * CUTOVER_PROBE)
+    assert (slow.deadline, commands) == (2 * CUTOVER_PROBE, ())
+    again, commands = step(slow, ev.DeadlineReached(), 2 * CUTOVER_PROBE)
+    assert (again.phase, commands) == (Phase.CUTTING_OVER, (cmd.ProbeSwitch(),))
+    assert after(*CUT[1:], start=again, now=2 * CUTOVER_PROBE).state is State.OFFLOADED
+
+
+def test_a_switch_that_is_always_slow_is_not_waited_for_for_ever() -> None:
+    packets = next_of(Leg.CALLER, 30) + next_of(Leg.CALLEE, 30)
+    assert after(*packets, ev.DeadlineReached(), start=CUTTING_OVER, now=0.6).state is State.OFFLOADED
+
+
+def test_packets_of_asterisks_own_are_not_taken_for_a_legs() -> None:
+    own = ev.PacketRelayed(Leg.CALLER, passed_on(Leg.CALLER, ssrc=0x5E1F))
+    assert after(relayed(Leg.CALLEE), own, start=CUTTING_OVER).state is State.LEARNING
+
+
+@pytest.mark.parametrize("leg", Leg)
+def test_a_leg_that_fell_silent_meanwhile_is_waited_for_anew(leg: Leg) -> None:
+    placement, commands = step(after(relayed(leg.other), start=CUTTING_OVER), ev.DeadlineReached(), 1.1)
+    assert (placement.phase, placement.observed) == (Phase.LEARNING, {})
+    assert roles(commands) == [WATCHING]
+
+
+def test_an_asterisk_that_is_always_late_is_not_waited_for_for_ever() -> None:
+    late = after(relayed(Leg.CALLER, behind=1), relayed(Leg.CALLEE, behind=1), start=CUTTING_OVER)
+    assert after(ev.DeadlineReached(), start=late, now=1.0).state is State.OFFLOADED
