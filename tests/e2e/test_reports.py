@@ -123,7 +123,9 @@ def test_a_party_that_speaks_while_the_other_is_silent_has_lost_nothing_before_t
         call.voices.set("alice", rtcp=2)
         call.carried()
         call.voices.set("alice", silent=1)
-        call.passed(19.0)
+        call.passed(12.0)
+        call.voices.set("bob", hurry=3000)
+        call.passed(7.0)
         call.voices.set("alice", silent=0)
         wait_until(
             lambda: quality("caller")["upstream_loss"] is not None,

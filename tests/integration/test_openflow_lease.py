@@ -95,6 +95,15 @@ async def test_what_many_calls_want_shown_is_two_changes(bridge: Bridge) -> None
         assert sent[Kind.EXPERIMENTER] - before == 2 * len(["open", *flows, "commit"])
 
 
+async def test_of_a_call_that_ends_first_nothing_is_shown(bridge: Bridge) -> None:
+    flows = {number: sampling_flows(f"call-{number}", path(number)) for number in range(2)}
+    async with connected(bridge.management) as (switch, _):
+        for each in flows.values():
+            switch.flow_table.sampler.request(each)
+        await switch.flow_table.set_flows(owner_of("call-0"), ())
+        await until_cookies(bridge, {flow.cookie for flow in flows[1]})
+
+
 async def test_every_packet_goes_its_own_way_when_nobody_renews_the_gate(bridge: Bridge) -> None:
     async with plugged(bridge.sockets) as (one, two, three):
         async with connected(bridge.management) as (switch, _):

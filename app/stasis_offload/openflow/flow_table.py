@@ -114,6 +114,8 @@ class FlowTable:
         cookie = owner_cookie(owner)
         if any(flow.cookie & COOKIE_OWNER_MASK != cookie for flow in flows):
             raise ValueError(f"a flow with the cookie of another owner than {owner}")
+        if not flows:
+            self.sampler.forget(cookie)
         async with self._locked(cookie) as entry:
             await self._replace(entry, tuple(flows))
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 
 from stasis_offload.openflow import encode
 from stasis_offload.openflow.channel import Channel
-from stasis_offload.openflow.flow import Flow
+from stasis_offload.openflow.flow import COOKIE_OWNER_MASK, Flow
 from stasis_offload.openflow.flowmod import Cookies
 
 # Seconds for which packets are shown: ten of the usual ones.
@@ -27,6 +27,12 @@ class Sampler:
     def request(self, flows: Iterable[Flow]) -> None:
         """Have these flows, which are of SAMPLE_TABLE, in the switch during the next window."""
         self._requested.update({flow.cookie: flow for flow in flows})
+
+    def forget(self, owner: int) -> None:
+        """Show no packets of the owner with this cookie, who has ended."""
+        self._requested = {
+            cookie: flow for cookie, flow in self._requested.items() if cookie & COOKIE_OWNER_MASK != owner
+        }
 
     async def show(self) -> None:
         """Add the flows that were requested, and remove them after the window. A flow that is refused shows nothing.
