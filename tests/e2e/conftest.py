@@ -1,6 +1,7 @@
 """The lab that `make lab` has started: whole calls, judged by what asterisk1, the endpoint of all, sends and gets."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import pytest
 
@@ -11,15 +12,31 @@ from tests.support.observed import Cdrs
 NO_CALL_WITHIN = 15.0
 
 
+@dataclass
+class Lab:
+    """Whether the last test left the lab clear."""
+
+    clear: bool = False
+
+
+@pytest.fixture(scope="session")
+def lab() -> Lab:
+    """Nobody knows what was done in the lab before the first test."""
+    return Lab()
+
+
 @pytest.fixture(autouse=True)
-def quiet_lab() -> Iterator[None]:
+def quiet_lab(lab: Lab) -> Iterator[None]:
     """Begin and end each test without a call, a bridge, a flow of ours, or a call blocked by the operator."""
-    _clear()
+    if not lab.clear:
+        _clear()
+    lab.clear = False
     yield
     _clear()
     # What is shown of a call at an audit goes within 0.2 s, its last change of the switch.
     wait_until(lambda: not control.flows() + control.withholding(), within=1.0, what="every flow to go")
     assert "offload-" not in control.asterisk("asterisk2", "bridge show all")
+    lab.clear = True
 
 
 def _clear() -> None:
