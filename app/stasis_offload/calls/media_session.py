@@ -14,7 +14,7 @@ from stasis_offload.calls.runner import MachineRunner
 from stasis_offload.errors import ModuleError, OpenFlowError, SwitchUnavailableError
 from stasis_offload.media import commands as cmd
 from stasis_offload.media import events as ev
-from stasis_offload.media.machine import interrupts_query, step
+from stasis_offload.media.machine import interrupts_query, step, supersedes
 from stasis_offload.media.mirrored import mirrored
 from stasis_offload.media.path import Leg
 from stasis_offload.media.quality import Quality
@@ -64,6 +64,7 @@ class MediaSession:
             on_transition=self._on_transition,
             execute=self._execute,
             expired=ev.DeadlineReached(),
+            supersedes=supersedes,
         )
 
     @property
@@ -167,7 +168,9 @@ class MediaSession:
                 detail=after.reason.detail if after.reason else None,
                 was=before.state,
             )
-        if after != before:
+        # Learning a call from its packets changes nothing that anybody else reads.
+        learning = before.state is after.state is State.LEARNING and before.reason == after.reason
+        if after != before and not learning:
             self._on_change(after)
         if after.is_verified and not before.is_verified:
             self._log.info("media.verified", ms=round((now - after.since) * 1000))

@@ -1,6 +1,7 @@
 """Runs a pure machine: one event at a time, its commands in order, an event at its deadline."""
 
 import asyncio
+import math
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Generic, Protocol, TypeVar
@@ -20,6 +21,9 @@ class Timed(Protocol):
         ...
 
 
+# Seconds.
+_MAX_DELAY = 0.05
+
 S = TypeVar("S", bound=Timed)
 E = TypeVar("E")
 C = TypeVar("C")
@@ -33,7 +37,9 @@ class MachineRunner(Generic[S, E, C]):
     any other exception ends `run`. `on_transition` receives each step (the state before, the event, the state after,
     the time of the step) once the state is stored, before the commands are carried out.
 
-    The time of a step is that of its event's arrival. A deadline has expired only once all that had arrived is processed.
+    The time of a step is that of its event's arrival. A deadline has expired only once all that had arrived is processed;
+    but what arrives later delays that by _MAX_DELAY at most. A posted event takes the place of queued ones that it
+    `supersedes` (newer, older): however slow the steps are, there is never more to do than the latest news.
     """
 
     def __init__(
@@ -44,12 +50,14 @@ class MachineRunner(Generic[S, E, C]):
         execute: Callable[[tuple[C, ...]], Awaitable[Iterable[E]]],
         expired: E,
         on_transition: Callable[[S, E, S, float], None] = lambda _before, _event, _after, _now: None,
+        supersedes: Callable[[E, E], bool] = lambda _newer, _older: False,
     ) -> None:
         self.state = state
         self._step = step
         self._execute = execute
         self._expired = expired
         self._on_transition = on_transition
+        self._supersedes = supersedes
         self._inbox: deque[tuple[E, float, asyncio.Event]] = deque()
         self._arrived = asyncio.Event()
         self._ended = asyncio.Event()
@@ -65,6 +73,10 @@ class MachineRunner(Generic[S, E, C]):
         if self._ended.is_set():
             handled.set()
         else:
+            for posted in tuple(self._inbox):
+                if self._supersedes(event, posted[0]):
+                    self._inbox.remove(posted)
+                    posted[2].set()
             self._inbox.append((event, _now(), handled))
             self._arrived.set()
         return handled
@@ -85,15 +97,19 @@ class MachineRunner(Generic[S, E, C]):
             self._inbox.clear()
 
     async def _next(self) -> tuple[E, float, asyncio.Event]:
+        deadline = self.state.deadline
         try:
-            async with asyncio.timeout_at(self.state.deadline):
+            async with asyncio.timeout_at(deadline):
                 while not self._inbox:
                     self._arrived.clear()
                     await self._arrived.wait()
         except TimeoutError:
             pass
+        late = deadline if deadline is not None and _now() - deadline > _MAX_DELAY else math.inf
         # What arrived in the moment of the expiry comes before it.
-        return self._inbox.popleft() if self._inbox else (self._expired, _now(), asyncio.Event())
+        if self._inbox and self._inbox[0][1] <= late:
+            return self._inbox.popleft()
+        return self._expired, _now(), asyncio.Event()
 
     async def _handle(self, event: E, now: float) -> None:
         events = deque([(event, now)])

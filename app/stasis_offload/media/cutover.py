@@ -13,9 +13,10 @@ from stasis_offload.media.state import Phase, Placement
 # Seconds after the last packet of each leg within which a cutover may begin. The rest of the usual 20 ms between two
 # packets is for the switch to install the flows in. However the packets of two legs follow each other, one of the two
 # gaps between them is half of it or longer.
-CUTOVER_WINDOW = 0.011
+CUTOVER_WINDOW = 0.014
 # Seconds within which the switch must answer just before the cutover: a busy one would install the flows too late.
 CUTOVER_PROBE = 0.003
+MAX_PROBES = 2
 
 
 def cut_over(placement: Placement, now: float) -> Step:

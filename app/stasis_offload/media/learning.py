@@ -15,7 +15,7 @@ from dataclasses import replace
 from stasis_offload.asterisk.leg_report import LegReport
 from stasis_offload.media import commands as cmd
 from stasis_offload.media import events as ev
-from stasis_offload.media.cutover import CUTOVER_PROBE, await_cutover, cut_over, may_cut_over
+from stasis_offload.media.cutover import CUTOVER_PROBE, MAX_PROBES, await_cutover, cut_over, may_cut_over
 from stasis_offload.media.eligibility import (
     COMFORT_NOISE,
     has_received,
@@ -38,6 +38,8 @@ from stasis_offload.media.relaying import Step, query_again, relay, why_not_now
 from stasis_offload.media.schedule import schedules_with
 from stasis_offload.media.state import NOT_NATIVE, Phase, Placement
 
+# What is known of a leg's way from its last turn is too old after so many seconds: routes and bonds change.
+MAX_TURN = 30.0
 # Queries after a change during which a call is learned although Asterisk does not bridge it natively yet: 0.6 s in all
 # (Asterisk takes some milliseconds).
 MAX_NATIVE_QUERIES = 7
@@ -144,6 +146,8 @@ def wake(placement: Placement, event: ev.PacketObserved, now: float) -> Step:
             observed={event.leg: (packet, now)},
             deadline=now + placement.policy.verify_within,
         )
+        if now - placement.since > MAX_TURN:
+            learning = replace(learning, last_packets={event.leg: packet}, relayed_packets={})
         return learning, (cmd.SetFlows(learning.flows()),)
 
     return _if_as_reported(placement, event, now, note)
@@ -163,7 +167,9 @@ def cut_over_once_relayed(placement: Placement, event: ev.PacketRelayed, now: fl
 
 def on_switch_answered(placement: Placement, event: ev.SwitchAnswered, now: float) -> Step:
     """Cut over once what was mirrored before the answer is processed, if that was quick; else probe again."""
-    return replace(placement, probed=event.after <= CUTOVER_PROBE, deadline=now), ()
+    probes = placement.probes + 1
+    quick = event.after <= CUTOVER_PROBE or probes >= MAX_PROBES
+    return replace(placement, probed=quick, probes=probes, deadline=now), ()
 
 
 def on_learning_deadline(placement: Placement, _event: ev.DeadlineReached, now: float) -> Step:
@@ -281,7 +287,11 @@ def _confirm(placement: Placement, now: float) -> Step:
     if was_disturbed(placement) and now < quiet_at:
         return replace(placement, deadline=quiet_at), ()
     cutting_over = replace(
-        placement, other_sources={}, phase=Phase.CUTTING_OVER, cutover_by=now + placement.policy.verify_within
+        placement,
+        other_sources={},
+        probes=0,
+        phase=Phase.CUTTING_OVER,
+        cutover_by=now + placement.policy.verify_within,
     )
     return await_cutover(cutting_over, now), ()
 

@@ -4,7 +4,7 @@ from typing import assert_never
 
 from stasis_offload.errors import BadPacketError
 from stasis_offload.media import events as ev
-from stasis_offload.media.path import ObservedPacket, headers_of, parse_observed_packet
+from stasis_offload.media.path import ObservedPacket, headers_of, observed_packet
 from stasis_offload.media.reasons import ReasonKind
 from stasis_offload.media.roles import Duty, Role
 from stasis_offload.packets.frame import Datagram, parse_udp
@@ -13,7 +13,8 @@ from stasis_offload.packets.rtcp import cname_of, is_rtcp, says_lost
 
 def mirrored(role: Role, *, in_port: int, frame: bytes) -> ev.Event | None:
     """Return the event of a frame that the switch received on a port; None if it is of no interest."""
-    packet, datagram = _rtp(in_port, frame), _datagram(frame)
+    datagram = _datagram(frame)
+    packet = _rtp(in_port, datagram) if datagram else None
     match role.duty:
         case Duty.LEARN_IN | Duty.VERIFY | Duty.SAMPLE:
             by_switch = role.duty is not Duty.LEARN_IN
@@ -47,9 +48,9 @@ def _rtcp_sent(role: Role, in_port: int, frame: bytes, datagram: Datagram) -> ev
     )
 
 
-def _rtp(in_port: int, frame: bytes) -> ObservedPacket | None:
+def _rtp(in_port: int, datagram: Datagram) -> ObservedPacket | None:
     try:
-        return parse_observed_packet(in_port, frame)
+        return observed_packet(in_port, datagram)
     except BadPacketError:
         return None
 

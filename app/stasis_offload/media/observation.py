@@ -27,7 +27,9 @@ def with_silent(placement: Placement, now: float) -> Placement:
     known = replace(
         placement, observed={**placement.observed, **silent}, silent=placement.silent | silent.keys()
     )
-    return replace(known, known_at=now) if silent else known
+    # What Asterisk receives of them from now on is judged by its next report.
+    unobserved = {leg: report for leg, report in known.unobserved.items() if leg not in silent}
+    return replace(known, known_at=now, unobserved=unobserved) if silent else known
 
 
 def relays_stream_of(placement: Placement, leg: Leg, packet: ObservedPacket) -> bool:

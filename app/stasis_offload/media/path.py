@@ -5,7 +5,7 @@ from enum import StrEnum
 
 from stasis_offload.packets.address import Address
 from stasis_offload.packets.frame import Datagram, Tag, parse_udp
-from stasis_offload.packets.rtp import parse_rtp
+from stasis_offload.packets.rtp import parse_rtp, signed
 
 
 class Leg(StrEnum):
@@ -49,6 +49,12 @@ class ObservedPacket:
     sequence: int
     timestamp: int
     ssrc: int
+
+    def follows(self, earlier: "ObservedPacket") -> bool:
+        """Return whether this is a later packet of the same stream, by the same way."""
+        if (self.ssrc, self.payload_type) != (earlier.ssrc, earlier.payload_type):
+            return False
+        return self.headers == earlier.headers and signed(self.sequence - earlier.sequence, bits=16) > 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +100,11 @@ def parse_observed_packet(in_port: int, frame: bytes) -> ObservedPacket:
         BadPacketError: the frame is not UDP with RTP in it; the text names the layer and the cause.
 
     """
-    datagram = parse_udp(frame)
+    return observed_packet(in_port, parse_udp(frame))
+
+
+def observed_packet(in_port: int, datagram: Datagram) -> ObservedPacket:
+    """Parse a datagram that the switch received on a port as an RTP packet; raises as `parse_rtp`."""
     header = parse_rtp(datagram.payload)
     return ObservedPacket(
         headers=headers_of(in_port, datagram),

@@ -42,8 +42,9 @@ def withhold(placement: Placement, event: ev.RtcpSent, _now: float) -> Step:
 
 
 def end_withholding(placement: Placement, event: ev.WithholdingEnded, _now: float) -> Step:
-    """Record that Asterisk's reports to the leg go their own way again."""
-    return _no_longer_withheld(placement, event.leg), ()
+    """Have Asterisk's reports to the leg go their own way again, even if the flow was added anew in the moment of its end."""
+    ended = _no_longer_withheld(placement, event.leg)
+    return ended, (cmd.SetFlows(ended.flows()),)
 
 
 def _no_longer_withheld(placement: Placement, leg: Leg) -> Placement:

@@ -10,13 +10,15 @@ from stasis_offload.packets.rtp import signed
 
 # Seconds. Two clocks that differ by 100 ppm are 3 ms apart by then.
 _MAX_AGE = 30.0
+# How far a late packet moves the schedule: a way that became longer by 40 ms is known after some ten packets.
+_WEIGHT = 0.125
 # Seconds. A packet that is later than this follows a pause in which the sender's clock stood still.
 _MAX_DELAY = 0.1
 
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """The packet of a stream that was delayed least of those observed: its timestamp, and when it came (s)."""
+    """When a packet of a stream, by its timestamp, would have come without delay (s)."""
 
     ssrc: int
     timestamp: int
@@ -30,10 +32,10 @@ class Schedule:
         return self.at + signed(packet.timestamp - self.timestamp, bits=32) / self.clock_rate
 
     def with_packet(self, packet: ObservedPacket, at: float) -> "Schedule":
-        """Return the schedule after one more packet."""
+        """Return the schedule after one more packet: an early one sets it, a late one moves it a little."""
         arrival = self.arrival(packet)
         if arrival is not None and 0 <= at - arrival <= _MAX_DELAY and at - self.at <= _MAX_AGE:
-            return self
+            at = arrival + _WEIGHT * (at - arrival)
         return Schedule(packet.ssrc, packet.timestamp, at, self.clock_rate)
 
 

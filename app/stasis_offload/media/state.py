@@ -151,6 +151,7 @@ class Placement:
     last_packets: Mapping[Leg, ObservedPacket] = field(default_factory=dict)
     cutover_by: float = 0.0
     probed: bool = False
+    probes: int = 0
     path: MediaPath | None = None
     unsampled: frozenset[Leg] = frozenset()
     unverified: frozenset[Leg] = frozenset()

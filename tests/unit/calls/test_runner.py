@@ -38,6 +38,10 @@ def runner(state: Log | None = None, *, arrives: str | None = None) -> MachineRu
     return machine
 
 
+async def nothing(_commands: tuple[str, ...]) -> list[str]:
+    return []
+
+
 async def test_an_answer_is_taken_before_what_arrived_meanwhile() -> None:
     machine = runner(arrives="later")
     machine.post("question")
@@ -93,11 +97,35 @@ async def test_the_time_of_an_event_is_that_of_its_arrival_however_late_it_is_pr
 
 
 async def test_all_that_had_arrived_is_processed_before_a_deadline_expires() -> None:
-    machine = runner(Log(deadline=asyncio.get_running_loop().time() - 1.0))
+    machine = runner(Log(deadline=asyncio.get_running_loop().time() - 0.01))
     machine.post("arrived before")
     machine.post("end")
     await machine.run()
     assert machine.state.events == ("arrived before", "end")
+
+
+async def test_what_arrives_without_end_does_not_put_a_deadline_off_for_ever() -> None:
+    machine = runner(Log(deadline=asyncio.get_running_loop().time() - 0.1))
+    machine.post("arrived after")
+    machine.post("end")
+    await machine.run()
+    assert machine.state.events == ("deadline", "arrived after", "end")
+
+
+async def test_an_event_takes_the_place_of_those_that_it_supersedes() -> None:
+    def supersedes(newer: str, older: str) -> bool:
+        return newer[0] == older[0] == "p"
+
+    machine = MachineRunner[Log, str, str](
+        Log(), step=step, execute=nothing, expired="deadline", supersedes=supersedes
+    )
+    first = machine.post("packet 1")
+    machine.post("other")
+    machine.post("packet 2")
+    assert first.is_set()
+    machine.post("end")
+    await machine.run()
+    assert machine.state.events == ("other", "packet 2", "end")
 
 
 async def test_what_arrives_in_the_moment_of_the_expiry_is_processed_before_it() -> None:

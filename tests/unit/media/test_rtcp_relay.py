@@ -156,7 +156,7 @@ def test_it_withholds_while_the_call_is_learned_again_and_until_the_switch_drops
 def test_it_ends_with_its_flow() -> None:
     returned = after(ev.BridgeChanged(), start=GUARDED, now=5.0)
     ended, commands = step(returned, ev.WithholdingEnded(Leg.CALLEE), 16.0)
-    assert (withholding(ended), commands) == ({Role.RTCP_DROP_CALLER}, ())
+    assert (withholding(ended), commands) == ({Role.RTCP_DROP_CALLER}, (cmd.SetFlows(ended.flows()),))
 
 
 @pytest.mark.parametrize(
