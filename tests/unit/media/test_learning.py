@@ -7,6 +7,7 @@ import pytest
 
 from stasis_offload.media import commands as cmd
 from stasis_offload.media import events as ev
+from stasis_offload.media.learning import MAX_TURN
 from stasis_offload.media.machine import step
 from stasis_offload.media.observation import MAX_OBSERVATION_AGE
 from stasis_offload.media.path import Leg
@@ -30,6 +31,7 @@ from tests.support.placements import (
     next_of,
     relayed,
     roles,
+    sampled_packet,
     seen,
 )
 
@@ -122,6 +124,23 @@ def test_two_who_take_turns_and_never_send_at_once_get_into_the_switch_in_the_se
     offloaded = after(*CUT, start=cutting_over, now=9.006)
     assert offloaded.state is State.OFFLOADED
     assert offloaded.unverified == {Leg.CALLER, Leg.CALLEE}
+
+
+def test_what_asterisk_relayed_of_a_leg_while_it_was_not_observed_is_no_sign_of_a_lost_flow() -> None:
+    turn = after(seen(Leg.CALLEE), relayed(Leg.CALLEE), start=in_turns(*FIRST_TURN), now=8.99)
+    later = ev.LegsReported(replace(CALLER, packets_rx=CALLER.packets_rx + 350), CALLEE)
+    cutting_over = after(ev.DeadlineReached(), later, *next_of(Leg.CALLEE), start=turn, now=9.0)
+    offloaded = after(*CUT, sampled_packet(Leg.CALLEE), start=cutting_over, now=9.001)
+    counted = ev.CountersRead({Role.FORWARD_CALLER: FlowCount(), Role.FORWARD_CALLEE: FlowCount(50, 1)})
+    assert after(ev.DeadlineReached(), counted, later, start=offloaded, now=10.1).phase is Phase.VERIFIED
+
+
+@pytest.mark.parametrize(("woken_at", "known"), [(1.0 + MAX_TURN - 2.0, True), (1.0 + MAX_TURN, False)])
+def test_a_way_that_was_seen_long_ago_is_learned_anew(woken_at: float, *, known: bool) -> None:
+    dormant = after(*FIRST_TURN, ev.DeadlineReached(), start=LEARNING, now=1.0)
+    speaks = after(seen(Leg.CALLEE), relayed(Leg.CALLEE), start=dormant, now=woken_at)
+    asked = after(ev.DeadlineReached(), start=speaks, now=woken_at + 1.0)
+    assert (Leg.CALLER in asked.observed) is known
 
 
 def test_a_leg_that_begins_to_speak_late_is_observed_until_asterisk_may_have_relayed_it() -> None:
