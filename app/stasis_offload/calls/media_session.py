@@ -32,6 +32,9 @@ _STATE_LOGS = {
     State.OFFLOADED: "media.offloaded",
 }
 
+# Events that wait while what a leg sends beside its RTP is passed on still.
+_MAX_QUEUED = 16
+
 
 class MediaSession:
     """The media of one call, from its start to its end."""
@@ -97,6 +100,12 @@ class MediaSession:
 
     def post(self, event: ev.Event) -> asyncio.Event:
         """Post an event to the media machine; return as `MachineRunner.post` does."""
+        if isinstance(event, ev.RtcpReceived | ev.OtherDropped) and len(self._machine.queued) >= _MAX_QUEUED:
+            lost = (
+                asyncio.Event()
+            )  # as on a link that is full: nobody can keep a call busy with what is to be passed on
+            lost.set()
+            return lost
         self._interrupt_query(event)
         return self._machine.post(event)
 

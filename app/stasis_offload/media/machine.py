@@ -168,16 +168,8 @@ def interrupts_query(placement: Placement, event: ev.Event, *, queued: Iterable[
 
 
 def supersedes(newer: ev.Event, older: ev.Event) -> bool:
-    """Return whether an event makes an earlier one needless: a later packet of the same stream was mirrored.
-
-    Of RTCP, and of answers to STUN, only the last that waits goes on: nobody can keep a call busy with them.
-    """
+    """Return whether an event makes an earlier one needless: a later packet of the same stream was mirrored."""
     match newer, older:
-        case (ev.RtcpReceived(leg=leg), ev.RtcpReceived(leg=other)) | (
-            ev.OtherDropped(leg=leg),
-            ev.OtherDropped(leg=other),
-        ):
-            return leg is other
         case ev.PacketObserved(packet=later), ev.PacketObserved(packet=earlier):
             same = (newer.leg, newer.by_switch) == (older.leg, older.by_switch)
         case ev.PacketRelayed(packet=later), ev.PacketRelayed(packet=earlier):
