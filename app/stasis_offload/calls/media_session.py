@@ -32,8 +32,9 @@ _STATE_LOGS = {
     State.OFFLOADED: "media.offloaded",
 }
 
-# Events that wait while what a leg sends beside its RTP is passed on still.
-_MAX_QUEUED = 16
+# So many events may wait, and what is to be passed on still does: a phone sends twelve STUN requests at once, each of which is
+# three events.
+_MAX_QUEUED = 64
 
 
 class MediaSession:
