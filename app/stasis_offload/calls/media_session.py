@@ -32,8 +32,8 @@ _STATE_LOGS = {
     State.OFFLOADED: "media.offloaded",
 }
 
-# So many events may wait, and what is to be passed on still does: a phone sends twelve STUN requests at once, each of which is
-# three events.
+# While so many events wait, RTCP and answers to STUN are not passed on: nobody can keep a call busy with them, and its end
+# waiting. A phone sends twelve STUN requests at once, each of which is three events.
 _MAX_QUEUED = 64
 
 
@@ -101,12 +101,6 @@ class MediaSession:
 
     def post(self, event: ev.Event) -> asyncio.Event:
         """Post an event to the media machine; return as `MachineRunner.post` does."""
-        if isinstance(event, ev.RtcpReceived | ev.OtherDropped) and len(self._machine.queued) >= _MAX_QUEUED:
-            lost = (
-                asyncio.Event()
-            )  # as on a link that is full: nobody can keep a call busy with what is to be passed on
-            lost.set()
-            return lost
         self._interrupt_query(event)
         return self._machine.post(event)
 
@@ -115,6 +109,10 @@ class MediaSession:
         event = mirrored(role, in_port=in_port, frame=frame)
         if event is None:
             return
+        if isinstance(event, ev.PacketObserved) and event.packet is None:
+            self._log.debug("media.not_rtp", leg=role.leg, source=str(event.source))
+        if isinstance(event, ev.RtcpReceived | ev.OtherDropped) and len(self._machine.queued) >= _MAX_QUEUED:
+            return  # lost, as on a link that is full
         self.post(event)
         if isinstance(event, ev.RtcpReceived):
             for news in self._monitor.on_rtcp(event, placement=self.placement, now=_now()):

@@ -16,6 +16,7 @@ from stasis_offload.media.state import Phase, Placement
 CUTOVER_WINDOW = 0.014
 # Seconds within which the switch must answer just before the cutover: a busy one would install the flows too late.
 CUTOVER_PROBE = 0.003
+# The last of so many answers counts however late it is: a call that is learned for long costs more than a late packet.
 MAX_PROBES = 2
 
 

@@ -166,7 +166,7 @@ def cut_over_once_relayed(placement: Placement, event: ev.PacketRelayed, now: fl
 
 
 def on_switch_answered(placement: Placement, event: ev.SwitchAnswered, now: float) -> Step:
-    """Cut over once what was mirrored before the answer is processed, if that was quick; else probe again."""
+    """Cut over once what was mirrored before the answer is processed, if that was quick or the second; else probe again."""
     probes = placement.probes + 1
     quick = event.after <= CUTOVER_PROBE or probes >= MAX_PROBES
     return replace(placement, probed=quick, probes=probes, deadline=now), ()
@@ -191,15 +191,14 @@ def on_dormant_deadline(placement: Placement, event: ev.DeadlineReached, now: fl
 def on_cutover_deadline(placement: Placement, _event: ev.DeadlineReached, now: float) -> Step:
     """Probe the switch if this is the moment to cut over, and cut over at once if it has answered a probe just now.
 
-    After half the time do so even if the switch is slow, in the end also if Asterisk is late; query the legs if one's
-    packets are not relayed. Relay a call to whose ports somebody else sends, too.
+    In the end cut over also if Asterisk is late; query the legs if one's packets are not relayed. Relay a call to whose
+    ports somebody else sends, too.
     """
     disturbed = disturbed_by(placement)
     if disturbed:
         return relay(placement, disturbed, now)
     if may_cut_over(placement, now):
-        busy = not placement.probed and now < placement.cutover_by - placement.policy.verify_within / 2
-        return (placement, (cmd.ProbeSwitch(),)) if busy else cut_over(placement, now)
+        return cut_over(placement, now) if placement.probed else (placement, (cmd.ProbeSwitch(),))
     if now < placement.cutover_by:
         return replace(placement, deadline=placement.cutover_by), ()
     began = now - placement.policy.verify_within

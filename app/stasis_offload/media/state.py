@@ -111,7 +111,8 @@ class Placement:
       came from, be it in an earlier state, until none comes for a while
     - `splits`: whether the switch can tell packets apart by their size
     - `schedules`: when the packets of each leg come; they outlast a stay
-    - `cutover_by`: until when the best moment is waited for; `probed`: whether the switch has just answered at once
+    - `cutover_by`: until when the best moment is waited for; `probed`: whether the switch has just answered one of its
+      `probes` in time
 
     Of a stay in the switch:
     - `path`, and the legs of which a packet has yet to be mirrored: `unsampled` for the verification or the present audit,

@@ -86,8 +86,10 @@ def test_no_flow_goes_in_while_the_switch_is_slow() -> None:
 
 
 def test_a_switch_that_is_always_slow_is_not_waited_for_for_ever() -> None:
-    packets = next_of(Leg.CALLER, 30) + next_of(Leg.CALLEE, 30)
-    assert after(*packets, ev.DeadlineReached(), start=CUTTING_OVER, now=0.6).state is State.OFFLOADED
+    slow = (ev.DeadlineReached(), ev.SwitchAnswered(2 * CUTOVER_PROBE))
+    probed = after(*next_of(Leg.CALLER), *next_of(Leg.CALLEE), *slow, start=CUTTING_OVER, now=0.02)
+    assert after(ev.DeadlineReached(), start=probed, now=0.02).phase is Phase.CUTTING_OVER
+    assert after(*slow, ev.DeadlineReached(), start=probed, now=0.02).state is State.OFFLOADED
 
 
 def test_packets_of_asterisks_own_are_not_taken_for_a_legs() -> None:
