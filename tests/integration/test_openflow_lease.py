@@ -24,6 +24,7 @@ from tests.support.packets import CALLEE, CALLER, PATH, frame, sent_by, sent_to
 from tests.support.switch_events import SECONDS, Events, Kind, connected, tapped
 
 LIMITS = FlowLimits(idle_timeout=60)
+STREAMS = 20
 
 
 def whole(lifetime: FlowLimits = LIMITS) -> tuple[Flow, ...]:
@@ -119,6 +120,36 @@ async def test_every_packet_goes_its_own_way_when_nobody_renews_the_gate(bridge:
                     async with asyncio.timeout(0.5):
                         assert await three.receive() == packet
                         break
+
+
+async def test_a_renewal_translates_nothing(bridge: Bridge) -> None:
+    async with (
+        plugged(bridge.sockets) as (one, two, three),
+        tapped(bridge.management) as (endpoint, sent),
+        connected(endpoint) as (switch, _),
+    ):
+
+        async def translations_after(kind: Kind, more: int) -> int:
+            enough = sent[kind] + more
+            async with asyncio.timeout(5 * RENEW_EVERY):
+                while True:
+                    count = await asyncio.to_thread(bridge.appctl, "coverage/read-counter", "xlate_actions")
+                    if sent[kind] >= enough:
+                        return int(count)
+
+        await switch.flow_table.set_flows(owner_of("call"), whole())
+        packet = sent_by(CALLER)
+        for port in range(STREAMS):
+            other = replace(packet, destination=replace(packet.destination, port=50_000 + port))
+            one.send(frame(other))
+            assert await three.receive() == frame(other)
+        await translations_after(Kind.FLOW_MOD, 1)  # the gate is added again
+        before = await translations_after(Kind.PACKET_OUT, 2)
+        changes = sent[Kind.FLOW_MOD]
+        # One for each packet that renews, of which the first may have been on its way.
+        assert 2 <= await translations_after(Kind.PACKET_OUT, 2) - before <= 3 < STREAMS
+        assert sent[Kind.FLOW_MOD] == changes
+        await carry(one, two, 3)
 
 
 async def test_a_removal_and_a_change_of_one_flow_need_no_bundle(bridge: Bridge) -> None:

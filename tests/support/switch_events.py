@@ -47,6 +47,8 @@ class Kind(IntEnum):
     """What we send that tests count (ofp_type, OpenFlow 1.3.5, 7.1.1)."""
 
     EXPERIMENTER = 4
+    PACKET_OUT = 13
+    FLOW_MOD = 14
     MULTIPART_REQUEST = 18
     METER_MOD = 29
 

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from stasis_offload.media import commands as cmd
+from stasis_offload.media import events as ev
 from stasis_offload.media.eligibility import differ_in_digits, of_both
 from stasis_offload.media.path import Attachment, Leg, MediaPath
 from stasis_offload.media.reasons import ReasonKind
@@ -14,10 +15,13 @@ from stasis_offload.media.state import Phase, Placement
 # packets is for the switch to install the flows in. However the packets of two legs follow each other, one of the two
 # gaps between them is half of it or longer.
 CUTOVER_WINDOW = 0.014
+# Seconds after the later of the two: the longer gap leaves more time, and it is used.
+CUTOVER_WITHIN = 0.006
 # Seconds within which the switch must answer just before the cutover: a busy one would install the flows too late.
 CUTOVER_PROBE = 0.003
-# The last of so many answers counts however late it is: a call that is learned for long costs more than a late packet.
-MAX_PROBES = 2
+# Multiples of `verify_within` after which a moment need not be so good any more, and after which there was none.
+_GOOD_ENOUGH_AFTER = 3
+_GIVE_UP_AFTER = 4
 
 
 def cut_over(placement: Placement, now: float) -> Step:
@@ -55,25 +59,57 @@ def _attachment(placement: Placement, leg: Leg) -> Attachment:
 
 
 def await_cutover(placement: Placement, now: float) -> Placement:
-    """Look for the moment to cut over once all that was mirrored meanwhile is processed."""
-    deadline = now if may_cut_over(placement, now) else placement.cutover_by
+    """Look for the moment to cut over: at once, when all that was mirrored meanwhile is processed, or after a while."""
+    wait = placement.policy.verify_within
+    waits = (now - placement.cutting_over_since) // wait + 1
+    deadline = now if may_cut_over(placement, now) else placement.cutting_over_since + waits * wait
     return replace(placement, probed=False, deadline=deadline)
 
 
 def may_cut_over(placement: Placement, now: float) -> bool:
     """Return whether Asterisk has relayed the last packet of each leg that is not silent, and no further one is due yet.
 
-    One that followed its schedule is due a packet time after this one was, however late this one came.
+    One that followed its schedule is due a packet time after this one was, however late this one came. Where no moment
+    is good for long, because packets come without a rhythm or the machine is busy, any will do.
     """
+    if not_relayed_yet(placement):
+        return False
+    if not _is_exacting(placement, now):
+        return True
+    due = [_due(placement, leg) for leg in Leg if leg not in placement.silent]
+    return now - min(due) <= CUTOVER_WINDOW and now - max(due) <= CUTOVER_WITHIN
+
+
+def is_quick(placement: Placement, event: ev.SwitchAnswered, now: float) -> bool:
+    """Return whether the switch answered a probe as fast as it must."""
+    return event.after <= CUTOVER_PROBE or not _is_exacting(placement, now)
+
+
+def gives_up(placement: Placement, now: float) -> bool:
+    """Return whether it is no use to wait for a moment any longer."""
+    return now >= placement.cutting_over_since + _GIVE_UP_AFTER * placement.policy.verify_within
+
+
+def not_relayed_yet(placement: Placement) -> Leg | None:
+    """Return a leg whose last packet Asterisk has yet to relay; None if there is none."""
     for leg in Leg:
-        if leg in placement.silent:
-            continue
-        packet, at = placement.observed[leg]
+        packet, _ = placement.observed[leg]
         relayed = placement.relayed_packets.get(leg)
-        if relayed is None or (relayed.ssrc, relayed.sequence) != (packet.ssrc, packet.sequence):
-            return False
-        schedule = placement.schedules.get(leg)
-        punctual = schedule.arrival(packet) if schedule else None
-        if now - (at if punctual is None else punctual) > CUTOVER_WINDOW:
-            return False
-    return True
+        if leg in placement.silent or (
+            relayed and (relayed.ssrc, relayed.sequence) == (packet.ssrc, packet.sequence)
+        ):
+            continue
+        return leg
+    return None
+
+
+def _is_exacting(placement: Placement, now: float) -> bool:
+    return now < placement.cutting_over_since + _GOOD_ENOUGH_AFTER * placement.policy.verify_within
+
+
+def _due(placement: Placement, leg: Leg) -> float:
+    """Return when the last packet of a leg was due."""
+    packet, at = placement.observed[leg]
+    schedule = placement.schedules.get(leg)
+    punctual = schedule.arrival(packet) if schedule else None
+    return at if punctual is None else punctual

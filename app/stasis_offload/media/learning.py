@@ -15,7 +15,14 @@ from dataclasses import replace
 from stasis_offload.asterisk.leg_report import LegReport
 from stasis_offload.media import commands as cmd
 from stasis_offload.media import events as ev
-from stasis_offload.media.cutover import CUTOVER_PROBE, MAX_PROBES, await_cutover, cut_over, may_cut_over
+from stasis_offload.media.cutover import (
+    await_cutover,
+    cut_over,
+    gives_up,
+    is_quick,
+    may_cut_over,
+    not_relayed_yet,
+)
 from stasis_offload.media.eligibility import (
     COMFORT_NOISE,
     has_received,
@@ -82,7 +89,7 @@ def confirm_cutover(placement: Placement, event: ev.LegsReported, now: float) ->
 
     def name(reported: Placement) -> Step:
         leg = not_relayed(reported)
-        if leg is None or now < reported.cutover_by:
+        if leg is None or now < reported.cutting_over_since + reported.policy.verify_within:
             return reported, ()
         reason = why_not_relayed(leg, before=placement.reports[leg], after=reported.reports[leg])
         return relay(reported, reason, now)
@@ -166,10 +173,8 @@ def cut_over_once_relayed(placement: Placement, event: ev.PacketRelayed, now: fl
 
 
 def on_switch_answered(placement: Placement, event: ev.SwitchAnswered, now: float) -> Step:
-    """Cut over once what was mirrored before the answer is processed, if that was quick or the second; else probe again."""
-    probes = placement.probes + 1
-    quick = event.after <= CUTOVER_PROBE or probes >= MAX_PROBES
-    return replace(placement, probed=quick, probes=probes, deadline=now), ()
+    """Cut over once what was mirrored before the answer is processed, if that was quick; else probe again."""
+    return replace(placement, probed=is_quick(placement, event, now), deadline=now), ()
 
 
 def on_learning_deadline(placement: Placement, _event: ev.DeadlineReached, now: float) -> Step:
@@ -191,22 +196,22 @@ def on_dormant_deadline(placement: Placement, event: ev.DeadlineReached, now: fl
 def on_cutover_deadline(placement: Placement, _event: ev.DeadlineReached, now: float) -> Step:
     """Probe the switch if this is the moment to cut over, and cut over at once if it has answered a probe just now.
 
-    In the end cut over also if Asterisk is late; query the legs if one's packets are not relayed. Relay a call to whose
-    ports somebody else sends, too.
+    If there is none for long, relay the call: Asterisk is always late. Query the legs if one's packets are not relayed.
+    Relay a call to whose ports somebody else sends, too.
     """
     disturbed = disturbed_by(placement)
     if disturbed:
         return relay(placement, disturbed, now)
     if may_cut_over(placement, now):
         return cut_over(placement, now) if placement.probed else (placement, (cmd.ProbeSwitch(),))
-    if now < placement.cutover_by:
-        return replace(placement, deadline=placement.cutover_by), ()
     began = now - placement.policy.verify_within
     if any(at < began for leg, (_, at) in placement.observed.items() if leg not in placement.silent):
         return start_learning(placement, placement.reports, now)
-    if not_relayed(placement):
-        return replace(placement, deadline=now + placement.policy.verify_within), (cmd.QueryLegs(),)
-    return cut_over(placement, now)
+    late = not_relayed_yet(placement)
+    if late and gives_up(placement, now):
+        return relay(placement, Reason(ReasonKind.NOT_RELAYED, late), now)
+    in_vain = now >= placement.cutting_over_since + placement.policy.verify_within and not_relayed(placement)
+    return await_cutover(placement, now), (cmd.QueryLegs(),) if in_vain else ()
 
 
 def start_learning(
@@ -288,9 +293,8 @@ def _confirm(placement: Placement, now: float) -> Step:
     cutting_over = replace(
         placement,
         other_sources={},
-        probes=0,
         phase=Phase.CUTTING_OVER,
-        cutover_by=now + placement.policy.verify_within,
+        cutting_over_since=now,
     )
     return await_cutover(cutting_over, now), ()
 

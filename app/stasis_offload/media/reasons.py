@@ -98,7 +98,7 @@ EXPLANATIONS: dict[ReasonKind, str] = {
     ReasonKind.ASTERISK_MEDIA: "Asterisk sends the leg RTP of its own: music, a tone, a digit, an announcement.",
     ReasonKind.FLAPPING: "The call returned to Asterisk too often within a minute (media.returns_per_minute, media.flap_wait).",
     ReasonKind.NOT_RECEIVED: "The leg's packets pass the switch, and Asterisk does not receive them: the other party hears nothing. A firewall of the host drops them, or they are led elsewhere.",
-    ReasonKind.NOT_RELAYED: "Asterisk does not relay the leg's packets to the other unchanged, or not by the switch.",
+    ReasonKind.NOT_RELAYED: "Asterisk does not relay the leg's packets to the other unchanged, or not by the switch, or always more than a packet time later.",
     ReasonKind.ROUTE_CHANGED: "Asterisk sends to the leg by another port, VLAN or next hop than was learned.",
     ReasonKind.PORT_DOWN: "A port of the switch by which the leg was reached is down or gone.",
     ReasonKind.MEDIA_IDLE: "The leg fell silent while the switch carried it, and sent no RTCP either.",

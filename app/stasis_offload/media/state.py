@@ -111,8 +111,7 @@ class Placement:
       came from, be it in an earlier state, until none comes for a while
     - `splits`: whether the switch can tell packets apart by their size
     - `schedules`: when the packets of each leg come; they outlast a stay
-    - `cutover_by`: until when the best moment is waited for; `probed`: whether the switch has just answered one of its
-      `probes` in time
+    - `cutting_over_since`: since when a moment for the cutover is waited for; `probed`: whether the switch has just answered
 
     Of a stay in the switch:
     - `path`, and the legs of which a packet has yet to be mirrored: `unsampled` for the verification or the present audit,
@@ -150,9 +149,8 @@ class Placement:
     relayed_packets: Mapping[Leg, ObservedPacket] = field(default_factory=dict)
     schedules: Mapping[Leg, Schedule] = field(default_factory=dict)
     last_packets: Mapping[Leg, ObservedPacket] = field(default_factory=dict)
-    cutover_by: float = 0.0
+    cutting_over_since: float = 0.0
     probed: bool = False
-    probes: int = 0
     path: MediaPath | None = None
     unsampled: frozenset[Leg] = frozenset()
     unverified: frozenset[Leg] = frozenset()

@@ -8,6 +8,7 @@ from stasis_offload.openflow.endpoint import Endpoint
 from stasis_offload.openflow.events import SeenFlow, SwitchDescription
 from stasis_offload.openflow.flow import (
     COOKIE_PREFIX,
+    LEASE_TABLE,
     SAMPLE_TABLE,
     SIZE_TABLE,
     TABLE,
@@ -41,7 +42,7 @@ async def describe_switch(
     """
     async with open_channel(endpoint, on_message=lambda _: None, timeouts=timeouts or Timeouts()) as channel:
         description = await describe(channel)
-        tables = (0, TABLE, SAMPLE_TABLE, SIZE_TABLE)
+        tables = (0, LEASE_TABLE, TABLE, SAMPLE_TABLE, SIZE_TABLE)
         flows = [flow for table in tables for flow in await read_flows(channel, table=table)]
         return description, tuple(flow for flow in flows if not is_ours(flow.cookie))
 

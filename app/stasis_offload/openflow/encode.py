@@ -28,6 +28,7 @@ _NO_METERS: Mapping[int, int] = MappingProxyType({})
 
 _HEADER = Struct(ofp.OFP_HEADER_PACK_STR)
 _VERSION_BITMAP = Struct(ofp.OFP_HELLO_ELEM_VERSIONBITMAP_HEADER_PACK_STR + "I")
+_NO_PACKET = bytes.fromhex("000000000000 000000000000 88b5")  # of an EtherType for experiments (RFC 9542, B)
 _PACKET_OUT = Struct(ofp.OFP_PACKET_OUT_PACK_STR)
 _EXPERIMENTER = Struct(ofp.OFP_EXPERIMENTER_HEADER_PACK_STR)
 _BUNDLE_CONTROL = Struct(ofp.ONF_BUNDLE_CTRL_PACK_STR)
@@ -122,14 +123,18 @@ def remove_meter(xid: int, meter: int) -> bytes:
 
 def packet_out(xid: int, *, in_port: int, frame: bytes) -> bytes:
     """Let a packet go the bridge's own way, as if it had come in by a port; no flow of ours matches it."""
-    action = flowmod.OWN_WAY_PAST_GATE
-    fixed = _PACKET_OUT.pack(ofp.OFP_NO_BUFFER, in_port, len(action))
-    return _message(xid, ofp.OFPT_PACKET_OUT, fixed + action + frame)
+    return _packet_out(xid, in_port, flowmod.OWN_WAY_PAST_GATE, frame)
 
 
 def gate(xid: int, *, cookie: int, priority: int, hard_timeout: int) -> bytes:
-    """Add the gate to our table, or renew it (gate.py)."""
+    """Add the gate to our table, or add it again (gate.py)."""
     return flowmod.gate(xid, cookie=cookie, priority=priority, hard_timeout=hard_timeout)
+
+
+def lease(xid: int, *, cookie: int, hard_timeout: int) -> bytes:
+    """Begin the gate's lease, or renew it, by a packet that goes nowhere (gate.py)."""
+    action = flowmod.lease(cookie=cookie, hard_timeout=hard_timeout)
+    return _packet_out(xid, ofp.OFPP_CONTROLLER, action, _NO_PACKET)
 
 
 def change_flows(
@@ -173,6 +178,11 @@ def _encode(xid: int, message: Any) -> bytes:  # noqa: ANN401 - os_ken has no ty
 
 def _message(xid: int, kind: int, body: bytes) -> bytes:
     return _HEADER.pack(ofp.OFP_VERSION, kind, _HEADER.size + len(body), xid) + body
+
+
+def _packet_out(xid: int, in_port: int, actions: bytes, frame: bytes) -> bytes:
+    fixed = _PACKET_OUT.pack(ofp.OFP_NO_BUFFER, in_port, len(actions))
+    return _message(xid, ofp.OFPT_PACKET_OUT, fixed + actions + frame)
 
 
 def _experimenter(xid: int, kind: int, data: bytes) -> bytes:

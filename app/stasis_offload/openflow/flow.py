@@ -11,8 +11,9 @@ COOKIE_PREFIX_MASK = 0xFFFF << 48
 COOKIE_OWNER_MASK = COOKIE_PREFIX_MASK | 0xFF_FFFF_FFFF << 8
 COOKIE_ROLE_MASK = 0xFF
 
-# Our flows have a table of their own, which the gate leads to (gate.py). Of the others, one only shows packets that are
-# forwarded (sampler.py), and one has the flows that a `Split` leads to.
+# Our flows have a table of their own, which the gate leads to (gate.py). Of the others, one has the gate's lease, one only
+# shows packets that are forwarded (sampler.py), and one has the flows that a `Split` leads to.
+LEASE_TABLE = 76
 TABLE = 77
 SAMPLE_TABLE = 78
 SIZE_TABLE = 79

@@ -13,6 +13,7 @@ from os_ken.ofproto import ofproto_v1_3 as ofp
 
 from stasis_offload.errors import OpenFlowError
 from stasis_offload.openflow.flow import (
+    LEASE_TABLE,
     SAMPLE_TABLE,
     SIZE_TABLE,
     TABLE,
@@ -139,13 +140,17 @@ def addition(xid: int, flow: Flow, *, meter: int | None = None) -> bytes:
 
 
 def gate(xid: int, *, cookie: int, priority: int, hard_timeout: int) -> bytes:
-    """Add the gate, or renew it: the flows of table 0 that lead UDP to our tables, and what leads the rest back.
+    """Add the gate, or add it again: the flows of table 0 that lead UDP to our tables, and what leads the rest back.
 
-    A register marks what has passed the gate: back in table 0, such a packet goes on as if there were no gate.
+    A register marks what has passed the gate: back in table 0, such a packet goes on as if there were no gate. Another
+    mark is the lease's; a packet without it goes back at once.
     """
     back = (
-        _Entry(cookie=cookie, table=table, priority=0, fields=b"", actions=_OWN_WAY)
-        for table in (TABLE, SIZE_TABLE)
+        _Entry(cookie=cookie, table=TABLE, priority=0xFFFF, fields=_NOT_LEASED, actions=_OWN_WAY),
+        *(
+            _Entry(cookie=cookie, table=table, priority=0, fields=b"", actions=_OWN_WAY)
+            for table in (TABLE, SIZE_TABLE)
+        ),
     )
     there = (
         _Entry(
@@ -153,12 +158,38 @@ def gate(xid: int, *, cookie: int, priority: int, hard_timeout: int) -> bytes:
             table=0,
             priority=priority,
             fields=family.udp + _NOT_PASSED_GATE,
-            actions=_PASSED_GATE + _resubmit(TABLE),
+            actions=_PASSED_GATE + _resubmit(LEASE_TABLE) + _resubmit(TABLE),
             hard_timeout=hard_timeout,
         )
         for family in (_IPV4, _IPV6)
     )
     return b"".join(_addition(xid, entry) for entry in (*back, *there))
+
+
+def lease(*, cookie: int, hard_timeout: int) -> bytes:
+    """Return the action that adds the flow of LEASE_TABLE, or restarts its timeout; it marks every packet.
+
+    Unlike a flow-mod, an action that learns what is there already changes no table: nothing is translated again
+    (ofproto_flow_mod_learn_refresh in ofproto/ofproto.c; struct nx_action_learn in lib/ofp-actions.c).
+    """
+    return _LEARN.pack(
+        ofp.OFPAT_EXPERIMENTER,
+        _LEARN.size,
+        _NICIRA,
+        _NXAST_LEARN,
+        0,  # idle timeout
+        hard_timeout,
+        0,  # priority
+        cookie,
+        _LEARN_SEND_FLOW_REM,
+        LEASE_TABLE,
+        0,  # idle and hard timeout once a TCP connection has ended: as before
+        0,
+        _LEARN_LOAD_VALUE | 1,  # one bit ...
+        1,  # ... of this value
+        _REG15.header,
+        _LEASED_BIT,
+    )
 
 
 def _addition(xid: int, entry: _Entry, *, meter: int | None = None) -> bytes:
@@ -313,7 +344,11 @@ _NICIRA = 0x2320
 _NXAST_RESUBMIT_TABLE = 14
 _NXAST_CHECK_PKT_LARGER = 49  # the result into one bit of a register (struct nx_action_check_pkt_larger)
 _NX_IN_PORT = 0xFFF8  # OFPP_IN_PORT of OpenFlow 1.0: as it came
+_NXAST_LEARN = 16
+_LEARN_SEND_FLOW_REM = 1
+_LEARN_LOAD_VALUE = 1 << 11 | 1 << 13  # NX_LEARN_DST_LOAD, NX_LEARN_SRC_IMMEDIATE
 _RESUBMIT = Struct("!HHIHHB3x")
+_LEARN = Struct("!HHIHHHHQHBxHH HH4sH6x")
 _CHECK_LARGER = Struct("!HHIHHH4s6x")
 
 _BIT = (1).to_bytes(4, "big")
@@ -321,6 +356,8 @@ _NOT_PASSED_GATE = _REG15.matched_under(_BIT, bytes(4))
 _PASSED_GATE = _REG15.set(_BIT)
 _LARGER_BIT = 1
 _LARGER = (1 << _LARGER_BIT).to_bytes(4, "big")
+_LEASED_BIT = 2
+_NOT_LEASED = _REG15.matched_under((1 << _LEASED_BIT).to_bytes(4, "big"), bytes(4))
 _OWN_WAY = _resubmit(0)
 _BY_SIZE = _resubmit(SIZE_TABLE)
 _SAMPLED = _resubmit(SAMPLE_TABLE)  # finds nothing, usually, and then does nothing

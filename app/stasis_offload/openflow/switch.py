@@ -34,7 +34,7 @@ MAX_DELAY = 5.0
 # Renewals: 10 s, in which a switch that restarts may restore flows it had saved.
 _RESTORED_WITHIN = 5
 # Renewals.
-_SAMPLED_EVERY = 3
+_SAMPLED_EVERY = 5
 
 # Whether the lease ended (FlowRemoved).
 _GATE_GONE = {
@@ -105,7 +105,7 @@ class Switch:
             self._may_have_other = False
             self._gates.add(gate.cookie)
             await table.sweep()
-            await gate.renew()
+            await gate.open()
             xid = channel.new_xid()
             await channel.send_and_confirm(xid, encode.subscribe(xid))
             self._table, self._gate, self._splits = table, gate, description.splits
@@ -126,7 +126,7 @@ class Switch:
         await channel.send_and_confirm(channel.new_xid(), b"")
 
     async def _keep(self, channel: Channel, table: FlowTable) -> NoReturn:
-        """Renew the gate's lease and show what is to be sampled, until the connection ends; raises as these do."""
+        """Renew the gate's lease, keep the gate, and show what is to be sampled, until the connection ends; raises as these do."""
         renewals = count()
         while True:
             with suppress(TimeoutError):
@@ -136,9 +136,10 @@ class Switch:
                 renewal = next(renewals)
                 if renewal < _RESTORED_WITHIN:
                     await table.remove_unknown(self._gate.cookie)
-                # Sent together, the lease and the samples cost the switch one translation of its datapath flows.
-                samples = [table.sampler.show()] if renewal % _SAMPLED_EVERY == 0 else []
-                await asyncio.gather(self._gate.renew(), *samples)
+                if renewal % _SAMPLED_EVERY:
+                    await self._gate.renew()
+                else:  # sent together, gate and samples cost the switch one translation of its datapath flows
+                    await asyncio.gather(self._gate.open(), table.sampler.show())
 
     def _report_down(self, reason: str) -> None:
         down = SwitchDown(reason)

@@ -18,6 +18,7 @@ from stasis_offload.packets.frame import Tag
 from tests.support.leg_reports import CALLEE, CALLER, passed_on, sighting
 from tests.support.placements import (
     BOTH_COUNT,
+    CUT,
     CUTTING_OVER,
     GUARDED,
     OFFLOADED,
@@ -119,8 +120,8 @@ def test_what_asterisk_received_of_a_leg_while_the_cutover_was_waited_for_was_no
             replace(CALLEE, packets_rx=CALLEE.packets_rx + more[Leg.CALLEE]),
         )
 
-    moved = after(seen(leg), relayed(Leg.CALLER), relayed(Leg.CALLEE), start=CUTTING_OVER, now=0.9)
-    moved = after(ev.DeadlineReached(), start=moved, now=1.0)
+    waiting = replace(CUTTING_OVER, cutting_over_since=-9.0)
+    moved = after(seen(leg), relayed(Leg.CALLER), relayed(Leg.CALLEE), *CUT, start=waiting, now=1.0)
     asking = after(sampled_packet(leg.other), ev.DeadlineReached(), start=moved, now=2.0)
     doubtful = after(report(50), start=asking, now=2.0)
     assert doubtful.state is State.OFFLOADED
