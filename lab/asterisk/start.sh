@@ -12,5 +12,4 @@ if [ -n "${ARI_PASSWORD:-}" ]; then
     chown asterisk /etc/asterisk/ari_user.conf
 fi
 
-# As its package runs it (asterisk -p): in front of what else wants the processor. Real time is not for a container everywhere.
-exec nice -n -10 setpriv --reuid=asterisk --regid=asterisk --init-groups asterisk -f
+exec setpriv --reuid=asterisk --regid=asterisk --init-groups asterisk -f

@@ -20,8 +20,7 @@ start_database() {
 }
 
 start_switch() {
-    # As its package runs it (OVS_VSWITCHD_PRIORITY in ovs-ctl).
-    nice -n -10 ovs-vswitchd --pidfile -vconsole:warn -vsyslog:off "unix:$run/db.sock" &
+    ovs-vswitchd --pidfile -vconsole:warn -vsyslog:off "unix:$run/db.sock" &
     switch_pid=$!
     # It may be killed again in the middle of this, and is then started again. Alive, but without its network: give up.
     configure.sh "$switch_pid" || ! kill -0 "$switch_pid" 2>/dev/null || exit 1

@@ -14,6 +14,7 @@ from stasis_offload.asterisk.ari import AriClient
 from stasis_offload.asterisk.leg_report import LegReport
 from stasis_offload.asterisk.rtpstreams import RtpStreams
 from stasis_offload.calls.gateways import Gateways
+from stasis_offload.calls.learning_queue import LearningQueue
 from stasis_offload.calls.media_session import MediaSession
 from stasis_offload.media import events as ev
 from stasis_offload.media.path import Leg
@@ -69,7 +70,11 @@ def printed(report: LegReport) -> str:
 
 @asynccontextmanager
 async def session(
-    bridge: Bridge, folder: Path, *, on_change: Callable[[Placement], None] = lambda _: None
+    bridge: Bridge,
+    folder: Path,
+    *,
+    on_change: Callable[[Placement], None] = lambda _: None,
+    learning: LearningQueue | None = None,
 ) -> AsyncIterator[tuple[MediaSession, Cli, Counter[int]]]:
     """Run the media of one call that is about to be connected; yields the session, Asterisk, and what the switch was sent."""
     cli = Cli()
@@ -82,7 +87,7 @@ async def session(
         ari = AriClient(url="http://127.0.0.1:1", username="", password="", app="", on_event=lambda _: None)
         media = MediaSession(
             "call",
-            gateways=Gateways(ari=ari, switch=switch, rtpstreams=RtpStreams(path)),
+            gateways=Gateways(ari, switch, RtpStreams(path), learning or LearningQueue()),
             policy=POLICY,
             blocks=frozenset(),
             on_change=on_change,
@@ -107,6 +112,21 @@ async def test_a_session_that_is_broken_off_leaves_its_flows_to_whoever_comes_ne
         await media.end()
         assert present
         assert bridge.cookies() == present
+
+
+async def test_a_call_waits_until_there_is_room_to_learn_it(bridge: Bridge, tmp_path: Path) -> None:
+    queue, reasons = LearningQueue(most=1), list[str]()
+    queue.add("other")
+
+    def note(placement: Placement) -> None:
+        reasons.append(str(placement.reason))
+        if placement.reason == Reason(ReasonKind.QUEUED):
+            queue.remove("other")
+
+    async with session(bridge, tmp_path, on_change=note, learning=queue) as (media, _, _):
+        await offload(media)
+        assert "queued" in reasons
+        assert queue.has_room("other")
 
 
 async def until(media: MediaSession, *phases: Phase) -> None:

@@ -1,16 +1,18 @@
-"""The outside systems of a call, passed as one value."""
+"""What all calls share, passed as one value: the outside systems, and the queue for them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from stasis_offload.asterisk.ari import AriClient
 from stasis_offload.asterisk.rtpstreams import RtpStreams
+from stasis_offload.calls.learning_queue import LearningQueue
 from stasis_offload.openflow.switch import Switch
 
 
 @dataclass(frozen=True, slots=True)
 class Gateways:
-    """Asterisk's REST interface, the switch, and the CLI of our Asterisk module."""
+    """Asterisk's REST interface, the switch, the CLI of our Asterisk module, and who may use them all at once."""
 
     ari: AriClient
     switch: Switch
     rtpstreams: RtpStreams
+    learning: LearningQueue = field(default_factory=LearningQueue)

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from typing import assert_never
 
 from structlog.typing import FilteringBoundLogger
@@ -32,6 +33,9 @@ _STATE_LOGS = {
     State.OFFLOADED: "media.offloaded",
 }
 
+# After one of these a call that is relayed is not about to be learned.
+_UNLEARNED = ev.LegsReported | ev.CommandFailed | ev.CallEnded
+
 # While so many events wait, RTCP and answers to STUN are not passed on: nobody can keep a call busy with them, and its end
 # waiting. A phone sends twelve STUN requests at once, each of which is three events.
 _MAX_QUEUED = 64
@@ -50,10 +54,12 @@ class MediaSession:
         on_change: Callable[[Placement], None],
         log: FilteringBoundLogger,
     ) -> None:
+        self._call = call
         self._owner = owner_of(call)
         self._bridge = bridge_id(call)
         self._rtpstreams = gateways.rtpstreams
         self._switch = gateways.switch
+        self._learning = gateways.learning
         self._on_change = on_change
         self._log = log
         self._channels: dict[str, Leg] = {}
@@ -144,6 +150,7 @@ class MediaSession:
                 # Sends nothing if there are none.
                 await self._switch.flow_table.set_flows(self._owner, ())
         finally:
+            self._learning.remove(self._call)
             self._removed.set()
 
     def relay_until_start(self) -> asyncio.Event:
@@ -165,6 +172,7 @@ class MediaSession:
             self._monitor.on_rtp_sample(event, placement=before, now=now)
         if isinstance(event, ev.DeadlineReached | ev.CountersRead):
             self._note_counters(event.counts if isinstance(event, ev.CountersRead) else None, now)
+        self._queue(before, event, after)
         if before.state is State.OFFLOADED and after.state is not State.OFFLOADED:
             self._monitor.on_relayed()
         if (after.state, after.reason) != (before.state, before.reason):
@@ -182,6 +190,16 @@ class MediaSession:
             self._on_change(after)
         if after.is_verified and not before.is_verified:
             self._log.info("media.verified", ms=round((now - after.since) * 1000))
+
+    def _queue(self, before: Placement, event: ev.Event, after: Placement) -> None:
+        """Record that the call is learned, waits for its turn, or neither."""
+        if after.state is State.LEARNING and after.phase is not Phase.DORMANT:
+            self._learning.add(self._call)
+        elif ReasonKind.QUEUED in after.blocks:
+            if ReasonKind.QUEUED not in before.blocks:
+                self._learning.wait(self._call, partial(self.post, ev.Unblocked(ReasonKind.QUEUED)))
+        elif after.state is not State.RELAYED or after.blocks or isinstance(event, _UNLEARNED):
+            self._learning.remove(self._call)
 
     async def _execute(self, commands: tuple[cmd.Command, ...]) -> list[ev.Event]:
         """Carry out commands in their order; skip the rest of an interrupted audit, whose flows will be removed."""
@@ -276,7 +294,8 @@ class MediaSession:
             self._query = None
         by_leg = {self._channels.get(report.channel_id): report for report in reports}
         caller, callee = by_leg.get(Leg.CALLER), by_leg.get(Leg.CALLEE)
-        return (ev.LegsReported(caller, callee, splits=self._switch.splits),)
+        room = self._learning.has_room(self._call)
+        return (ev.LegsReported(caller, callee, splits=self._switch.splits, room=room),)
 
     def _interrupt_query(self, event: ev.Event) -> None:
         """End a running query if it would delay the event: the removal of flows, or a hang-up."""

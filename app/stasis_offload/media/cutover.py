@@ -3,7 +3,6 @@
 from dataclasses import replace
 
 from stasis_offload.media import commands as cmd
-from stasis_offload.media import events as ev
 from stasis_offload.media.eligibility import differ_in_digits, of_both
 from stasis_offload.media.path import Attachment, Leg, MediaPath
 from stasis_offload.media.reasons import ReasonKind
@@ -15,12 +14,12 @@ from stasis_offload.media.state import Phase, Placement
 # packets is for the switch to install the flows in. However the packets of two legs follow each other, one of the two
 # gaps between them is half of it or longer.
 CUTOVER_WINDOW = 0.014
-# Seconds after the later of the two: the longer gap leaves more time, and it is used.
-CUTOVER_WITHIN = 0.006
 # Seconds within which the switch must answer just before the cutover: a busy one would install the flows too late.
 CUTOVER_PROBE = 0.003
+# The last of so many answers counts however late it is: a call that is learned for long costs more than a late packet.
+MAX_PROBES = 2
 # Multiples of `verify_within` after which a moment need not be so good any more, and after which there was none.
-_GOOD_ENOUGH_AFTER = 3
+_GOOD_ENOUGH_AFTER = 1
 _GIVE_UP_AFTER = 4
 
 
@@ -76,13 +75,8 @@ def may_cut_over(placement: Placement, now: float) -> bool:
         return False
     if not _is_exacting(placement, now):
         return True
-    due = [_due(placement, leg) for leg in Leg if leg not in placement.silent]
-    return now - min(due) <= CUTOVER_WINDOW and now - max(due) <= CUTOVER_WITHIN
-
-
-def is_quick(placement: Placement, event: ev.SwitchAnswered, now: float) -> bool:
-    """Return whether the switch answered a probe as fast as it must."""
-    return event.after <= CUTOVER_PROBE or not _is_exacting(placement, now)
+    due = (_due(placement, leg) for leg in Leg if leg not in placement.silent)
+    return now - min(due) <= CUTOVER_WINDOW
 
 
 def gives_up(placement: Placement, now: float) -> bool:

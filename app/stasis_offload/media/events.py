@@ -46,12 +46,13 @@ class PacketRelayed:
 class LegsReported:
     """The Asterisk module answered a query: a report of each leg, None for one that it does not list in the bridge.
 
-    `splits` is whether the switch can tell packets apart by their size.
+    `splits` is whether the switch can tell packets apart by their size, `room` whether one more call may be learned.
     """
 
     caller: LegReport | None
     callee: LegReport | None
     splits: bool = True
+    room: bool = True
 
     @property
     def by_leg(self) -> dict[Leg, LegReport]:

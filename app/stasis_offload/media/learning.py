@@ -16,10 +16,11 @@ from stasis_offload.asterisk.leg_report import LegReport
 from stasis_offload.media import commands as cmd
 from stasis_offload.media import events as ev
 from stasis_offload.media.cutover import (
+    CUTOVER_PROBE,
+    MAX_PROBES,
     await_cutover,
     cut_over,
     gives_up,
-    is_quick,
     may_cut_over,
     not_relayed_yet,
 )
@@ -41,7 +42,7 @@ from stasis_offload.media.observation import (
 )
 from stasis_offload.media.path import Leg, ObservedPacket
 from stasis_offload.media.reasons import Reason, ReasonKind
-from stasis_offload.media.relaying import Step, query_again, relay, why_not_now
+from stasis_offload.media.relaying import Step, block, query_again, relay, why_not_now
 from stasis_offload.media.schedule import schedules_with
 from stasis_offload.media.state import NOT_NATIVE, Phase, Placement
 
@@ -53,13 +54,15 @@ MAX_NATIVE_QUERIES = 7
 
 
 def assess(placement: Placement, event: ev.LegsReported, now: float) -> Step:
-    """Learn an eligible call, and one that Asterisk will bridge natively soon; record the reason of any other."""
+    """Learn an eligible call, and one that Asterisk will bridge natively soon, when it is its turn; record the reason of any other."""
     if not placement.connected or placement.blocks:
         return placement, ()
     reason = why_not_now(placement, event, now)
     soon = _is_native_soon(placement, reason)
     if reason and not soon:
         return relay(placement, reason, now)
+    if not event.room:
+        return block(placement, ev.Blocked(ReasonKind.QUEUED), now)
     return start_learning(replace(placement, splits=event.splits), event.by_leg, now, soon=soon)
 
 
@@ -173,8 +176,10 @@ def cut_over_once_relayed(placement: Placement, event: ev.PacketRelayed, now: fl
 
 
 def on_switch_answered(placement: Placement, event: ev.SwitchAnswered, now: float) -> Step:
-    """Cut over once what was mirrored before the answer is processed, if that was quick; else probe again."""
-    return replace(placement, probed=is_quick(placement, event, now), deadline=now), ()
+    """Cut over once what was mirrored before the answer is processed, if that was quick or the second; else probe again."""
+    probes = placement.probes + 1
+    quick = event.after <= CUTOVER_PROBE or probes >= MAX_PROBES
+    return replace(placement, probed=quick, probes=probes, deadline=now), ()
 
 
 def on_learning_deadline(placement: Placement, _event: ev.DeadlineReached, now: float) -> Step:
@@ -293,6 +298,7 @@ def _confirm(placement: Placement, now: float) -> Step:
     cutting_over = replace(
         placement,
         other_sources={},
+        probes=0,
         phase=Phase.CUTTING_OVER,
         cutting_over_since=now,
     )

@@ -6,7 +6,7 @@ import pytest
 
 from stasis_offload.media import commands as cmd
 from stasis_offload.media import events as ev
-from stasis_offload.media.cutover import CUTOVER_PROBE, CUTOVER_WINDOW, CUTOVER_WITHIN
+from stasis_offload.media.cutover import CUTOVER_PROBE, CUTOVER_WINDOW
 from stasis_offload.media.machine import step
 from stasis_offload.media.path import Leg
 from stasis_offload.media.reasons import Reason, ReasonKind
@@ -55,8 +55,6 @@ def test_of_the_gaps_between_the_packets_of_two_legs_the_longer_one_is_used(leg:
     assert after(*CUT, start=both, now=0.019 + CUTOVER_WINDOW).state is State.OFFLOADED
     # Soon the next packet of the other leg is due.
     assert after(*CUT, start=both, now=0.021 + CUTOVER_WINDOW).state is State.LEARNING
-    late = after(*next_of(leg), start=early, now=0.021)
-    assert after(*CUT, start=late, now=0.022 + CUTOVER_WITHIN).state is State.LEARNING
 
 
 @pytest.mark.parametrize("leg", Leg)
@@ -95,10 +93,10 @@ def test_no_flow_goes_in_while_the_switch_is_slow() -> None:
 
 
 def test_a_switch_that_is_always_slow_is_not_waited_for_for_ever() -> None:
-    slow = (ev.DeadlineReached(), ev.SwitchAnswered(2 * CUTOVER_PROBE), ev.DeadlineReached())
-    ready = after(*next_of(Leg.CALLER), *next_of(Leg.CALLEE), start=CUTTING_OVER, now=0.02)
-    assert after(*slow, start=replace(ready, cutting_over_since=-2.9), now=0.021).phase is Phase.CUTTING_OVER
-    assert after(*slow, start=replace(ready, cutting_over_since=-3.0), now=0.021).state is State.OFFLOADED
+    slow = (ev.DeadlineReached(), ev.SwitchAnswered(2 * CUTOVER_PROBE))
+    probed = after(*next_of(Leg.CALLER), *next_of(Leg.CALLEE), *slow, start=CUTTING_OVER, now=0.02)
+    assert after(ev.DeadlineReached(), start=probed, now=0.02).phase is Phase.CUTTING_OVER
+    assert after(*slow, ev.DeadlineReached(), start=probed, now=0.02).state is State.OFFLOADED
 
 
 def test_legs_without_a_rhythm_are_cut_over_in_the_end_as_soon_as_all_is_relayed() -> None:
@@ -111,7 +109,7 @@ def test_legs_without_a_rhythm_are_cut_over_in_the_end_as_soon_as_all_is_relayed
         placement = after(*CUT, start=placement, now=now + 0.016)
         if placement.state is State.OFFLOADED:
             break
-    assert 75 <= number <= 76
+    assert 25 <= number <= 26
 
 
 def test_packets_of_asterisks_own_are_not_taken_for_a_legs() -> None:
