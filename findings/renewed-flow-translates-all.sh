@@ -5,9 +5,14 @@
 # xlate_actions), as many as a new flow does; without a renewal the counter stands still. So a lease on each flow of N calls
 # costs N * N translations for each period of the lease: renew one flow for all of them.
 #
+# The same renewal by a `learn` action is no change: a packet-out whose action learns the very flow that is there restarts its
+# hard_timeout (hard_age begins at 0 again), and costs the one translation of that packet. ovs-actions(7) says that learn
+# "adds or modifies" a flow, not that it renews one, nor that this is free.
+#
 # Seen with openvswitch-switch 3.1.0-2+deb12u1 (Debian 12), userspace datapath:
 #   no change: 0 translations
 #   the same flow added again: 50 translations
+#   the same flow learned again: 1 translation, hard_age gone
 #
 # Needs Debian 12 with apt's lists. Changes nothing outside its folder.
 set -euo pipefail
@@ -59,7 +64,19 @@ idle=$(($(translations) - before))
 before=$(settled)
 ovs-ofctl add-flow br "$lease"
 renewed=$(($(settled) - before))
+
+learn() { ovs-ofctl packet-out br "in_port=controller,packet=00000000000000000000000088b5,actions=learn(table=9,hard_timeout=600,priority=7,load:1->NXM_NX_REG0[])"; }
+hard_age() { ovs-ofctl dump-flows br table=9 | sed -n 's/.*hard_age=\([0-9]*\).*priority=7.*/\1/p'; }
+learn
+learned=$(settled)
+sleep 3
+learn
+younger=$(hard_age)
+by_learning=$(($(settled) - learned))
+duration=$(ovs-ofctl dump-flows br table=9 | sed -n 's/.*duration=\([0-9]*\).*priority=7.*/\1/p')
 echo "datapath flows: $flows"
 echo "no change: $idle translations"
 echo "the same flow added again: $renewed translations"
-[ "$flows" -ge $streams ] && [ "$idle" -eq 0 ] && [ "$renewed" -ge $streams ]
+echo "the same flow learned again: $by_learning translation, $duration s old, hard_age ${younger:-0}"
+[ "$flows" -ge $streams ] && [ "$idle" -eq 0 ] && [ "$renewed" -ge $streams ] \
+    && [ "$by_learning" -eq 1 ] && [ "$duration" -ge 3 ] && [ "${younger:-0}" -lt 2 ]
