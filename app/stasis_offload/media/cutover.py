@@ -76,7 +76,7 @@ def may_cut_over(placement: Placement, now: float) -> bool:
     if not _is_exacting(placement, now):
         return True
     due = (_due(placement, leg) for leg in Leg if leg not in placement.silent)
-    return now - min(due) <= CUTOVER_WINDOW
+    return now - min(due, default=now) <= CUTOVER_WINDOW
 
 
 def gives_up(placement: Placement, now: float) -> bool:
