@@ -13,7 +13,7 @@ demo: .venv/.ready lab ## the demonstration: CALLS calls relayed, offloaded, rel
 	@echo "demo: $(CALLS) calls, relayed and offloaded"
 	@$(PY) -m lab.demo $(CALLS)
 
-test: .venv/.ready lab ## every test but the module's own: unit, integration, and whole calls in the lab (25 minutes)
+test: .venv/.ready lab ## every test but the module's own: unit, integration, and whole calls in the lab (29 minutes)
 	@echo "test: unit, integration, lab"
 	@$(PY) -m pytest tests/unit tests/integration tests/e2e
 
@@ -27,7 +27,7 @@ test-module: ## the Asterisk module alone: 10,000 CLI calls under valgrind durin
 	@docker build --quiet --network host --file asterisk-module/test/Dockerfile --tag rtpstreams-test .
 	@docker run --rm --init --sysctl net.ipv6.conf.lo.disable_ipv6=0 rtpstreams-test
 
-bench: .venv/.ready lab ## the benchmark: moves, set-up, latency, CPU, flow programming; bench-report.json (4 minutes)
+bench: .venv/.ready lab ## the benchmark: moves, set-up, latency, CPU, flow programming; bench-report.json (6 minutes)
 	@$(PY) -m tests.bench
 
 lab: ## the lab, left running (a Docker engine and the base image are made if there are none)

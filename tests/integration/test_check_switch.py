@@ -48,12 +48,13 @@ async def test_a_bridge_as_it_was_made_is_a_learning_switch_that_tells_sizes_apa
         (
             [
                 "priority=0,actions=NORMAL",
+                "table=76,actions=drop",
                 "table=77,actions=drop",
                 "table=78,arp,actions=drop",
                 "table=79,actions=3",
             ],
             False,
-            "flows of another program: 1 in table 77, 1 in table 78, 1 in table 79;",
+            "flows of another program: 1 in table 76, 1 in table 77, 1 in table 78, 1 in table 79;",
         ),
     ],
 )

@@ -35,7 +35,7 @@ OWNERS = {
     "aioari": {"asterisk.ari"},
     "aioswagger11": {"asterisk.ari"},
     "aiohttp": {"asterisk", "http_api", "cli"},
-    "os_ken": {"openflow.encode", "openflow.decode", "openflow.flowmod"},
+    "os_ken": {"openflow.encode", "openflow.decode", "openflow.flowmod", "openflow.oxm"},
     "pydantic": {"config"},
     "pydantic_settings": {"config"},
     "rich": {"cli"},

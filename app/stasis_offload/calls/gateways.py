@@ -1,4 +1,4 @@
-"""What all calls share, passed as one value: the outside systems, and the queue for them."""
+"""What all calls share, passed as one value."""
 
 from dataclasses import dataclass, field
 
@@ -10,7 +10,7 @@ from stasis_offload.openflow.switch import Switch
 
 @dataclass(frozen=True, slots=True)
 class Gateways:
-    """Asterisk's REST interface, the switch, the CLI of our Asterisk module, and who may use them all at once."""
+    """Asterisk's REST interface, the switch, the CLI of our Asterisk module, and the turns of the calls to be learned."""
 
     ari: AriClient
     switch: Switch

@@ -193,7 +193,7 @@ class MediaSession:
 
     def _queue(self, before: Placement, event: ev.Event, after: Placement) -> None:
         """Record that the call is learned, waits for its turn, or neither."""
-        if after.state is State.LEARNING and after.phase is not Phase.DORMANT:
+        if after.is_learned:
             self._learning.add(self._call)
         elif ReasonKind.QUEUED in after.blocks:
             if ReasonKind.QUEUED not in before.blocks:

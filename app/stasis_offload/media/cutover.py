@@ -18,8 +18,7 @@ CUTOVER_WINDOW = 0.014
 CUTOVER_PROBE = 0.003
 # The last of so many answers counts however late it is: a call that is learned for long costs more than a late packet.
 MAX_PROBES = 2
-# Multiples of `verify_within` after which a moment need not be so good any more, and after which there was none.
-_GOOD_ENOUGH_AFTER = 1
+# Multiples of `verify_within` after which there was no moment.
 _GIVE_UP_AFTER = 4
 
 
@@ -71,12 +70,17 @@ def may_cut_over(placement: Placement, now: float) -> bool:
     One that followed its schedule is due a packet time after this one was, however late this one came. Where no moment
     is good for long, because packets come without a rhythm or the machine is busy, any will do.
     """
-    if not_relayed_yet(placement):
+    if leg_behind(placement):
         return False
-    if not _is_exacting(placement, now):
+    if is_overdue(placement, now):
         return True
     due = (_due(placement, leg) for leg in Leg if leg not in placement.silent)
     return now - min(due, default=now) <= CUTOVER_WINDOW
+
+
+def is_overdue(placement: Placement, now: float) -> bool:
+    """Return whether a moment has been waited for so long that Asterisk should have relayed something of each leg."""
+    return now >= placement.cutting_over_since + placement.policy.verify_within
 
 
 def gives_up(placement: Placement, now: float) -> bool:
@@ -84,21 +88,14 @@ def gives_up(placement: Placement, now: float) -> bool:
     return now >= placement.cutting_over_since + _GIVE_UP_AFTER * placement.policy.verify_within
 
 
-def not_relayed_yet(placement: Placement) -> Leg | None:
+def leg_behind(placement: Placement) -> Leg | None:
     """Return a leg whose last packet Asterisk has yet to relay; None if there is none."""
-    for leg in Leg:
-        packet, _ = placement.observed[leg]
-        relayed = placement.relayed_packets.get(leg)
-        if leg in placement.silent or (
-            relayed and (relayed.ssrc, relayed.sequence) == (packet.ssrc, packet.sequence)
-        ):
-            continue
-        return leg
-    return None
+    return next((leg for leg in Leg if leg not in placement.silent and not _is_relayed(placement, leg)), None)
 
 
-def _is_exacting(placement: Placement, now: float) -> bool:
-    return now < placement.cutting_over_since + _GOOD_ENOUGH_AFTER * placement.policy.verify_within
+def _is_relayed(placement: Placement, leg: Leg) -> bool:
+    (packet, _), relayed = placement.observed[leg], placement.relayed_packets.get(leg)
+    return relayed is not None and (relayed.ssrc, relayed.sequence) == (packet.ssrc, packet.sequence)
 
 
 def _due(placement: Placement, leg: Leg) -> float:

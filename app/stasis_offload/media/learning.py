@@ -21,8 +21,9 @@ from stasis_offload.media.cutover import (
     await_cutover,
     cut_over,
     gives_up,
+    is_overdue,
+    leg_behind,
     may_cut_over,
-    not_relayed_yet,
 )
 from stasis_offload.media.eligibility import (
     COMFORT_NOISE,
@@ -92,7 +93,7 @@ def confirm_cutover(placement: Placement, event: ev.LegsReported, now: float) ->
 
     def name(reported: Placement) -> Step:
         leg = not_relayed(reported)
-        if leg is None or now < reported.cutting_over_since + reported.policy.verify_within:
+        if leg is None or not is_overdue(reported, now):
             return reported, ()
         reason = why_not_relayed(leg, before=placement.reports[leg], after=reported.reports[leg])
         return relay(reported, reason, now)
@@ -212,10 +213,10 @@ def on_cutover_deadline(placement: Placement, _event: ev.DeadlineReached, now: f
     began = now - placement.policy.verify_within
     if any(at < began for leg, (_, at) in placement.observed.items() if leg not in placement.silent):
         return start_learning(placement, placement.reports, now)
-    late = not_relayed_yet(placement)
+    late = leg_behind(placement)
     if late and gives_up(placement, now):
         return relay(placement, Reason(ReasonKind.NOT_RELAYED, late), now)
-    in_vain = now >= placement.cutting_over_since + placement.policy.verify_within and not_relayed(placement)
+    in_vain = is_overdue(placement, now) and not_relayed(placement)
     return await_cutover(placement, now), (cmd.QueryLegs(),) if in_vain else ()
 
 

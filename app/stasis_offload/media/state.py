@@ -176,6 +176,11 @@ class Placement:
         return STATES[self.phase]
 
     @property
+    def is_learned(self) -> bool:
+        """Whether every packet of the call is mirrored: of a dormant one only the next is waited for."""
+        return self.state is State.LEARNING and self.phase is not Phase.DORMANT
+
+    @property
     def over(self) -> bool:
         """Whether the call has ended."""
         return self.phase is Phase.ENDED

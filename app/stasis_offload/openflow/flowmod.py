@@ -5,7 +5,6 @@ Written by hand, because cutover waits for them: os_ken takes ten times as long.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from ipaddress import IPv4Address
 from struct import Struct
 from typing import assert_never
 
@@ -26,8 +25,28 @@ from stasis_offload.openflow.flow import (
     Sample,
     Split,
 )
-from stasis_offload.packets.address import Address
-from stasis_offload.packets.frame import ETH_IPV4, ETH_IPV6, ETH_VLAN, PROTOCOL_UDP, Tag
+from stasis_offload.openflow.oxm import (
+    ETH_DST,
+    ETH_SRC,
+    IP_DSCP,
+    IPV4,
+    IPV6,
+    LARGER_BIT,
+    LEASED_BIT,
+    NX_IN_PORT_FIELD,
+    PASSED_GATE_BIT,
+    REG15,
+    UDP_DST,
+    UDP_SRC,
+    VLAN_PCP,
+    VLAN_VID,
+    family_of,
+    mac_bytes,
+    mark,
+    match_fields,
+    without_mark,
+)
+from stasis_offload.packets.frame import ETH_VLAN, Tag
 
 _HEADER = Struct(ofp.OFP_HEADER_PACK_STR)
 _FLOW_MOD = Struct(ofp.OFP_FLOW_MOD_PACK_STR0 + "HH")  # and the type and length of the match
@@ -62,64 +81,6 @@ class _Entry:
     hard_timeout: int = 0
 
 
-class _Field:
-    """A header field, by its OXM number and its size in bytes (OpenFlow 1.3.5, 7.2.3.7)."""
-
-    def __init__(self, number: int, size: int, *, oxm_class: int = ofp.OFPXMC_OPENFLOW_BASIC) -> None:
-        self.header = self._oxm = Struct("!HBB").pack(oxm_class, number << 1, size)
-        self._masked = Struct("!HBB").pack(oxm_class, number << 1 | 1, 2 * size)
-        length = 4 + len(self._oxm) + size
-        self._padding = bytes(-length % 8)
-        self._set = Struct("!HH").pack(ofp.OFPAT_SET_FIELD, length + -length % 8) + self._oxm
-
-    def matched(self, value: bytes) -> bytes:
-        """Return the bytes that match a value."""
-        return self._oxm + value
-
-    def matched_under(self, mask: bytes, value: bytes) -> bytes:
-        """Return the bytes that match the bits of a value where the mask is set."""
-        return self._masked + value + mask
-
-    def set(self, value: bytes) -> bytes:
-        """Return the action that writes a value into the packet (7.2.5)."""
-        return self._set + value + self._padding
-
-
-_IN_PORT = _Field(ofp.OFPXMT_OFB_IN_PORT, 4)
-_ETH_DST = _Field(ofp.OFPXMT_OFB_ETH_DST, 6)
-_ETH_SRC = _Field(ofp.OFPXMT_OFB_ETH_SRC, 6)
-_ETH_TYPE = _Field(ofp.OFPXMT_OFB_ETH_TYPE, 2)
-_VLAN_VID = _Field(ofp.OFPXMT_OFB_VLAN_VID, 2)
-_VLAN_PCP = _Field(ofp.OFPXMT_OFB_VLAN_PCP, 1)
-_IP_DSCP = _Field(ofp.OFPXMT_OFB_IP_DSCP, 1)
-_IP_PROTO = _Field(ofp.OFPXMT_OFB_IP_PROTO, 1)
-_UDP_SRC = _Field(ofp.OFPXMT_OFB_UDP_SRC, 2)
-_UDP_DST = _Field(ofp.OFPXMT_OFB_UDP_DST, 2)
-# The field of OpenFlow 1.3 cannot be set. This one has the 16-bit numbers of OpenFlow 1.0, the low half of those of 1.3
-# (ofputil_port_to_ofp11 in lib/ofp-port.c).
-_NX_IN_PORT_FIELD = _Field(0, 2, oxm_class=ofp.OFPXMC_NXM_0)
-# A register of Open vSwitch, 0 for every packet at first (NXM_NX_REG15 in include/openvswitch/meta-flow.h).
-_REG15 = _Field(15, 4, oxm_class=ofp.OFPXMC_NXM_1)
-
-
-@dataclass(frozen=True, slots=True)
-class _Family:
-    """The differences between IPv4 and IPv6: the match for UDP, and the address fields."""
-
-    udp: bytes
-    source: _Field
-    destination: _Field
-
-
-def _family(ether_type: int, source: _Field, destination: _Field) -> _Family:
-    udp = _ETH_TYPE.matched(ether_type.to_bytes(2, "big")) + _IP_PROTO.matched(bytes((PROTOCOL_UDP,)))
-    return _Family(udp=udp, source=source, destination=destination)
-
-
-_IPV4 = _family(ETH_IPV4, _Field(ofp.OFPXMT_OFB_IPV4_SRC, 4), _Field(ofp.OFPXMT_OFB_IPV4_DST, 4))
-_IPV6 = _family(ETH_IPV6, _Field(ofp.OFPXMT_OFB_IPV6_SRC, 16), _Field(ofp.OFPXMT_OFB_IPV6_DST, 16))
-
-
 def addition(xid: int, flow: Flow, *, meter: int | None = None) -> bytes:
     """Add a flow, or replace the one with the same match; `meter` is the meter of a flow with a limit.
 
@@ -131,7 +92,7 @@ def addition(xid: int, flow: Flow, *, meter: int | None = None) -> bytes:
         cookie=flow.cookie,
         table=flow.table,
         priority=flow.priority,
-        fields=b"".join(_fields(flow.match)),
+        fields=b"".join(match_fields(flow.match)),
         actions=b"".join(_actions(flow.match, flow.action)),
         idle_timeout=flow.idle_timeout,
         hard_timeout=flow.hard_timeout,
@@ -146,7 +107,9 @@ def gate(xid: int, *, cookie: int, priority: int, hard_timeout: int) -> bytes:
     mark is the lease's; a packet without it goes back at once.
     """
     back = (
-        _Entry(cookie=cookie, table=TABLE, priority=0xFFFF, fields=_NOT_LEASED, actions=_OWN_WAY),
+        _Entry(
+            cookie=cookie, table=TABLE, priority=0xFFFF, fields=without_mark(LEASED_BIT), actions=_OWN_WAY
+        ),
         *(
             _Entry(cookie=cookie, table=table, priority=0, fields=b"", actions=_OWN_WAY)
             for table in (TABLE, SIZE_TABLE)
@@ -157,11 +120,11 @@ def gate(xid: int, *, cookie: int, priority: int, hard_timeout: int) -> bytes:
             cookie=cookie,
             table=0,
             priority=priority,
-            fields=family.udp + _NOT_PASSED_GATE,
+            fields=family.udp + without_mark(PASSED_GATE_BIT),
             actions=_PASSED_GATE + _resubmit(LEASE_TABLE) + _resubmit(TABLE),
             hard_timeout=hard_timeout,
         )
-        for family in (_IPV4, _IPV6)
+        for family in (IPV4, IPV6)
     )
     return b"".join(_addition(xid, entry) for entry in (*back, *there))
 
@@ -187,8 +150,8 @@ def lease(*, cookie: int, hard_timeout: int) -> bytes:
         0,
         _LEARN_LOAD_VALUE | 1,  # one bit ...
         1,  # ... of this value
-        _REG15.header,
-        _LEASED_BIT,
+        REG15.header,
+        LEASED_BIT,
     )
 
 
@@ -247,28 +210,6 @@ def output(port: int, max_len: int = ofp.OFPCML_MAX) -> bytes:
     return _OUTPUT.pack(ofp.OFPAT_OUTPUT, _OUTPUT.size, port, max_len)
 
 
-def _fields(match: Match) -> Iterator[bytes]:
-    """Yield the fields, each after those it depends on (OpenFlow 1.3.5, 7.2.3.6)."""
-    source, destination = match.source, match.destination
-    if match.in_port is not None:
-        yield _IN_PORT.matched(match.in_port.to_bytes(4, "big"))
-        vid = ofp.OFPVID_NONE if match.vlan is None else ofp.OFPVID_PRESENT | match.vlan
-        yield _VLAN_VID.matched(vid.to_bytes(2, "big"))
-        if match.eth_src is not None:
-            yield _ETH_SRC.matched(_mac(match.eth_src))
-    family = _family_of(destination)
-    yield family.udp
-    if source is not None:
-        yield family.source.matched(source.host.packed)
-    yield family.destination.matched(destination.host.packed)
-    if source is not None and source.port:
-        yield _UDP_SRC.matched(source.port.to_bytes(2, "big"))
-    if destination.port:
-        yield _UDP_DST.matched(destination.port.to_bytes(2, "big"))
-    if match.larger is not None:
-        yield _REG15.matched_under(_LARGER, _LARGER if match.larger else bytes(4))
-
-
 def _actions(match: Match, action: Action) -> Iterator[bytes]:
     match action:
         case Mirror(max_len):
@@ -282,16 +223,16 @@ def _actions(match: Match, action: Action) -> Iterator[bytes]:
             # Before the rewrite: an output sends the packet as it is at that point (7.2.5).
             yield _SAMPLED
             yield from _retag(match.vlan, action.tag)
-            family = _family_of(action.destination)
-            yield _ETH_SRC.set(_mac(action.eth_src))
-            yield _ETH_DST.set(_mac(action.eth_dst))
+            family = family_of(action.destination)
+            yield ETH_SRC.set(mac_bytes(action.eth_src))
+            yield ETH_DST.set(mac_bytes(action.eth_dst))
             yield family.source.set(action.source.host.packed)
             yield family.destination.set(action.destination.host.packed)
-            yield _UDP_SRC.set(action.source.port.to_bytes(2, "big"))
-            yield _UDP_DST.set(action.destination.port.to_bytes(2, "big"))
-            yield _IP_DSCP.set(bytes((action.dscp,)))
+            yield UDP_SRC.set(action.source.port.to_bytes(2, "big"))
+            yield UDP_DST.set(action.destination.port.to_bytes(2, "big"))
+            yield IP_DSCP.set(bytes((action.dscp,)))
             yield _DEC_TTL
-            yield _NX_IN_PORT_FIELD.set((action.in_port & 0xFFFF).to_bytes(2, "big"))
+            yield NX_IN_PORT_FIELD.set((action.in_port & 0xFFFF).to_bytes(2, "big"))
             yield _OWN_WAY
         case Split(size):
             yield _CHECK_LARGER.pack(
@@ -300,8 +241,8 @@ def _actions(match: Match, action: Action) -> Iterator[bytes]:
                 _NICIRA,
                 _NXAST_CHECK_PKT_LARGER,
                 size,
-                _LARGER_BIT,
-                _REG15.header,
+                LARGER_BIT,
+                REG15.header,
             )
             yield _BY_SIZE
         case Sample(max_len):
@@ -321,8 +262,8 @@ def _retag(came: int | None, goes: Tag | None) -> Iterator[bytes]:
         return
     if came is None:
         yield _PUSH_VLAN
-    yield _VLAN_VID.set((ofp.OFPVID_PRESENT | goes.vid).to_bytes(2, "big"))
-    yield _VLAN_PCP.set(bytes((goes.pcp,)))
+    yield VLAN_VID.set((ofp.OFPVID_PRESENT | goes.vid).to_bytes(2, "big"))
+    yield VLAN_PCP.set(bytes((goes.pcp,)))
 
 
 def _resubmit(table: int) -> bytes:
@@ -330,14 +271,6 @@ def _resubmit(table: int) -> bytes:
     return _RESUBMIT.pack(
         ofp.OFPAT_EXPERIMENTER, _RESUBMIT.size, _NICIRA, _NXAST_RESUBMIT_TABLE, _NX_IN_PORT, table
     )
-
-
-def _family_of(address: Address) -> _Family:
-    return _IPV4 if isinstance(address.host, IPv4Address) else _IPV6
-
-
-def _mac(text: str) -> bytes:
-    return bytes.fromhex(text.replace(":", ""))
 
 
 _NICIRA = 0x2320
@@ -351,13 +284,7 @@ _RESUBMIT = Struct("!HHIHHB3x")
 _LEARN = Struct("!HHIHHHHQHBxHH HH4sH6x")
 _CHECK_LARGER = Struct("!HHIHHH4s6x")
 
-_BIT = (1).to_bytes(4, "big")
-_NOT_PASSED_GATE = _REG15.matched_under(_BIT, bytes(4))
-_PASSED_GATE = _REG15.set(_BIT)
-_LARGER_BIT = 1
-_LARGER = (1 << _LARGER_BIT).to_bytes(4, "big")
-_LEASED_BIT = 2
-_NOT_LEASED = _REG15.matched_under((1 << _LEASED_BIT).to_bytes(4, "big"), bytes(4))
+_PASSED_GATE = REG15.set(mark(PASSED_GATE_BIT))
 _OWN_WAY = _resubmit(0)
 _BY_SIZE = _resubmit(SIZE_TABLE)
 _SAMPLED = _resubmit(SAMPLE_TABLE)  # finds nothing, usually, and then does nothing

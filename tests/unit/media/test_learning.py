@@ -154,7 +154,7 @@ def test_a_leg_that_is_silent_is_known_until_asterisk_has_received_the_one_that_
     asked = after(*speaks, ev.DeadlineReached(), start=in_turns(*FIRST_TURN), now=9.0)
     yet = ev.LegsReported(CALLER, replace(CALLEE, ssrc_rx=None, packets_rx=0))
     again = after(yet, *next_of(Leg.CALLEE), ev.DeadlineReached(), ELIGIBLE, start=asked, now=9.01)
-    assert after(*CUT, start=again, now=9.015).state is State.OFFLOADED
+    assert after(*CUT, start=again, now=9.02).state is State.OFFLOADED
 
 
 def test_who_speaks_again_before_the_cutover_is_waited_for_as_ever() -> None:

@@ -91,11 +91,11 @@ def test_a_call_that_is_not_bridged_natively_yet_is_learned_meanwhile() -> None:
     assert (hoping.state, hoping.reason) == (State.LEARNING, Reason(ReasonKind.NOT_NATIVE))
     assert roles(commands) == [WATCHING]
     known = after(seen(Leg.CALLER), relayed(Leg.CALLER), seen(Leg.CALLEE), relayed(Leg.CALLEE), start=hoping)
-    again, commands = step(after(NOT_YET, start=known), ev.DeadlineReached(), 0.005)
+    again, commands = step(after(NOT_YET, start=known), ev.DeadlineReached(), 0.01)
     assert commands == (cmd.QueryLegs(),)
-    ready, commands = step(again, ELIGIBLE, 0.005)
-    assert (ready.deadline, commands) == (0.005, ())
-    offloaded, commands = step(after(*CUT[:2], start=ready, now=0.005), ev.DeadlineReached(), 0.005)
+    ready, commands = step(again, ELIGIBLE, 0.01)
+    assert (ready.deadline, commands) == (0.01, ())
+    offloaded, commands = step(after(*CUT[:2], start=ready, now=0.01), ev.DeadlineReached(), 0.01)
     assert (offloaded.state, roles(commands)) == (State.OFFLOADED, [CUT_OVER])
 
 
