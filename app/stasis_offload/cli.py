@@ -27,6 +27,7 @@ from stasis_offload.media.phases import MEANINGS, transitions_as_markdown
 from stasis_offload.media.quality import LegQuality
 from stasis_offload.media.reasons import EXPLANATIONS, reasons_as_markdown
 from stasis_offload.media.state import STATES
+from stasis_offload.signalling.dial_options import OPTIONS, options_as_markdown
 
 # Exit statuses for systemd's RestartPreventExitStatus= (sysexits.h): after 75 and 78 a restart is useless.
 EXIT_FAILED = 1
@@ -162,6 +163,23 @@ def phases(
     table.add_column("MEANS", overflow="fold")
     for phase, meaning in MEANINGS.items():
         table.add_row(phase, STATES[phase], meaning)
+    _console().print(table)
+
+
+@commands.command()
+def options(
+    *, markdown: Annotated[bool, typer.Option("--markdown", help="As docs/dial-options.md.")] = False
+) -> None:
+    """Explain what becomes of every option of Dial()."""
+    if markdown:
+        typer.echo(options_as_markdown(), nl=False)
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("OPTION", no_wrap=True)
+    table.add_column("TREATMENT")
+    table.add_column("MEANS", overflow="fold")
+    for option in OPTIONS.values():
+        table.add_row(*map(Text, (str(option), option.treatment, option.text)))  # `:calling:` is an emoji
     _console().print(table)
 
 

@@ -17,7 +17,8 @@ from stasis_offload.errors import AriError
 from stasis_offload.signalling import events as sig
 from stasis_offload.signalling.call_ids import CALLER, bridge_id, call_of_bridge, call_of_callee
 from stasis_offload.signalling.causes import DialStatus
-from stasis_offload.signalling.dial_args import DialArgumentError, DialRequest, parse_dial
+from stasis_offload.signalling.dial_args import DialRequest, parse_dial, split_arguments
+from stasis_offload.signalling.dial_options import DialArgumentError
 from stasis_offload.signalling.machine import missed, resume
 from stasis_offload.signalling.state import Dialing, Phase
 
@@ -179,7 +180,7 @@ class Recovery:
         """Return the arguments with which a caller entered the application; None for any other channel."""
         if call_of_callee(channel.id) or self._application(channel) != self._app:
             return None
-        return channel.arguments.split(",")[1:]
+        return split_arguments(channel.arguments)[1:]
 
     @staticmethod
     def _application(channel: Channel) -> str | None:

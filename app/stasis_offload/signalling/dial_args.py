@@ -5,22 +5,19 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from stasis_offload.errors import OffloadError
+from stasis_offload.signalling.dial_options import NO_OPTIONS, DialArgumentError, DialOptions, parse_options
 
 _TIMEOUT = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)", re.ASCII)
-
-
-class DialArgumentError(OffloadError):
-    """The arguments of Stasis() cannot be dialled; the text names the invalid one."""
+_OPENING = {")": "(", "]": "["}
 
 
 @dataclass(frozen=True, slots=True)
 class DialRequest:
-    """A dialplan's request: targets as `TECH/resource`, seconds to answer (None: no limit), option g."""
+    """A dialplan's request: targets as `TECH/resource`, seconds to answer (None: no limit), options."""
 
     targets: tuple[str, ...]
     timeout: float | None = None
-    go_on: bool = False
+    options: DialOptions = NO_OPTIONS
 
 
 def parse_dial(args: Sequence[str]) -> DialRequest:
@@ -36,8 +33,31 @@ def parse_dial(args: Sequence[str]) -> DialRequest:
         )
     dialstring, timeout, options = (*args, "", "", "")[:3]
     return DialRequest(
-        targets=_parse_targets(dialstring), timeout=_parse_timeout(timeout), go_on=_parse_options(options)
+        targets=_parse_targets(dialstring), timeout=_parse_timeout(timeout), options=parse_options(options)
     )
+
+
+def split_arguments(text: str) -> list[str]:
+    r"""Split the arguments of an application at commas (main/app.c, __ast_app_separate_args).
+
+    Not in parentheses, brackets or quotes. Quotes, and a `\` before any character, are removed.
+    """
+    arguments, depth, quoted = [""], {"(": 0, "[": 0}, False
+    characters = iter(text)
+    for character in characters:
+        if character == "\\":
+            arguments[-1] += next(characters, "")
+        elif character == '"':
+            quoted = not quoted
+        elif character == "," and not quoted and not any(depth.values()):
+            arguments.append("")
+        else:
+            if character in depth:
+                depth[character] += 1
+            elif character in _OPENING:
+                depth[_OPENING[character]] = max(depth[_OPENING[character]] - 1, 0)
+            arguments[-1] += character
+    return arguments
 
 
 def _parse_targets(dialstring: str) -> tuple[str, ...]:
@@ -62,10 +82,3 @@ def _parse_timeout(text: str) -> float | None:
     if not _TIMEOUT.fullmatch(text) or not math.isfinite(seconds := float(text)):
         raise DialArgumentError(f"the timeout is not a number of seconds: {text!r}")
     return seconds if seconds > 0 else None
-
-
-def _parse_options(text: str) -> bool:
-    options = text.strip()
-    if unknown := options.replace("g", ""):
-        raise DialArgumentError(f"of Dial()'s options only g is supported, not {unknown!r}")
-    return bool(options)

@@ -245,7 +245,7 @@ def _end_by_callee(dialing: Dialing, cause: int) -> Step:
     after, hang_ups = _dismiss(dialing, cause)
     end = (
         _continue_or_hang_up(dialing, DialStatus.ANSWER, cause)
-        if dialing.request.go_on
+        if dialing.request.options.go_on
         else cmd.HangUpCaller(cause)
     )
     return replace(after, phase=Phase.ENDING), (*hang_ups, end)

@@ -19,6 +19,7 @@ from stasis_offload.api_json import calls_as_json
 from stasis_offload.config import HttpSettings
 from stasis_offload.http_api import serve
 from stasis_offload.media.state import Phase
+from stasis_offload.signalling.dial_options import OPTIONS
 from tests.support.fake_operations import DIALING, OFFLOADED, REFUSED, FakeOperations
 
 WITHIN = 10.0
@@ -280,3 +281,10 @@ def test_every_phase_is_explained_and_with_markdown_what_each_event_does_in_it(c
     plain, page = command("phases"), command("phases", "--markdown")
     assert (plain.status, page.status) == (0, 0)
     assert all(phase in plain.out and f"## {phase}\n" in page.out for phase in Phase)
+
+
+def test_every_option_of_dial_is_explained(command: Command) -> None:
+    plain, page = command("options"), command("options", "--markdown")
+    assert (plain.status, page.status) == (0, 0)
+    missing = [str(o) for o in OPTIONS.values() if str(o) not in plain.out or f"`{o}`" not in page.out]
+    assert not missing

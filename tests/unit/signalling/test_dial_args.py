@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stasis_offload.signalling.call_ids import bridge_id, call_of_bridge, call_of_callee, callee_id
-from stasis_offload.signalling.dial_args import DialArgumentError, DialRequest, parse_dial
+from stasis_offload.signalling.dial_args import DialRequest, parse_dial, split_arguments
+from stasis_offload.signalling.dial_options import DialArgumentError, DialOptions
 
 
 @pytest.mark.parametrize(
@@ -14,16 +15,19 @@ from stasis_offload.signalling.dial_args import DialArgumentError, DialRequest, 
         (["PJSIP/555@peer"], DialRequest(("PJSIP/555@peer",))),
         (
             ["PJSIP/555@peer&PJSIP/556@peer", "30", "g"],
-            DialRequest(("PJSIP/555@peer", "PJSIP/556@peer"), 30.0, go_on=True),
+            DialRequest(("PJSIP/555@peer", "PJSIP/556@peer"), 30.0, options=DialOptions(go_on=True)),
         ),
         (["PJSIP/peer/sip:555@192.0.2.1"], DialRequest(("PJSIP/peer/sip:555@192.0.2.1",))),
-        ([" PJSIP/1 & &PJSIP/2& ", " 2.5 ", " g "], DialRequest(("PJSIP/1", "PJSIP/2"), 2.5, go_on=True)),
+        (
+            [" PJSIP/1 & &PJSIP/2& ", " 2.5 ", " g "],
+            DialRequest(("PJSIP/1", "PJSIP/2"), 2.5, options=DialOptions(go_on=True)),
+        ),
         (["PJSIP/1", "", ""], DialRequest(("PJSIP/1",))),
         (["PJSIP/1", ".5"], DialRequest(("PJSIP/1",), 0.5)),
         (["PJSIP/1", "5."], DialRequest(("PJSIP/1",), 5.0)),
         (["PJSIP/1", "0"], DialRequest(("PJSIP/1",))),
         (["PJSIP/1", "-1"], DialRequest(("PJSIP/1",))),
-        (["PJSIP/1", "", "gg"], DialRequest(("PJSIP/1",), go_on=True)),
+        (["PJSIP/1", "", "gg"], DialRequest(("PJSIP/1",), options=DialOptions(go_on=True))),
     ],
 )
 def test_what_dial_understands_is_understood(args: list[str], request_: DialRequest) -> None:
@@ -48,7 +52,7 @@ def test_what_dial_understands_is_understood(args: list[str], request_: DialRequ
         (["PJSIP/1", "9" * 400], "not a number of seconds"),
         (["PJSIP/1", "٣"], "'٣'"),
         (["PJSIP/1", "30^5"], "early media"),
-        (["PJSIP/1", "30", "tg"], "'t'"),
+        (["PJSIP/1", "30", "tg"], "option 't' is left to Dial(): Asterisk follows DTMF features"),
         (["PJSIP/1", "30", "g", "http://x"], "'http://x'"),
     ],
 )
@@ -56,6 +60,24 @@ def test_what_cannot_be_dialled_is_refused_by_name(args: list[str], fault: str) 
     with pytest.raises(DialArgumentError) as refusal:
         parse_dial(args)
     assert fault in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "arguments"),
+    [
+        ("offload,PJSIP/1,30,g", ["offload", "PJSIP/1", "30", "g"]),
+        ("offload,PJSIP/1,,U(a,b)g", ["offload", "PJSIP/1", "", "U(a,b)g"]),
+        ("offload,[a,b],c", ["offload", "[a,b]", "c"]),
+        ('offload,"a,b",c', ["offload", "a,b", "c"]),
+        (r"offload,a\,b,\"c", ["offload", "a,b", '"c']),
+        ("offload,a),b", ["offload", "a)", "b"]),
+        ("offload,", ["offload", ""]),
+    ],
+)
+def test_the_arguments_of_an_application_are_split_as_asterisk_splits_them(
+    text: str, arguments: list[str]
+) -> None:
+    assert split_arguments(text) == arguments
 
 
 @given(st.lists(st.one_of(st.text(), st.text(alphabet="PJSIP/&@^g. 0123456789-+"))))

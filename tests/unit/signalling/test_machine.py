@@ -8,6 +8,7 @@ from stasis_offload.signalling import commands as cmd
 from stasis_offload.signalling import events as ev
 from stasis_offload.signalling.causes import DialStatus
 from stasis_offload.signalling.dial_args import DialRequest
+from stasis_offload.signalling.dial_options import DialOptions
 from stasis_offload.signalling.machine import missed, resume, returns_media, step
 from stasis_offload.signalling.state import Dialing, Phase
 
@@ -179,7 +180,7 @@ def test_a_callee_who_hangs_up_takes_the_caller_along_with_its_cause() -> None:
 
 
 def test_with_option_g_the_dialplan_goes_on_after_the_callee() -> None:
-    request = DialRequest(ONE.targets, go_on=True)
+    request = DialRequest(ONE.targets, options=DialOptions(go_on=True))
     assert last(request, *TALKING, ev.CalleeDestroyed(1, 16)) == [
         cmd.EndMedia(),
         cmd.ContinueInDialplan(DialStatus.ANSWER, 16),
@@ -320,7 +321,7 @@ def test_what_was_missed_is_told_by_what_is_there() -> None:
         (ONE, True, {1: True}, []),
         (ONE, True, {}, [cmd.EndMedia(), cmd.HangUpCaller(16)]),
         (
-            DialRequest(ONE.targets, go_on=True),
+            DialRequest(ONE.targets, options=DialOptions(go_on=True)),
             True,
             {},
             [cmd.EndMedia(), cmd.ContinueInDialplan(DialStatus.ANSWER, 16)],

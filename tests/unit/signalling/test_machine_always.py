@@ -7,6 +7,7 @@ from stasis_offload.signalling import commands as cmd
 from stasis_offload.signalling import events as ev
 from stasis_offload.signalling.ari_mapping import event_from_result
 from stasis_offload.signalling.dial_args import DialRequest
+from stasis_offload.signalling.dial_options import DialOptions
 from stasis_offload.signalling.machine import returns_media, step
 from stasis_offload.signalling.state import Callee, Dialing, Phase
 
@@ -40,7 +41,7 @@ requests = st.builds(
     DialRequest,
     st.lists(st.sampled_from(["PJSIP/1", "Local/1@x"]), min_size=1, max_size=3).map(tuple),
     st.sampled_from([None, 10.0]),
-    st.booleans(),
+    st.builds(DialOptions, st.booleans()),
 )
 
 

@@ -5,11 +5,12 @@ import pytest
 from stasis_offload.signalling import commands as cmd
 from stasis_offload.signalling import events as ev
 from stasis_offload.signalling.dial_args import DialRequest
+from stasis_offload.signalling.dial_options import DialOptions
 from stasis_offload.signalling.machine import step
 from stasis_offload.signalling.state import Dialing, Phase
 
 ONE = DialRequest(("PJSIP/555@peer",))
-GOES_ON = DialRequest(("PJSIP/555@peer",), go_on=True)
+GOES_ON = DialRequest(("PJSIP/555@peer",), options=DialOptions(go_on=True))
 TALKING = (ev.Started(), ev.CalleeEnteredStasis(1), ev.CalleeBridged(1), ev.CalleeAnswered(1))
 NEW_CALLEE = ev.CalleeReplaced(1, "old", joined=True)
 NEW_CALLER = ev.CallerReplaced("old", joined=True)

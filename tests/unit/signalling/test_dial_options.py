@@ -1,0 +1,87 @@
+"""The options of Dial(): their parser, their table, and its page."""
+
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stasis_offload.signalling.dial_options import (
+    OPTIONS,
+    DialArgumentError,
+    DialOptions,
+    Treatment,
+    options_as_markdown,
+    parse_options,
+    split_options,
+)
+
+# apps/app_dial.c of Asterisk 22.10.1, dial_exec_options: with an argument, and without.
+WITH_ARGUMENT = "AbBDfFGLmnoOPQrSsuU"
+WITHOUT = "aCcdEeghHiIjkKNpRtTwWxXz"
+
+
+def test_every_option_of_dial_is_in_the_table_once_with_its_argument_and_a_text() -> None:
+    assert sorted(OPTIONS) == sorted(WITH_ARGUMENT + WITHOUT)
+    assert {letter for letter, option in OPTIONS.items() if option.argument} == set(WITH_ARGUMENT)
+    assert all(letter == option.letter and option.text for letter, option in OPTIONS.items())
+
+
+def test_the_page_of_the_documentation_is_what_the_code_says() -> None:
+    page = Path(__file__).parents[3] / "docs" / "dial-options.md"
+    assert page.read_text(encoding="utf-8") == options_as_markdown()
+
+
+@pytest.mark.parametrize(
+    ("text", "arguments"),
+    [
+        ("", {}),
+        ("rtT", {"r": "", "t": "", "T": ""}),
+        ("m(class)g", {"m": "class", "g": ""}),
+        ("U(sub^a(b)^c)i", {"U": "sub^a(b)^c", "i": ""}),
+        ("b(c^e^1(x))B(c^e^2)", {"b": "c^e^1(x)", "B": "c^e^2"}),
+        (r"m(a\)b)", {"m": "a)b"}),
+        (r"m(a\\b)", {"m": r"a\b"}),
+        ('m("a)b")g', {"m": "a)b", "g": ""}),
+        (r'm("a\"b\n)c")', {"m": r'a"b\n)c'}),
+        ('m(a"b)', {"m": 'a"b'}),
+        ("S(5)S(6)", {"S": "6"}),
+        ("S(5)S", {"S": ""}),
+        ("g(no argument)", {"g": "no argument"}),
+        ("m()", {"m": ""}),
+    ],
+)
+def test_an_option_string_is_split_as_asterisk_splits_it(text: str, arguments: dict[str, str]) -> None:
+    assert split_options(text) == arguments
+
+
+@pytest.mark.parametrize("text", ["S(5", "m((a)", "m(a\\", 'm("a)', r"m(a\)"])
+def test_an_argument_without_an_end_is_an_error(text: str) -> None:
+    with pytest.raises(DialArgumentError, match="has no end"):
+        split_options(text)
+
+
+def test_the_options_of_a_call_are_read() -> None:
+    assert parse_options(" g ") == DialOptions(go_on=True)
+
+
+@pytest.mark.parametrize("letter", [letter for letter, o in OPTIONS.items() if o.treatment is Treatment.LEFT])
+def test_an_option_that_is_left_to_dial_is_named_with_its_reason(letter: str) -> None:
+    reason = re.escape(f"option {letter!r} is left to Dial(): {OPTIONS[letter].text}")
+    with pytest.raises(DialArgumentError, match=reason):
+        parse_options(f"g{letter}(x)")
+
+
+def test_a_letter_that_is_no_option_is_named() -> None:
+    with pytest.raises(DialArgumentError, match="no option 'Z'"):
+        parse_options("gZ")
+
+
+@given(st.text(alphabet='gmSL()\\"^: '))
+def test_any_option_string_is_split_or_a_named_error(text: str) -> None:
+    try:
+        arguments = split_options(text)
+    except DialArgumentError:
+        return
+    assert set(arguments) <= set(text)
