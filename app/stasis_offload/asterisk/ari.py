@@ -242,6 +242,19 @@ class AriClient:
         """Stop indicating ringing."""
         await self._call("channels", "ringStop", channelId=channel)
 
+    async def progress(self, channel: str) -> None:
+        """Indicate early media to a channel."""
+        await self._call("channels", "progress", channelId=channel)
+
+    async def start_music(self, channel: str, *, music: str) -> None:
+        """Play music on hold of a class to a channel, or of its own if that is empty; before its answer as early media."""
+        params = {"mohClass": music} if music else {}
+        await self._call("channels", "startMoh", channelId=channel, **params)
+
+    async def stop_music(self, channel: str) -> None:
+        """Stop playing music on hold to a channel."""
+        await self._call("channels", "stopMoh", channelId=channel)
+
     async def answer(self, channel: str) -> None:
         """Answer a channel."""
         await self._call("channels", "answer", channelId=channel)

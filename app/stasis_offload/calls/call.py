@@ -2,12 +2,11 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import assert_never
 
 import structlog
 
-from stasis_offload.asterisk.ari import AriClient
 from stasis_offload.asterisk.ari_events import Channel
+from stasis_offload.calls.ari_commands import carry_out
 from stasis_offload.calls.channel_variables import ChannelVariables
 from stasis_offload.calls.gateways import Gateways
 from stasis_offload.calls.media_session import MediaSession
@@ -23,7 +22,7 @@ from stasis_offload.signalling import commands as cmd
 from stasis_offload.signalling import events as sig
 from stasis_offload.signalling.ari_mapping import event_from_result
 from stasis_offload.signalling.call_ids import CALLER, bridge_id
-from stasis_offload.signalling.causes import Cause, DialStatus
+from stasis_offload.signalling.causes import Cause
 from stasis_offload.signalling.legs import LegEvent, Legs
 from stasis_offload.signalling.machine import returns_media, step
 from stasis_offload.signalling.state import Dialing, Phase
@@ -40,6 +39,8 @@ _RETRIED = (
     cmd.SetStatus,
     cmd.CreateBridge,
     cmd.Join,
+    cmd.SetTimeLimit,
+    cmd.StopMusic,
     cmd.Answer,
     cmd.StartMedia,
     cmd.HangUp,
@@ -236,47 +237,21 @@ class Call:
             else:
                 return True
 
-    async def _carry_out(self, command: cmd.Command) -> None:  # noqa: PLR0912 - one row a command
-        ari, channel = self._ari, self.legs.channel
+    async def _carry_out(self, command: cmd.Command) -> None:
         match command:
-            case cmd.SetStatus(status):
-                await ari.set_variable(channel(CALLER), name="DIALSTATUS", value=status)
-            case cmd.CreateBridge():
-                await ari.make_bridge(self._bridge)
-            case cmd.Create(n, endpoint):
-                await ari.create(channel(n), endpoint=endpoint, originator=channel(CALLER))
-            case cmd.Join(n):
-                await ari.join(bridge=self._bridge, channel=channel(CALLER))
-                await ari.join(bridge=self._bridge, channel=channel(n))
-            case cmd.Dial(n):
-                await ari.dial(channel=channel(n), caller=channel(CALLER))
-            case cmd.Ring():
-                await ari.ring(channel(CALLER))
-            case cmd.StopRing():
-                await ari.stop_ring(channel(CALLER))
-            case cmd.Answer():
-                await ari.answer(channel(CALLER))
             case cmd.StartMedia(n):
                 await self._exclude(n)
-                self.media.start(caller=channel(CALLER), callee=channel(n))
+                self.media.start(caller=self.legs.channel(CALLER), callee=self.legs.channel(n))
                 self._on_connected(self)
             case cmd.ReturnMedia():
                 await self._within_limit(self.media.relay_until_start().wait())
             case cmd.EndMedia():
                 await self._end_media()
-            case cmd.HangUp(n, cause):
-                await ari.hang_up(channel(n), cause=cause)
-            case cmd.HangUpCaller(cause):
-                await ari.hang_up(channel(CALLER), cause=cause)
             case cmd.HangUpReplaced(old):
                 await self._move_variables_from(old)
-                await ari.hang_up(old, cause=Cause.NORMAL_CLEARING)
-            case cmd.ContinueInDialplan(status, cause):
-                await leave(ari, channel(CALLER), status=status, cause=cause)
-            case cmd.DestroyBridge():
-                await ari.destroy_bridge(self._bridge)
+                await self._ari.hang_up(old, cause=Cause.NORMAL_CLEARING)
             case _:
-                assert_never(command)
+                await carry_out(self._ari, command, channel=self.legs.channel, bridge=self._bridge)
 
     async def _exclude(self, callee: int) -> None:
         """Block the call if the caller's variable, an endpoint of the two legs or the percentage excludes it."""
@@ -321,14 +296,3 @@ class Call:
     def _note_media(self, placement: Placement) -> None:
         leaving = self.legs.has_pending(CALLER) or self._variables.channel != self.legs.channel(CALLER)
         self._variables.update(placement, self.media.quality, leaving=leaving)
-
-
-async def leave(ari: AriClient, channel: str, *, status: DialStatus, cause: int) -> None:
-    """Continue a caller in the dialplan, with DIALSTATUS and hang-up cause as Dial() sets them.
-
-    ARI cannot set the hang-up cause of a channel; our dialplan function can (asterisk-module/README.md).
-    """
-    await ari.set_variable(channel, name="DIALSTATUS", value=status)
-    if cause:
-        await ari.set_variable(channel, name="OFFLOAD_HANGUPCAUSE()", value=str(int(cause)))
-    await ari.continue_in_dialplan(channel)

@@ -3,8 +3,9 @@
 import structlog
 
 from stasis_offload.asterisk.ari_events import Channel, StasisStart
+from stasis_offload.calls.ari_commands import leave
 from stasis_offload.calls.background import Background
-from stasis_offload.calls.call import Call, leave
+from stasis_offload.calls.call import Call
 from stasis_offload.calls.gateways import Gateways
 from stasis_offload.calls.offload_gate import OffloadGate
 from stasis_offload.calls.registry import Registry

@@ -53,6 +53,31 @@ class StopRing:
 
 
 @dataclass(frozen=True, slots=True)
+class Progress:
+    """Indicate early media to the caller."""
+
+
+@dataclass(frozen=True, slots=True)
+class StartMusic:
+    """Play music on hold of a class to the caller, as early media before the answer; empty: the channel's own class."""
+
+    music: str
+
+
+@dataclass(frozen=True, slots=True)
+class StopMusic:
+    """Stop the music on hold of the caller."""
+
+
+@dataclass(frozen=True, slots=True)
+class SetTimeLimit:
+    """Have Asterisk hang up callee n after so many seconds."""
+
+    n: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """Answer the caller."""
 
@@ -117,6 +142,10 @@ Command = (
     | Dial
     | Ring
     | StopRing
+    | Progress
+    | StartMusic
+    | StopMusic
+    | SetTimeLimit
     | Answer
     | StartMedia
     | ReturnMedia

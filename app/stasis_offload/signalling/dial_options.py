@@ -8,6 +8,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from stasis_offload.errors import OffloadError
+from stasis_offload.signalling.causes import CAUSE_NAMES, Cause
+
+# Q.850 codes a cause in seven bits.
+MAX_CAUSE = 127
 
 
 class DialArgumentError(OffloadError):
@@ -94,9 +98,26 @@ OPTIONS: Mapping[str, DialOption] = {option.letter: option for option in _TABLE}
 
 @dataclass(frozen=True, slots=True)
 class DialOptions:
-    """The options of one call. `go_on`: the caller continues in the dialplan when the callee hangs up (g)."""
+    """The options of one call.
+
+    `go_on`: the caller continues in the dialplan when the callee hangs up (g). Until the answer the caller is sent
+    ringing at once (`ring_at_once`: r, R), and only that (`ring_only`: r), or hears music of a class (`music`: m; empty:
+    the channel's own). A target that is cancelled learns that the call was `answered_elsewhere` (c); targets are hung up
+    with `dismiss_cause` when another one answers (Q). The call ends `time_limit` seconds after the answer (S).
+    """
 
     go_on: bool = False
+    ring_at_once: bool = False
+    ring_only: bool = False
+    music: str | None = None
+    answered_elsewhere: bool = False
+    dismiss_cause: int = Cause.ANSWERED_ELSEWHERE
+    time_limit: float | None = None
+
+    @property
+    def entertained(self) -> bool:
+        """Whether the caller is not to hear the callee before the answer."""
+        return self.ring_only or self.music is not None
 
 
 NO_OPTIONS = DialOptions()
@@ -115,8 +136,43 @@ def parse_options(text: str) -> DialOptions:
         if option is None:
             raise DialArgumentError(f"Dial() has no option {letter!r}")
         if option.treatment is Treatment.LEFT:
-            raise DialArgumentError(f"option {letter!r} is left to Dial(): {option.text}")
-    return DialOptions(go_on="g" in arguments)
+            raise _left(letter, option.text)
+    if arguments.get("r"):
+        raise _left("r", "with a tone, which ARI does not play before the answer.")
+    return DialOptions(
+        go_on="g" in arguments,
+        ring_at_once=not arguments.keys().isdisjoint("rR"),
+        ring_only="r" in arguments,
+        music=arguments.get("m"),
+        answered_elsewhere="c" in arguments,
+        dismiss_cause=_parse_cause(arguments.get("Q", "")),
+        time_limit=_parse_seconds(arguments.get("S", "")),
+    )
+
+
+def _left(letter: str, reason: str) -> DialArgumentError:
+    return DialArgumentError(f"option {letter!r} is left to Dial(): {reason}")
+
+
+def _parse_cause(text: str) -> int:
+    cause = CAUSE_NAMES.get(text.upper())
+    if cause is not None:
+        return cause
+    if text.upper() == "NONE":
+        return 0
+    if text.isascii() and text.isdecimal() and int(text) <= MAX_CAUSE:
+        return int(text)
+    if text:
+        raise DialArgumentError(f"option 'Q' has no hang-up cause: {text!r}")
+    return Cause.ANSWERED_ELSEWHERE
+
+
+def _parse_seconds(text: str) -> float | None:
+    if not text:
+        return None
+    if not (text.isascii() and text.isdecimal() and int(text)):
+        raise DialArgumentError(f"option 'S' is not a whole number of seconds: {text!r}")
+    return float(text)
 
 
 def split_options(text: str) -> dict[str, str]:

@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from stasis_offload.signalling import commands as cmd
 from stasis_offload.signalling import events as ev
+from stasis_offload.signalling import ringback
 from stasis_offload.signalling.causes import Cause, DialStatus
 from stasis_offload.signalling.dial_args import DialRequest
 from stasis_offload.signalling.state import WANTED, Callee, Dialing, Phase
@@ -82,14 +83,14 @@ def _transition(dialing: Dialing, event: ev.Event, now: float) -> Step:  # noqa:
         case Phase.DIALING, _, ev.BridgeFailed():
             after = _give_up(_failed(dialing, Cause.CONGESTION), DialStatus.CONGESTION)
         case Phase.DIALING, Callee.CREATING, ev.CalleeEnteredStasis(n):
-            after = (
-                dialing.with_callee(n, Callee.DIALLED),
-                (cmd.Join(n) if dialing.in_bridge else cmd.Dial(n),),
-            )
+            dialled = dialing.with_callee(n, Callee.DIALLED)
+            after = (dialled, (cmd.Join(n),)) if dialing.in_bridge else _dial(dialled, n)
         case Phase.DIALING, Callee.DIALLED, ev.CalleeBridged(n):
-            after = dialing, (cmd.Dial(n),)
-        case Phase.DIALING, Callee.DIALLED, ev.CalleeRinging() | ev.CalleeProgress() if not dialing.ringing:
-            after = replace(dialing, ringing=True), () if dialing.in_bridge else (cmd.Ring(),)
+            after = _dial(dialing, n)
+        case Phase.DIALING, Callee.DIALLED, ev.CalleeRinging():
+            after = ringback.on_ringing(dialing)
+        case Phase.DIALING, Callee.DIALLED, ev.CalleeProgress():
+            after = ringback.on_progress(dialing)
         case Phase.DIALING, Callee.DIALLED, ev.CalleeAnswered(n):
             after = _connect(dialing, n)
         case Phase.DIALING, Callee.CREATING, ev.CreateFailed(n, cause):
@@ -192,12 +193,19 @@ def _start(dialing: Dialing, now: float) -> Step:
     return started, (cmd.SetStatus(DialStatus.CANCEL), *creates, cmd.CreateBridge())
 
 
+def _dial(dialing: Dialing, n: int) -> Step:
+    after, begin = ringback.begin(dialing)
+    return after, (cmd.Dial(n), *begin)
+
+
 def _connect(dialing: Dialing, n: int) -> Step:
-    others, hang_ups = _dismiss(dialing, Cause.ANSWERED_ELSEWHERE, keep=n)
+    options = dialing.request.options
+    others, hang_ups = _dismiss(dialing, options.dismiss_cause, keep=n)
     talking = replace(others, phase=Phase.TALKING, winner=n, deadline=None)
+    limit = () if options.time_limit is None else (cmd.SetTimeLimit(n, options.time_limit),)
     if dialing.in_bridge:
-        return talking, (cmd.SetStatus(DialStatus.ANSWER), cmd.StartMedia(n))
-    return talking, (*hang_ups, cmd.Answer(), cmd.Join(n))
+        return talking, (*limit, cmd.SetStatus(DialStatus.ANSWER), cmd.StartMedia(n))
+    return talking, (*hang_ups, *limit, *ringback.end(dialing), cmd.Answer(), cmd.Join(n))
 
 
 def _replace_leg(dialing: Dialing, n: int, old: str, *, joined: bool) -> Step:
@@ -232,11 +240,10 @@ def _status(causes: tuple[int, ...]) -> DialStatus:
 
 def _give_up(dialing: Dialing, status: DialStatus, *, dismissed: Cause = Cause.NORMAL_CLEARING) -> Step:
     """Return the caller to the dialplan and hang up the remaining callees with a cause."""
-    after, hang_ups = _dismiss(dialing, dismissed)
-    stop_ring = (cmd.StopRing(),) if dialing.ringing else ()
+    after, hang_ups = _dismiss(dialing, _cancelling(dialing, dismissed))
     # Dial() sets no cause of its own either: when no target failed, HANGUPCAUSE reads 0.
     go_on = _continue_or_hang_up(dialing, status, dialing.causes[-1] if dialing.causes else 0)
-    return replace(after, phase=Phase.ENDING, deadline=None), (*hang_ups, *stop_ring, go_on)
+    return replace(after, phase=Phase.ENDING, deadline=None), (*hang_ups, *ringback.end(dialing), go_on)
 
 
 def _end_by_callee(dialing: Dialing, cause: int) -> Step:
@@ -258,8 +265,14 @@ def _continue_or_hang_up(dialing: Dialing, status: DialStatus, cause: int) -> cm
 
 
 def _end_by_caller(dialing: Dialing, cause: int) -> Step:
-    after, hang_ups = _dismiss(dialing, cause or Cause.NORMAL_CLEARING)
+    after, hang_ups = _dismiss(dialing, _cancelling(dialing, cause or Cause.NORMAL_CLEARING))
     return replace(after, phase=Phase.ENDING, deadline=None), hang_ups
+
+
+def _cancelling(dialing: Dialing, cause: int) -> int:
+    """Return the cause for targets that have not answered (option c), or that of an answered call."""
+    elsewhere = dialing.phase is Phase.DIALING and dialing.request.options.answered_elsewhere
+    return Cause.ANSWERED_ELSEWHERE if elsewhere else cause
 
 
 def _dismiss(

@@ -37,8 +37,9 @@ class Dialing:
     """The signalling state of one call.
 
     `callees` has one entry per target once Started; `causes` are those of the failed targets, in the order of
-    failure. `deadline` is when DialTimedOut is due, in seconds of the clock passed to `step`. `ringing` is whether
-    ringing is indicated to the caller, `caller_here` whether the caller is still in the application,
+    failure. `deadline` is when DialTimedOut is due, in seconds of the clock passed to `step`. `ringing` is whether a
+    callee's ringing was passed on to the caller, `entertained` whether that of an option was begun (signalling/ringback.py),
+    `caller_here` whether the caller is still in the application,
     `caller_replaced` whether a replacement channel is the caller: it has no dialplan to continue in. `caller_cause`
     is why the caller is hanging up; 0 when it is not, or when that is unknown.
     """
@@ -50,6 +51,7 @@ class Dialing:
     winner: int | None = None
     causes: tuple[int, ...] = ()
     ringing: bool = False
+    entertained: bool = False
     caller_here: bool = True
     caller_replaced: bool = False
     caller_cause: int = 0
@@ -63,7 +65,9 @@ class Dialing:
     def in_bridge(self) -> bool:
         """Whether the target is dialled inside the bridge."""
         first, *others = self.request.targets
-        return not others and first.partition("/")[0].upper() == IN_BRIDGE_TECHNOLOGY
+        if others or self.request.options.entertained:
+            return False
+        return first.partition("/")[0].upper() == IN_BRIDGE_TECHNOLOGY
 
     def callee(self, event: ev.Event) -> Callee | None:
         """Return the state of the callee that an event is about; None if it is about no callee of this call."""

@@ -64,9 +64,12 @@ def test_the_first_to_answer_wins_and_the_others_hear_that_it_was_answered_elsew
     assert (talking.phase, talking.winner) == (Phase.TALKING, 2)
 
 
-def test_a_fork_rings_the_caller_once() -> None:
-    assert last(TWO, *BOTH_CALLED, ev.CalleeProgress(2)) == [cmd.Ring()]
-    assert last(TWO, *BOTH_CALLED, ev.CalleeProgress(2), ev.CalleeRinging(1)) == []
+def test_a_fork_rings_the_caller_once_and_until_then_announces_early_media_as_dial_does() -> None:
+    assert last(TWO, *BOTH_CALLED, ev.CalleeProgress(2)) == [cmd.Progress()]
+    assert last(TWO, *BOTH_CALLED, ev.CalleeProgress(2), ev.CalleeRinging(1)) == [cmd.Ring()]
+    ringing = (*BOTH_CALLED, ev.CalleeRinging(1))
+    assert last(TWO, *ringing, ev.CalleeRinging(2)) == []
+    assert last(TWO, *ringing, ev.CalleeProgress(2)) == []
 
 
 @pytest.mark.parametrize(
