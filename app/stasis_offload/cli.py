@@ -21,6 +21,11 @@ from stasis_offload import log as logs
 from stasis_offload.api_json import BadAnswerError, calls_as_json, parse_calls
 from stasis_offload.calls.views import CallView
 from stasis_offload.config import Config
+from stasis_offload.dialplan.config_file import DialplanError
+from stasis_offload.dialplan.presentation import as_json as report_as_json
+from stasis_offload.dialplan.presentation import as_lines as report_as_lines
+from stasis_offload.dialplan.report import examine
+from stasis_offload.dialplan_files import read_dialplan
 from stasis_offload.errors import AriReplacedError, ConfigError, OffloadError
 from stasis_offload.http_api import url_of
 from stasis_offload.media.phases import MEANINGS, transitions_as_markdown
@@ -31,6 +36,7 @@ from stasis_offload.signalling.dial_options import OPTIONS, options_as_markdown
 
 # Exit statuses for systemd's RestartPreventExitStatus= (sysexits.h): after 75 and 78 a restart is useless.
 EXIT_FAILED = 1
+EXIT_UNREADABLE = 2
 EXIT_DEFECT = 70
 EXIT_REPLACED = 75
 EXIT_CONFIG = 78
@@ -184,6 +190,26 @@ def options(
 
 
 @commands.command()
+def dialplan(
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="An extensions.conf; what it includes is read.")
+    ],
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+) -> None:
+    """Say of each Dial() whether it can move here, and what stands against it; 1 if one cannot, 2 for a bad file."""
+    report = examine(read_dialplan(file))
+    if as_json:
+        typer.echo(json.dumps(report_as_json(report), indent=2))
+    else:
+        typer.echo("\n".join(report_as_lines(report)))
+    if report.missing:
+        raise DialplanError("; ".join(report.missing))
+    if not report.all_move:
+        raise typer.Exit(EXIT_FAILED)
+
+
+@commands.command()
 def version() -> None:
     """Show the version."""
     try:
@@ -304,6 +330,8 @@ def _status(error: Exception) -> int:
             return EXIT_CONFIG
         case AriReplacedError():
             return EXIT_REPLACED
+        case DialplanError():
+            return EXIT_UNREADABLE
         case OffloadError():
             return EXIT_FAILED
         case _:
