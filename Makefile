@@ -14,8 +14,8 @@ demo: .venv/.ready lab ## the demonstration: CALLS calls relayed, offloaded, rel
 	@$(PY) -m lab.demo $(CALLS)
 
 test: .venv/.ready lab ## every test but the module's own: unit, integration, and whole calls in the lab (29 minutes)
-	@echo "test: unit, integration, lab"
-	@$(PY) -m pytest tests/unit tests/integration tests/e2e
+	@echo "test: whole calls in the lab, and the unit and integration tests beside them"
+	@scripts/test.sh
 
 test-pythons: .venv/.ready ## the unit tests on every Python from 3.11 on: this machine's (PYTHONS="..."), Debian forky's
 	@lab/bootstrap.sh
