@@ -209,6 +209,22 @@ def test_the_sample_dialplan_notes_in_the_cdr_what_carried_the_media(cdrs: Cdrs)
     assert int(cdr["offload_packets"]) > 100
 
 
+@pytest.mark.parametrize("callee", ["555", "5501", "180"])
+def test_the_h_extension_of_the_calling_context_runs_as_after_dial(cdrs: Cdrs, callee: str) -> None:
+    control.asterisk("asterisk2", f"dialplan set global LAB_ARGS PJSIP/{callee}@asterisk1")
+    noted = {}
+    for way in ("offload", "dial"):
+        control.originate(f"h-{way}@asterisk2")
+        if callee != "5501":  # which hangs up by itself
+            wait_until(lambda: len(control.channels("asterisk2")) == 2, within=10, what="both legs")
+            hang_up_caller(callee=callee)
+        no_call_left()
+        noted[way] = cdrs.of(f"h-{way}")
+    assert noted["offload"]["stasisstatus"] == "with-h h argument"
+    keys = ("dialstatus", "cause", "stasisstatus")
+    assert [noted["offload"][key] for key in keys] == [noted["dial"][key] for key in keys]
+
+
 def test_a_caller_that_comes_again_after_a_failed_dial_is_a_call_like_any_other() -> None:
     control.asterisk("asterisk2", "dialplan set global LAB_ARGS PJSIP/555@asterisk1")
     control.originate("twice@asterisk2", count=5)

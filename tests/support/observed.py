@@ -49,3 +49,12 @@ class Cdrs:
             return next((row for row in rows if row[having]), None)
 
         return wait_until(found, within=within, what=f"a CDR with {having}")
+
+    def of(self, number: str, *, within: float = 10.0) -> dict[str, Any]:
+        """Wait for the first CDR of calls to a number."""
+
+        def found() -> dict[str, Any] | None:
+            rows = (json.loads(row) for row in self._rows()[self._seen :])
+            return next((row for row in rows if row["dst"] == number), None)
+
+        return wait_until(found, within=within, what=f"a CDR of {number}")
