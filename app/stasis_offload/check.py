@@ -26,6 +26,7 @@ log = structlog.get_logger(__name__)
 
 # Modules of Asterisk that ARI works without, and what is lost without each.
 _MODULES = {
+    "app_offload_dial": "no application OffloadDial(): a call that the dialplan makes by it is lost",
     "func_offload_cause": "HANGUPCAUSE is not set after a failed dial; it comes with res_rtpstreams",
     "bridge_holding": "several targets, or one that is not PJSIP, are never called",
 }

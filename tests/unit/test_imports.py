@@ -28,7 +28,7 @@ PURE_MODULES = {
     *("calls.views", "api_json", "errors"),
 }
 PURE_LIBRARY = {
-    *("collections", "collections.abc", "dataclasses", "enum", "fnmatch", "functools", "hashlib"),
+    *("collections", "collections.abc", "dataclasses", "datetime", "enum", "fnmatch", "functools", "hashlib"),
     *("ipaddress", "itertools", "math", "re", "struct", "types", "typing"),
 }
 # Library: the rooms and modules that may import it.

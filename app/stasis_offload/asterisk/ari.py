@@ -36,6 +36,8 @@ DESTROYED_WITHIN = 2.0
 DESTROYED_EVERY = 0.02
 
 NOT_FOUND = 404
+# Also of a dialplan function that does not exist, or cannot be read of this channel.
+SERVER_ERROR = 500
 CONFLICT = 409
 
 log = structlog.get_logger(__name__)
@@ -142,7 +144,7 @@ class AriClient:
             raise AriUnavailableError("there is no connection to Asterisk's REST interface")
         return self._client
 
-    async def _call(self, resource: str, operation: str, **params: str) -> object:
+    async def _call(self, resource: str, operation: str, **params: object) -> object:
         """Run one operation by its nickname in Asterisk's API description; return the response's JSON."""
         call = getattr(getattr(self._connected().swagger, resource), operation)
         body = await (await call(**params)).text()
@@ -224,10 +226,18 @@ class AriClient:
     async def create(self, channel: str, *, endpoint: str, originator: str) -> None:
         """Create a channel with this id for an endpoint (`TECH/resource`); StasisStart follows.
 
-        The originator's formats are offered first (resource_channels.c, ast_ari_channels_create).
+        The originator's formats are offered first (resource_channels.c, ast_ari_channels_create). Our module is told
+        who calls, and what number (asterisk-module/README.md).
         """
+        number = endpoint.partition("/")[2]
         await self._call(
-            "channels", "create", channelId=channel, endpoint=endpoint, originator=originator, app=self._app
+            "channels",
+            "create",
+            channelId=channel,
+            endpoint=endpoint,
+            originator=originator,
+            app=self._app,
+            variables={"OFFLOAD_CALLER()": f"{originator},{number}"},
         )
 
     async def dial(self, channel: str, *, caller: str) -> None:
@@ -276,7 +286,7 @@ class AriClient:
         try:
             answer = await self._call("channels", "getChannelVar", channelId=channel, variable=name)
         except RefusedError as error:
-            if error.status != NOT_FOUND:
+            if error.status not in (NOT_FOUND, SERVER_ERROR):
                 raise
             return None
         match answer:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 
 from stasis_offload.errors import AriError
@@ -106,10 +107,11 @@ class DialState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class DialChanged:
-    """The state of a dialled channel (`channel`) changed."""
+    """The state of a dialled channel (`channel`) changed, `age` seconds after Asterisk created it; None: not known."""
 
     channel: str
     state: DialState
+    age: float | None = None
 
 
 # Possible changes of the media path
@@ -286,11 +288,23 @@ def _hangup_requested(fields: _Fields) -> Event:
 
 
 def _dial(fields: _Fields) -> Event | None:
+    # With a caller it is what another application, or our module for CDRs, says of the same channel.
+    if fields.get("caller") is not None:
+        return None
     try:
         state = DialState(fields.text("dialstatus", default=""))
     except ValueError:
         return None
-    return DialChanged(channel=fields.text("peer", "id"), state=state)
+    at, created = fields.text("timestamp", default=""), fields.text("peer", "creationtime", default="")
+    return DialChanged(channel=fields.text("peer", "id"), state=state, age=_seconds_between(created, at))
+
+
+def _seconds_between(earlier: str, later: str) -> float | None:
+    """Return the seconds between two times of Asterisk's (ISO 8601); None if one is not known."""
+    try:
+        return max((datetime.fromisoformat(later) - datetime.fromisoformat(earlier)).total_seconds(), 0.0)
+    except (ValueError, TypeError):
+        return None
 
 
 def _varset(fields: _Fields) -> Event | None:

@@ -21,6 +21,10 @@ async def carry_out(  # noqa: PLR0912 - one row a command
     match command:
         case cmd.SetStatus(status):
             await ari.set_variable(channel(CALLER), name="DIALSTATUS", value=status)
+        case cmd.SetDuration(name, seconds):
+            ms = round(seconds * 1000)
+            await ari.set_variable(channel(CALLER), name=name, value=str(ms // 1000))
+            await ari.set_variable(channel(CALLER), name=f"{name}_MS", value=str(ms))
         case cmd.CreateBridge():
             await ari.make_bridge(bridge)
         case cmd.Create(n, endpoint):
@@ -56,6 +60,12 @@ async def carry_out(  # noqa: PLR0912 - one row a command
             raise TypeError(f"the call carries out {command}")
         case _:
             assert_never(command)
+
+
+async def set_peer(ari: AriClient, channel: str, *, name: str, target: str) -> None:
+    """Set who answered on the caller: the name of the callee's channel, and its target without the technology."""
+    await ari.set_variable(channel, name="DIALEDPEERNAME", value=name)
+    await ari.set_variable(channel, name="DIALEDPEERNUMBER", value=target.partition("/")[2])
 
 
 async def leave(ari: AriClient, channel: str, *, status: DialStatus, cause: int) -> None:

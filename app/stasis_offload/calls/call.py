@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 import structlog
 
 from stasis_offload.asterisk.ari_events import Channel
-from stasis_offload.calls.ari_commands import carry_out
+from stasis_offload.calls.ari_commands import carry_out, set_peer
 from stasis_offload.calls.channel_variables import ChannelVariables
 from stasis_offload.calls.gateways import Gateways
 from stasis_offload.calls.media_session import MediaSession
@@ -22,7 +22,7 @@ from stasis_offload.signalling import commands as cmd
 from stasis_offload.signalling import events as sig
 from stasis_offload.signalling.ari_mapping import event_from_result
 from stasis_offload.signalling.call_ids import CALLER, bridge_id
-from stasis_offload.signalling.causes import Cause
+from stasis_offload.signalling.causes import Cause, DialStatus
 from stasis_offload.signalling.legs import LegEvent, Legs
 from stasis_offload.signalling.machine import returns_media, step
 from stasis_offload.signalling.state import Dialing, Phase
@@ -37,6 +37,7 @@ RETRY_INTERVAL = 1.0
 # answered call would end. A Create or a Dial without an answer may have been carried out, and fails instead.
 _RETRIED = (
     cmd.SetStatus,
+    cmd.SetDuration,
     cmd.CreateBridge,
     cmd.Join,
     cmd.SetTimeLimit,
@@ -239,6 +240,9 @@ class Call:
 
     async def _carry_out(self, command: cmd.Command) -> None:
         match command:
+            case cmd.SetStatus(DialStatus.ANSWER):
+                await carry_out(self._ari, command, channel=self.legs.channel, bridge=self._bridge)
+                await self._set_peer()
             case cmd.StartMedia(n):
                 await self._exclude(n)
                 self.media.start(caller=self.legs.channel(CALLER), callee=self.legs.channel(n))
@@ -252,6 +256,12 @@ class Call:
                 await self._ari.hang_up(old, cause=Cause.NORMAL_CLEARING)
             case _:
                 await carry_out(self._ari, command, channel=self.legs.channel, bridge=self._bridge)
+
+    async def _set_peer(self) -> None:
+        winner = self.dialing.winner
+        if winner:
+            name, target = self.legs.name(winner) or "", self.dialing.request.targets[winner - 1]
+            await set_peer(self._ari, self.legs.channel(CALLER), name=name, target=target)
 
     async def _exclude(self, callee: int) -> None:
         """Block the call if the caller's variable, an endpoint of the two legs or the percentage excludes it."""

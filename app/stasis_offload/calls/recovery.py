@@ -23,6 +23,7 @@ from stasis_offload.signalling.machine import missed, resume
 from stasis_offload.signalling.state import Dialing, Phase
 
 STASIS = "Stasis"
+DIAL = "Dial"
 # Seconds between two attempts to read Asterisk's state.
 RETRY_INTERVAL = 1.0
 
@@ -170,7 +171,14 @@ class Recovery:
                 await self._ari.destroy_bridge(bridge_id(call))
 
     async def _snapshot(self) -> "AsteriskSnapshot":
-        return AsteriskSnapshot(await self._ari.channels(), await self._ari.bridges())
+        channels = [await self._as_in_stasis(channel) for channel in await self._ari.channels()]
+        return AsteriskSnapshot(channels, await self._ari.bridges())
+
+    async def _as_in_stasis(self, channel: Channel) -> Channel:
+        """Return a caller in OffloadDial(), which Asterisk shows as one in Dial(), as in Stasis(); others as they are."""
+        if channel.application != DIAL or not await self._ari.get_variable(channel.id, "OFFLOAD_DIAL()"):
+            return channel
+        return replace(channel, application=STASIS, arguments=f"{self._app},{channel.arguments}")
 
     def _is_ours(self, snapshot: "AsteriskSnapshot", channel: str) -> bool:
         found = snapshot.channels.get(channel)

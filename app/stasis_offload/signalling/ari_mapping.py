@@ -64,6 +64,10 @@ def _of_callee(event: AriEvent, n: int) -> ev.Event | None:
             return ev.CalleeDestroyed(n, cause)
         case HangupRequested():
             return ev.CalleeHangingUp(n)
+        case DialChanged(state=DialState.RINGING, age=age):
+            return ev.CalleeRinging(n, age)
+        case DialChanged(state=DialState.PROGRESS, age=age):
+            return ev.CalleeProgress(n, age)
         case DialChanged(state=state):
             return _DIAL_SIGNALS[state](n)
         case _:
@@ -71,8 +75,6 @@ def _of_callee(event: AriEvent, n: int) -> ev.Event | None:
 
 
 _DIAL_SIGNALS: Mapping[DialState, Callable[[int], ev.Event]] = {
-    DialState.RINGING: ev.CalleeRinging,
-    DialState.PROGRESS: ev.CalleeProgress,
     DialState.ANSWER: ev.CalleeAnswered,
     DialState.BUSY: partial(ev.CalleeRejected, cause=Cause.USER_BUSY),
     DialState.CONGESTION: partial(ev.CalleeRejected, cause=Cause.CONGESTION),

@@ -10,9 +10,20 @@ from stasis_offload.signalling.causes import DialStatus
 
 @dataclass(frozen=True, slots=True)
 class SetStatus:
-    """Set DIALSTATUS on the caller, who stays in the application."""
+    """Set DIALSTATUS on the caller, who stays in the application; with ANSWER, also who answered.
+
+    DIALEDPEERNAME is the name of the callee's channel, DIALEDPEERNUMBER its target without the technology.
+    """
 
     status: DialStatus
+
+
+@dataclass(frozen=True, slots=True)
+class SetDuration:
+    """Set a duration (RINGTIME, PROGRESSTIME) on the caller, in whole seconds, and in ms under NAME_MS."""
+
+    name: str
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +147,7 @@ class DestroyBridge:
 
 Command = (
     SetStatus
+    | SetDuration
     | Create
     | CreateBridge
     | Join

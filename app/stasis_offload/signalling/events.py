@@ -41,12 +41,16 @@ class CalleeBridged(CalleeEvent):
 
 @dataclass(frozen=True, slots=True)
 class CalleeRinging(CalleeEvent):
-    """Callee n rings (Dial, status RINGING)."""
+    """Callee n rings (Dial, status RINGING), `age` seconds after its channel was created; None: not known."""
+
+    age: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class CalleeProgress(CalleeEvent):
-    """Callee n sends early media (Dial, status PROGRESS)."""
+    """Callee n sends early media (Dial, status PROGRESS); `age` as in CalleeRinging."""
+
+    age: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

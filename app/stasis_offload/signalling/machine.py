@@ -14,6 +14,7 @@ from stasis_offload.signalling import events as ev
 from stasis_offload.signalling import ringback
 from stasis_offload.signalling.causes import Cause, DialStatus
 from stasis_offload.signalling.dial_args import DialRequest
+from stasis_offload.signalling.durations import note_first_signal
 from stasis_offload.signalling.state import WANTED, Callee, Dialing, Phase
 
 Step = tuple[Dialing, tuple[cmd.Command, ...]]
@@ -27,7 +28,8 @@ def step(dialing: Dialing, event: ev.Event, now: float) -> Step:
     already be another call's.
     """
     after, commands = _transition(dialing, event, now)
-    return after, _media_first(after, commands)
+    after, durations = note_first_signal(dialing, event, after)
+    return after, _media_first(after, (*commands, *durations))
 
 
 def returns_media(dialing: Dialing, event: ev.Event) -> bool:

@@ -39,6 +39,7 @@ class Dialing:
     `callees` has one entry per target once Started; `causes` are those of the failed targets, in the order of
     failure. `deadline` is when DialTimedOut is due, in seconds of the clock passed to `step`. `ringing` is whether a
     callee's ringing was passed on to the caller, `entertained` whether that of an option was begun (signalling/ringback.py),
+    `rang` and `progressed` whether it is known when a callee first rang and sent early media (signalling/durations.py),
     `caller_here` whether the caller is still in the application,
     `caller_replaced` whether a replacement channel is the caller: it has no dialplan to continue in. `caller_cause`
     is why the caller is hanging up; 0 when it is not, or when that is unknown.
@@ -51,6 +52,8 @@ class Dialing:
     winner: int | None = None
     causes: tuple[int, ...] = ()
     ringing: bool = False
+    rang: bool = False
+    progressed: bool = False
     entertained: bool = False
     caller_here: bool = True
     caller_replaced: bool = False

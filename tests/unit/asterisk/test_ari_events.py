@@ -115,6 +115,17 @@ MESSAGES: list[tuple[dict[str, Any], Event | None]] = [
         {"type": "Dial", "peer": channel(CALLEE_ID), "dialstatus": "BUSY"},
         DialChanged(CALLEE_ID, DialState.BUSY),
     ),
+    (
+        {
+            "type": "Dial",
+            "timestamp": "2026-11-24T22:57:01.373+0100",
+            "peer": channel(CALLEE_ID),
+            "dialstatus": "PROGRESS",
+        },
+        DialChanged(CALLEE_ID, DialState.PROGRESS, 2.25),
+    ),
+    # As app_dial.c publishes it, and our module.
+    ({"type": "Dial", "caller": channel(), "peer": channel(CALLEE_ID), "dialstatus": "ANSWER"}, None),
     ({"type": "Dial", "peer": channel(CALLEE_ID), "dialstatus": "", "dialstring": "180@loop"}, None),
     ({"type": "Dial", "peer": channel(CALLEE_ID), "dialstatus": "PROCEEDING"}, None),
     (
