@@ -38,9 +38,9 @@ static int offload_hangupcause_write(struct ast_channel *chan, const char *cmd,
 		ast_log(LOG_WARNING, "%s: no channel to set a hangup cause on\n", cmd);
 		return -1;
 	}
-	/* 1 to 127 is what Q.850 can code: seven bits, and 0 is Asterisk's "none". */
-	if (ast_str_to_int(value, &cause) || cause < 1 || cause > 127) {
-		ast_log(LOG_WARNING, "%s on %s: '%s' is not a hangup cause, a whole number from 1 to 127\n",
+	/* 1 to 127 is what Q.850 can code: seven bits. 0 is Asterisk's "none". */
+	if (ast_str_to_int(value, &cause) || cause < 0 || cause > 127) {
+		ast_log(LOG_WARNING, "%s on %s: '%s' is not a hangup cause, a whole number from 0 to 127\n",
 			cmd, ast_channel_name(chan), value);
 		return -1;
 	}

@@ -39,6 +39,7 @@ NOT_FOUND = 404
 # Also of a dialplan function that does not exist, or cannot be read of this channel.
 SERVER_ERROR = 500
 CONFLICT = 409
+UNPROCESSABLE = 422
 
 log = structlog.get_logger(__name__)
 
@@ -222,6 +223,11 @@ class AriClient:
     async def join(self, *, bridge: str, channel: str) -> None:
         """Put a channel of the application into a bridge."""
         await self._call("bridges", "addChannel", bridgeId=bridge, channel=channel)
+
+    async def part(self, *, bridge: str, channel: str) -> None:
+        """Take a channel out of a bridge; succeeds if it is not in it, or there is none."""
+        with _fine_if(NOT_FOUND, CONFLICT, UNPROCESSABLE):
+            await self._call("bridges", "removeChannel", bridgeId=bridge, channel=channel)
 
     async def create(self, channel: str, *, endpoint: str, originator: str) -> None:
         """Create a channel with this id for an endpoint (`TECH/resource`); StasisStart follows.

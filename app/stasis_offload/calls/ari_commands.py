@@ -53,6 +53,8 @@ async def carry_out(  # noqa: PLR0912 - one row a command
         case cmd.HangUpCaller(cause):
             await ari.hang_up(channel(CALLER), cause=cause)
         case cmd.ContinueInDialplan(status, cause):
+            if not cause:
+                await _part_without_cause(ari, channel(CALLER), bridge=bridge)
             await leave(ari, channel(CALLER), status=status, cause=cause)
         case cmd.DestroyBridge():
             await ari.destroy_bridge(bridge)
@@ -66,6 +68,16 @@ async def set_peer(ari: AriClient, channel: str, *, name: str, target: str) -> N
     """Set who answered on the caller: the name of the callee's channel, and its target without the technology."""
     await ari.set_variable(channel, name="DIALEDPEERNAME", value=name)
     await ari.set_variable(channel, name="DIALEDPEERNUMBER", value=target.partition("/")[2])
+
+
+async def _part_without_cause(ari: AriClient, channel: str, *, bridge: str) -> None:
+    """Take a channel out of the bridge and keep its hang-up cause, none as a rule.
+
+    A bridge gives one to whoever leaves it without (bridge_channel.c, channel_set_cause); Dial() does not.
+    """
+    cause = await ari.get_variable(channel, "HANGUPCAUSE")
+    await ari.part(bridge=bridge, channel=channel)
+    await ari.set_variable(channel, name="OFFLOAD_HANGUPCAUSE()", value=cause or "0")
 
 
 async def leave(ari: AriClient, channel: str, *, status: DialStatus, cause: int) -> None:

@@ -6,12 +6,15 @@ from dataclasses import dataclass
 from stasis_offload.dialplan.arguments import Masked, mask, split
 from stasis_offload.dialplan.extensions import Step
 
-SUBROUTINE = "offload-dial"
-"""The context of dialplan/extensions.conf that Gosub() is given in Dial()'s place."""
+OFFLOAD_DIAL = "OffloadDial"
+"""The application that is written in Dial()'s place (asterisk-module/README.md)."""
 
 _NAMES = {
     name.lower(): name
-    for name in ("Dial", "RetryDial", "Queue", "FollowMe", "Page", "Originate", "Macro", "Gosub", "GosubIf")
+    for name in (
+        *("Dial", OFFLOAD_DIAL, "RetryDial", "Queue", "FollowMe", "Page", "Originate"),
+        *("Macro", "Gosub", "GosubIf"),
+    )
 }
 _WRAPPERS = {"exec", "tryexec"}
 

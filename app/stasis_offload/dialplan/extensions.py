@@ -41,11 +41,6 @@ class Context:
     includes: list[str] = field(default_factory=list)
     switches: list[Entry] = field(default_factory=list)
 
-    @property
-    def hangup(self) -> Step | None:
-        """The first step of the `h` extension, which a caller's hang-up runs."""
-        return next((step for step in self.steps if step.extension == "h"), None)
-
 
 @dataclass(slots=True)
 class Dialplan:
@@ -60,20 +55,6 @@ class Dialplan:
         """Yield all steps, context by context."""
         for context in self.contexts.values():
             yield from context.steps
-
-    def hangup_of(self, name: str) -> Step | None:
-        """Return the first step of the h extension that a call in a context runs, which may be an included one's."""
-        seen: set[str] = set()
-        names = [name]
-        while names:
-            current = names.pop(0)
-            if current in seen or not (context := self.contexts.get(current)):
-                continue
-            seen.add(current)
-            if step := context.hangup:
-                return step
-            names += context.includes
-        return None
 
 
 def parse_dialplan(config: ConfigFile) -> Dialplan:

@@ -2,11 +2,10 @@
 
 from collections.abc import Iterator
 
-from stasis_offload.dialplan.dialling import SUBROUTINE
 from stasis_offload.dialplan.report import Finding, Report
 from stasis_offload.dialplan.verdicts import Kind
 
-# Of a line that dials by the subroutine already.
+# Of a line that dials by the application already.
 _MOVED = {
     Kind.MOVES: "has moved",
     Kind.RELAYED: "has moved, and stays relayed",
@@ -24,11 +23,6 @@ def as_lines(report: Report) -> Iterator[str]:
             yield f"    from {caller.where}, {caller.place}: {verdict}"
         if finding.replacement:
             yield f"    {finding.replacement}"
-    for name, step in report.hangups:
-        yield (
-            f"{step.where}: the h extension of [{name}] does not run for a caller who hangs up within {SUBROUTINE}:"
-            " push a hangup handler instead (CHANNEL(hangup_handler_push))"
-        )
     yield from report.remarks
     yield _summary(report.findings)
 
@@ -38,10 +32,6 @@ def as_json(report: Report) -> dict[str, object]:
     return {
         "all_move": report.all_move,
         "dials": [_finding_as_json(finding) for finding in report.findings],
-        "hangup_extensions": [
-            {"context": name, "file": step.entry.file, "line": step.entry.line}
-            for name, step in report.hangups
-        ],
         "remarks": list(report.remarks),
         "missing_files": list(report.missing),
     }

@@ -5,12 +5,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from stasis_offload.dialplan.arguments import split
-from stasis_offload.dialplan.dialling import SUBROUTINE, Application, applications_of
+from stasis_offload.dialplan.dialling import OFFLOAD_DIAL, Application, applications_of
 from stasis_offload.dialplan.extensions import Dialplan, Step
 from stasis_offload.dialplan.verdicts import Kind, Verdict, judge
 
 _ALWAYS_STAY = {
-    "RetryDial": "RetryDial() dials again by itself; a loop of Gosub(offload-dial,…) and Wait() can move",
+    "RetryDial": "RetryDial() dials again by itself; a loop of OffloadDial() and Wait() can move",
     "Queue": "Queue() bridges the caller with a member itself: leave the Dial() that a member Local/… runs as it is, too",
     "FollowMe": "FollowMe() dials by followme.conf and bridges itself",
     "Page": "Page() makes a conference",
@@ -39,8 +39,8 @@ class Finding:
 
     @property
     def moved(self) -> bool:
-        """Whether it dials by the subroutine already."""
-        return self.application == "Gosub"
+        """Whether it dials by the application already."""
+        return self.application == OFFLOAD_DIAL
 
     @property
     def can_move(self) -> bool:
@@ -50,10 +50,9 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """All findings, the contexts of lines that can move whose h extension would no longer run, remarks, missing files."""
+    """All findings, remarks, missing files."""
 
     findings: tuple[Finding, ...]
-    hangups: tuple[tuple[str, Step], ...]
     remarks: tuple[str, ...]
     missing: tuple[str, ...]
 
@@ -69,14 +68,9 @@ def examine(dialplan: Dialplan) -> Report:
     values = _constants(dialplan)
     calls = _calls(applications)
     findings = tuple(
-        finding
-        for application in applications
-        if application.step.context != SUBROUTINE and (finding := _finding(application, values, calls))
+        finding for application in applications if (finding := _finding(application, values, calls))
     )
-    # By name: a context with ten lines is told once.
-    contexts = dict.fromkeys(finding.step.context for finding in findings if finding.replacement)
-    hangups = tuple((name, step) for name in contexts if (step := dialplan.hangup_of(name)))
-    return Report(findings, hangups, (*dialplan.remarks, *_unseen(dialplan)), dialplan.missing)
+    return Report(findings, (*dialplan.remarks, *_unseen(dialplan)), dialplan.missing)
 
 
 def _finding(
@@ -85,8 +79,6 @@ def _finding(
     calls: Mapping[str, list[tuple[Step, dict[str, str]]]],
 ) -> Finding | None:
     name, step = application.name, application.step
-    if name == "Gosub" and (target := _target(application)) and target[0] == SUBROUTINE:
-        return Finding(step, name, application.text, judge(target[1], values))
     if name in _CALLS:
         return None
     if name in _ALWAYS_STAY:
@@ -99,8 +91,8 @@ def _finding(
         application.text,
         verdict,
         ""
-        if verdict.kind is Kind.STAYS
-        else application.replaced_by(f"Gosub({SUBROUTINE},s,1({arguments}))"),
+        if verdict.kind is Kind.STAYS or name == OFFLOAD_DIAL
+        else application.replaced_by(f"{OFFLOAD_DIAL}({arguments})"),
         tuple(
             (caller, judge(arguments, {**values, **given}))
             for caller, given in calls.get(step.context, ())

@@ -19,7 +19,7 @@ _REMOVED = {
     "h323": "chan_h323 left Asterisk in version 12",
     "misdn": "chan_misdn left Asterisk in version 19",
 }
-_LOCAL = "Local/ has no RTP (not-rtp), unless the extension that it runs dials by the subroutine itself"
+_LOCAL = "Local/ has no RTP (not-rtp), unless the extension that it runs dials by OffloadDial() itself"
 # Whatever the function's argument: PJSIP channels (channels/pjsip/dialplan_functions.c).
 _PJSIP_CONTACTS = re.compile(r"\$\{PJSIP_DIAL_CONTACTS\(.*\)\}")
 _VARIABLE = re.compile(r"\$\{(?:GLOBAL\((\w+)\)|(\w+))\}")

@@ -68,14 +68,3 @@ def test_general_and_globals_are_no_contexts() -> None:
     dialplan = parse("[general]\nstatic=yes\n[globals]\nA=1\nB=${A}\n[GLOBALS]\nA=2\n[c]\n")
     assert dialplan.variables == {"A": "2", "B": "${A}"}
     assert list(dialplan.contexts) == ["c"]
-
-
-def test_a_hang_up_runs_the_h_extension_of_the_context_or_of_one_that_it_includes() -> None:
-    dialplan = parse(
-        "[a]\ninclude => b\n[b]\ninclude => a\ninclude = c,9:00-17:00,*,*,*\n[c]\nexten => h,1,A()\n[d]\n"
-    )
-    found = [
-        step.entry.line if (step := dialplan.hangup_of(name)) else None
-        for name in ("a", "b", "c", "d", "none")
-    ]
-    assert found == [7, 7, 7, None, None]

@@ -23,20 +23,20 @@ def context(*lines: str) -> Report:
 @pytest.mark.parametrize(
     ("line", "replacement"),
     [
-        ("Dial(PJSIP/1,30)", "same => n,Gosub(offload-dial,s,1(PJSIP/1,30))"),
-        ("dial( PJSIP/1 )", "same => n,Gosub(offload-dial,s,1( PJSIP/1 ))"),
-        (r"Dial(PJSIP/1/sip:2@h\;x=y,30,g)", r"same => n,Gosub(offload-dial,s,1(PJSIP/1/sip:2@h\;x=y,30,g))"),
+        ("Dial(PJSIP/1,30)", "same => n,OffloadDial(PJSIP/1,30)"),
+        ("dial( PJSIP/1 )", "same => n,OffloadDial( PJSIP/1 )"),
+        (r"Dial(PJSIP/1/sip:2@h\;x=y,30,g)", r"same => n,OffloadDial(PJSIP/1/sip:2@h\;x=y,30,g)"),
         (
             'ExecIf($["${A}"="1,2"]?Dial(PJSIP/1,30):NoOp(x))',
-            'same => n,ExecIf($["${A}"="1,2"]?Gosub(offload-dial,s,1(PJSIP/1,30)):NoOp(x))',
+            'same => n,ExecIf($["${A}"="1,2"]?OffloadDial(PJSIP/1,30):NoOp(x))',
         ),
         (
             "ExecIf(${A:1}?NoOp(a):Dial(PJSIP/${B:2},30))",
-            "same => n,ExecIf(${A:1}?NoOp(a):Gosub(offload-dial,s,1(PJSIP/${B:2},30)))",
+            "same => n,ExecIf(${A:1}?NoOp(a):OffloadDial(PJSIP/${B:2},30))",
         ),
-        ("TryExec(Dial(PJSIP/1))", "same => n,TryExec(Gosub(offload-dial,s,1(PJSIP/1)))"),
-        ("Exec(Dial(PJSIP/1))", "same => n,Exec(Gosub(offload-dial,s,1(PJSIP/1)))"),
-        ("Dial(PJSIP/1,${A(b,c)},${D})", "same => n,Gosub(offload-dial,s,1(PJSIP/1,${A(b,c)},${D}))"),
+        ("TryExec(Dial(PJSIP/1))", "same => n,TryExec(OffloadDial(PJSIP/1))"),
+        ("Exec(Dial(PJSIP/1))", "same => n,Exec(OffloadDial(PJSIP/1))"),
+        ("Dial(PJSIP/1,${A(b,c)},${D})", "same => n,OffloadDial(PJSIP/1,${A(b,c)},${D})"),
         ("Dial(SIP/1,30)", ""),
         ("Dial(PJSIP/1,30,h)", ""),
     ],
@@ -78,11 +78,8 @@ def test_other_applications_that_dial_stay(name: str) -> None:
     assert finding.text == name
 
 
-def test_what_has_moved_is_judged_again_and_the_subroutine_is_not() -> None:
-    report = report_of(
-        "[offload-dial]\nexten => s,1,Dial(${ARG1},${ARG2},${ARG3})\n"
-        "[c]\nexten => 1,1,Gosub(offload-dial,s,1(PJSIP/1,30))\n same => n,Gosub(offload-dial,s,1(PJSIP/1,30,h))\n"
-    )
+def test_what_has_moved_is_judged_again() -> None:
+    report = report_of("[c]\nexten => 1,1,OffloadDial(PJSIP/1,30)\n same => n,OffloadDial(PJSIP/1,30,h)\n")
     assert [(finding.moved, finding.can_move, finding.replacement) for finding in report.findings] == [
         (True, True, ""),
         (True, False, ""),
@@ -116,12 +113,6 @@ def test_each_caller_of_a_subroutine_that_dials_is_judged_by_what_it_passes() ->
     assert not report.all_move
 
 
-def test_a_context_with_an_h_extension_is_told_so_once() -> None:
-    text = "[c]\nexten => 1,1,Dial(PJSIP/1)\n same => n,Dial(PJSIP/2)\nexten => h,1,NoOp()\n[d]\nexten => h,1,NoOp()\n"
-    (told,) = report_of(text).hangups
-    assert (told[0], told[1].entry.line) == ("c", 4)
-
-
 def test_a_switch_to_other_dialplans_is_remarked() -> None:
     assert report_of("[c]\nswitch => Realtime/x@y\n").remarks == (
         "f:2: switch => Realtime/x@y: what that dials is not known",
@@ -129,17 +120,12 @@ def test_a_switch_to_other_dialplans_is_remarked() -> None:
 
 
 def test_a_person_reads_place_verdict_and_line() -> None:
-    told = (
-        "f:3: the h extension of [c] does not run for a caller who hangs up within offload-dial:"
-        " push a hangup handler instead (CHANNEL(hangup_handler_push))"
-    )
-    report = report_of("[c]\nexten => 1,1(x),Dial(PJSIP/1,30)\nexten => h,1,NoOp()\n#exec x\n")
+    report = report_of("[c]\nexten => 1,1(x),Dial(PJSIP/1,30)\n#exec x\n")
     assert list(as_lines(report)) == [
         "f:2  c/1/1  Dial(PJSIP/1,30)",
         "    moves",
-        "    exten => 1,1(x),Gosub(offload-dial,s,1(PJSIP/1,30))",
-        told,
-        "f:4: #exec x is not run: what it adds is not known",
+        "    exten => 1,1(x),OffloadDial(PJSIP/1,30)",
+        "f:3: #exec x is not run: what it adds is not known",
         "1 places dial (moves: 1)",
     ]
     assert list(as_lines(report_of("[c]\n"))) == ["nothing dials"]
@@ -150,7 +136,7 @@ def test_a_program_reads_the_same() -> None:
     assert answer["all_move"] is False
     place = {"file": "f", "line": 3, "context": "c", "extension": "1", "priority": 2, "application": "Dial"}
     said = {"text": "Dial(PJSIP/1)", "verdict": "moves", "reasons": [], "moved": False, "callers": []}
-    line = "same => n,Gosub(offload-dial,s,1(PJSIP/1))"
+    line = "same => n,OffloadDial(PJSIP/1)"
     assert answer["dials"][0] == {**place, **said, "replacement": line}
     assert answer["dials"][1]["replacement"] is None
 

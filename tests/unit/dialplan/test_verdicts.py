@@ -90,7 +90,7 @@ def test_of_these_nothing_is_known(arguments: str, reason: str) -> None:
         ("PJSIP/1&IAX2/b/1,30,g", "IAX2/ is not PJSIP (not-rtp)"),
         (
             "Local/1@agents/n",
-            "Local/ has no RTP (not-rtp), unless the extension that it runs dials by the subroutine itself",
+            "Local/ has no RTP (not-rtp), unless the extension that it runs dials by OffloadDial() itself",
         ),
     ],
 )

@@ -37,7 +37,7 @@ def test_a_dialplan_that_moves_whole_is_0(run: Run) -> None:
     assert out.splitlines() == [
         "extensions.conf:2  c/1/1  Dial(PJSIP/1)",
         "    moves",
-        "    exten => 1,1,Gosub(offload-dial,s,1(PJSIP/1))",
+        "    exten => 1,1,OffloadDial(PJSIP/1)",
         "1 places dial (moves: 1)",
     ]
 
