@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+import pytest
 import structlog
 
 from stasis_offload.asterisk.ari import AriClient
@@ -19,6 +20,7 @@ from stasis_offload.calls.media_session import MediaSession
 from stasis_offload.media import events as ev
 from stasis_offload.media.path import Leg
 from stasis_offload.media.reasons import Reason, ReasonKind
+from stasis_offload.media.rechecking import CHECK_WITHIN
 from stasis_offload.media.roles import Duty, Role, call_cookie
 from stasis_offload.media.state import Phase, Placement, Policy, State
 from stasis_offload.packets.address import Address
@@ -193,6 +195,31 @@ async def test_an_event_that_interrupts_an_audit_takes_the_flows_out_and_nothing
         # The counters of the two flows that forward, and one bundle, which removes all flows but two and changes these.
         assert sent[Kind.MULTIPART_REQUEST] - before[Kind.MULTIPART_REQUEST] == 2
         assert sent[Kind.EXPERIMENTER] - before[Kind.EXPERIMENTER] == len(carried) + 2
+        cli.hangs = False
+
+
+@pytest.mark.parametrize("audited", [False, True], ids=["alone", "during an audit"])
+async def test_a_bridge_that_was_rebuilt_keeps_the_flows_for_a_moment_only_if_asterisk_does_not_answer(
+    bridge: Bridge, tmp_path: Path, *, audited: bool
+) -> None:
+    async with session(bridge, tmp_path) as (media, cli, _):
+        await offload(media)
+        carried = bridge.cookies()
+        assert await media.post(ev.BridgeRebuilt()).wait()
+        assert media.placement.state is State.OFFLOADED
+        if audited:
+            await until(media, Phase.GUARDED)
+        cli.hangs = True
+        cli.asked.clear()
+        if audited:
+            await cli.asked.wait()
+        began = asyncio.get_running_loop().time()
+        media.post(ev.BridgeRebuilt())
+        await cli.asked.wait()
+        assert bridge.cookies() == carried
+        await until(media, Phase.RELAYED)
+        assert media.placement.reason == Reason(ReasonKind.CALL_CHANGED)
+        assert CHECK_WITHIN <= asyncio.get_running_loop().time() - began < 2 * CHECK_WITHIN + 0.5
         cli.hangs = False
 
 

@@ -144,9 +144,12 @@ class Call:
         self.on_bridge_changed()
         return True
 
-    def on_bridge_changed(self) -> None:
-        """Return the media to Asterisk, to be learned again: the bridge or a session has changed."""
-        self.media.post(media.BridgeChanged())
+    def on_bridge_changed(self, *, rebuilt: bool = False) -> None:
+        """Return the media to Asterisk, to be learned again: the bridge or a session has changed.
+
+        If the bridge was `rebuilt`, which is what every re-INVITE causes, return it only if the legs are not as before.
+        """
+        self.media.post(media.BridgeRebuilt() if rebuilt else media.BridgeChanged())
 
     @property
     def is_opted_out(self) -> bool:

@@ -59,7 +59,8 @@ class Dispatcher:
             ):
                 self._on_leg_event(channel, event)
             case ari.BridgePeer(channel) | ari.HoldChanged(channel):
-                self._on_bridge_changed(self._registry.by_channel(channel))
+                rebuilt = isinstance(event, ari.BridgePeer)
+                self._on_bridge_changed(self._registry.by_channel(channel), rebuilt=rebuilt)
             case ari.EnteredBridge(bridge, channel):
                 call = self._registry.by_bridge(bridge)
                 if call:
@@ -124,6 +125,6 @@ class Dispatcher:
             self._registry.cancel_replacement(channel)
         self._transfers.on_leg_event(channel, event)
 
-    def _on_bridge_changed(self, call: Call | None) -> None:
+    def _on_bridge_changed(self, call: Call | None, *, rebuilt: bool = False) -> None:
         if call:
-            self._transfers.on_bridge_changed(call)
+            self._transfers.on_bridge_changed(call, rebuilt=rebuilt)

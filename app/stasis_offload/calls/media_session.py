@@ -20,6 +20,7 @@ from stasis_offload.media.mirrored import mirrored
 from stasis_offload.media.path import Leg
 from stasis_offload.media.quality import Quality
 from stasis_offload.media.reasons import Reason, ReasonKind
+from stasis_offload.media.rechecking import CHECK_WITHIN
 from stasis_offload.media.relaying import abandon
 from stasis_offload.media.roles import FORWARDING_ROLES, Role, owner_of
 from stasis_offload.media.state import Phase, Placement, Policy, State
@@ -223,6 +224,8 @@ class MediaSession:
                 return await self._inject(command)
             case cmd.QueryLegs():
                 return await self._query_legs()
+            case cmd.CheckLegs(within):
+                return await self._check_legs(within)
             case cmd.ReadCounters():
                 return (ev.CountersRead(await self._counts()),)
             case cmd.RemoveFlows():
@@ -277,15 +280,15 @@ class MediaSession:
             self._log.warning("media.inject_failed", error=str(error))
         return ()
 
-    async def _query_legs(self) -> Sequence[ev.Event]:
+    async def _query_legs(self, within: float | None = None) -> Sequence[ev.LegsReported | ev.CommandFailed]:
+        """Query the module, at most for seconds `within`; () if an event interrupts that, or it takes too long."""
         if self._ending:
             return ()  # while a call is hung up, Asterisk's reports give reasons that no longer matter
         try:
-            async with asyncio.timeout(None) as self._query:
+            async with asyncio.timeout(within) as self._query:
                 reports = await self._rtpstreams.report(self._bridge)
         except TimeoutError:
-            self._interrupted = True
-            return ()  # the interrupting event is processed next
+            return ()
         except ModuleError as error:
             if self.placement.reason != Reason(ReasonKind.MODULE_UNREACHABLE):
                 self._log.warning("module.unreachable", error=str(error))
@@ -297,12 +300,29 @@ class MediaSession:
         room = self._learning.has_room(self._call)
         return (ev.LegsReported(caller, callee, splits=self._switch.splits, room=room),)
 
+    async def _check_legs(self, within: float) -> Sequence[ev.Event]:
+        answers = await self._query_legs(within)
+        if self._interrupted or self._ending:
+            return ()  # the interrupting event is processed next
+        match answers:
+            case (ev.LegsReported() as report,):
+                return (ev.LegsChecked(report),)
+            case ():
+                return (ev.LegsChecked(None),)
+            case _:
+                return answers
+
     def _interrupt_query(self, event: ev.Event) -> None:
-        """End a running query if it would delay the event: the removal of flows, or a hang-up."""
+        """End a running query if it would delay the event: the removal of flows, or a hang-up; limit it before a check."""
         self._ending = self._ending or isinstance(event, ev.CallEnded)
-        if self._query and interrupts_query(self.placement, event, queued=self._machine.queued):
+        if self._query is None:
+            return
+        if interrupts_query(self.placement, event, queued=self._machine.queued):
             self._query.reschedule(0)
-            self._query = None
+            self._query, self._interrupted = None, True
+        elif isinstance(event, ev.BridgeRebuilt):
+            limit = asyncio.get_running_loop().time() + CHECK_WITHIN
+            self._query.reschedule(min(limit, self._query.when() or limit))
 
     async def _counts(self) -> Mapping[Role, FlowCount] | None:
         try:

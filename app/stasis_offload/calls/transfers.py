@@ -41,9 +41,9 @@ class Transfers:
             self._registry.commit_replacement(call, replacement)
         self.on_bridge_changed(call)
 
-    def on_bridge_changed(self, call: Call) -> None:
-        """Return the media to Asterisk, and join the call with another if a Local pair connects them."""
-        call.on_bridge_changed()
+    def on_bridge_changed(self, call: Call, *, rebuilt: bool = False) -> None:
+        """Tell the call's media of the change, and join the call with another if a Local pair connects them."""
+        call.on_bridge_changed(rebuilt=rebuilt)
         self.optimize(call)
 
     def commit_unannounced(self, call: Call, leg: int, channel: Channel) -> None:

@@ -11,6 +11,13 @@ class QueryLegs:
 
 
 @dataclass(frozen=True, slots=True)
+class CheckLegs:
+    """Query the Asterisk module as QueryLegs does, while the flows stay; answered by LegsChecked within seconds `within`."""
+
+    within: float
+
+
+@dataclass(frozen=True, slots=True)
 class ReadCounters:
     """Read the counters of the call's flows; answered by CountersRead."""
 
@@ -49,4 +56,6 @@ class InjectPacket:
     frame: bytes
 
 
-Command = QueryLegs | ReadCounters | RemoveFlows | SetFlows | ProbeSwitch | SamplePackets | InjectPacket
+Command = (
+    QueryLegs | CheckLegs | ReadCounters | RemoveFlows | SetFlows | ProbeSwitch | SamplePackets | InjectPacket
+)

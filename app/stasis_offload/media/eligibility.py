@@ -160,11 +160,19 @@ def has_received(report: LegReport) -> bool:
 
 
 def is_other_media(before: Mapping[Leg, LegReport], after: Mapping[Leg, LegReport]) -> bool:
-    """Return whether the reports differ in a channel, an address or a payload type: the path must be learned again."""
+    """Return whether the reports differ in a channel, an address or what is sent: the path must be learned again."""
     return any(_media(before.get(leg)) != _media(after.get(leg)) for leg in Leg)
 
 
 def _media(report: LegReport | None) -> tuple[object, ...] | None:
     if report is None:
         return None
-    return (report.channel_id, report.local, report.remote, report.audio_pt_rx, report.event_pts_rx)
+    addresses = (report.local, report.remote, report.sdp)
+    return (
+        report.channel_id,
+        addresses,
+        report.format_rx,
+        report.ptime,
+        report.audio_pt_rx,
+        report.event_pts_rx,
+    )

@@ -199,7 +199,19 @@ class Connected:
 
 @dataclass(frozen=True, slots=True)
 class BridgeChanged:
-    """Asterisk changed something about the bridge or a session."""
+    """Asterisk changed something about the bridge or a session: a hold, a channel that comes or goes, a transfer."""
+
+
+@dataclass(frozen=True, slots=True)
+class BridgeRebuilt:
+    """Asterisk rebuilt the bridge, as it does after any re-INVITE; perhaps all that the media depends on is as before."""
+
+
+@dataclass(frozen=True, slots=True)
+class LegsChecked:
+    """The Asterisk module answered the check that follows BridgeRebuilt; `report` is None if it did not in time."""
+
+    report: LegsReported | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,6 +247,8 @@ Event = (
     | CommandFailed
     | Connected
     | BridgeChanged
+    | BridgeRebuilt
+    | LegsChecked
     | DeadlineReached
     | CallEnded
 )

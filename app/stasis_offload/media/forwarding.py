@@ -9,13 +9,13 @@ from stasis_offload.media.eligibility import (
     COMFORT_NOISE,
     are_several,
     goes_to_asterisk,
-    is_other_media,
     why_not_observed,
 )
 from stasis_offload.media.flows import is_forwarded
 from stasis_offload.media.path import Headers, Leg, ObservedPacket
 from stasis_offload.media.reasons import Reason, ReasonKind
-from stasis_offload.media.relaying import Step, reclaim, relay, why_not_now
+from stasis_offload.media.rechecking import check_report
+from stasis_offload.media.relaying import Step, reclaim, relay
 from stasis_offload.media.state import Phase, Placement, State
 from stasis_offload.openflow.flow import FlowCount
 from stasis_offload.packets.rtp import signed
@@ -90,17 +90,6 @@ def start_audit(placement: Placement, _event: ev.DeadlineReached, now: float) ->
         placement, unsampled=frozenset(Leg), small_audio={}, deadline=placement.next_audit(now)
     )
     return sampling, (cmd.QueryLegs(), cmd.ReadCounters(), cmd.SamplePackets(sampling.samples()))
-
-
-def check_report(placement: Placement, event: ev.LegsReported, now: float) -> Step:
-    """Remove the flows of a call that is no longer eligible, or whose addresses or payload types changed."""
-    reason = why_not_now(placement, event, now)
-    if reason:
-        return relay(placement, reason, now)
-    reports = event.by_leg
-    if is_other_media(placement.reports, reports):
-        return relay(placement, Reason(ReasonKind.CALL_CHANGED), now)
-    return replace(placement, reports=reports), ()
 
 
 def check_counters(placement: Placement, event: ev.CountersRead, now: float) -> Step:
@@ -256,11 +245,6 @@ def on_flow_deleted(placement: Placement, event: ev.FlowDeleted, now: float) -> 
     """Remove the other flows, and only then query the legs."""
     counted = placement if event.count is None else _with_count(placement, event.leg, event.count)
     return reclaim(counted, now)
-
-
-def on_call_changed(placement: Placement, _event: ev.BridgeChanged, now: float) -> Step:
-    """Remove the flows, and only then query the legs."""
-    return reclaim(placement, now)
 
 
 def _sample(

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any, get_args
 
 from stasis_offload.media import events as ev
-from stasis_offload.media import forwarding, learning, relaying, rtcp_relay
+from stasis_offload.media import forwarding, learning, rechecking, relaying, rtcp_relay
 from stasis_offload.media.relaying import Step
 from stasis_offload.media.state import Phase, Placement, State
 
@@ -33,8 +33,10 @@ _WHILE_CALL_LASTS: Rows = {
 }
 _WHILE_OFFLOADED: Rows = {
     **_WHILE_CALL_LASTS,
-    ev.BridgeChanged: forwarding.on_call_changed,
-    ev.LegsReported: forwarding.check_report,
+    ev.BridgeChanged: rechecking.on_call_changed,
+    ev.BridgeRebuilt: rechecking.check_legs,
+    ev.LegsChecked: rechecking.on_legs_checked,
+    ev.LegsReported: rechecking.check_report,
     ev.CountersRead: forwarding.check_counters,
     ev.RtcpReceived: rtcp_relay.pass_on_report,
     ev.RtcpSent: forwarding.on_rtcp_sent,
@@ -51,12 +53,14 @@ TRANSITIONS: Mapping[Phase, Rows] = {
     Phase.RELAYED: {
         **_WHILE_CALL_LASTS,
         ev.BridgeChanged: relaying.on_bridge_changed,
+        ev.BridgeRebuilt: relaying.on_bridge_changed,
         ev.DeadlineReached: relaying.query_again,
         ev.LegsReported: learning.assess,
     },
     Phase.AWAITING_NATIVE: {
         **_WHILE_CALL_LASTS,
         ev.BridgeChanged: relaying.on_bridge_changed,
+        ev.BridgeRebuilt: relaying.on_bridge_changed,
         ev.DeadlineReached: relaying.query_again,
         ev.LegsReported: learning.confirm_native,
         ev.PacketObserved: learning.observe,
@@ -65,6 +69,7 @@ TRANSITIONS: Mapping[Phase, Rows] = {
     Phase.LEARNING: {
         **_WHILE_CALL_LASTS,
         ev.BridgeChanged: relaying.on_bridge_changed,
+        ev.BridgeRebuilt: relaying.on_bridge_changed,
         ev.DeadlineReached: learning.on_learning_deadline,
         ev.LegsReported: learning.confirm,
         ev.PacketObserved: learning.observe,
@@ -73,6 +78,7 @@ TRANSITIONS: Mapping[Phase, Rows] = {
     Phase.CUTTING_OVER: {
         **_WHILE_CALL_LASTS,
         ev.BridgeChanged: relaying.on_bridge_changed,
+        ev.BridgeRebuilt: relaying.on_bridge_changed,
         ev.DeadlineReached: learning.on_cutover_deadline,
         ev.LegsReported: learning.confirm_cutover,
         ev.SwitchAnswered: learning.on_switch_answered,
@@ -82,6 +88,7 @@ TRANSITIONS: Mapping[Phase, Rows] = {
     Phase.DORMANT: {
         **_WHILE_CALL_LASTS,
         ev.BridgeChanged: relaying.on_bridge_changed,
+        ev.BridgeRebuilt: relaying.on_bridge_changed,
         ev.DeadlineReached: learning.on_dormant_deadline,
         ev.LegsReported: learning.confirm_dormant,
         ev.PacketObserved: learning.wake,
@@ -113,6 +120,7 @@ TRANSITIONS: Mapping[Phase, Rows] = {
 # Reports about flows that have been removed meanwhile arrive late; they are not errors.
 _OF_A_STAY: frozenset[type[ev.Event]] = frozenset(
     {
+        ev.LegsChecked,
         ev.CountersRead,
         ev.RtcpReceived,
         ev.ReceptionStalled,
@@ -144,14 +152,14 @@ def step(placement: Placement, event: ev.Event, now: float) -> Step:
 
 
 def interrupts_query(placement: Placement, event: ev.Event, *, queued: Iterable[ev.Event] = ()) -> bool:
-    """Return whether an event interrupts a query: it takes the flows out, or the call ends.
+    """Return whether an event interrupts a query: it takes the flows out, outdates the answer, or the call ends.
 
     `queued` are the events that wait for the end of the query, too, and will be processed before this one.
     """
     if isinstance(event, ev.Blocked | ev.BridgeChanged | ev.CallEnded):
         return True
     if placement.state is not State.OFFLOADED:
-        return False
+        return isinstance(event, ev.BridgeRebuilt)
     match event:
         case ev.GuardTriggered():
             left = dict(placement.left)
@@ -168,8 +176,10 @@ def interrupts_query(placement: Placement, event: ev.Event, *, queued: Iterable[
 
 
 def supersedes(newer: ev.Event, older: ev.Event) -> bool:
-    """Return whether an event makes an earlier one needless: a later packet of the same stream was mirrored."""
+    """Return whether an event makes an earlier one needless: a later packet of the same stream, a bridge rebuilt again."""
     match newer, older:
+        case ev.BridgeRebuilt(), ev.BridgeRebuilt():
+            return True
         case ev.PacketObserved(packet=later), ev.PacketObserved(packet=earlier):
             same = (newer.leg, newer.by_switch) == (older.leg, older.by_switch)
         case ev.PacketRelayed(packet=later), ev.PacketRelayed(packet=earlier):

@@ -39,7 +39,7 @@ def connect(placement: Placement, _event: ev.Connected, now: float) -> Step:
     return query_at_once(connected, now)
 
 
-def on_bridge_changed(placement: Placement, _event: ev.BridgeChanged, now: float) -> Step:
+def on_bridge_changed(placement: Placement, _event: ev.BridgeChanged | ev.BridgeRebuilt, now: float) -> Step:
     """Query the legs at once if both are up; while the call is blocked, name the block."""
     return query_at_once(placement, now)
 
@@ -86,9 +86,15 @@ def add_final_counters(placement: Placement, event: ev.FinalCounters, _now: floa
     return replace(placement, earlier_counts=totals, counts={}, ended_counts={}, partial=partial), ()
 
 
-def reclaim(placement: Placement, now: float, reason: Reason = _CALL_CHANGED) -> Step:
-    """Remove the flows of an offloaded call that changed, and only then query its legs."""
-    relayed, commands = relay(placement, reason, now)
+def reclaim(
+    placement: Placement, now: float, reason: Reason = _CALL_CHANGED, *, signalled: bool = False
+) -> Step:
+    """Remove the flows of an offloaded call that changed, and only then query its legs.
+
+    `signalled` is whether Asterisk told of the change. Such a return is no flapping: somebody held the call, moved or
+    recorded it, however often, and nothing about the path is doubtful.
+    """
+    relayed, commands = relay(placement, reason, now, signalled=signalled)
     queried, query = query_at_once(relayed, now)
     return queried, commands + query
 
@@ -114,10 +120,10 @@ def _blocking_reason(placement: Placement) -> Reason:
     return Reason(next(kind for kind in BLOCKS if kind in placement.blocks))
 
 
-def relay(placement: Placement, reason: Reason, now: float) -> Step:
+def relay(placement: Placement, reason: Reason, now: float, *, signalled: bool = False) -> Step:
     """Return the media to Asterisk, or leave it there, and record why."""
     policy, damping = placement.policy, placement.damping.with_failure()
-    if placement.state is State.OFFLOADED and reason.kind not in _NOT_FLAPPING:
+    if placement.state is State.OFFLOADED and not signalled and reason.kind not in _NOT_FLAPPING:
         damping = damping.with_return(now, most=policy.returns_per_minute, wait=policy.flap_wait)
     wait: float | None = now + placement.damping.wait(policy.recheck)
     if placement.blocks or reason.kind is ReasonKind.DEAF:

@@ -49,6 +49,8 @@ PAUSES = st.sampled_from([0.0, 0.0, 0.005, 0.02, 0.6, 1.1, 31.0])
 EVENTS: dict[type[ev.Event], st.SearchStrategy[ev.Event]] = {
     ev.Connected: st.just(ev.Connected()),
     ev.BridgeChanged: st.just(ev.BridgeChanged()),
+    ev.BridgeRebuilt: st.just(ev.BridgeRebuilt()),
+    ev.LegsChecked: (ANY_REPORT | st.none()).map(ev.LegsChecked),
     ev.DeadlineReached: st.just(ev.DeadlineReached()),
     ev.LegsReported: ANY_REPORT,
     ev.PacketObserved: LEGS.map(seen)

@@ -250,7 +250,7 @@ def test_three_audits_fit_into_an_rtp_timeout_and_one_into_the_memory_of_conntra
 
 def test_a_call_that_comes_back_too_often_stays_with_asterisk_for_a_while_and_says_so() -> None:
     placement, now = VERIFIED, 0.0
-    back = (ev.BridgeChanged(), *IN)
+    back = (ev.FlowDeleted(Leg.CALLER, None), *IN)
     for _ in range(POLICY.returns_per_minute):
         now += 5.0
         placement = after(*back, start=placement, now=now)
@@ -261,11 +261,23 @@ def test_a_call_that_comes_back_too_often_stays_with_asterisk_for_a_while_and_sa
     assert after(ev.DeadlineReached(), *back[1:], start=held, now=held.deadline).state is State.OFFLOADED
 
 
-def test_what_an_operator_does_makes_no_call_flap() -> None:
+HELD = ev.LegsReported(CALLER, replace(CALLEE, hold=True))
+
+
+@pytest.mark.parametrize(
+    "done",
+    [
+        (ev.Blocked(ReasonKind.OPERATOR), ev.Unblocked(ReasonKind.OPERATOR)),
+        (ev.BridgeChanged(), HELD, ev.BridgeChanged()),
+        (ev.LegsChecked(HELD), HELD, ev.BridgeRebuilt()),
+        (ev.LegsChecked(None),),
+    ],
+    ids=["operator", "hold", "re-INVITE", "slow answer"],
+)
+def test_what_somebody_does_on_purpose_makes_no_call_flap(done: tuple[ev.Event, ...]) -> None:
     placement = VERIFIED
-    back = (ev.Unblocked(ReasonKind.OPERATOR), *IN)
     for _ in range(3 * POLICY.returns_per_minute):
-        placement = after(ev.Blocked(ReasonKind.OPERATOR), *back, start=placement)
+        placement = after(*done, *IN, start=placement)
     assert placement.state is State.OFFLOADED
 
 

@@ -66,7 +66,10 @@ def test_a_doubt_takes_the_flows_out(phase: Phase, event: ev.Event, reason: Reas
 @pytest.mark.parametrize("phase", OFFLOADED)
 @pytest.mark.parametrize(
     "event",
-    [ev.BridgeChanged(), ev.FlowDeleted(Leg.CALLER, FlowCount(1, 1)), ev.FlowDeleted(Leg.CALLER, None)],
+    [
+        *(ev.BridgeChanged(), ev.LegsChecked(None)),
+        *(ev.FlowDeleted(Leg.CALLER, FlowCount(1, 1)), ev.FlowDeleted(Leg.CALLER, None)),
+    ],
 )
 def test_a_change_takes_the_flows_out_before_the_legs_are_queried(phase: Phase, event: ev.Event) -> None:
     placement, commands = step(IN_PHASE[phase], event, NOW)

@@ -28,6 +28,7 @@ EXAMPLES: dict[type[ev.Event], ev.Event] = {
         ),
         *(ev.RtcpSent(Leg.CALLER, OTHER_WAY, b""), ev.PortDown(PHONE_PORT), rtcp_of(Leg.CALLER)),
         *(ev.ReceptionStalled(Leg.CALLER), ev.LegDeaf(Leg.CALLER), ev.BridgeChanged()),
+        *(ev.BridgeRebuilt(), ev.LegsChecked(ELIGIBLE)),
         *(ev.OtherDropped(Leg.CALLER, PHONE_PORT, b""), ev.WithholdingEnded(Leg.CALLER)),
         ev.FlowIdle(Leg.CALLER, FlowCount(1, 1)),
         *(ev.FlowDeleted(Leg.CALLER, FlowCount(1, 1)), ev.Blocked(ReasonKind.OPERATOR)),
@@ -69,7 +70,7 @@ def test_a_slow_answer_holds_up_nothing_that_takes_flows_out(phase: Phase) -> No
     urgent = {event for event in EXAMPLES if interrupts_query(placement, EXAMPLES[event])}
     always = {ev.Blocked, ev.BridgeChanged, ev.CallEnded}
     in_switch = {ev.GuardTriggered, ev.FlowDeleted, ev.RtcpSent, ev.PortDown}
-    assert urgent == (always | in_switch if placement.state is State.OFFLOADED else always)
+    assert urgent == always | (in_switch if placement.state is State.OFFLOADED else {ev.BridgeRebuilt})
 
 
 def test_the_page_of_the_documentation_is_what_the_table_says() -> None:

@@ -16,9 +16,10 @@ CALLER, CALLEE = Leg.CALLER, Leg.CALLEE
     [
         (next_of(CALLER)[0], seen(CALLER)),
         (next_of(CALLER, 2)[1], next_of(CALLER, 1)[1]),
+        (ev.BridgeRebuilt(), ev.BridgeRebuilt()),
     ],
 )
-def test_later_news_of_the_same_stream_make_earlier_ones_needless(newer: ev.Event, older: ev.Event) -> None:
+def test_later_news_of_the_same_thing_make_earlier_ones_needless(newer: ev.Event, older: ev.Event) -> None:
     assert supersedes(newer, older)
 
 
@@ -36,6 +37,7 @@ def test_later_news_of_the_same_stream_make_earlier_ones_needless(newer: ev.Even
         (rtcp_of(CALLER), rtcp_of(CALLER)),
         (ev.OtherDropped(CALLER, 1, b"2"), ev.OtherDropped(CALLER, 1, b"1")),
         (ev.CallEnded(), ev.CallEnded()),
+        (ev.BridgeRebuilt(), ev.BridgeChanged()),
     ],
 )
 def test_what_tells_something_else_is_kept(newer: ev.Event, older: ev.Event) -> None:
