@@ -222,8 +222,8 @@ def test_a_fax_takes_the_media_back_and_once_refused_keeps_it(cdrs: Cdrs) -> Non
     assert_carried_by_asterisk(capture, since=returned)
     told = [reason for reason in reasons_logged(call) if reason not in ("not-native", "ended")]
     # How far each leg is when Asterisk is asked depends on the moment.
-    assert (told[0], told[-1]) == ("call-changed", "glue-forbids:caller")
     assert "t38:caller" in told
+    assert told[-1] == "glue-forbids:caller"
     assert set(told) <= {"call-changed", "t38:caller", "t38:callee", "glue-forbids:caller"}
     assert_told("glue-forbids:caller", call, cdrs)
 

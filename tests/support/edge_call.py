@@ -35,9 +35,12 @@ class Conversation:
     capture: Capture
     begun: float = field(default_factory=time.time)
 
-    def connect(self, offer: str, answer: str, *, user: str = "bob", number: str = "custom") -> None:
-        """Have Bob call, by the name of `user`, and Alice answer."""
-        self.bob.call(number, offer, user=user)
+    def connect(
+        self, offer: str, answer: str, *, user: str = "bob", number: str = "custom", late: bool = False
+    ) -> None:
+        """Have Bob call, by the name of `user`, and Alice answer; Bob's INVITE has no offer if that is to be late."""
+        begin = self.bob.call_late if late else self.bob.call
+        begin(number, offer, user=user)
         self.alice.invited()
         self.alice.answer(answer)
         assert " 200 " in self.bob.answered().start
@@ -107,34 +110,34 @@ def _reason() -> str:
 
 
 @contextmanager
-def conversation() -> Iterator[Conversation]:
-    """Begin an ordinary call in which both speak."""
+def conversation(number: str = "custom") -> Iterator[Conversation]:
+    """Begin an ordinary call in which both speak, or one to another number of node 2."""
     with phones() as call:
-        call.connect(sdp(BOB_PORT), sdp(ALICE_PORT))
+        call.connect(sdp(BOB_PORT), sdp(ALICE_PORT), number=number)
         call.speak()
         yield call
 
 
 @contextmanager
-def phones(*, callee: str = "phone") -> Iterator[Conversation]:
+def phones(*, callee: str = "phone", know_update: bool = True) -> Iterator[Conversation]:
     """Have two phones ready; a call to `custom` is connected to Alice's, by the endpoint `callee`."""
     control.asterisk("asterisk2", f"dialplan set global LAB_ARGS PJSIP/alice@{callee}")
     with ExitStack() as stack:
         capture = stack.enter_context(captured("edge"))
         voices = stack.enter_context(talker())
-        bob = stack.enter_context(Phone("bob", port=CALLER_PORT))
-        alice = stack.enter_context(Phone("alice", port=CALLEE_PORT))
+        bob = stack.enter_context(Phone("bob", port=CALLER_PORT, knows_update=know_update))
+        alice = stack.enter_context(Phone("alice", port=CALLEE_PORT, knows_update=know_update))
         yield Conversation(bob, alice, voices, capture)
 
 
 def dialog_of(caller: Phone) -> str:
-    """Write the dialog of a call that this phone made, for Asterisk to find it (RFC 3891 3)."""
-    [ok] = [
+    """Write the dialog of a call that this phone made, answered or yet to be, for Asterisk to find it (RFC 3891 3)."""
+    answer = [
         m
         for m in caller.messages
-        if m.start.startswith("SIP/2.0 200") and "INVITE" in (m.header("CSeq") or "")
-    ]
-    call, theirs, mine = (ok.header(name) or "" for name in ("Call-ID", "To", "From"))
+        if m.arrived and "INVITE" in (m.header("CSeq") or "") and "tag=" in (m.header("To") or "")
+    ][-1]
+    call, theirs, mine = (answer.header(name) or "" for name in ("Call-ID", "To", "From"))
     return f"{call};to-tag={theirs.partition('tag=')[2]};from-tag={mine.partition('tag=')[2]}"
 
 

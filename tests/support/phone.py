@@ -47,8 +47,12 @@ _SENDS = {
     "PROGRESS": "SIP/2.0 183",
     "ANSWER": "SIP/2.0 200",
     "REFUSE": "SIP/2.0 488",
+    "GLARE": "SIP/2.0 491",
+    "LATE": "INVITE ",
+    "LATE-CALL": "INVITE ",
 }
 _TRIES = 5
+METHODS = "INVITE, ACK, BYE, CANCEL, OPTIONS, INFO, NOTIFY, REFER"
 _versions = count(1)
 
 
@@ -100,12 +104,14 @@ def _lines(*lines: str) -> str:
 class Phone:
     """One phone and the one call it has; the end of its `with` block hangs up and ends SIPp.
 
-    A method that sends a request waits for its final response and returns it.
+    A method that sends a request waits for its final response and returns it. One that does not know UPDATE is sent
+    re-INVITEs in its place.
     """
 
-    def __init__(self, name: str, *, port: int) -> None:
+    def __init__(self, name: str, *, port: int, knows_update: bool = True) -> None:
         self.name = name
         self._port = port
+        self._allow = f"{METHODS}, UPDATE" if knows_update else METHODS
         self._call_id = ""
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - open as long as SIPp writes to it
         self._seen = 0  # how many messages had passed when the test last said something
@@ -118,6 +124,9 @@ class Phone:
             EDGE,
             "-p",
             str(self._port),
+            "-key",
+            "allow",
+            self._allow,
             "-default_behaviors",
             "none",
             "-nostdin",
@@ -175,10 +184,17 @@ class Phone:
 
     def call(self, number: str, offer: str, *, user: str = "phone") -> None:
         """Send an INVITE to a number of node 2, with a user name of ours in From; waits for no response."""
+        self._begin("CALL", number, offer, user)
+
+    def call_late(self, number: str, answer: str, *, user: str = "phone") -> None:
+        """Send an INVITE without an offer, whose answer our ACK will have; waits for no response."""
+        self._begin("LATE-CALL", number, answer, user)
+
+    def _begin(self, method: str, number: str, body: str, user: str) -> None:
         self._call_id = uuid4().hex
         them = f"sip:{number}@{NODE2}"
         me = f"<sip:{user}@{EDGE}:{self._port}>"
-        self._do("CALL", offer, f"X-Me: {me}", f"X-Them: <{them}>", f"X-Target: {them}")
+        self._do(method, body, f"X-Me: {me}", f"X-Them: <{them}>", f"X-Target: {them}")
 
     def answered(self) -> SipMessage:
         """Wait for the final response to our INVITE."""
@@ -202,6 +218,10 @@ class Phone:
         """Answer the INVITE that waits by 488: no such media here."""
         self._do("REFUSE")
 
+    def collide(self) -> None:
+        """Answer the INVITE that waits by 491: one of ours is under way (RFC 3261 14.1)."""
+        self._do("GLARE")
+
     def offer(self, offer: str) -> None:
         """Offer other media by an INVITE within the call; waits for no response."""
         self._do("INVITE", offer)
@@ -209,6 +229,11 @@ class Phone:
     def reinvite(self, offer: str) -> SipMessage:
         """Offer other media by an INVITE within the call."""
         self.offer(offer)
+        return self.answered()
+
+    def reinvite_late(self, answer: str) -> SipMessage:
+        """Send an INVITE within the call without an offer; our ACK answers that of the response (RFC 3261 14.1)."""
+        self._do("LATE", answer)
         return self.answered()
 
     def update(self, offer: str) -> SipMessage:

@@ -125,8 +125,15 @@ class BridgePeer:
 
 
 @dataclass(frozen=True, slots=True)
-class HoldChanged:
-    """A channel requested hold or unhold."""
+class Held:
+    """A channel requested hold."""
+
+    channel: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unheld:
+    """A channel requested unhold, or sent an INVITE without an offer (session_inv_on_create_offer in res_pjsip_session.c)."""
 
     channel: str
 
@@ -172,7 +179,8 @@ Event = (
     | HangupRequested
     | DialChanged
     | BridgePeer
-    | HoldChanged
+    | Held
+    | Unheld
     | EnteredBridge
     | LeftBridge
     | Transferred
@@ -335,8 +343,8 @@ _PARSERS: Mapping[str, Callable[[_Fields], Event | None]] = {
     "ChannelHangupRequest": _hangup_requested,
     "Dial": _dial,
     "ChannelVarset": _varset,
-    "ChannelHold": lambda fields: HoldChanged(channel=fields.text("channel", "id")),
-    "ChannelUnhold": lambda fields: HoldChanged(channel=fields.text("channel", "id")),
+    "ChannelHold": lambda fields: Held(channel=fields.text("channel", "id")),
+    "ChannelUnhold": lambda fields: Unheld(channel=fields.text("channel", "id")),
     "ChannelEnteredBridge": lambda fields: EnteredBridge(
         bridge=fields.text("bridge", "id"), channel=fields.text("channel", "id")
     ),

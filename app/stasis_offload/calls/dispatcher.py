@@ -58,8 +58,8 @@ class Dispatcher:
                 | ari.DialChanged(channel)
             ):
                 self._on_leg_event(channel, event)
-            case ari.BridgePeer(channel) | ari.HoldChanged(channel):
-                rebuilt = isinstance(event, ari.BridgePeer)
+            case ari.BridgePeer(channel) | ari.Unheld(channel) | ari.Held(channel):
+                rebuilt = not isinstance(event, ari.Held)
                 self._on_bridge_changed(self._registry.by_channel(channel), rebuilt=rebuilt)
             case ari.EnteredBridge(bridge, channel):
                 call = self._registry.by_bridge(bridge)

@@ -204,7 +204,7 @@ class BridgeChanged:
 
 @dataclass(frozen=True, slots=True)
 class BridgeRebuilt:
-    """Asterisk rebuilt the bridge, as it does after any re-INVITE; perhaps all that the media depends on is as before."""
+    """Asterisk rebuilt the bridge, as after any re-INVITE, or a hold ended; perhaps the media may go on as before."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,108 @@
+"""The same scene twice: in a call of the application's, which the switch carries, and in one of plain Dial()."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from lab.capture import Capture, SipMessage
+from tests.support.edge_call import ALICE, ALICE_PORT, BOB, BOB_PORT, Conversation, phones
+from tests.support.observed import media_moved
+from tests.support.phone import Phone, sdp
+
+# What speakers said in so many seconds before the end may still be on its way.
+UNDER_WAY = 0.2
+SETTLED_AFTER = 0.7
+
+
+@dataclass
+class Scene:
+    """A conversation in which something is about to happen, and what the phones were told and heard of it."""
+
+    call: Conversation
+    switched: bool
+    begun: float = 0.0
+    ended: float = 0.0
+    told: dict[str, list[str]] = field(default_factory=dict)
+    returns: list[str] = field(default_factory=list)
+
+    @property
+    def bob(self) -> Phone:
+        """The caller's phone."""
+        return self.call.bob
+
+    @property
+    def alice(self) -> Phone:
+        """The callee's phone."""
+        return self.call.alice
+
+    def settle(self) -> float:
+        """Wait until the media goes its way, by the switch unless it is Dial()'s call; return that moment."""
+        if self.switched:
+            media_moved()
+        return self.call.passed(SETTLED_AFTER)
+
+    @property
+    def capture(self) -> Capture:
+        """What passed at the edge, once the scene is over."""
+        return self.call.capture
+
+    def missed(self) -> dict[int, int]:
+        """Count of each speaker the packets that were not heard just once, from the scene's beginning to its end."""
+        return {speaker: self._missed(speaker) for speaker in (BOB, ALICE)}
+
+    def _missed(self, speaker: int) -> int:
+        said = [p.talk for p in self.capture.said(speaker) if self.begun <= p.at < self.ended - UNDER_WAY]
+        heard = [p.talk for p in self.capture.heard(speaker)]
+        assert said
+        return sum(heard.count(talk) != 1 for talk in said)
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """How the two begin: their SDPs, the endpoints, whether the phones know UPDATE, whether Bob's offer is late."""
+
+    bob: str = ""
+    alice: str = ""
+    user: str = "bob"
+    callee: str = "phone"
+    know_update: bool = True
+    late: bool = False
+
+
+def beside_dial(action: Callable[[Scene], None], setting: Setting = Setting()) -> tuple[Scene, Scene]:
+    """Play a scene in both kinds of call; return ours, and Dial()'s."""
+    ours, dial = (_play(action, setting, number=number) for number in ("custom", "dial-custom"))
+    return ours, dial
+
+
+def _play(action: Callable[[Scene], None], setting: Setting, *, number: str) -> Scene:
+    offer, answer = setting.bob or sdp(BOB_PORT), setting.alice or sdp(ALICE_PORT)
+    with phones(callee=setting.callee, know_update=setting.know_update) as call:
+        call.connect(offer, answer, user=setting.user, number=number, late=setting.late)
+        call.speak()
+        scene = Scene(call, switched=number == "custom")
+        scene.begun = scene.settle()
+        action(scene)
+        scene.ended = time.time()
+        scene.told = {phone.name: told(phone.messages, since=scene.begun) for phone in (call.bob, call.alice)}
+        scene.returns = [reason for _, reason in call.returns()]
+    return scene
+
+
+def told(messages: Sequence[SipMessage], *, since: float) -> list[str]:
+    """List what a phone was told, without the repetitions of what went unanswered for long."""
+    arrived = {
+        (message.start, message.header("CSeq")): _in_short(message)
+        for message in messages
+        if message.arrived and message.at > since
+    }
+    return list(arrived.values())
+
+
+def _in_short(message: SipMessage) -> str:
+    """Write the method or the status of a message, and what it says of who and how long."""
+    first, second, *_ = message.start.split()
+    method = (message.header("CSeq") or "").split()[-1]
+    said = (message.header(name) for name in ("P-Asserted-Identity", "Session-Expires"))
+    kind = first if second.startswith("sip:") else f"{second} {method}"
+    return " ".join([kind, *(value for value in said if value)])
