@@ -35,6 +35,7 @@ LAST_RETRY = 5.0
 DESTROYED_WITHIN = 2.0
 DESTROYED_EVERY = 0.02
 
+BAD_REQUEST = 400
 NOT_FOUND = 404
 # Also of a dialplan function that does not exist, or cannot be read of this channel.
 SERVER_ERROR = 500
@@ -279,6 +280,16 @@ class AriClient:
         """Hang up a channel, in our application or not; succeeds if there is none."""
         with _fine_if(NOT_FOUND):
             await self._call("channels", "hangup", channelId=channel, reason_code=str(cause))
+
+    async def release(self, channel: str, *, cause: int) -> None:
+        """Hang up a channel of the application, unless another program is moving it; succeeds if it has left.
+
+        `hang_up` would end a channel wherever it is. Our dialplan function decides in Asterisk, in the thread that runs
+        Stasis() for this channel: there the channel is in the application, and a pending redirect stays pending until the
+        thread leaves it (res_stasis.c, stasis_app_exec). Once it has left, ARI refuses to run the function.
+        """
+        with _fine_if(BAD_REQUEST, NOT_FOUND, CONFLICT):
+            await self.set_variable(channel, name="OFFLOAD_HANGUP()", value=str(int(cause)))
 
     async def set_variable(self, channel: str, *, name: str, value: str) -> None:
         """Set a variable of a channel in our application, or write a dialplan function.

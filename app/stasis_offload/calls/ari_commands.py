@@ -9,7 +9,7 @@ from stasis_offload.signalling.call_ids import CALLER
 from stasis_offload.signalling.causes import DialStatus
 
 
-async def carry_out(  # noqa: PLR0912 - one row a command
+async def carry_out(  # noqa: PLR0912, PLR0915 - one row a command
     ari: AriClient, command: cmd.Command, *, channel: Callable[[int], str], bridge: str
 ) -> None:
     """Carry out a command; `channel` returns the id of the channel that a leg is, `bridge` is the call's.
@@ -25,6 +25,9 @@ async def carry_out(  # noqa: PLR0912 - one row a command
             ms = round(seconds * 1000)
             await ari.set_variable(channel(CALLER), name=name, value=str(ms // 1000))
             await ari.set_variable(channel(CALLER), name=f"{name}_MS", value=str(ms))
+        case cmd.LeavePickupGroups():
+            for groups in ("callgroup", "namedcallgroup"):
+                await ari.set_variable(channel(CALLER), name=f"CHANNEL({groups})", value="")
         case cmd.CreateBridge():
             await ari.make_bridge(bridge)
         case cmd.Create(n, endpoint):
@@ -52,6 +55,10 @@ async def carry_out(  # noqa: PLR0912 - one row a command
             await ari.hang_up(channel(n), cause=cause)
         case cmd.HangUpCaller(cause):
             await ari.hang_up(channel(CALLER), cause=cause)
+        case cmd.Release(n, cause):
+            await ari.release(channel(n), cause=cause)
+        case cmd.ReleaseCaller(cause):
+            await ari.release(channel(CALLER), cause=cause)
         case cmd.ContinueInDialplan(status, cause):
             if not cause:
                 await _part_without_cause(ari, channel(CALLER), bridge=bridge)

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 import structlog
 
 from stasis_offload.asterisk.ari_events import Channel
+from stasis_offload.asterisk.leg_report import UP
 from stasis_offload.calls.ari_commands import carry_out, set_peer
 from stasis_offload.calls.channel_variables import ChannelVariables
 from stasis_offload.calls.gateways import Gateways
@@ -22,7 +23,7 @@ from stasis_offload.signalling import commands as cmd
 from stasis_offload.signalling import events as sig
 from stasis_offload.signalling.ari_mapping import event_from_result
 from stasis_offload.signalling.call_ids import CALLER, bridge_id
-from stasis_offload.signalling.causes import Cause, DialStatus
+from stasis_offload.signalling.causes import DialStatus
 from stasis_offload.signalling.legs import LegEvent, Legs
 from stasis_offload.signalling.machine import returns_media, step
 from stasis_offload.signalling.state import Dialing, Phase
@@ -46,6 +47,8 @@ _RETRIED = (
     cmd.StartMedia,
     cmd.HangUp,
     cmd.HangUpCaller,
+    cmd.Release,
+    cmd.ReleaseCaller,
     cmd.HangUpReplaced,
     cmd.ContinueInDialplan,
     cmd.DestroyBridge,
@@ -135,6 +138,16 @@ class Call:
     def on_entered_bridge(self, channel: str) -> str | None:
         """Handle the entry of a channel into the bridge; return as `on_ari_event` does."""
         return self._take(self.legs.on_entered_bridge(channel))
+
+    def pick_up(self, replacement: Channel, *, replaces: str) -> bool:
+        """Make a channel the callee that `replaces` is; return False if it is not up, or `replaces` is not ringing."""
+        if self.dialing.phase is not Phase.DIALING or replacement.state != UP:
+            return False
+        event = self.legs.pick_up(replacement, replaces=replaces)
+        if event:
+            self._log.info("leg.picked_up", by=replacement.name, was=replaces)
+            self.post(event)
+        return event is not None
 
     def announce_replacement(self, replacement: str, name: str, *, replaces: str) -> bool:
         """Register a pending replacement for the leg that `replaces` is; return False if the call has no such leg."""
@@ -254,9 +267,9 @@ class Call:
                 await self._within_limit(self.media.relay_until_start().wait())
             case cmd.EndMedia():
                 await self._end_media()
-            case cmd.HangUpReplaced(old):
+            case cmd.HangUpReplaced(old, cause):
                 await self._move_variables_from(old)
-                await self._ari.hang_up(old, cause=Cause.NORMAL_CLEARING)
+                await self._ari.hang_up(old, cause=cause)
             case _:
                 await carry_out(self._ari, command, channel=self.legs.channel, bridge=self._bridge)
 

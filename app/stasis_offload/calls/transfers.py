@@ -21,8 +21,11 @@ class Transfers:
         self._background = background
 
     def announce(self, channel: Channel, *, replaces: str) -> bool:
-        """Register a channel that Asterisk will put in another's place; return False if that is no leg."""
+        """Register a channel that Asterisk puts, or will put, in another's place; return False if that is no leg."""
         call = self._registry.by_channel(replaces)
+        if call and call.pick_up(channel, replaces=replaces):
+            self._registry.commit_replacement(call, channel.id)
+            return True
         return call is not None and self._registry.announce_replacement(
             call, channel.id, channel.name, replaces=replaces
         )

@@ -5,7 +5,7 @@ After a refused command the rest of the step may be skipped, except after Create
 
 from dataclasses import dataclass
 
-from stasis_offload.signalling.causes import DialStatus
+from stasis_offload.signalling.causes import Cause, DialStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +32,15 @@ class Create:
 
     n: int
     endpoint: str
+
+
+@dataclass(frozen=True, slots=True)
+class LeavePickupGroups:
+    """Take the caller out of the groups whose calls Pickup() takes.
+
+    A caller who waits in a Stasis bridge has no PBX there (res/stasis/control.c, control_swap_channel_in_bridge), which
+    is how Pickup() tells who rings from who calls (main/pickup.c, ast_can_pickup): it would take the caller's place.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,10 +135,26 @@ class HangUpCaller:
 
 
 @dataclass(frozen=True, slots=True)
+class Release:
+    """Hang up callee n if it is still the application's and no other program is moving it elsewhere."""
+
+    n: int
+    cause: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseCaller:
+    """Hang up the caller on the conditions of Release."""
+
+    cause: int
+
+
+@dataclass(frozen=True, slots=True)
 class HangUpReplaced:
     """Hang up a replaced channel, by its id; succeeds if it is already gone."""
 
     channel: str
+    cause: int = Cause.NORMAL_CLEARING
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +174,7 @@ Command = (
     SetStatus
     | SetDuration
     | Create
+    | LeavePickupGroups
     | CreateBridge
     | Join
     | Dial
@@ -164,6 +190,8 @@ Command = (
     | EndMedia
     | HangUp
     | HangUpCaller
+    | Release
+    | ReleaseCaller
     | HangUpReplaced
     | ContinueInDialplan
     | DestroyBridge

@@ -101,6 +101,13 @@ class CalleeReplaced(CalleeEvent):
 
 
 @dataclass(frozen=True, slots=True)
+class CalleePickedUp(CalleeEvent):
+    """A channel that is up has become callee n, whom we are dialling; `old` is the id of the channel that rang."""
+
+    old: str
+
+
+@dataclass(frozen=True, slots=True)
 class CallerReplaced:
     """A replacement channel is the caller from now on; `old` and `joined` as in CalleeReplaced."""
 
@@ -133,6 +140,7 @@ Event = (
     | CallerHangingUp
     | CallerLeft
     | CalleeReplaced
+    | CalleePickedUp
     | CallerReplaced
     | DialTimedOut
     | BridgeFailed

@@ -66,6 +66,21 @@ class Legs:
             )
         return event_from_ari(self._as_destroyed(event) if leg in self._replacements else event, leg)
 
+    def pick_up(self, replacement: Channel, *, replaces: str) -> ev.CalleePickedUp | None:
+        """Make a channel that is up the callee that `replaces` currently is; return None if there is no such callee.
+
+        Whoever picks up a call that rings is answered before the swap (main/pickup.c, ast_do_pickup; res_pjsip_refer.c,
+        refer_incoming_invite_request). Asterisk announces it when it is in the application, so that commands reach it.
+        What follows has no other event that could be relied on: a masquerade enters no bridge, and a channel swapped out
+        of Asterisk's own bridge for dialling stays in the application (res/stasis/control.c, depart_channel).
+        """
+        leg = self.leg(replaces)
+        if not leg or leg in self._pending or self.leg(replacement.id) is not None:
+            return None
+        self._replacements[leg] = replacement.id
+        self._names[replacement.id] = replacement.name
+        return ev.CalleePickedUp(leg, replaces)
+
     def announce_replacement(self, replacement: str, name: str, *, replaces: str) -> bool:
         """Register a pending replacement for the leg that `replaces` currently is; return False if there is none."""
         leg = self.leg(replaces)

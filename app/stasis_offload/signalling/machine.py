@@ -51,7 +51,14 @@ def _media_first(dialing: Dialing, commands: tuple[cmd.Command, ...]) -> tuple[c
         match command:
             case cmd.HangUp(n) if n != dialing.winner:
                 pass  # a target that is not in the conversation
-            case cmd.HangUp() | cmd.HangUpCaller() | cmd.ContinueInDialplan() | cmd.DestroyBridge():
+            case (
+                cmd.HangUp()
+                | cmd.HangUpCaller()
+                | cmd.Release()
+                | cmd.ReleaseCaller()
+                | cmd.ContinueInDialplan()
+                | cmd.DestroyBridge()
+            ):
                 return *commands[:at], cmd.EndMedia(), *commands[at:]
             case cmd.HangUpReplaced():
                 return *commands[:at], cmd.ReturnMedia(), *commands[at:]
@@ -78,8 +85,10 @@ def _transition(dialing: Dialing, event: ev.Event, now: float) -> Step:  # noqa:
         case Phase.TALKING, _, ev.CallerHangingUp(cause):
             # If it has just requested a transfer, its replacement is announced before its channel ends.
             after = replace(dialing, caller_cause=cause), ()
+        case Phase.TALKING, _, ev.CallerLeft(0) if dialing.caller_cause is None:
+            after = _release_callee(replace(dialing, caller_here=False))
         case _, _, ev.CallerLeft(cause):
-            after = _end_by_caller(replace(dialing, caller_here=False), cause or dialing.caller_cause)
+            after = _end_by_caller(replace(dialing, caller_here=False), cause or dialing.caller_cause or 0)
         case Phase.DIALING, _, ev.DialTimedOut():
             after = _give_up(dialing, DialStatus.NOANSWER, dismissed=Cause.NO_ANSWER)
         case Phase.DIALING, _, ev.BridgeFailed():
@@ -110,12 +119,16 @@ def _transition(dialing: Dialing, event: ev.Event, now: float) -> Step:  # noqa:
             after = dialing, (cmd.SetStatus(DialStatus.ANSWER), cmd.StartMedia(n))
         case Phase.TALKING, _, ev.CallerReplaced(old, joined) if dialing.winner:
             after = _replace_leg(
-                replace(dialing, caller_replaced=True, caller_cause=0), dialing.winner, old, joined=joined
+                replace(dialing, caller_replaced=True, caller_cause=None), dialing.winner, old, joined=joined
             )
         case Phase.TALKING, Callee.DIALLED | Callee.HANGING_UP, ev.CalleeReplaced(n, old, joined) if (
             n == dialing.winner
         ):
             after = _replace_leg(dialing.with_callee(n, Callee.DIALLED), n, old, joined=joined)
+        case Phase.DIALING, Callee.DIALLED | Callee.HANGING_UP, ev.CalleePickedUp(n, old):
+            after = _connect(dialing.with_callee(n, Callee.DIALLED), n, picked_up=old)
+        case Phase.TALKING, _, ev.CalleePickedUp(n, old) if n == dialing.winner:
+            after = _replace_leg(dialing.with_callee(n, Callee.DIALLED), n, old, joined=False)
         case Phase.DIALING, _, ev.CallerReplaced(old):
             after = replace(dialing, caller_replaced=True), (cmd.HangUpReplaced(old),)
         case Phase.DIALING, Callee.DIALLED | Callee.HANGING_UP, ev.CalleeReplaced(n, old):
@@ -123,13 +136,12 @@ def _transition(dialing: Dialing, event: ev.Event, now: float) -> Step:  # noqa:
         case _, _, ev.CallerReplaced():
             # Too late: the call is ending, and the replacement is hung up as well.
             after = replace(dialing, caller_here=True), (cmd.HangUpCaller(Cause.NORMAL_CLEARING),)
-        case _, Callee(), ev.CalleeReplaced(n):
+        case _, Callee(), ev.CalleeReplaced(n) | ev.CalleePickedUp(n):
             after = dialing.with_callee(n, Callee.DISMISSED), (_hang_up_late(n),)
         case Phase.TALKING, _, ev.BridgeFailed():
             after = _end_by_callee(dialing, Cause.CONGESTION)
         case Phase.TALKING, Callee.DIALLED, ev.CalleeLeftStasis(n) if n == dialing.winner:
-            # A redirect or another application took the channel: it is no longer ours to hang up.
-            after = _end_by_callee(dialing.with_callee(n, Callee.DESTROYED), Cause.NORMAL_CLEARING)
+            after = _release_caller(dialing.with_callee(n, Callee.DESTROYED))
         case Phase.TALKING, Callee.DIALLED | Callee.HANGING_UP, ev.CalleeDestroyed(n, cause) if (
             n == dialing.winner
         ):
@@ -141,6 +153,8 @@ def _transition(dialing: Dialing, event: ev.Event, now: float) -> Step:  # noqa:
         case _, Callee.DISMISSED | Callee.DESTROYED, ev.CalleeEnteredStasis(n):
             # A channel that was hung up, or whose creation seemed to have failed, exists after all.
             after = dialing.with_callee(n, Callee.DISMISSED), (_hang_up_late(n),)
+        case _, Callee.RELEASED, ev.CalleeLeftStasis(n):
+            after = dialing.with_callee(n, Callee.DESTROYED), ()
         case _, Callee(), ev.CalleeDestroyed(n) | ev.CreateFailed(n):
             after = dialing.with_callee(n, Callee.DESTROYED), ()
         case _:
@@ -192,7 +206,8 @@ def _start(dialing: Dialing, now: float) -> Step:
     creates = (cmd.Create(n, endpoint) for n, endpoint in enumerate(request.targets, start=1))
     # A caller who hangs up is already in the h extension when the event arrives, and variables can no longer be set.
     # Until a callee answers, h must read CANCEL.
-    return started, (cmd.SetStatus(DialStatus.CANCEL), *creates, cmd.CreateBridge())
+    leave = (cmd.LeavePickupGroups(),) if started.in_bridge else ()
+    return started, (cmd.SetStatus(DialStatus.CANCEL), *creates, cmd.CreateBridge(), *leave)
 
 
 def _dial(dialing: Dialing, n: int) -> Step:
@@ -200,14 +215,20 @@ def _dial(dialing: Dialing, n: int) -> Step:
     return after, (cmd.Dial(n), *begin)
 
 
-def _connect(dialing: Dialing, n: int) -> Step:
+def _connect(dialing: Dialing, n: int, *, picked_up: str | None = None) -> Step:
+    """Connect the caller to callee n, who answered, or who picked up what rang at the channel `picked_up`.
+
+    The latter is put into the bridge, wherever Asterisk has put it; and of an INVITE with Replaces the bridge passes
+    on no answer. The phone that rang is told that the call is answered elsewhere, as pickup.c does.
+    """
     options = dialing.request.options
     others, hang_ups = _dismiss(dialing, options.dismiss_cause, keep=n)
     talking = replace(others, phase=Phase.TALKING, winner=n, deadline=None)
     limit = () if options.time_limit is None else (cmd.SetTimeLimit(n, options.time_limit),)
-    if dialing.in_bridge:
+    if dialing.in_bridge and picked_up is None:
         return talking, (*limit, cmd.SetStatus(DialStatus.ANSWER), cmd.StartMedia(n))
-    return talking, (*hang_ups, *limit, *ringback.end(dialing), cmd.Answer(), cmd.Join(n))
+    rang = () if picked_up is None else (cmd.HangUpReplaced(picked_up, Cause.ANSWERED_ELSEWHERE),)
+    return talking, (*hang_ups, *rang, *limit, *ringback.end(dialing), cmd.Answer(), cmd.Join(n))
 
 
 def _replace_leg(dialing: Dialing, n: int, old: str, *, joined: bool) -> Step:
@@ -258,6 +279,32 @@ def _end_by_callee(dialing: Dialing, cause: int) -> Step:
         else cmd.HangUpCaller(cause)
     )
     return replace(after, phase=Phase.ENDING), (*hang_ups, end)
+
+
+def _release_callee(dialing: Dialing) -> Step:
+    """End an answered call whose caller another program has taken: a redirect, or another bridge.
+
+    If it is taking both, the callee is about to leave, too. Dial() hangs neither up, because its bridge waits until both
+    are on their way (bridge_channel.c, BRIDGE_DUAL_REDIRECT_WAIT). So does a bridge of ours: when the first StasisEnd
+    arrives, the other channel is marked or gone, and Release finds that out where it cannot change: in Asterisk.
+    """
+    ending, _ = _dismiss(replace(dialing, phase=Phase.ENDING, deadline=None), 0)
+    if dialing.winner is None or dialing.callees[dialing.winner - 1] not in WANTED:
+        return ending, ()
+    return (
+        ending.with_callee(dialing.winner, Callee.RELEASED),
+        (cmd.Release(dialing.winner, Cause.NORMAL_CLEARING),),
+    )
+
+
+def _release_caller(dialing: Dialing) -> Step:
+    """End an answered call whose callee another program has taken, as `_release_callee` does.
+
+    A caller that is being moved cannot be sent on in its old dialplan: ARI's continue keeps to the new place
+    (pbx.c, ast_explicit_goto).
+    """
+    after, (*hang_ups, end) = _end_by_callee(dialing, Cause.NORMAL_CLEARING)
+    return after, (*hang_ups, cmd.ReleaseCaller(end.cause) if isinstance(end, cmd.HangUpCaller) else end)
 
 
 def _continue_or_hang_up(dialing: Dialing, status: DialStatus, cause: int) -> cmd.Command:

@@ -26,6 +26,7 @@ class Callee(StrEnum):
     DIALLED = "dialled"  # in the application, and dialled or about to be
     HANGING_UP = "hanging-up"  # Asterisk is hanging it up; CalleeDestroyed follows, with the cause
     DISMISSED = "dismissed"  # we hung it up
+    RELEASED = "released"  # we hung it up, unless another program has taken it from us
     DESTROYED = "destroyed"
 
 
@@ -42,7 +43,7 @@ class Dialing:
     `rang` and `progressed` whether it is known when a callee first rang and sent early media (signalling/durations.py),
     `caller_here` whether the caller is still in the application,
     `caller_replaced` whether a replacement channel is the caller: it has no dialplan to continue in. `caller_cause`
-    is why the caller is hanging up; 0 when it is not, or when that is unknown.
+    is why the caller is hanging up, 0 when that is unknown; None when it is not.
     """
 
     request: DialRequest
@@ -57,7 +58,7 @@ class Dialing:
     entertained: bool = False
     caller_here: bool = True
     caller_replaced: bool = False
-    caller_cause: int = 0
+    caller_cause: int | None = None
 
     @property
     def over(self) -> bool:

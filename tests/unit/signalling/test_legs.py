@@ -69,6 +69,26 @@ def test_a_replacement_in_the_bridge_is_the_leg_and_the_old_channel_is_none(
     )
 
 
+def test_whoever_picks_up_is_the_callee_at_once() -> None:
+    carol = Channel(REPLACEMENT, "PJSIP/carol-00000009", "Up", "", "", "", "")
+    legs = Legs(WHO_CALLED)
+    assert legs.pick_up(carol, replaces=CALLEE) == ev.CalleePickedUp(2, CALLEE)
+    assert (legs.channel(2), legs.leg(REPLACEMENT), legs.name(2)) == (REPLACEMENT, 2, carol.name)
+    assert legs.translate(DialChanged(REPLACEMENT, DialState.ANSWER)) == ev.CalleeAnswered(2)
+    assert legs.translate(StasisEnd(CALLEE)) is None
+    assert legs.on_entered_bridge(REPLACEMENT) is None
+
+
+def test_nobody_picks_up_the_caller_nor_a_stranger_nor_twice() -> None:
+    carol = Channel(REPLACEMENT, "PJSIP/carol-00000009", "Up", "", "", "", "")
+    legs = Legs(WHO_CALLED)
+    assert legs.pick_up(carol, replaces=CALL) is None
+    assert legs.pick_up(carol, replaces="stranger") is None
+    assert legs.pick_up(carol, replaces=CALLEE)
+    assert legs.pick_up(carol, replaces=REPLACEMENT) is None
+    assert legs_with(2).pick_up(carol, replaces=CALLEE) is None
+
+
 @pytest.mark.parametrize("end", [StasisEnd(CALLEE), ChannelDestroyed(CALLEE, 16)])
 def test_who_transfers_may_be_gone_before_the_replacement_is_in_the_bridge(end: LegEvent) -> None:
     legs = legs_with(2)

@@ -45,6 +45,7 @@ def test_a_call_begins_with_a_channel_for_each_target_and_a_bridge() -> None:
 
 
 def test_one_target_is_dialled_inside_the_bridge_so_that_early_media_and_answer_need_nobody() -> None:
+    assert cmd.LeavePickupGroups() in last(ONE)
     assert last(ONE, ev.CalleeEnteredStasis(1)) == [cmd.Join(1)]
     assert last(ONE, ev.CalleeEnteredStasis(1), ev.CalleeBridged(1)) == [cmd.Dial(1)]
     assert last(ONE, *CALLED, ev.CalleeRinging(1)) == []
@@ -167,7 +168,8 @@ def test_at_the_timeout_everybody_is_hung_up_and_the_dialplan_goes_on() -> None:
 def test_a_caller_who_hangs_up_takes_the_callees_along() -> None:
     assert last(TWO, *BOTH_CALLED, ev.CallerHangingUp(127)) == [cmd.HangUp(1, 127), cmd.HangUp(2, 127)]
     assert last(TWO, *BOTH_CALLED, ev.CallerHangingUp(127), ev.CallerLeft(0)) == []
-    assert last(ONE, *TALKING, ev.CallerLeft(0)) == [cmd.EndMedia(), cmd.HangUp(1, 16)]
+    assert last(ONE, *TALKING, ev.CallerLeft(16)) == [cmd.EndMedia(), cmd.HangUp(1, 16)]
+    assert last(ONE, *TALKING, ev.CallerHangingUp(0), ev.CallerLeft(0)) == [cmd.EndMedia(), cmd.HangUp(1, 16)]
     assert last(ONE, *TALKING, ev.CallerHangingUp(44), ev.CallerLeft(0)) == [
         cmd.EndMedia(),
         cmd.HangUp(1, 44),
@@ -190,8 +192,32 @@ def test_with_option_g_the_dialplan_goes_on_after_the_callee() -> None:
     ]
 
 
-def test_a_callee_that_a_transfer_took_is_not_hung_up() -> None:
-    assert last(ONE, *TALKING, ev.CalleeLeftStasis(1)) == [cmd.EndMedia(), cmd.HangUpCaller(16)]
+def test_a_callee_that_another_program_took_is_not_hung_up_nor_is_the_caller_if_it_takes_both() -> None:
+    dialing, commands = after(ONE, *TALKING, ev.CalleeLeftStasis(1))
+    assert commands == [cmd.EndMedia(), cmd.ReleaseCaller(16)]
+    dialing, (*_, last_) = step(dialing, ev.CallerLeft(0), NOW)
+    assert (dialing.phase, last_) == (Phase.OVER, cmd.DestroyBridge())
+
+
+def test_with_option_g_a_caller_whose_callee_was_taken_goes_on_where_it_is() -> None:
+    request = DialRequest(ONE.targets, options=DialOptions(go_on=True))
+    assert last(request, *TALKING, ev.CalleeLeftStasis(1)) == [
+        cmd.EndMedia(),
+        cmd.ContinueInDialplan(DialStatus.ANSWER, 16),
+    ]
+
+
+def test_a_caller_that_another_program_took_leaves_a_callee_that_it_may_take_as_well() -> None:
+    dialing, commands = after(ONE, *TALKING, ev.CallerLeft(0))
+    assert commands == [cmd.EndMedia(), cmd.Release(1, 16)]
+    dialing, (*_, last_) = step(dialing, ev.CalleeLeftStasis(1), NOW)
+    assert (dialing.phase, last_) == (Phase.OVER, cmd.DestroyBridge())
+
+
+def test_a_callee_that_hangs_up_while_another_program_takes_the_caller_is_left_alone() -> None:
+    hanging_up = (*TALKING, ev.CalleeHangingUp(1), ev.CallerLeft(0))
+    assert last(ONE, *hanging_up) == []
+    assert after(ONE, *hanging_up, ev.CalleeDestroyed(1, 16))[0].over
 
 
 def test_a_dying_callee_keeps_its_own_cause() -> None:

@@ -12,6 +12,7 @@ from stasis_offload.signalling.machine import returns_media, step
 from stasis_offload.signalling.state import Callee, Dialing, Phase
 
 NOW = 100.0
+LETS_CALLER_GO = cmd.ContinueInDialplan | cmd.HangUpCaller | cmd.ReleaseCaller
 
 numbers = st.integers(min_value=0, max_value=4)
 causes = st.sampled_from([0, 1, 16, 17, 19, 34, 127])
@@ -35,6 +36,7 @@ events = st.one_of(
     ),
     *(st.builds(kind, numbers, causes) for kind in (ev.CreateFailed, ev.CalleeRejected, ev.CalleeDestroyed)),
     st.builds(ev.CalleeReplaced, numbers, st.just("old"), st.booleans()),
+    st.builds(ev.CalleePickedUp, numbers, st.just("old")),
     st.builds(ev.CallerReplaced, st.just("old"), st.booleans()),
 )
 requests = st.builds(
@@ -58,13 +60,13 @@ def test_no_sequence_of_events_breaks_the_call(request: DialRequest, sequence: l
         if isinstance(event, ev.CallerReplaced):
             continue  # whoever comes late is told to go once more
         commands += more
-        assert not any(isinstance(c, cmd.ContinueInDialplan | cmd.HangUpCaller) for c in more) or was
+        assert not any(isinstance(c, LETS_CALLER_GO) for c in more) or was
         if dialing.phase in (Phase.ENDING, Phase.OVER):
             assert not {Callee.CREATING, Callee.DIALLED} & set(dialing.callees)
         assert dialing.deadline is None or dialing.phase is Phase.DIALING
     assert dialing.over
     assert len(winners) <= 1
-    assert sum(isinstance(c, cmd.ContinueInDialplan | cmd.HangUpCaller) for c in commands) <= 1
+    assert sum(isinstance(c, LETS_CALLER_GO) for c in commands) <= 1
     assert commands.count(cmd.DestroyBridge()) == 1
     assert not any(isinstance(c, cmd.ContinueInDialplan) for c in commands) or not dialing.caller_replaced
 
@@ -84,10 +86,14 @@ def check_media_first(request: DialRequest, events_: list[ev.Event]) -> None:
                 case cmd.ReturnMedia():
                     media = False
                 case (
-                    cmd.HangUpReplaced() | cmd.HangUpCaller() | cmd.ContinueInDialplan() | cmd.DestroyBridge()
+                    cmd.HangUpReplaced()
+                    | cmd.HangUpCaller()
+                    | cmd.ReleaseCaller()
+                    | cmd.ContinueInDialplan()
+                    | cmd.DestroyBridge()
                 ):
                     assert not media
-                case cmd.HangUp(n):
+                case cmd.HangUp(n) | cmd.Release(n):
                     assert not media or n != dialing.winner
                 case _:
                     pass
@@ -157,9 +163,9 @@ class Asterisk:
                 )
             case cmd.Dial():
                 return False
-            case cmd.HangUp(n, cause):
+            case cmd.HangUp(n, cause) | cmd.Release(n, cause):
                 self.end(n, cause)
-            case cmd.ContinueInDialplan() | cmd.HangUpCaller():
+            case cmd.ContinueInDialplan() | cmd.HangUpCaller() | cmd.ReleaseCaller():
                 self.end_caller()
             case cmd.StartMedia(n):
                 self.connected.append(n)

@@ -4,6 +4,7 @@ import pytest
 
 from stasis_offload.signalling import commands as cmd
 from stasis_offload.signalling import events as ev
+from stasis_offload.signalling.causes import DialStatus
 from stasis_offload.signalling.dial_args import DialRequest
 from stasis_offload.signalling.dial_options import DialOptions
 from stasis_offload.signalling.machine import step
@@ -13,6 +14,7 @@ ONE = DialRequest(("PJSIP/555@peer",))
 GOES_ON = DialRequest(("PJSIP/555@peer",), options=DialOptions(go_on=True))
 TALKING = (ev.Started(), ev.CalleeEnteredStasis(1), ev.CalleeBridged(1), ev.CalleeAnswered(1))
 NEW_CALLEE = ev.CalleeReplaced(1, "old", joined=True)
+PICKED_UP = ev.CalleePickedUp(1, "old")
 NEW_CALLER = ev.CallerReplaced("old", joined=True)
 
 
@@ -63,7 +65,7 @@ def test_the_end_of_a_replacement_is_the_end_of_the_call() -> None:
 @pytest.mark.parametrize("end", [ev.CalleeDestroyed(1, 16), ev.CalleeLeftStasis(1), ev.BridgeFailed()])
 def test_a_replacement_has_no_dialplan_to_go_on_with(end: ev.Event) -> None:
     _, commands = after(GOES_ON, *TALKING, NEW_CALLER, end)
-    assert isinstance(commands[-1], cmd.HangUpCaller)
+    assert isinstance(commands[-1], cmd.HangUpCaller | cmd.ReleaseCaller)
 
 
 def test_what_becomes_of_a_transfer_while_it_rings_changes_nothing() -> None:
@@ -72,10 +74,49 @@ def test_what_becomes_of_a_transfer_while_it_rings_changes_nothing() -> None:
         assert (dialing.phase, commands) == (Phase.TALKING, [])
 
 
-def test_a_callee_picked_up_while_it_rings_may_answer() -> None:
+def test_a_callee_replaced_while_it_rings_may_answer() -> None:
     dialing, commands = after(ONE, *TALKING[:3], NEW_CALLEE)
     assert (dialing.phase, commands) == (Phase.DIALING, [cmd.ReturnMedia(), cmd.HangUpReplaced("old")])
     assert step(dialing, ev.CalleeAnswered(1), 100.0)[0].phase is Phase.TALKING
+
+
+@pytest.mark.parametrize("hanging_up", [(), (ev.CalleeHangingUp(1),)])
+def test_whoever_picks_up_a_single_target_has_the_call_at_once(hanging_up: tuple[ev.Event, ...]) -> None:
+    ringing = (*TALKING[:3], ev.CalleeRinging(1), *hanging_up)
+    dialing, commands = after(ONE, *ringing, PICKED_UP)
+    assert (dialing.phase, dialing.winner, dialing.deadline) == (Phase.TALKING, 1, None)
+    assert commands == [
+        cmd.ReturnMedia(),
+        cmd.HangUpReplaced("old", cause=26),
+        cmd.StopRing(),
+        cmd.Answer(),
+        cmd.Join(1),
+    ]
+    assert list(step(dialing, ev.CalleeBridged(1), 100.0)[1]) == [
+        cmd.SetStatus(DialStatus.ANSWER),
+        cmd.StartMedia(1),
+    ]
+
+
+def test_whoever_picks_up_in_a_fork_has_the_others_cancelled() -> None:
+    fork = DialRequest(("PJSIP/555@peer", "PJSIP/556@peer"))
+    called = (ev.Started(), ev.CalleeEnteredStasis(1), ev.CalleeEnteredStasis(2))
+    assert after(fork, *called, PICKED_UP)[1] == [
+        cmd.HangUp(2, 26),
+        cmd.ReturnMedia(),
+        cmd.HangUpReplaced("old", cause=26),
+        cmd.Answer(),
+        cmd.Join(1),
+    ]
+
+
+def test_the_answer_of_whoever_picked_up_changes_nothing_more() -> None:
+    assert after(ONE, *TALKING[:3], PICKED_UP, ev.CalleeAnswered(1))[1] == []
+
+
+def test_a_callee_that_is_replaced_before_we_know_of_its_answer_talks_on() -> None:
+    dialing, commands = after(ONE, *TALKING, PICKED_UP)
+    assert (dialing.phase, commands[-1]) == (Phase.TALKING, cmd.Join(1))
 
 
 def test_a_caller_may_be_replaced_while_it_rings() -> None:
@@ -87,6 +128,7 @@ def test_a_caller_may_be_replaced_while_it_rings() -> None:
 
 def test_a_replacement_to_a_call_that_is_ending_must_go_as_well() -> None:
     ending = (*TALKING, ev.CallerLeft(16))
-    assert after(ONE, *ending, NEW_CALLEE)[1] == [cmd.EndMedia(), cmd.HangUp(1, 16)]
+    for replacement in (NEW_CALLEE, PICKED_UP):
+        assert after(ONE, *ending, replacement)[1] == [cmd.EndMedia(), cmd.HangUp(1, 16)]
     dialing, commands = after(ONE, *ending, NEW_CALLER)
     assert (dialing.caller_here, commands) == (True, [cmd.EndMedia(), cmd.HangUpCaller(16)])

@@ -1,0 +1,78 @@
+"""Another program redirects legs of an answered call: whoever it moves arrives, and the other is treated as by Dial()."""
+
+import pytest
+
+from lab import control
+from lab.control import LabError, wait_until
+from tests.support.observed import media_moved
+
+ROOM = "from-asterisk1,room,1"
+
+
+def ami(**fields: str) -> str:
+    """Send one AMI action to node 2 and return what Asterisk answers."""
+    login = {"Action": "Login", "Username": "lab", "Secret": "lab-only", "Events": "off"}
+    actions = "".join(
+        "".join(f"{name}: {value}\r\n" for name, value in action.items()) + "\r\n"
+        for action in (login, fields, {"Action": "Logoff"})
+    )
+    script = 'exec 3<>/dev/tcp/127.0.0.1/5038 && printf %s "$1" >&3 && cat <&3'
+    answer = control.execute("asterisk2", "bash", "-c", script, "bash", actions)
+    if "Redirect successful" not in answer:
+        raise LabError(f"AMI: {answer}")
+    return answer
+
+
+def legs() -> dict[str, str]:
+    """Return the extension in which each channel of node 2 is, by its name, oldest first."""
+    rows = (
+        row.split("!") for row in control.asterisk("asterisk2", "core show channels concise").splitlines()
+    )
+    return {row[0]: row[2] for row in sorted(rows) if len(row) > 2}
+
+
+def talking(number: str) -> list[str]:
+    """Begin a call; return the names of caller and callee."""
+    control.asterisk("asterisk2", "dialplan set global LAB_ARGS PJSIP/555@asterisk1")
+    control.originate(f"{number}@asterisk2")
+    if number == "plain":
+        wait_until(
+            lambda: control.asterisk("asterisk2", "core show channels concise").count("!Up!") == 2,
+            within=10,
+            what="an answer",
+        )
+    else:
+        media_moved()
+    return list(legs())
+
+
+def redirect(first: str, second: str | None = None) -> None:
+    context, extension, priority = ROOM.split(",")
+    to = {"Context": context, "Exten": extension, "Priority": priority}
+    extra = (
+        {"ExtraChannel": second, **{f"Extra{name}": value for name, value in to.items()}} if second else {}
+    )
+    ami(Action="Redirect", Channel=first, **to, **extra)
+
+
+@pytest.mark.parametrize("number", ["custom", "plain"])
+def test_both_legs_that_another_program_moves_arrive(number: str) -> None:
+    for turn in range(5):
+        caller, callee = talking(number)
+        redirect(*((caller, callee) if turn % 2 else (callee, caller)))
+        wait_until(lambda: not control.calls(), within=5, what="the application to have no call")
+        wait_until(
+            lambda: legs() == {caller: "room", callee: "room"},  # noqa: B023 - called in this turn
+            within=5,
+            what=f"both in the room: {legs()}",
+        )
+        control.hang_up_all()
+        wait_until(lambda: not legs(), within=5, what="no channel")
+
+
+@pytest.mark.parametrize("number", ["custom", "plain"])
+@pytest.mark.parametrize("moved", [0, 1], ids=["caller", "callee"])
+def test_the_other_leg_is_hung_up_when_one_is_moved(number: str, moved: int) -> None:
+    names = talking(number)
+    redirect(names[moved])
+    wait_until(lambda: legs() == {names[moved]: "room"}, within=5, what=f"one in the room: {legs()}")
