@@ -19,7 +19,7 @@ from stasis_offload.signalling.call_ids import CALLER, bridge_id, call_of_bridge
 from stasis_offload.signalling.causes import DialStatus
 from stasis_offload.signalling.dial_args import DialRequest, parse_dial, split_arguments
 from stasis_offload.signalling.dial_options import DialArgumentError
-from stasis_offload.signalling.machine import missed, resume
+from stasis_offload.signalling.resuming import missed, resume
 from stasis_offload.signalling.state import Dialing, Phase
 
 STASIS = "Stasis"

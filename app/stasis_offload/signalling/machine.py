@@ -6,14 +6,12 @@ other technology may send a busy frame, which a bridge would pass on to the call
 (bridge_channel.c, bridge_handle_trip). It is dialled outside the bridge, as several targets are.
 """
 
-from collections.abc import Mapping
 from dataclasses import replace
 
 from stasis_offload.signalling import commands as cmd
 from stasis_offload.signalling import events as ev
 from stasis_offload.signalling import ringback
 from stasis_offload.signalling.causes import Cause, DialStatus
-from stasis_offload.signalling.dial_args import DialRequest
 from stasis_offload.signalling.durations import note_first_signal
 from stasis_offload.signalling.state import WANTED, Callee, Dialing, Phase
 
@@ -160,39 +158,6 @@ def _transition(dialing: Dialing, event: ev.Event, now: float) -> Step:  # noqa:
         case _:
             return dialing, ()
     return _end_when_empty(*after)
-
-
-def missed(dialing: Dialing, *, caller_here: bool, callees: Mapping[int, bool]) -> tuple[ev.Event, ...]:
-    """Return the events that were lost while the connection to Asterisk was down, inferred from its channels.
-
-    `caller_here` is whether the caller exists and still runs Stasis(); `callees` maps the number of each
-    callee channel that exists to whether it is up.
-    """
-    events: list[ev.Event] = [] if caller_here else [ev.CallerLeft(0)]
-    for n, callee in enumerate(dialing.callees, start=1):
-        if n not in callees:
-            events.append(ev.CalleeDestroyed(n, Cause.NORMAL_CLEARING))
-            continue
-        if callee not in (Callee.DIALLED, Callee.HANGING_UP):
-            events.append(ev.CalleeEnteredStasis(n))
-        if callees[n]:
-            events.append(ev.CalleeAnswered(n))
-    return tuple(events)
-
-
-def resume(request: DialRequest, *, answered: bool, callees: Mapping[int, bool], now: float) -> Dialing:
-    """Return the state of a call that an earlier process started; the events of `missed` then bring it up to date.
-
-    `answered` is whether the caller's DIALSTATUS is ANSWER, `callees` as in `missed`. The timeout restarts.
-    """
-    up = [n for n, is_up in callees.items() if is_up]
-    return Dialing(
-        request=request,
-        phase=Phase.TALKING if answered else Phase.DIALING,
-        callees=(Callee.DIALLED,) * len(request.targets),
-        deadline=None if answered or request.timeout is None else now + request.timeout,
-        winner=min(up, default=1) if answered else None,
-    )
 
 
 def _start(dialing: Dialing, now: float) -> Step:

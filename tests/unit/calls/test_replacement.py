@@ -12,7 +12,7 @@ from stasis_offload.media.reasons import ReasonKind
 from stasis_offload.signalling import events as sig
 from stasis_offload.signalling.call_ids import bridge_id, callee_id
 from stasis_offload.signalling.dial_args import parse_dial
-from stasis_offload.signalling.machine import resume
+from stasis_offload.signalling.resuming import resume
 from stasis_offload.signalling.state import Phase
 from tests.support.fake_asterisk import FakeAsterisk, World, in_stasis, running
 

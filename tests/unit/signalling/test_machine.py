@@ -9,7 +9,8 @@ from stasis_offload.signalling import events as ev
 from stasis_offload.signalling.causes import DialStatus
 from stasis_offload.signalling.dial_args import DialRequest
 from stasis_offload.signalling.dial_options import DialOptions
-from stasis_offload.signalling.machine import missed, resume, returns_media, step
+from stasis_offload.signalling.machine import returns_media, step
+from stasis_offload.signalling.resuming import missed, resume
 from stasis_offload.signalling.state import Dialing, Phase
 
 ONE = DialRequest(("PJSIP/555@peer",))
