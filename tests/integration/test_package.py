@@ -22,7 +22,8 @@ VERSION = tomllib.loads((CHECKOUT / "pyproject.toml").read_text(encoding="utf-8"
 NEEDED = {
     *("CHANGELOG.md", "LICENSE", "README.md", "pyproject.toml", "stasis-offload.toml.example"),
     *("asterisk-module/LICENSE", "asterisk-module/Makefile", "asterisk-module/README.md"),
-    *("dialplan/extensions.conf", "systemd/stasis-offload.service"),
+    *("dialplan/extensions.conf", "dialplan/examples/before.conf", "dialplan/examples/after.conf"),
+    *("docs/migration.md", "systemd/stasis-offload.service"),
 }
 # Each file of these folders belongs to the sdist.
 WHOLE = ("app/stasis_offload", "asterisk-module", "dialplan", "docs", "systemd")

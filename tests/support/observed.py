@@ -41,6 +41,10 @@ class Cdrs:
     def _rows() -> list[str]:
         return control.execute("asterisk2", "cat", CDRS, check=False).splitlines()
 
+    def all(self) -> list[dict[str, Any]]:
+        """Return every CDR so far."""
+        return [json.loads(row) for row in self._rows()[self._seen :]]
+
     def last(self, *, having: str = "dialstatus", within: float = 10.0) -> dict[str, Any]:
         """Wait for the first CDR with that field: a call that fails leaves one more, for the failed dial."""
 

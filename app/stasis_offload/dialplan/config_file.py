@@ -91,6 +91,10 @@ class _Reader:
                 self._follow(line, where)
             elif line:
                 self._add(section, Entry(file, number, *_name_and_value(line)), where)
+        self.config.remarks += [
+            f"{file}:{number}: `--;` closes no comment: Asterisk ignores what follows, up to the next `;--`"
+            for number in comments.stray
+        ]
         if comments.opened:
             self.config.remarks.append(f"{file}:{comments.opened}: a comment `;--` that does not end")
 
@@ -181,30 +185,42 @@ class _Comments:
     def __init__(self) -> None:
         self._depth = 0
         self.opened = 0  # line of the outermost comment that is open
+        self.stray: list[int] = []  # lines with a `--;` that closes none
 
     def remove(self, line: str, number: int) -> str:
-        r"""Return what of a line is no comment; `\;` becomes a semicolon."""
-        kept, start = "", 0
+        r"""Return what of a line is no comment; `\;` becomes a semicolon.
+
+        A `--;` that closes none makes the depth negative: what follows is ignored up to the next `;--`
+        (config_text_file_load).
+        """
+        kept, start, keeps = "", 0, self._depth == 0
         while (at := line.find(";", start)) >= 0:
             if at > start and line[at - 1] == "\\":
                 line = line[: at - 1] + line[at:]
                 start = at
             elif line.startswith("--", at + 1) and not line.startswith("-", at + 3):
-                if not self._depth:
-                    kept += line[:at]
-                    self.opened = number
+                kept += line[:at] if keeps else ""
+                keeps = False
                 self._depth += 1
+                self.opened = number if self._depth == 1 else self.opened
                 line, start = line[at + 3 :], 0
-            elif self._depth and at >= start + 2 and line[at - 2 : at] == "--":
-                self._depth -= 1
+            elif at >= start + 2 and line[at - 2 : at] == "--":
+                kept += line[: at + 1] if keeps else ""
                 line, start = line[at + 1 :], 0
-                if not self._depth:
-                    self.opened = 0
+                self._close(number)
+                keeps = keeps or self._depth == 0
             elif self._depth:
                 start = at + 1
             else:
-                return kept + line[:at]
-        return kept if self._depth else kept + line
+                return kept + line[:at] if keeps else kept
+        return kept + line if keeps else kept
+
+    def _close(self, number: int) -> None:
+        self._depth -= 1
+        if self._depth == 0:
+            self.opened = 0
+        elif self._depth < 0:
+            self.stray.append(number)
 
 
 def _name_and_value(line: str) -> tuple[str, str]:

@@ -38,7 +38,6 @@ class Context:
     """What one name of a context has, over all sections of that name."""
 
     steps: list[Step] = field(default_factory=list)
-    includes: list[str] = field(default_factory=list)
     switches: list[Entry] = field(default_factory=list)
 
 
@@ -76,7 +75,7 @@ class _SectionReader:
         self._context = dialplan.contexts.setdefault(section.name, Context())
         self._remarks = dialplan.remarks
         self._extension = ""
-        self._priority = 0
+        self._priority: int | None = None  # of the line before; a hint's is -1, as in pbx.h
 
     def read(self) -> None:
         for entry in self._section.entries:
@@ -88,11 +87,9 @@ class _SectionReader:
                     self._step(entry, end + 1)
                 case name if name.startswith("same"):
                     self._step(entry, 0)
-                case "include":
-                    self._context.includes.append(entry.value.partition(",")[0].strip())
                 case "switch" | "lswitch" | "eswitch":
                     self._context.switches.append(entry)
-                case "ignorepat" | "autohints":
+                case "include" | "ignorepat" | "autohints":
                     pass
                 case name:
                     self._remark(entry, f"not known in a context: {name!r}")
@@ -105,7 +102,9 @@ class _SectionReader:
             self._remark(entry, "no `exten` before it in this section: Asterisk ignores the line")
         elif parenthesis and ")" not in label:
             self._remark(entry, "no `)` behind the label: Asterisk ignores the line")
-        elif priority.partition("+")[0] != "hint":
+        elif priority.partition("+")[0] == "hint":
+            self._priority = -1
+        else:
             label = label.partition(")")[0]
             if (number := self._number(priority)) is None:
                 self._remark(entry, f"no such priority: {priority!r}: Asterisk ignores the line")
@@ -118,18 +117,19 @@ class _SectionReader:
     def _number(self, text: str) -> int | None:
         """Return the number of a priority: itself, after the last one, or that of a label; plus what is added."""
         base, _, added = text.partition("+")
-        more = int(added) if added.isascii() and added.isdigit() else 0
         match base:
-            case "n" | "next" if self._priority:
-                return self._priority + 1 + more
-            case "s" | "same" if self._priority:
-                return self._priority + more
+            case "n" | "next":
+                number = None if self._priority is None else self._priority + 1
+            case "s" | "same":
+                number = self._priority
             case _ if base.isascii() and base.isdigit():
-                return int(base[:9]) + more or None
+                number = int(base[:9])
             case _:
                 steps = (step for step in self._context.steps if step.extension == self._extension)
-                found = next((step.priority for step in steps if base and step.label == base), None)
-                return None if found is None else found + more
+                number = next((step.priority for step in steps if base and step.label == base), None)
+        if number is None or number < 1:
+            return None
+        return number + (int(added[:9]) if added.isascii() and added.isdigit() else 0)
 
     def _remark(self, entry: Entry, text: str) -> None:
         self._remarks.append(f"{entry.file}:{entry.line}: {text}")

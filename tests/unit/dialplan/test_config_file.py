@@ -60,6 +60,15 @@ def test_what_follows_a_comment_that_does_not_end_is_remarked() -> None:
     assert config.remarks == ["main.conf:3: a comment `;--` that does not end"]
 
 
+def test_the_end_of_no_comment_hides_what_follows_as_in_asterisk() -> None:
+    config = parse("[s]\na = 1\nb = 2 --; c\nd = 3\ne = 4 ;-- x --;\nf = 5\n;-- y\ng = 6 ; z\n")
+    assert lines_of(config) == {"s": ["a=1", "b=2 --; c", "g=6"]}
+    assert config.remarks == [
+        f"main.conf:{line}: `--;` closes no comment: Asterisk ignores what follows, up to the next `;--`"
+        for line in (3, 5)
+    ]
+
+
 def test_a_template_is_no_section_and_gives_its_lines_to_others() -> None:
     config = parse("[t](!)\na = 1\n[o]\nb = 2\n[u](t,o)\nc = 3\n[v]\nd = 4\n[u](+)\ne = 5\n")
     assert lines_of(config) == {"o": ["b=2"], "u": ["a=1", "b=2", "c=3", "e=5"], "v": ["d=4"]}

@@ -59,6 +59,14 @@ def test_what_asterisk_ignores_is_remarked(line: str, remark: str) -> None:
     assert dialplan.remarks == [f"f:2: {remark}"]
 
 
+def test_next_after_a_hint_is_ignored_until_a_number_comes() -> None:
+    dialplan = parse(
+        "[c]\nexten => 1,1,A()\nexten => 2,hint,PJSIP/2\nsame => n,B()\nsame => 1,C()\nsame => n,D()\n"
+    )
+    assert steps_of(dialplan) == ["c/1/1 |A()", "c/2/1 |C()", "c/2/2 |D()"]
+    assert dialplan.remarks == ["f:4: no such priority: 'n': Asterisk ignores the line"]
+
+
 def test_next_does_not_go_on_from_another_section() -> None:
     dialplan = parse("[c]\nexten => 1,1,A()\n[d]\nexten => 1,1,B()\n[c]\nsame => n,C()\nexten => 1,2,D()\n")
     assert steps_of(dialplan) == ["c/1/1 |A()", "c/1/2 |D()", "d/1/1 |B()"]
