@@ -174,7 +174,10 @@ async def test_a_call_is_made_and_every_event_of_it_is_heard_in_order(asterisk: 
         await ari.create(callee, endpoint="Local/answer@in", originator=call)
         assert (await heard.until(StasisStart)).channel.id == callee
         await ari.dial(callee, caller=call)
-        await heard.until(DialChanged, lambda event: event == DialChanged(callee, DialState.ANSWER))
+        answered = await heard.until(DialChanged, lambda event: event.state is DialState.ANSWER)
+        assert answered.channel == callee
+        assert answered.age is not None
+        assert 0 < answered.age < WITHIN
         await ari.ring(call)
         await ari.stop_ring(call)
         await ari.answer(call)
