@@ -67,6 +67,9 @@ struct dial {
 	struct ast_channel *caller;
 	/*! The unique ids of the dialled channels of which nothing is known yet. */
 	AST_VECTOR(, char *) pending;
+	/*! Name and number of the first channel that answered; NULL before. */
+	char *peer_name;
+	char *peer_number;
 	/*! Its unique id. */
 	char id[];
 };
@@ -82,6 +85,8 @@ static void dial_destroy(void *obj)
 
 	AST_VECTOR_CALLBACK_VOID(&dial->pending, ast_free);
 	AST_VECTOR_FREE(&dial->pending);
+	ast_free(dial->peer_name);
+	ast_free(dial->peer_number);
 	ao2_cleanup(dial->topic);
 }
 
@@ -150,8 +155,8 @@ static void end_others(struct dial *dial, const char *but, const char *status)
 	}
 }
 
-/*! End the dialling of one channel, if it is pending; return whether it was; lock held. */
-static int end_one(struct dial *dial, const char *peer_id, const char *status)
+/*! End the dialling of one channel, if it is pending; lock held. */
+static void end_one(struct dial *dial, const char *peer_id, const char *status)
 {
 	size_t i;
 
@@ -159,24 +164,20 @@ static int end_one(struct dial *dial, const char *peer_id, const char *status)
 		if (!strcmp(AST_VECTOR_GET(&dial->pending, i), peer_id)) {
 			publish(dial, peer_id, NULL, status);
 			ast_free(AST_VECTOR_REMOVE_UNORDERED(&dial->pending, i));
-			return 1;
+			return;
 		}
 	}
-	return 0;
 }
 
-/*! The first to answer has the call, the others are cancelled, in the order of app_dial.c. */
-static void answered(struct dial *dial, const char *peer_id)
+/*! The first to answer has the call, the others are cancelled, in the order of app_dial.c; peer locked. */
+static void answered(struct dial *dial, struct ast_channel *peer)
 {
-	size_t i;
-
 	ao2_lock(dial);
-	for (i = 0; i < AST_VECTOR_SIZE(&dial->pending); i++) {
-		if (!strcmp(AST_VECTOR_GET(&dial->pending, i), peer_id)) {
-			end_others(dial, peer_id, "CANCEL");
-			end_one(dial, peer_id, "ANSWER");
-			break;
-		}
+	if (!dial->peer_name && dial->caller) {
+		end_others(dial, ast_channel_uniqueid(peer), "CANCEL");
+		end_one(dial, ast_channel_uniqueid(peer), "ANSWER");
+		dial->peer_name = ast_strdup(ast_channel_name(peer));
+		dial->peer_number = ast_strdup(S_OR(pbx_builtin_getvar_helper(peer, "DIALEDPEERNUMBER"), ""));
 	}
 	ao2_unlock(dial);
 }
@@ -209,7 +210,7 @@ static struct ast_frame *on_frame(struct ast_channel *chan, struct ast_frame *fr
 		if (frame->subclass.integer == AST_CONTROL_PVT_CAUSE_CODE) {
 			pass_cause(dial, frame);
 		} else if (frame->subclass.integer == AST_CONTROL_ANSWER) {
-			answered(dial, ast_channel_uniqueid(chan));
+			answered(dial, chan);
 		}
 	}
 	return frame;
@@ -330,6 +331,13 @@ static void dial_end(struct dial *dial, struct ast_channel *chan)
 	end_others(dial, NULL, status);
 	ao2_unlock(dial);
 	ao2_unlink(dials, dial);
+
+	/* Whoever hangs up in the instant of the answer was faster than the application, or that is dead. */
+	if (dial->peer_name && (has_dialstatus(chan, "CANCEL") || has_dialstatus(chan, ""))) {
+		pbx_builtin_setvar_helper(chan, "DIALSTATUS", "ANSWER");
+		pbx_builtin_setvar_helper(chan, "DIALEDPEERNAME", dial->peer_name);
+		pbx_builtin_setvar_helper(chan, "DIALEDPEERNUMBER", S_OR(dial->peer_number, ""));
+	}
 	ao2_ref(dial, -1);
 
 	if (has_dialstatus(chan, "ANSWER")) {
