@@ -28,6 +28,8 @@ log = structlog.get_logger(__name__)
 _MODULES = {
     "app_offload_dial": "no application OffloadDial(): a call that the dialplan makes by it is lost",
     "func_offload_cause": "HANGUPCAUSE is not set after a failed dial; it comes with res_rtpstreams",
+    "func_offload_sub": "options b, B, C and U of Dial() have no effect; it comes with res_rtpstreams",
+    "func_timeout": "options S and L of Dial() have no effect: such a call does not end",
     "bridge_holding": "several targets, or one that is not PJSIP, are never called",
 }
 

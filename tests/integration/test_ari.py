@@ -31,6 +31,7 @@ from stasis_offload.asterisk.ari_events import (
     StasisEnd,
     StasisStart,
 )
+from stasis_offload.asterisk.indication import Indication
 from stasis_offload.errors import AriError, AriUnavailableError
 from stasis_offload.signalling.call_ids import bridge_id, callee_id
 
@@ -178,9 +179,8 @@ async def test_a_call_is_made_and_every_event_of_it_is_heard_in_order(asterisk: 
         assert answered.channel == callee
         assert answered.age is not None
         assert 0 < answered.age < WITHIN
-        await ari.ring(call)
-        await ari.stop_ring(call)
-        await ari.answer(call)
+        for indication in (Indication.RING, Indication.STOP_RING, Indication.ANSWER):
+            await ari.indicate(call, indication)
         await ari.join(bridge=bridge, channel=call)
         await ari.join(bridge=bridge, channel=callee)
         await heard.until(EnteredBridge, lambda event: event == EnteredBridge(bridge, callee))

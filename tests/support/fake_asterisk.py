@@ -64,13 +64,13 @@ class FakeAsterisk(AriClient):
             raise AriUnavailableError(f"no answer to {name} of {channel}")
         return APP if name == "OFFLOAD_DIAL()" and channel in self.dialling else None
 
-    async def set_variable(self, channel: str, *, name: str, value: str) -> None:
+    async def set_variable(self, channel: str, *, name: str, value: str | None) -> None:
         pass
 
     async def make_bridge(self, bridge: str) -> None:
         pass
 
-    async def join(self, *, bridge: str, channel: str) -> None:
+    async def join(self, *, bridge: str, channel: str, silent: bool = False) -> None:
         pass
 
     async def create(self, channel: str, *, endpoint: str, originator: str) -> None:  # noqa: ARG002 - Asterisk's

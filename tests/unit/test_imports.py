@@ -17,13 +17,13 @@ MAY_IMPORT = {
     "signalling": {"asterisk.ari_events", "asterisk.leg_report"},
     "media": {"packets", "asterisk.leg_report", "openflow.flow"},
     "calls": {"packets", "asterisk", "openflow", "signalling", "media"},
-    "dialplan": {"signalling.dial_args", "signalling.dial_options"},
+    "dialplan": {"signalling.dial_args", "signalling.dial_options", "signalling.option_arguments"},
     FRONT: {"packets", "asterisk", "openflow", "signalling", "media", "calls", "dialplan"},
 }
 # Values and decisions: no I/O, no clock, no asyncio, no library. Of the other rooms, these modules.
 PURE_ROOMS = {"packets", "signalling", "media", "dialplan"}
 PURE_MODULES = {
-    *("asterisk.ari_events", "asterisk.leg_report"),
+    *("asterisk.ari_events", "asterisk.ari_fields", "asterisk.leg_report"),
     *("openflow.flow", "openflow.plan", "openflow.events", "openflow.endpoint"),
     *("calls.views", "api_json", "errors"),
 }

@@ -17,7 +17,6 @@ from stasis_offload.asterisk.ari_events import (
     AriDown,
     AriReplaced,
     AriUp,
-    BadEventError,
     Bridge,
     Channel,
     Event,
@@ -25,7 +24,9 @@ from stasis_offload.asterisk.ari_events import (
     parse_channel,
     parse_event,
 )
+from stasis_offload.asterisk.ari_fields import BadEventError
 from stasis_offload.asterisk.ari_http import AriHttp, RefusedError
+from stasis_offload.asterisk.indication import Indication
 from stasis_offload.errors import AriError, AriReplacedError, AriUnavailableError
 
 FIRST_RETRY = 0.1
@@ -35,8 +36,7 @@ LAST_RETRY = 5.0
 DESTROYED_WITHIN = 2.0
 DESTROYED_EVERY = 0.02
 
-BAD_REQUEST = 400
-NOT_FOUND = 404
+BAD_REQUEST, NOT_FOUND = 400, 404
 # Also of a dialplan function that does not exist, or cannot be read of this channel.
 SERVER_ERROR = 500
 CONFLICT = 409
@@ -221,9 +221,10 @@ class AriClient:
         with _fine_if(NOT_FOUND, CONFLICT):
             await self._call("bridges", "destroy", bridgeId=bridge)
 
-    async def join(self, *, bridge: str, channel: str) -> None:
-        """Put a channel of the application into a bridge."""
-        await self._call("bridges", "addChannel", bridgeId=bridge, channel=channel)
+    async def join(self, *, bridge: str, channel: str, silent: bool = False) -> None:
+        """Put a channel of the application into a bridge; `silent`: the others in it are not told who it is."""
+        params = {"inhibitConnectedLineUpdates": "true"} if silent else {}
+        await self._call("bridges", "addChannel", bridgeId=bridge, channel=channel, **params)
 
     async def part(self, *, bridge: str, channel: str) -> None:
         """Take a channel out of a bridge; succeeds if it is not in it, or there is none."""
@@ -247,34 +248,32 @@ class AriClient:
             variables={"OFFLOAD_CALLER()": f"{originator},{number}"},
         )
 
-    async def dial(self, channel: str, *, caller: str) -> None:
-        """Dial a created channel with the caller's identity, language and inherited variables."""
-        await self._call("channels", "dial", channelId=channel, caller=caller)
+    async def dial(self, channel: str, *, caller: str | None) -> None:
+        """Dial a created channel with the identity, language and inherited variables of a caller, if one is given."""
+        params = {"caller": caller} if caller else {}
+        await self._call("channels", "dial", channelId=channel, **params)
 
-    async def ring(self, channel: str) -> None:
-        """Indicate ringing to a channel."""
-        await self._call("channels", "ring", channelId=channel)
-
-    async def stop_ring(self, channel: str) -> None:
-        """Stop indicating ringing."""
-        await self._call("channels", "ringStop", channelId=channel)
-
-    async def progress(self, channel: str) -> None:
-        """Indicate early media to a channel."""
-        await self._call("channels", "progress", channelId=channel)
+    async def indicate(self, channel: str, indication: Indication) -> None:
+        """Indicate something to a channel, or stop it."""
+        await self._call("channels", indication, channelId=channel)
 
     async def start_music(self, channel: str, *, music: str) -> None:
         """Play music on hold of a class to a channel, or of its own if that is empty; before its answer as early media."""
         params = {"mohClass": music} if music else {}
         await self._call("channels", "startMoh", channelId=channel, **params)
 
-    async def stop_music(self, channel: str) -> None:
-        """Stop playing music on hold to a channel."""
-        await self._call("channels", "stopMoh", channelId=channel)
+    async def play(self, channel: str, *, media: str, playback: str) -> None:
+        """Play a media URI to a channel; PlaybackFinished with this id follows."""
+        await self._call("channels", "playWithId", channelId=channel, playbackId=playback, media=media)
 
-    async def answer(self, channel: str) -> None:
-        """Answer a channel."""
-        await self._call("channels", "answer", channelId=channel)
+    async def stop_playback(self, playback: str) -> None:
+        """Stop a playback; succeeds if it has ended."""
+        with _fine_if(NOT_FOUND, CONFLICT):
+            await self._call("playbacks", "stop", playbackId=playback)
+
+    async def send_digits(self, channel: str, digits: str) -> None:
+        """Begin to send DTMF to a channel, 250 ms between two digits as Dial() has it."""
+        await self._call("channels", "sendDTMF", channelId=channel, dtmf=digits, between="250")
 
     async def hang_up(self, channel: str, *, cause: int) -> None:
         """Hang up a channel, in our application or not; succeeds if there is none."""
@@ -291,12 +290,13 @@ class AriClient:
         with _fine_if(BAD_REQUEST, NOT_FOUND, CONFLICT):
             await self.set_variable(channel, name="OFFLOAD_HANGUP()", value=str(int(cause)))
 
-    async def set_variable(self, channel: str, *, name: str, value: str) -> None:
-        """Set a variable of a channel in our application, or write a dialplan function.
+    async def set_variable(self, channel: str, *, name: str, value: str | None) -> None:
+        """Set a variable of a channel in our application (None: unset it), or write a dialplan function.
 
         A function that does not exist also succeeds: Asterisk reports the error only in its log.
         """
-        await self._call("channels", "setChannelVar", channelId=channel, variable=name, value=value)
+        params = {} if value is None else {"value": value}
+        await self._call("channels", "setChannelVar", channelId=channel, variable=name, **params)
 
     async def get_variable(self, channel: str, name: str) -> str | None:
         """Return a channel variable or a dialplan function's value; None if it is not set or does not exist."""
@@ -312,10 +312,18 @@ class AriClient:
             case _:
                 return None
 
-    async def continue_in_dialplan(self, channel: str) -> None:
-        """Continue a channel at the dialplan's next priority; succeeds if it has already left."""
-        with _fine_if(NOT_FOUND, CONFLICT):
-            await self._call("channels", "continueInDialplan", channelId=channel)
+    async def continue_in_dialplan(self, channel: str, place: Sequence[str] = ()) -> None:
+        """Continue a channel at the next priority, or at a context, extension and priority or label, if there is such.
+
+        Succeeds if the channel has left.
+        """
+        params = {}
+        if place:
+            context, extension, priority = place
+            where = {"priority" if priority.isdecimal() else "label": priority}
+            params = {"context": context, "extension": extension, **where}
+        with _fine_if(CONFLICT) if place else _fine_if(NOT_FOUND, CONFLICT):
+            await self._call("channels", "continueInDialplan", channelId=channel, **params)
 
     async def _list(self, resource: str) -> Sequence[object]:
         answer = await self._call(resource, "list")

@@ -5,11 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from stasis_offload.errors import AriError
-
-
-class BadEventError(AriError):
-    """Asterisk sent an object whose field is missing or malformed; the text names the field."""
+from stasis_offload.asterisk.ari_fields import BadEventError, Fields
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +110,13 @@ class DialChanged:
     age: float | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class PlaybackFinished:
+    """A playback ended, or failed; `playback` is the id that was chosen for it."""
+
+    playback: str
+
+
 # Possible changes of the media path
 
 
@@ -178,6 +181,7 @@ Event = (
     | ChannelDestroyed
     | HangupRequested
     | DialChanged
+    | PlaybackFinished
     | BridgePeer
     | Held
     | Unheld
@@ -197,7 +201,7 @@ def parse_event(message: object) -> Event | None:
     """
     match message:
         case {"type": str(kind)} if kind in _PARSERS:
-            return _PARSERS[kind](_Fields(kind, message))
+            return _PARSERS[kind](Fields(kind, message))
         case {"type": str()}:
             return None
         case _:
@@ -211,7 +215,7 @@ def parse_channel(value: object) -> Channel:
         BadEventError: naming the field.
 
     """
-    fields = _Fields("Channel", value)
+    fields = Fields("Channel", value)
     return Channel(
         id=fields.text("id"),
         name=fields.text("name"),
@@ -230,57 +234,13 @@ def parse_bridge(value: object) -> Bridge:
         BadEventError: naming the field.
 
     """
-    fields = _Fields("Bridge", value)
+    fields = Fields("Bridge", value)
     return Bridge(
         id=fields.text("id"), technology=fields.text("technology"), channels=fields.texts("channels")
     )
 
 
-class _Fields:
-    """The fields of one JSON object, each checked when it is read."""
-
-    def __init__(self, kind: str, value: object) -> None:
-        self._kind = kind
-        self._value = value
-
-    def get(self, *path: str) -> object:
-        """Return the value at a path; None if any part of the path is missing."""
-        value = self._value
-        for key in path:
-            if not isinstance(value, dict):
-                return None
-            value = value.get(key)
-        return value
-
-    def text(self, *path: str, default: str | None = None) -> str:
-        value = self.get(*path)
-        value = default if value is None else value
-        if not isinstance(value, str):
-            raise self._bad("text", *path)
-        return value
-
-    def number(self, *path: str, default: int | None = None) -> int:
-        value = self.get(*path)
-        value = default if value is None else value
-        if not isinstance(value, int) or isinstance(value, bool):
-            raise self._bad("a whole number", *path)
-        return value
-
-    def texts(self, *path: str) -> tuple[str, ...]:
-        value = self.get(*path)
-        if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-            raise self._bad("a list of texts", *path)
-        return tuple(value)
-
-    def ids(self, *keys: str) -> tuple[str, ...]:
-        """Return the ids of those objects that are present."""
-        return tuple(self.text(key, "id") for key in keys if self.get(key) is not None)
-
-    def _bad(self, kind: str, *path: str) -> BadEventError:
-        return BadEventError(f"{self._kind} of ARI: {'.'.join(path)} is not {kind}")
-
-
-def _stasis_start(fields: _Fields) -> Event:
+def _stasis_start(fields: Fields) -> Event:
     replaces = fields.ids("replace_channel")
     return StasisStart(
         channel=parse_channel(fields.get("channel")),
@@ -289,13 +249,13 @@ def _stasis_start(fields: _Fields) -> Event:
     )
 
 
-def _hangup_requested(fields: _Fields) -> Event:
+def _hangup_requested(fields: Fields) -> Event:
     # A soft hang-up sends its flag in place of the cause, and -1 means none (channel.c, ast_softhangup).
     cause = 0 if fields.get("soft") is True else max(fields.number("cause", default=0), 0)
     return HangupRequested(channel=fields.text("channel", "id"), cause=cause)
 
 
-def _dial(fields: _Fields) -> Event | None:
+def _dial(fields: Fields) -> Event | None:
     # With a caller it is what another application, or our module for CDRs, says of the same channel.
     if fields.get("caller") is not None:
         return None
@@ -315,14 +275,14 @@ def _seconds_between(earlier: str, later: str) -> float | None:
         return None
 
 
-def _varset(fields: _Fields) -> Event | None:
+def _varset(fields: Fields) -> Event | None:
     # A global variable has no channel.
     if fields.text("variable") != "BRIDGEPEER" or fields.get("channel") is None:
         return None
     return BridgePeer(channel=fields.text("channel", "id"))
 
 
-def _transfer(fields: _Fields) -> Event:
+def _transfer(fields: Fields) -> Event:
     return Transferred(
         bridges=fields.ids(
             "bridge", "bridge_from", "transferer_first_leg_bridge", "transferer_second_leg_bridge"
@@ -333,7 +293,7 @@ def _transfer(fields: _Fields) -> Event:
     )
 
 
-_PARSERS: Mapping[str, Callable[[_Fields], Event | None]] = {
+_PARSERS: Mapping[str, Callable[[Fields], Event | None]] = {
     "ApplicationReplaced": lambda _: AriReplaced(),
     "StasisStart": _stasis_start,
     "StasisEnd": lambda fields: StasisEnd(channel=fields.text("channel", "id")),
@@ -342,6 +302,7 @@ _PARSERS: Mapping[str, Callable[[_Fields], Event | None]] = {
     ),
     "ChannelHangupRequest": _hangup_requested,
     "Dial": _dial,
+    "PlaybackFinished": lambda fields: PlaybackFinished(playback=fields.text("playback", "id")),
     "ChannelVarset": _varset,
     "ChannelHold": lambda fields: Held(channel=fields.text("channel", "id")),
     "ChannelUnhold": lambda fields: Unheld(channel=fields.text("channel", "id")),

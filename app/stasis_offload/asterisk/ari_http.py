@@ -4,7 +4,9 @@ import asyncio
 import json
 import os
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -13,6 +15,8 @@ from stasis_offload.errors import AriError, AriUnavailableError
 
 # In seconds. Asterisk responds within milliseconds; a server that takes this long is hanging.
 REQUEST_DEADLINE = 5.0
+# In seconds, of a request whose response comes when a party has dialled or spoken.
+LONG_REQUEST_DEADLINE = 3600.0
 # In seconds. A peer that vanished without closing the connection is detected within one and a half intervals.
 HEARTBEAT = 10.0
 # Below http.conf's sessionlimit, which defaults to 100 for all clients together.
@@ -20,6 +24,19 @@ CONNECTIONS = 32
 # In seconds. Asterisk closes a connection that is idle for 15 s (http.conf, session_keep_alive). It must not do so
 # just as we send a POST, which cannot be repeated.
 KEEP_ALIVE = 5.0
+
+
+_deadline = ContextVar("deadline", default=REQUEST_DEADLINE)
+
+
+@contextmanager
+def long_requests() -> Iterator[None]:
+    """Wait long for the responses to what the block requests: a subroutine may ask somebody something."""
+    token = _deadline.set(LONG_REQUEST_DEADLINE)
+    try:
+        yield
+    finally:
+        _deadline.reset(token)
 
 
 class RefusedError(AriError):
@@ -42,7 +59,6 @@ class AriHttp:
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=CONNECTIONS, keepalive_timeout=KEEP_ALIVE),
             headers={"Authorization": f"Basic {key}"},
-            timeout=aiohttp.ClientTimeout(total=REQUEST_DEADLINE),
         )
 
     async def request(
@@ -62,7 +78,13 @@ class AriHttp:
         """
         try:
             async with self._session.request(
-                method, url, params=params, data=data, headers=headers, allow_redirects=False
+                method,
+                url,
+                params=params,
+                data=data,
+                headers=headers,
+                allow_redirects=False,
+                timeout=aiohttp.ClientTimeout(total=_deadline.get()),
             ) as response:
                 body = await response.text()
         except asyncio.CancelledError:
@@ -95,7 +117,7 @@ def _unavailable(method: str, url: str, error: Exception) -> AriUnavailableError
         case aiohttp.WSServerHandshakeError(status=status):
             reason = f"HTTP status {status}"
         case TimeoutError():
-            reason = f"no answer within {REQUEST_DEADLINE:g} s"
+            reason = f"no answer within {_deadline.get():g} s"
         case OSError(errno=int(number)) if number > 0:
             reason = os.strerror(number)
         case OSError(strerror=str(text)):  # for a name that cannot be resolved

@@ -4,9 +4,16 @@ from collections.abc import Callable
 from typing import assert_never
 
 from stasis_offload.asterisk.ari import AriClient
+from stasis_offload.asterisk.ari_http import RefusedError, long_requests
+from stasis_offload.asterisk.indication import Indication
 from stasis_offload.signalling import commands as cmd
-from stasis_offload.signalling.call_ids import CALLER
+from stasis_offload.signalling.call_ids import CALLER, playback_id
 from stasis_offload.signalling.causes import DialStatus
+from stasis_offload.signalling.events import LimitSoundsRead
+from stasis_offload.signalling.time_limit import TIME_LEFT
+
+# What Asterisk takes for true (main/utils.c, ast_true).
+_TRUE = {"yes", "true", "y", "t", "1", "on"}
 
 
 async def carry_out(  # noqa: PLR0912, PLR0915 - one row a command
@@ -32,25 +39,51 @@ async def carry_out(  # noqa: PLR0912, PLR0915 - one row a command
             await ari.make_bridge(bridge)
         case cmd.Create(n, endpoint):
             await ari.create(channel(n), endpoint=endpoint, originator=channel(CALLER))
-        case cmd.Join(n):
-            await ari.join(bridge=bridge, channel=channel(CALLER))
-            await ari.join(bridge=bridge, channel=channel(n))
-        case cmd.Dial(n):
-            await ari.dial(channel=channel(n), caller=channel(CALLER))
+        case cmd.Join(n, silent):
+            await ari.join(bridge=bridge, channel=channel(CALLER), silent=silent)
+            await ari.join(bridge=bridge, channel=channel(n), silent=silent)
+        case cmd.ResetCdr():
+            await ari.set_variable(channel(CALLER), name="OFFLOAD_RESET_CDR()", value="1")
+        case cmd.RunSub(n, sub):
+            await _run_sub(ari, channel(n), sub=sub)
+        case cmd.RunPreDialSub(n, sub):
+            await _run_sub(ari, channel(n), sub=sub, when="pre-dial")
+        case cmd.Inherit(n):
+            await ari.set_variable(channel(n), name="OFFLOAD_INHERIT()", value=channel(CALLER))
+        case cmd.SetConnected(n, party, presentation, tag):
+            await _set_connected(ari, channel(n), party, presentation, tag)
+        case cmd.SetCallerId(n, party):
+            own = party or await ari.get_variable(channel(CALLER), "CALLERID(all)") or ""
+            await ari.set_variable(channel(n), name="CALLERID(all)", value=own)
+        case cmd.Dial(n, inherited):
+            await ari.dial(channel=channel(n), caller=None if inherited else channel(CALLER))
         case cmd.Ring():
-            await ari.ring(channel(CALLER))
+            await ari.indicate(channel(CALLER), Indication.RING)
         case cmd.StopRing():
-            await ari.stop_ring(channel(CALLER))
+            await ari.indicate(channel(CALLER), Indication.STOP_RING)
         case cmd.Progress():
-            await ari.progress(channel(CALLER))
+            await ari.indicate(channel(CALLER), Indication.PROGRESS)
         case cmd.StartMusic(music):
             await ari.start_music(channel(CALLER), music=music)
         case cmd.StopMusic():
-            await ari.stop_music(channel(CALLER))
+            await ari.indicate(channel(CALLER), Indication.STOP_MUSIC)
         case cmd.SetTimeLimit(n, seconds):
             await ari.set_variable(channel(n), name="TIMEOUT(absolute)", value=f"{seconds:.3f}")
+        case cmd.Unbridge(n):
+            # Asterisk has it in a bridge of its own until it is in another one (control.c, add_to_dial_bridge).
+            await ari.join(bridge=bridge, channel=channel(n))
+            await ari.part(bridge=bridge, channel=channel(n))
+        case cmd.Play(n, media):
+            await ari.play(channel(n), media=",".join(media), playback=playback_id(channel(CALLER), n))
+        case cmd.StopPlaying(n):
+            await ari.stop_playback(playback_id(channel(CALLER), n))
+        case cmd.SendDigits(n, digits):
+            await ari.send_digits(channel(n), digits)
+            await _until_idle(ari, channel(n))
+        case cmd.SendCallee(n, place):
+            await ari.continue_in_dialplan(channel(n), place)
         case cmd.Answer():
-            await ari.answer(channel(CALLER))
+            await ari.indicate(channel(CALLER), Indication.ANSWER)
         case cmd.HangUp(n, cause):
             await ari.hang_up(channel(n), cause=cause)
         case cmd.HangUpCaller(cause):
@@ -59,13 +92,20 @@ async def carry_out(  # noqa: PLR0912, PLR0915 - one row a command
             await ari.release(channel(n), cause=cause)
         case cmd.ReleaseCaller(cause):
             await ari.release(channel(CALLER), cause=cause)
-        case cmd.ContinueInDialplan(status, cause):
+        case cmd.ContinueInDialplan(status, cause, place):
             if not cause:
                 await _part_without_cause(ari, channel(CALLER), bridge=bridge)
-            await leave(ari, channel(CALLER), status=status, cause=cause)
+            await leave(ari, channel(CALLER), status=status, cause=cause, place=place)
         case cmd.DestroyBridge():
             await ari.destroy_bridge(bridge)
-        case cmd.StartMedia() | cmd.ReturnMedia() | cmd.EndMedia() | cmd.HangUpReplaced():
+        case (
+            cmd.StartMedia()
+            | cmd.ReturnMedia()
+            | cmd.EndMedia()
+            | cmd.HangUpReplaced()
+            | cmd.RunAnswerSub()
+            | cmd.ReadLimitSounds()
+        ):
             raise TypeError(f"the call carries out {command}")
         case _:
             assert_never(command)
@@ -87,12 +127,79 @@ async def _part_without_cause(ari: AriClient, channel: str, *, bridge: str) -> N
     await ari.set_variable(channel, name="OFFLOAD_HANGUPCAUSE()", value=cause or "0")
 
 
-async def leave(ari: AriClient, channel: str, *, status: DialStatus, cause: int) -> None:
+async def run_answer_sub(ari: AriClient, callee: str, *, sub: str, caller: str) -> str:
+    """Run a subroutine on a callee, pass its GOSUB_RETVAL on to the caller, and return its GOSUB_RESULT."""
+    await _run_sub(ari, callee, sub=sub)
+    value = await ari.get_variable(callee, "GOSUB_RETVAL")
+    result = await ari.get_variable(callee, "GOSUB_RESULT")
+    if result and value:
+        await ari.set_variable(caller, name="GOSUB_RETVAL", value=value)
+    return result or ""
+
+
+async def read_limit_sounds(ari: AriClient, caller: str) -> LimitSoundsRead:
+    """Read the variables LIMIT_… of the caller's channel (main/features.c, ast_bridge_timelimit)."""
+    variables = [
+        await ari.get_variable(caller, f"LIMIT_{name}")
+        for name in ("PLAYAUDIO_CALLER", "PLAYAUDIO_CALLEE", "CONNECT_FILE", "WARNING_FILE", "TIMEOUT_FILE")
+    ]
+    to_caller, to_callee, connect, warning, end = variables
+    callee_hears = (to_callee or "").lower() in _TRUE
+    caller_hears = to_caller is None or to_caller.lower() in _TRUE or not callee_hears
+    return LimitSoundsRead(
+        to_caller=caller_hears,
+        to_callee=callee_hears,
+        connect=connect or "",
+        warning=warning or TIME_LEFT,
+        end=end or "",
+    )
+
+
+async def _run_sub(ari: AriClient, channel: str, *, sub: str, when: str = "") -> None:
+    """Run a subroutine, as Gosub() would, on a channel in no bridge; return when it has returned.
+
+    Our dialplan function does it, in the thread of the channel (asterisk-module/README.md).
+    """
+    with long_requests():
+        await ari.set_variable(channel, name=f"OFFLOAD_SUB({when})", value=sub)
+
+
+async def _until_idle(ari: AriClient, channel: str) -> None:
+    """Wait until the thread of a channel has done all that was asked of it: it does one thing after the other."""
+    with long_requests():
+        await ari.set_variable(channel, name="OFFLOAD_", value=None)
+
+
+async def _set_connected(
+    ari: AriClient, channel: str, party: str, presentation: str | None, tag: str | None
+) -> None:
+    """Set whom a channel is called by; `i`: it is not dialled yet, nobody is to be told."""
+    parts = {"all": party, "pres": presentation or "allowed_passed_screen", "tag": tag}
+    for part, value in parts.items():
+        if value is not None:
+            await ari.set_variable(channel, name=f"CONNECTEDLINE({part},i)", value=value)
+
+
+async def leave(ari: AriClient, channel: str, *, status: DialStatus, cause: int, place: str = "") -> None:
     """Continue a caller in the dialplan, with DIALSTATUS and hang-up cause as Dial() sets them.
 
-    ARI cannot set the hang-up cause of a channel; our dialplan function can (asterisk-module/README.md).
+    At `place`, `[[context^]exten^]priority`, if it is given, or not at all if there is no such label. ARI cannot set the hang-up cause of a channel; our dialplan
+    function can (asterisk-module/README.md).
     """
     await ari.set_variable(channel, name="DIALSTATUS", value=status)
     if cause:
         await ari.set_variable(channel, name="OFFLOAD_HANGUPCAUSE()", value=str(int(cause)))
-    await ari.continue_in_dialplan(channel)
+    if not place:
+        await ari.continue_in_dialplan(channel)
+        return
+    try:
+        await ari.continue_in_dialplan(channel, await _in_full(ari, channel, place))
+    except RefusedError:  # there is no such place
+        await ari.hang_up(channel, cause=cause)
+
+
+async def _in_full(ari: AriClient, channel: str, place: str) -> tuple[str, ...]:
+    """Complete a place in the dialplan by where the channel is."""
+    given = place.split("^")
+    here = [await ari.get_variable(channel, name) or "" for name in ("CONTEXT", "EXTEN", "PRIORITY")]
+    return (*here[: -len(given)], *given)[:3]

@@ -7,7 +7,7 @@ import structlog
 
 from stasis_offload.asterisk.ari_events import Channel
 from stasis_offload.asterisk.leg_report import UP
-from stasis_offload.calls.ari_commands import carry_out, set_peer
+from stasis_offload.calls.ari_commands import carry_out, read_limit_sounds, run_answer_sub, set_peer
 from stasis_offload.calls.channel_variables import ChannelVariables
 from stasis_offload.calls.gateways import Gateways
 from stasis_offload.calls.media_session import MediaSession
@@ -267,6 +267,10 @@ class Call:
                 await self._within_limit(self.media.relay_until_start().wait())
             case cmd.EndMedia():
                 await self._end_media()
+            case cmd.ReadLimitSounds():
+                self.post(await read_limit_sounds(self._ari, self.legs.channel(CALLER)))
+            case cmd.RunAnswerSub(n, sub):
+                await self._run_answer_sub(n, sub)
             case cmd.HangUpReplaced(old, cause):
                 await self._move_variables_from(old)
                 await self._ari.hang_up(old, cause=cause)
@@ -278,6 +282,15 @@ class Call:
         if winner:
             name, target = self.legs.name(winner) or "", self.dialing.request.targets[winner - 1]
             await set_peer(self._ari, self.legs.channel(CALLER), name=name, target=target)
+
+    async def _run_answer_sub(self, n: int, sub: str) -> None:
+        result = ""
+        try:
+            result = await run_answer_sub(
+                self._ari, self.legs.channel(n), sub=sub, caller=self.legs.channel(CALLER)
+            )
+        finally:
+            self.post(sig.SubReturned(n, result))
 
     async def _exclude(self, callee: int) -> None:
         """Block the call if the caller's variable, an endpoint of the two legs or the percentage excludes it."""

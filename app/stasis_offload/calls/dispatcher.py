@@ -14,7 +14,8 @@ from stasis_offload.media import events as ev
 from stasis_offload.media.reasons import ReasonKind
 from stasis_offload.media.roles import role_of
 from stasis_offload.openflow import events as switch
-from stasis_offload.signalling.call_ids import call_of_callee
+from stasis_offload.signalling import events as sig
+from stasis_offload.signalling.call_ids import call_of_callee, call_of_playback
 from stasis_offload.signalling.legs import LegEvent
 
 
@@ -34,7 +35,7 @@ class Dispatcher:
         self._gate = gate
         self._log = structlog.get_logger(__name__)
 
-    def on_ari(self, event: ari.Event) -> None:
+    def on_ari(self, event: ari.Event) -> None:  # noqa: PLR0912 - one row an event
         """Route an event of Asterisk."""
         match event:
             case ari.AriUp(asterisk=version):
@@ -58,6 +59,8 @@ class Dispatcher:
                 | ari.DialChanged(channel)
             ):
                 self._on_leg_event(channel, event)
+            case ari.PlaybackFinished(playback):
+                self._on_playback_finished(playback)
             case ari.BridgePeer(channel) | ari.Unheld(channel) | ari.Held(channel):
                 rebuilt = not isinstance(event, ari.Held)
                 self._on_bridge_changed(self._registry.by_channel(channel), rebuilt=rebuilt)
@@ -124,6 +127,12 @@ class Dispatcher:
             self._supervisor.cancel_restart(channel)
             self._registry.cancel_replacement(channel)
         self._transfers.on_leg_event(channel, event)
+
+    def _on_playback_finished(self, playback: str) -> None:
+        found = call_of_playback(playback)
+        call = self._registry.get(found[0]) if found else None
+        if call and found:
+            call.post(sig.Played(found[1]))
 
     def _on_bridge_changed(self, call: Call | None, *, rebuilt: bool = False) -> None:
         if call:

@@ -18,7 +18,7 @@ from stasis_offload.signalling import events as sig
 from stasis_offload.signalling.call_ids import CALLER, bridge_id, call_of_bridge, call_of_callee
 from stasis_offload.signalling.causes import DialStatus
 from stasis_offload.signalling.dial_args import DialRequest, parse_dial, split_arguments
-from stasis_offload.signalling.dial_options import DialArgumentError
+from stasis_offload.signalling.option_arguments import DialArgumentError
 from stasis_offload.signalling.resuming import missed, resume
 from stasis_offload.signalling.state import Dialing, Phase
 
@@ -105,7 +105,8 @@ class Recovery:
             return False
         status = await self._ari.get_variable(caller.id, "DIALSTATUS")
         packets = await self._earlier_packets(caller.id)
-        answered = status == DialStatus.ANSWER
+        # Before the two are bridged, what an option asks for may have been under way: it begins again.
+        answered = status == DialStatus.ANSWER and (not mine or bool(snapshot.members.get(caller.id)))
         if self._registry.get(caller.id):
             return False
         self._log.info("call.adopted", call=caller.id, answered=answered)

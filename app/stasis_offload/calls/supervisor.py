@@ -14,7 +14,7 @@ from stasis_offload.media.state import Policy
 from stasis_offload.signalling import events as sig
 from stasis_offload.signalling.causes import Cause, DialStatus
 from stasis_offload.signalling.dial_args import parse_dial
-from stasis_offload.signalling.dial_options import DialArgumentError
+from stasis_offload.signalling.option_arguments import DialArgumentError
 from stasis_offload.signalling.state import Dialing
 
 

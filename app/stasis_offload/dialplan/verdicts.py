@@ -7,7 +7,8 @@ from enum import StrEnum
 
 from stasis_offload.dialplan.arguments import Masked, any_value, mask
 from stasis_offload.signalling.dial_args import parse_dial, split_arguments
-from stasis_offload.signalling.dial_options import OPTIONS, DialArgumentError, Treatment, split_options
+from stasis_offload.signalling.dial_options import OPTIONS, Treatment
+from stasis_offload.signalling.option_arguments import DialArgumentError, split_options
 
 _REMOVED = {
     "sip": "chan_sip left Asterisk in version 21; make the peer a PJSIP endpoint first",

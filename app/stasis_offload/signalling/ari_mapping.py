@@ -31,6 +31,8 @@ def event_from_result(command: cmd.Command, *, done: bool) -> ev.Event | None:
             return ev.CreateFailed(n, Cause.NO_ROUTE_DESTINATION)
         case cmd.Dial(n), False:
             return ev.CalleeRejected(n, Cause.NO_ROUTE_DESTINATION)
+        case cmd.Play(n), False:
+            return ev.Played(n)
         case cmd.CreateBridge() | cmd.Join() | cmd.Answer(), False:
             return ev.BridgeFailed()
         case _:

@@ -8,6 +8,7 @@ CALLER = 0
 PREFIX = "offload-"
 
 _CALLEE_ID = re.compile(re.escape(PREFIX) + r"(?P<call>.+)-(?P<n>[1-9][0-9]*)", re.DOTALL)
+_PLAYBACK_ID = re.compile(re.escape(PREFIX) + r"(?P<call>.+)-(?P<leg>[0-9]+)", re.DOTALL)
 
 
 def bridge_id(call: str) -> str:
@@ -18,6 +19,17 @@ def bridge_id(call: str) -> str:
 def callee_id(call: str, n: int) -> str:
     """Return the id of the channel dialled for the n-th target of a call, counted from 1."""
     return f"{PREFIX}{call}-{n}"
+
+
+def playback_id(call: str, leg: int) -> str:
+    """Return the id of what is played to a leg of a call before the conversation."""
+    return f"{PREFIX}{call}-{leg}"
+
+
+def call_of_playback(playback: str) -> tuple[str, int] | None:
+    """Return the call and the leg; None if we did not begin the playback."""
+    match = _PLAYBACK_ID.fullmatch(playback)
+    return (match["call"], int(match["leg"])) if match else None
 
 
 def call_of_bridge(bridge: str) -> str | None:

@@ -50,16 +50,72 @@ class CreateBridge:
 
 @dataclass(frozen=True, slots=True)
 class Join:
-    """Put the caller and callee n into the bridge; answered by CalleeBridged."""
+    """Put the caller and callee n into the bridge; answered by CalleeBridged.
+
+    Each is told who the other is, unless an option has set that (`silent`).
+    """
+
+    n: int
+    silent: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ReadLimitSounds:
+    """Read what the caller's variables say of the announcements of a time limit; answered by LimitSoundsRead."""
+
+
+@dataclass(frozen=True, slots=True)
+class ResetCdr:
+    """Begin the caller's CDR anew."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunSub:
+    """Run a subroutine on leg n, who is in no bridge; `sub` is Gosub()'s argument. Ends when it has returned."""
+
+    n: int
+    sub: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunPreDialSub:
+    """As RunSub on a callee that is not dialled yet: of a Local channel the other half runs it."""
+
+    n: int
+    sub: str
+
+
+@dataclass(frozen=True, slots=True)
+class Inherit:
+    """Give callee n now, and not when it is dialled, what a callee has from the caller: variables, identity, language."""
 
     n: int
 
 
 @dataclass(frozen=True, slots=True)
-class Dial:
-    """Dial callee n on behalf of the caller."""
+class SetConnected:
+    """Have callee n be sent another identity than the caller's: `"Name" <number>`, presentation, tag; None: unchanged."""
 
     n: int
+    party: str
+    presentation: str | None
+    tag: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class SetCallerId:
+    """Give the channel of callee n a caller id of its own, `"Name" <number>`; empty: the caller's."""
+
+    n: int
+    party: str
+
+
+@dataclass(frozen=True, slots=True)
+class Dial:
+    """Dial callee n, on behalf of the caller unless it has inherited."""
+
+    n: int
+    inherited: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +151,44 @@ class SetTimeLimit:
 
     n: int
     seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Unbridge:
+    """Take callee n, who has answered, out of the bridge in which Asterisk dialled it."""
+
+    n: int
+
+
+@dataclass(frozen=True, slots=True)
+class Play:
+    """Play media to leg n, one after the other, as ARI names them (`sound:FILE`, `number:N`); answered by Played."""
+
+    n: int
+    media: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StopPlaying:
+    """Stop what Play began."""
+
+    n: int
+
+
+@dataclass(frozen=True, slots=True)
+class RunAnswerSub:
+    """Run a subroutine on callee n, who has answered and is in no bridge; answered by SubReturned."""
+
+    n: int
+    sub: str
+
+
+@dataclass(frozen=True, slots=True)
+class SendDigits:
+    """Send digits (DTMF) to leg n; ends when all are sent."""
+
+    n: int
+    digits: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,10 +253,22 @@ class HangUpReplaced:
 
 @dataclass(frozen=True, slots=True)
 class ContinueInDialplan:
-    """Set DIALSTATUS and the caller's hang-up cause, then return the caller to the dialplan."""
+    """Set DIALSTATUS and the caller's hang-up cause, then return the caller to the dialplan.
+
+    To a place `[[context^]exten^]priority` if one is given.
+    """
 
     status: DialStatus
     cause: int
+    place: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SendCallee:
+    """Send callee n to a place in the dialplan; it leaves the application."""
+
+    n: int
+    place: tuple[str, str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +283,13 @@ Command = (
     | LeavePickupGroups
     | CreateBridge
     | Join
+    | ReadLimitSounds
+    | ResetCdr
+    | RunSub
+    | RunPreDialSub
+    | Inherit
+    | SetConnected
+    | SetCallerId
     | Dial
     | Ring
     | StopRing
@@ -184,6 +297,12 @@ Command = (
     | StartMusic
     | StopMusic
     | SetTimeLimit
+    | Unbridge
+    | Play
+    | StopPlaying
+    | RunAnswerSub
+    | SendDigits
+    | SendCallee
     | Answer
     | StartMedia
     | ReturnMedia

@@ -5,7 +5,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from stasis_offload.signalling.dial_options import NO_OPTIONS, DialArgumentError, DialOptions, parse_options
+from stasis_offload.signalling.dial_options import NO_OPTIONS, DialOptions, parse_options
+from stasis_offload.signalling.option_arguments import DialArgumentError
 
 _TIMEOUT = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)", re.ASCII)
 _OPENING = {")": "(", "]": "["}

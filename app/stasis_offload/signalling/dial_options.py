@@ -7,15 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from stasis_offload.errors import OffloadError
-from stasis_offload.signalling.causes import CAUSE_NAMES, Cause
-
-# Q.850 codes a cause in seven bits.
-MAX_CAUSE = 127
-
-
-class DialArgumentError(OffloadError):
-    """The arguments of Stasis() cannot be dialled; the text names the invalid one."""
+from stasis_offload.signalling import option_arguments as arg
+from stasis_offload.signalling.causes import Cause
+from stasis_offload.signalling.option_arguments import AnnouncedLimit, DialArgumentError, Place, left_to_dial
 
 
 class Treatment(StrEnum):
@@ -45,18 +39,55 @@ _DTMF = (
 )
 _NOT_YET = "Not done yet."
 _TABLE = (
-    DialOption("A", "(x:y)", Treatment.LEFT, _NOT_YET),
-    DialOption("a", "", Treatment.LEFT, _NOT_YET),
-    DialOption("b", "(context^exten^priority(args))", Treatment.LEFT, _NOT_YET),
-    DialOption("B", "(context^exten^priority(args))", Treatment.LEFT, _NOT_YET),
-    DialOption("C", "", Treatment.LEFT, _NOT_YET),
-    DialOption("c", "", Treatment.LEFT, _NOT_YET),
+    DialOption(
+        "A",
+        "(x:y)",
+        Treatment.RELAYED,
+        "Before the two are bridged, each hears its file; the call is offloaded afterwards. A digit of the callee does not end it, and the caller's is announced as early media, so that it is heard.",
+    ),
+    DialOption(
+        "a",
+        "",
+        Treatment.DONE,
+        "The caller is answered when the callee answers; here nothing comes in between.",
+    ),
+    DialOption(
+        "b",
+        "(context^exten^priority(args))",
+        Treatment.DONE,
+        "The subroutine runs on each callee's channel before it is dialled. Its place is given in full, and CALLERID() is empty where Dial() has the dialled extension; needs `func_offload_sub`.",
+    ),
+    DialOption(
+        "B",
+        "(context^exten^priority(args))",
+        Treatment.DONE,
+        "The subroutine runs on the caller's channel before anything is dialled. As with b.",
+    ),
+    DialOption("C", "", Treatment.DONE, "The caller's CDR begins anew; needs `func_offload_sub`."),
+    DialOption(
+        "c", "", Treatment.DONE, "A target that is cancelled learns that the call was answered elsewhere."
+    ),
     DialOption("d", "", Treatment.LEFT, _NOT_YET),
-    DialOption("D", "(called:calling:progress)", Treatment.LEFT, _NOT_YET),
+    DialOption(
+        "D",
+        "(called:calling:progress)",
+        Treatment.RELAYED,
+        "The digits are sent after the answer, before the two are bridged. Digits at the callee's early media, MF and SF are left to Dial().",
+    ),
     DialOption("E", "", Treatment.LEFT, "Part of D's MF and SF digits, which ARI does not send."),
     DialOption("e", "", Treatment.LEFT, _NOT_YET),
-    DialOption("f", "(x)", Treatment.LEFT, _NOT_YET),
-    DialOption("F", "(context^exten^priority)", Treatment.LEFT, _NOT_YET),
+    DialOption(
+        "f",
+        "(x)",
+        Treatment.DONE,
+        "The callee is sent x as the caller's identity; needs `func_offload_sub`. Without x it is left to Dial().",
+    ),
+    DialOption(
+        "F",
+        "(context^exten^priority)",
+        Treatment.DONE,
+        "When the caller hangs up, the callee continues at a place that is given in full; without one it is left to Dial().",
+    ),
     DialOption("g", "", Treatment.DONE, "The caller continues in the dialplan when the callee hangs up."),
     DialOption("G", "(context^exten^priority)", Treatment.LEFT, _NOT_YET),
     DialOption("h", "", Treatment.LEFT, _DTMF),
@@ -68,25 +99,57 @@ _TABLE = (
     ),
     DialOption("k", "", Treatment.LEFT, _DTMF),
     DialOption("K", "", Treatment.LEFT, _DTMF),
-    DialOption("L", "(x:y:z)", Treatment.LEFT, _NOT_YET),
-    DialOption("m", "(class)", Treatment.LEFT, _NOT_YET),
+    DialOption(
+        "L",
+        "(x:y:z)",
+        Treatment.RELAYED,
+        "The call ends after x ms; announcements as LIMIT_ variables say, for each of which the media returns to Asterisk. The callee stays for the one at the end.",
+    ),
+    DialOption(
+        "m",
+        "(class)",
+        Treatment.DONE,
+        "The caller hears music on hold of the class until the answer, and no early media.",
+    ),
     DialOption("n", "(delete)", Treatment.LEFT, "Part of p and P."),
     DialOption("N", "", Treatment.LEFT, "Part of p and P."),
-    DialOption("o", "(x)", Treatment.LEFT, _NOT_YET),
+    DialOption(
+        "o",
+        "(x)",
+        Treatment.DONE,
+        "The callee's channel has x, or the caller's own, as its caller id; needs `func_offload_sub`.",
+    ),
     DialOption("O", "(mode)", Treatment.LEFT, "For DAHDI channels, whose audio does not pass the switch."),
     DialOption(
         "p", "", Treatment.LEFT, "Records the caller's name and asks the callee by menus of Asterisk's own."
     ),
     DialOption("P", "(x)", Treatment.LEFT, "As p, and keeps the answers in Asterisk's database."),
-    DialOption("Q", "(cause)", Treatment.LEFT, _NOT_YET),
-    DialOption("r", "(tone)", Treatment.LEFT, _NOT_YET),
-    DialOption("R", "", Treatment.LEFT, _NOT_YET),
-    DialOption("S", "(x)", Treatment.LEFT, _NOT_YET),
-    DialOption("s", "(x)", Treatment.LEFT, "The tag of the caller id of option f, which ARI cannot set."),
+    DialOption(
+        "Q",
+        "(cause)",
+        Treatment.DONE,
+        "The cause for the targets that are hung up when another one answers; a number, or a name as `Hangup()` knows it; no cause (0, NONE) is left to Dial().",
+    ),
+    DialOption(
+        "r",
+        "(tone)",
+        Treatment.DONE,
+        "The caller is sent ringing at once, and no audio before the answer. With a tone it is left to Dial().",
+    ),
+    DialOption("R", "", Treatment.DONE, "The caller is sent ringing at once, then what the callee sends."),
+    DialOption(
+        "S", "(x)", Treatment.DONE, "The call ends x seconds after the answer (needs `func_timeout`)."
+    ),
+    DialOption("s", "(x)", Treatment.DONE, "The tag of the identity of f."),
     DialOption("t", "", Treatment.LEFT, _DTMF),
     DialOption("T", "", Treatment.LEFT, _DTMF),
-    DialOption("u", "(x)", Treatment.LEFT, _NOT_YET),
-    DialOption("U", "(x^args)", Treatment.LEFT, _NOT_YET),
+    DialOption("u", "(x)", Treatment.DONE, "The presentation of the identity of f."),
+    DialOption(
+        "U",
+        "(x^args)",
+        Treatment.RELAYED,
+        "The subroutine runs on the callee's channel after its answer; GOSUB_RESULT says what becomes of the call. Needs `func_offload_sub`.",
+    ),
     DialOption("w", "", Treatment.LEFT, _DTMF),
     DialOption("W", "", Treatment.LEFT, _DTMF),
     DialOption("x", "", Treatment.LEFT, _DTMF),
@@ -100,24 +163,58 @@ OPTIONS: Mapping[str, DialOption] = {option.letter: option for option in _TABLE}
 class DialOptions:
     """The options of one call.
 
-    `go_on`: the caller continues in the dialplan when the callee hangs up (g). Until the answer the caller is sent
-    ringing at once (`ring_at_once`: r, R), and only that (`ring_only`: r), or hears music of a class (`music`: m; empty:
-    the channel's own). A target that is cancelled learns that the call was `answered_elsewhere` (c); targets are hung up
-    with `dismiss_cause` when another one answers (Q). The call ends `time_limit` seconds after the answer (S).
+    Before dialling the caller's CDR begins anew (`reset_cdr`: C), and subroutines run on the caller (`caller_sub`: B) and on
+    each callee (`callee_sub`: b); a callee is sent the identity `connected` (f) with the presentation `presentation` (u)
+    and the tag `tag` (s), and has itself the `caller_id` (o; empty: the caller's).
+
+    Until the answer the caller is sent ringing at once (`ring_at_once`: r, R), and only that (`ring_only`: r), or hears
+    music of a class (`music`: m; empty: the channel's own). A target that is cancelled learns that the call was
+    `answered_elsewhere` (c); targets are hung up with `dismiss_cause` when another one answers (Q).
+
+    Before the two are bridged, each may hear a file (`files`, callee's and caller's: A), a subroutine runs on the callee
+    (`answer_sub`: U), and digits are sent to each (`digits`, as files: D); the caller is answered last, or first
+    (`answer_first`: a). The call ends `time_limit` seconds after the answer (S), or by
+    `announced_limit` (L), which undoes S.
+
+    When the callee hangs up, the caller continues in the dialplan (`go_on`: g); when the caller hangs up, the callee does
+    (`callee_goes_to`: F).
     """
 
     go_on: bool = False
+    reset_cdr: bool = False
+    caller_sub: str | None = None
+    callee_sub: str | None = None
+    connected: str | None = None
+    presentation: str | None = None
+    tag: str | None = None
+    caller_id: str | None = None
     ring_at_once: bool = False
     ring_only: bool = False
     music: str | None = None
     answered_elsewhere: bool = False
     dismiss_cause: int = Cause.ANSWERED_ELSEWHERE
+    files: tuple[str, str] = ("", "")
+    answer_sub: str | None = None
+    digits: tuple[str, str] = ("", "")
+    answer_first: bool = False
     time_limit: float | None = None
+    announced_limit: AnnouncedLimit | None = None
+    callee_goes_to: Place | None = None
 
     @property
     def entertained(self) -> bool:
         """Whether the caller is not to hear the callee before the answer."""
-        return self.ring_only or self.music is not None
+        return self.ring_only or self.music is not None or self.delays_answer
+
+    @property
+    def delays_answer(self) -> bool:
+        """Whether something comes between the callee's answer and the caller's."""
+        return any(self.files) or any(self.digits) or self.answer_sub is not None
+
+    @property
+    def prepares_callee(self) -> bool:
+        """Whether a callee's channel is changed before it is dialled, once it has what the caller's gives it."""
+        return self.callee_sub is not None or self.connected is not None or self.caller_id is not None
 
 
 NO_OPTIONS = DialOptions()
@@ -130,94 +227,41 @@ def parse_options(text: str) -> DialOptions:
         DialArgumentError: naming the option that is unknown, left to Dial() or malformed, and why.
 
     """
-    arguments = split_options(text.strip())
+    arguments = arg.split_options(text.strip())
     for letter in arguments:
         option = OPTIONS.get(letter)
         if option is None:
             raise DialArgumentError(f"Dial() has no option {letter!r}")
         if option.treatment is Treatment.LEFT:
-            raise _left(letter, option.text)
+            raise left_to_dial(letter, option.text)
     if arguments.get("r"):
-        raise _left("r", "with a tone, which ARI does not play before the answer.")
+        raise left_to_dial("r", "with a tone, which ARI does not play before the answer.")
+    if arguments.get("F") == "":
+        raise left_to_dial("F", "without a place it depends on where Dial() is.")
+    if arguments.get("f") == "":
+        raise left_to_dial("f", "without x it is for a call that is forwarded.")
     return DialOptions(
         go_on="g" in arguments,
+        reset_cdr="C" in arguments,
+        caller_sub=arg.parse_sub("B", arguments.get("B", "")),
+        callee_sub=arg.parse_sub("b", arguments.get("b", "")),
+        connected=arguments.get("f"),
+        presentation=arguments.get("u") or None,
+        tag=arguments.get("s") or None,
+        caller_id=arguments.get("o"),
         ring_at_once=not arguments.keys().isdisjoint("rR"),
         ring_only="r" in arguments,
         music=arguments.get("m"),
         answered_elsewhere="c" in arguments,
-        dismiss_cause=_parse_cause(arguments.get("Q", "")),
-        time_limit=_parse_seconds(arguments.get("S", "")),
+        dismiss_cause=arg.parse_cause(arguments.get("Q", "")),
+        files=arg.parse_files(arguments.get("A", "")),
+        answer_sub=arg.parse_answer_sub(arguments.get("U", "")),
+        digits=arg.parse_digits(arguments.get("D", "")),
+        answer_first="a" in arguments,
+        time_limit=arg.parse_seconds(arguments.get("S", "")),
+        announced_limit=arg.parse_limit(arguments.get("L", "")),
+        callee_goes_to=arg.parse_place("F", arguments.get("F", "")),
     )
-
-
-def _left(letter: str, reason: str) -> DialArgumentError:
-    return DialArgumentError(f"option {letter!r} is left to Dial(): {reason}")
-
-
-def _parse_cause(text: str) -> int:
-    cause = CAUSE_NAMES.get(text.upper())
-    if cause is not None:
-        return cause
-    if text.upper() == "NONE":
-        return 0
-    if text.isascii() and text.isdecimal() and int(text) <= MAX_CAUSE:
-        return int(text)
-    if text:
-        raise DialArgumentError(f"option 'Q' has no hang-up cause: {text!r}")
-    return Cause.ANSWERED_ELSEWHERE
-
-
-def _parse_seconds(text: str) -> float | None:
-    if not text:
-        return None
-    if not (text.isascii() and text.isdecimal() and int(text)):
-        raise DialArgumentError(f"option 'S' is not a whole number of seconds: {text!r}")
-    return float(text)
-
-
-def split_options(text: str) -> dict[str, str]:
-    r"""Return the argument of each option by its letter, empty if it has none (main/app.c, parse_options).
-
-    An argument ends at its own parenthesis: those in it are counted, but not if escaped by `\` or in quotes that begin
-    the argument. The last of several options of a letter counts.
-
-    Raises:
-        DialArgumentError: an argument does not end.
-
-    """
-    arguments: dict[str, str] = {}
-    at = 0
-    while at < len(text):
-        letter = text[at]
-        at += 1
-        arguments[letter] = ""
-        if text[at : at + 1] == "(":
-            arguments[letter], at = _argument(text, at + 1, letter)
-    return arguments
-
-
-def _argument(text: str, at: int, letter: str) -> tuple[str, int]:
-    """Return the argument that begins at a position, and the position after its closing parenthesis."""
-    quotes = text[at : at + 1] == '"'
-    quoted, depth, argument = False, 1, ""
-    while at < len(text):
-        character, following = text[at], text[at + 1 : at + 2]
-        at += 1
-        if character == '"' and quotes:
-            quoted = not quoted
-        elif character == "\\" and (not quoted or following == '"'):
-            argument += following
-            at += 1
-        elif character == "\\":
-            argument += character + following
-            at += 1
-        else:
-            if not quoted:
-                depth += {"(": 1, ")": -1}.get(character, 0)
-            if depth == 0:
-                return argument, at
-            argument += character
-    raise DialArgumentError(f"the argument of option {letter!r} has no end")
 
 
 def options_as_markdown() -> str:

@@ -116,6 +116,37 @@ class CallerReplaced:
 
 
 @dataclass(frozen=True, slots=True)
+class Played:
+    """What was played to leg `leg` has ended, or could not be played."""
+
+    leg: int
+
+
+@dataclass(frozen=True, slots=True)
+class SubReturned(CalleeEvent):
+    """The subroutine on callee n, who has answered, returned; `result` is its GOSUB_RESULT, empty if it set none."""
+
+    result: str
+
+
+@dataclass(frozen=True, slots=True)
+class LimitSoundsRead:
+    """The announcements of a time limit: to whom, and a file for each; `timeleft`: the time that is left is said.
+
+    `connect` is for the beginning of the conversation, `end` for its end (empty: nothing).
+    """
+
+    to_caller: bool = True
+    to_callee: bool = False
+    connect: str = ""
+    warning: str = "timeleft"
+    end: str = ""
+
+
+NO_LIMIT_SOUNDS_READ = LimitSoundsRead()
+
+
+@dataclass(frozen=True, slots=True)
 class DialTimedOut:
     """The deadline passed."""
 
@@ -142,6 +173,9 @@ Event = (
     | CalleeReplaced
     | CalleePickedUp
     | CallerReplaced
+    | Played
+    | SubReturned
+    | LimitSoundsRead
     | DialTimedOut
     | BridgeFailed
 )

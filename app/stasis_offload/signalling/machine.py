@@ -8,9 +8,10 @@ other technology may send a busy frame, which a bridge would pass on to the call
 
 from dataclasses import replace
 
+from stasis_offload.signalling import answering, dialling, ringback, time_limit
 from stasis_offload.signalling import commands as cmd
 from stasis_offload.signalling import events as ev
-from stasis_offload.signalling import ringback
+from stasis_offload.signalling.call_ids import CALLER
 from stasis_offload.signalling.causes import Cause, DialStatus
 from stasis_offload.signalling.durations import note_first_signal
 from stasis_offload.signalling.state import WANTED, Callee, Dialing, Phase
@@ -55,6 +56,7 @@ def _media_first(dialing: Dialing, commands: tuple[cmd.Command, ...]) -> tuple[c
                 | cmd.Release()
                 | cmd.ReleaseCaller()
                 | cmd.ContinueInDialplan()
+                | cmd.SendCallee()
                 | cmd.DestroyBridge()
             ):
                 return *commands[:at], cmd.EndMedia(), *commands[at:]
@@ -71,11 +73,14 @@ def _transition(dialing: Dialing, event: ev.Event, now: float) -> Step:  # noqa:
     An event without a row is late or a duplicate and changes nothing: a callee answers while it is being
     cancelled, a caller hangs up while a channel is being created.
     """
+    after: Step
     match dialing.phase, dialing.callee(event), event:
         case Phase.OVER, _, ev.CalleeEnteredStasis(n) | ev.CalleeAnswered(n):
             return dialing, (_hang_up_late(n),)
         case Phase.OVER, _, _:
             return dialing, ()
+        case _, _, ev.LimitSoundsRead():
+            after = replace(dialing, limit_sounds=event), ()
         case Phase.NEW, _, ev.Started():
             after = _start(dialing, now)
         case Phase.DIALING, _, ev.CallerHangingUp(cause):
@@ -92,16 +97,15 @@ def _transition(dialing: Dialing, event: ev.Event, now: float) -> Step:  # noqa:
         case Phase.DIALING, _, ev.BridgeFailed():
             after = _give_up(_failed(dialing, Cause.CONGESTION), DialStatus.CONGESTION)
         case Phase.DIALING, Callee.CREATING, ev.CalleeEnteredStasis(n):
-            dialled = dialing.with_callee(n, Callee.DIALLED)
-            after = (dialled, (cmd.Join(n),)) if dialing.in_bridge else _dial(dialled, n)
+            after = dialling.on_created(dialing, n)
         case Phase.DIALING, Callee.DIALLED, ev.CalleeBridged(n):
-            after = _dial(dialing, n)
+            after = dialling.dial(dialing, n)
         case Phase.DIALING, Callee.DIALLED, ev.CalleeRinging():
             after = ringback.on_ringing(dialing)
         case Phase.DIALING, Callee.DIALLED, ev.CalleeProgress():
             after = ringback.on_progress(dialing)
         case Phase.DIALING, Callee.DIALLED, ev.CalleeAnswered(n):
-            after = _connect(dialing, n)
+            after = _connect(dialing, n, now)
         case Phase.DIALING, Callee.CREATING, ev.CreateFailed(n, cause):
             after = _next(_failed(dialing.with_callee(n, Callee.DESTROYED), cause))
         case Phase.DIALING, Callee.DIALLED, ev.CalleeRejected(n, cause):
@@ -113,8 +117,16 @@ def _transition(dialing: Dialing, event: ev.Event, now: float) -> Step:  # noqa:
             n, cause
         ):
             after = _next(_failed(dialing.with_callee(n, Callee.DESTROYED), cause))
+        case Phase.TALKING, _, ev.Played(leg) if leg in dialing.hearing and dialing.ends is not None:
+            after = time_limit.on_played(dialing, leg)
+        case Phase.TALKING, _, ev.Played(leg) if leg in dialing.hearing and dialing.winner:
+            after = answering.on_played(dialing, dialing.winner, leg)
+        case Phase.TALKING, _, ev.DialTimedOut() if dialing.ends is not None:
+            after = time_limit.on_deadline(dialing, now)
+        case Phase.TALKING, Callee.DIALLED, ev.SubReturned(n, result) if n == dialing.winner:
+            after = answering.on_sub_returned(dialing, n, result)
         case Phase.TALKING, Callee.DIALLED, ev.CalleeBridged(n) if n == dialing.winner:
-            after = dialing, (cmd.SetStatus(DialStatus.ANSWER), cmd.StartMedia(n))
+            after = answering.on_bridged(dialing, n, now)
         case Phase.TALKING, _, ev.CallerReplaced(old, joined) if dialing.winner:
             after = _replace_leg(
                 replace(dialing, caller_replaced=True, caller_cause=None), dialing.winner, old, joined=joined
@@ -124,7 +136,7 @@ def _transition(dialing: Dialing, event: ev.Event, now: float) -> Step:  # noqa:
         ):
             after = _replace_leg(dialing.with_callee(n, Callee.DIALLED), n, old, joined=joined)
         case Phase.DIALING, Callee.DIALLED | Callee.HANGING_UP, ev.CalleePickedUp(n, old):
-            after = _connect(dialing.with_callee(n, Callee.DIALLED), n, picked_up=old)
+            after = _connect(dialing.with_callee(n, Callee.DIALLED), n, now, picked_up=old)
         case Phase.TALKING, _, ev.CalleePickedUp(n, old) if n == dialing.winner:
             after = _replace_leg(dialing.with_callee(n, Callee.DIALLED), n, old, joined=False)
         case Phase.DIALING, _, ev.CallerReplaced(old):
@@ -144,6 +156,8 @@ def _transition(dialing: Dialing, event: ev.Event, now: float) -> Step:  # noqa:
             n == dialing.winner
         ):
             after = _end_by_callee(dialing.with_callee(n, Callee.DESTROYED), cause)
+        case _, Callee.SENT_ON, ev.CalleeLeftStasis(n):
+            after = dialing.with_callee(n, Callee.DESTROYED), ()
         case _, Callee.CREATING | Callee.DIALLED, ev.CalleeHangingUp(n):
             after = dialing.with_callee(n, Callee.HANGING_UP), ()
         case _, Callee.DISMISSED, ev.CalleeAnswered(n):
@@ -171,29 +185,26 @@ def _start(dialing: Dialing, now: float) -> Step:
     creates = (cmd.Create(n, endpoint) for n, endpoint in enumerate(request.targets, start=1))
     # A caller who hangs up is already in the h extension when the event arrives, and variables can no longer be set.
     # Until a callee answers, h must read CANCEL.
+    reset = (cmd.ResetCdr(),) if request.options.reset_cdr else ()
+    sub = (cmd.RunSub(CALLER, request.options.caller_sub),) if request.options.caller_sub else ()
+    sounds = (cmd.ReadLimitSounds(),) if request.options.announced_limit else ()
     leave = (cmd.LeavePickupGroups(),) if started.in_bridge else ()
-    return started, (cmd.SetStatus(DialStatus.CANCEL), *creates, cmd.CreateBridge(), *leave)
+    status = cmd.SetStatus(DialStatus.CANCEL)
+    return started, (status, *sounds, *reset, *sub, *creates, cmd.CreateBridge(), *leave)
 
 
-def _dial(dialing: Dialing, n: int) -> Step:
-    after, begin = ringback.begin(dialing)
-    return after, (cmd.Dial(n), *begin)
-
-
-def _connect(dialing: Dialing, n: int, *, picked_up: str | None = None) -> Step:
+def _connect(dialing: Dialing, n: int, now: float, *, picked_up: str | None = None) -> Step:
     """Connect the caller to callee n, who answered, or who picked up what rang at the channel `picked_up`.
 
     The latter is put into the bridge, wherever Asterisk has put it; and of an INVITE with Replaces the bridge passes
     on no answer. The phone that rang is told that the call is answered elsewhere, as pickup.c does.
     """
-    options = dialing.request.options
-    others, hang_ups = _dismiss(dialing, options.dismiss_cause, keep=n)
+    others, hang_ups = _dismiss(dialing, dialing.request.options.dismiss_cause, keep=n)
     talking = replace(others, phase=Phase.TALKING, winner=n, deadline=None)
-    limit = () if options.time_limit is None else (cmd.SetTimeLimit(n, options.time_limit),)
-    if dialing.in_bridge and picked_up is None:
-        return talking, (*limit, cmd.SetStatus(DialStatus.ANSWER), cmd.StartMedia(n))
     rang = () if picked_up is None else (cmd.HangUpReplaced(picked_up, Cause.ANSWERED_ELSEWHERE),)
-    return talking, (*hang_ups, *rang, *limit, *ringback.end(dialing), cmd.Answer(), cmd.Join(n))
+    joined = dialing.in_bridge and picked_up is None
+    after, commands = answering.answer(talking, n, now, joined=joined)
+    return after, (*hang_ups, *rang, *commands)
 
 
 def _replace_leg(dialing: Dialing, n: int, old: str, *, joined: bool) -> Step:
@@ -279,8 +290,16 @@ def _continue_or_hang_up(dialing: Dialing, status: DialStatus, cause: int) -> cm
 
 
 def _end_by_caller(dialing: Dialing, cause: int) -> Step:
+    n, place = dialing.winner, dialing.request.options.callee_goes_to
+    send: tuple[cmd.Command, ...] = ()
+    if n and place and dialing.phase is Phase.TALKING and dialing.callees[n - 1] is Callee.DIALLED:
+        dialing, send = dialing.with_callee(n, Callee.SENT_ON), (cmd.SendCallee(n, place),)
     after, hang_ups = _dismiss(dialing, _cancelling(dialing, cause or Cause.NORMAL_CLEARING))
-    return replace(after, phase=Phase.ENDING, deadline=None), hang_ups
+    return replace(after, phase=Phase.ENDING, deadline=None, hearing=frozenset()), (
+        *(cmd.StopPlaying(leg) for leg in sorted(dialing.hearing)),
+        *send,
+        *hang_ups,
+    )
 
 
 def _cancelling(dialing: Dialing, cause: int) -> int:

@@ -27,6 +27,7 @@ class Callee(StrEnum):
     HANGING_UP = "hanging-up"  # Asterisk is hanging it up; CalleeDestroyed follows, with the cause
     DISMISSED = "dismissed"  # we hung it up
     RELEASED = "released"  # we hung it up, unless another program has taken it from us
+    SENT_ON = "sent-on"  # we sent it into the dialplan
     DESTROYED = "destroyed"
 
 
@@ -43,7 +44,9 @@ class Dialing:
     `rang` and `progressed` whether it is known when a callee first rang and sent early media (signalling/durations.py),
     `caller_here` whether the caller is still in the application,
     `caller_replaced` whether a replacement channel is the caller: it has no dialplan to continue in. `caller_cause`
-    is why the caller is hanging up, 0 when that is unknown; None when it is not.
+    is why the caller is hanging up, 0 when that is unknown; None when it is not. `hearing` are the legs that a file is
+    played to (signalling/answering.py, time_limit.py). `limit_sounds` are the announcements of a time limit; of one that
+    has any, `ends` is when it ends the call, and `warns` when the next warning is due.
     """
 
     request: DialRequest
@@ -59,6 +62,10 @@ class Dialing:
     caller_here: bool = True
     caller_replaced: bool = False
     caller_cause: int | None = None
+    hearing: frozenset[int] = frozenset()
+    limit_sounds: ev.LimitSoundsRead = ev.NO_LIMIT_SOUNDS_READ
+    ends: float | None = None
+    warns: float | None = None
 
     @property
     def over(self) -> bool:

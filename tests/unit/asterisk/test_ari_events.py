@@ -12,7 +12,6 @@ from stasis_offload.asterisk.ari_events import (
     EVENT_TYPES,
     AriReplaced,
     AriUp,
-    BadEventError,
     Bridge,
     BridgeDestroyed,
     BridgePeer,
@@ -25,6 +24,7 @@ from stasis_offload.asterisk.ari_events import (
     HangupRequested,
     Held,
     LeftBridge,
+    PlaybackFinished,
     StasisEnd,
     StasisStart,
     Transferred,
@@ -33,6 +33,7 @@ from stasis_offload.asterisk.ari_events import (
     parse_channel,
     parse_event,
 )
+from stasis_offload.asterisk.ari_fields import BadEventError
 from stasis_offload.signalling import events as ev
 from stasis_offload.signalling.ari_mapping import event_from_ari
 
@@ -137,6 +138,10 @@ MESSAGES: list[tuple[dict[str, Any], Event | None]] = [
     ({"type": "ChannelVarset", "variable": "BRIDGEPEER", "value": "of nobody"}, None),
     ({"type": "ChannelHold", "channel": channel(), "musicclass": "default"}, Held(CALLER_ID)),
     ({"type": "ChannelUnhold", "channel": channel()}, Unheld(CALLER_ID)),
+    (
+        {"type": "PlaybackFinished", "playback": {"id": "p", "target_uri": "channel:1", "state": "done"}},
+        PlaybackFinished("p"),
+    ),
     (
         {"type": "ChannelEnteredBridge", "bridge": bridge("b"), "channel": channel()},
         EnteredBridge("b", CALLER_ID),

@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 
 from stasis_offload.signalling.call_ids import bridge_id, call_of_bridge, call_of_callee, callee_id
 from stasis_offload.signalling.dial_args import DialRequest, parse_dial, split_arguments
-from stasis_offload.signalling.dial_options import DialArgumentError, DialOptions
+from stasis_offload.signalling.dial_options import DialOptions
+from stasis_offload.signalling.option_arguments import DialArgumentError
 
 
 @pytest.mark.parametrize(

@@ -9,13 +9,12 @@ from hypothesis import strategies as st
 
 from stasis_offload.signalling.dial_options import (
     OPTIONS,
-    DialArgumentError,
     DialOptions,
     Treatment,
     options_as_markdown,
     parse_options,
-    split_options,
 )
+from stasis_offload.signalling.option_arguments import AnnouncedLimit, DialArgumentError, split_options
 
 # apps/app_dial.c of Asterisk 22.10.1, dial_exec_options: with an argument, and without.
 WITH_ARGUMENT = "AbBDfFGLmnoOPQrSsuU"
@@ -62,8 +61,70 @@ def test_an_argument_without_an_end_is_an_error(text: str) -> None:
         split_options(text)
 
 
-def test_the_options_of_a_call_are_read() -> None:
-    assert parse_options(" g ") == DialOptions(go_on=True)
+@pytest.mark.parametrize(
+    ("text", "options"),
+    [
+        (" g ", DialOptions(go_on=True)),
+        ("r", DialOptions(ring_at_once=True, ring_only=True)),
+        ("R", DialOptions(ring_at_once=True)),
+        ("m", DialOptions(music="")),
+        ("m(jazz)c", DialOptions(music="jazz", answered_elsewhere=True)),
+        ("Q(17)", DialOptions(dismiss_cause=17)),
+        ("Q(no_answer)", DialOptions(dismiss_cause=19)),
+        ("Q", DialOptions()),
+        ("S(30)S", DialOptions()),
+        ("S(30)a", DialOptions(time_limit=30.0, answer_first=True)),
+        ("b(c^e^1(x^y))", DialOptions(callee_sub="c,e,1(x,y)")),
+        ("B(c^e^label)C", DialOptions(caller_sub="c,e,label", reset_cdr=True)),
+        ("U(sub^x^y)", DialOptions(answer_sub="sub,s,1(x,y)")),
+        ("U(sub)", DialOptions(answer_sub="sub,s,1")),
+        ("f(A <1>)u(prohib)s(t)", DialOptions(connected="A <1>", presentation="prohib", tag="t")),
+        ("o", DialOptions(caller_id="")),
+        ("o(1)", DialOptions(caller_id="1")),
+        ("A(x)", DialOptions(files=("x", ""))),
+        ("A(:y)", DialOptions(files=("", "y"))),
+        ("D(1w:2)", DialOptions(digits=("1w", "2"))),
+        ("D(:2)", DialOptions(digits=("", "2"))),
+        ("D(1::)", DialOptions(digits=("1", ""))),
+        ("L(5000)S(9)", DialOptions(announced_limit=AnnouncedLimit(5.0), time_limit=9.0)),
+        ("L(60000:30000:10000)", DialOptions(announced_limit=AnnouncedLimit(60.0, 30.0, 10.0))),
+        ("L(10000:25000:10000)", DialOptions(announced_limit=AnnouncedLimit(10.0, 5.0, 10.0))),
+        ("L(10000:25000)", DialOptions(announced_limit=AnnouncedLimit(10.0))),
+        ("L(1000:3000:2000)", DialOptions(announced_limit=AnnouncedLimit(1.0, 1.0, 2.0))),
+        ("L(1000:2000:2000)", DialOptions(announced_limit=AnnouncedLimit(1.0))),
+        ("F(c^e^1)", DialOptions(callee_goes_to=("c", "e", "1"))),
+    ],
+)
+def test_the_options_of_a_call_are_read(text: str, options: DialOptions) -> None:
+    assert parse_options(text) == options
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "r(busy)",
+        "F",
+        "F(1)",
+        "F(e^1)",
+        "f",
+        "b(e^1)",
+        "b(1)",
+        "B(c^^1)",
+        "b((x))",
+        "D(1::2)",
+        "D(x)",
+        "S(x)",
+        "L(x)",
+        "L(0)",
+        "Q(x)",
+        "Q(200)",
+        "Q(NONE)",
+        "Q(0)",
+    ],
+)
+def test_an_argument_that_depends_on_dial_itself_or_means_nothing_is_refused(text: str) -> None:
+    with pytest.raises(DialArgumentError, match=f"option '{text[0]}'"):
+        parse_options(text)
 
 
 @pytest.mark.parametrize("letter", [letter for letter, o in OPTIONS.items() if o.treatment is Treatment.LEFT])

@@ -1,0 +1,91 @@
+"""What comes between the callee's answer and the conversation (app_dial.c, dial_exec_full after wait_for_answer)."""
+
+from dataclasses import replace
+
+from stasis_offload.signalling import commands as cmd
+from stasis_offload.signalling import ringback, time_limit
+from stasis_offload.signalling.call_ids import CALLER
+from stasis_offload.signalling.causes import Cause, DialStatus
+from stasis_offload.signalling.state import Callee, Dialing, Phase
+
+Step = tuple[Dialing, tuple[cmd.Command, ...]]
+
+# GOSUB_RESULT: the caller continues in the dialplan with this DIALSTATUS, and the callee is hung up.
+_GOES_ON = {
+    "BUSY": DialStatus.BUSY,
+    "CONGESTION": DialStatus.CONGESTION,
+    "CHANUNAVAIL": DialStatus.CHANUNAVAIL,
+    "CONTINUE": DialStatus.ANSWER,
+}
+_GOTO = "GOTO:"
+
+
+def answer(dialing: Dialing, n: int, now: float, *, joined: bool) -> Step:
+    """Begin what options have Asterisk do before callee n, who answered, is bridged to the caller.
+
+    `joined`: both are in the bridge already.
+    """
+    options = dialing.request.options
+    limit = _limit(dialing, n)
+    if joined:
+        after, commands = on_bridged(dialing, n, now)
+        return after, (*limit, *commands)
+    begin: tuple[cmd.Command, ...] = (cmd.Answer(),) if options.answer_first else ()
+    if options.delays_answer:
+        begin = (cmd.SetStatus(DialStatus.ANSWER), *begin, cmd.Unbridge(n))
+    files = tuple(
+        cmd.Play(leg, (f"sound:{file}",))
+        for leg, file in zip((n, CALLER), options.files, strict=True)
+        if file
+    )
+    if files:
+        return replace(dialing, hearing=frozenset(file.n for file in files)), (*begin, *files)
+    after, commands = _after_files(dialing, n)
+    return after, (*begin, *commands)
+
+
+def on_bridged(dialing: Dialing, n: int, now: float) -> Step:
+    """Begin the conversation."""
+    after, commands = time_limit.begin(dialing, now)
+    # The media starts after an announcement.
+    start = () if after.hearing else (cmd.StartMedia(n),)
+    return after, (cmd.SetStatus(DialStatus.ANSWER), *start, *commands)
+
+
+def on_played(dialing: Dialing, n: int, leg: int) -> Step:
+    """Go on when the last file was played."""
+    after = replace(dialing, hearing=dialing.hearing - {leg})
+    return (after, ()) if after.hearing else _after_files(after, n)
+
+
+def on_sub_returned(dialing: Dialing, n: int, result: str) -> Step:
+    """Do what the callee's subroutine says: by default the two are bridged."""
+    word = result.upper()
+    status = _GOES_ON.get(word)
+    place = result[len(_GOTO) :] if word.startswith(_GOTO) else ""
+    if place or (word == "ABORT" and dialing.request.options.go_on):
+        status = DialStatus.ANSWER
+    if status is None and word != "ABORT":
+        return _bridge(dialing, n)
+    cause = Cause.NORMAL_CLEARING
+    end = cmd.HangUpCaller(cause) if status is None else cmd.ContinueInDialplan(status, cause, place)
+    ended = replace(dialing.with_callee(n, Callee.DISMISSED), phase=Phase.ENDING)
+    return ended, (*ringback.end(dialing), cmd.HangUp(n, cause), end)
+
+
+def _after_files(dialing: Dialing, n: int) -> Step:
+    sub = dialing.request.options.answer_sub
+    return (dialing, (cmd.RunAnswerSub(n, sub),)) if sub else _bridge(dialing, n)
+
+
+def _bridge(dialing: Dialing, n: int) -> Step:
+    options = dialing.request.options
+    digits = zip((n, CALLER), options.digits, strict=True)
+    join = cmd.Join(n, silent=options.prepares_callee)
+    sends = (cmd.SendDigits(leg, text) for leg, text in digits if text)
+    return dialing, (*_limit(dialing, n), *sends, *ringback.end(dialing), cmd.Answer(), join)
+
+
+def _limit(dialing: Dialing, n: int) -> tuple[cmd.Command, ...]:
+    seconds = time_limit.silent(dialing)
+    return () if seconds is None else (cmd.SetTimeLimit(n, seconds),)

@@ -1,0 +1,29 @@
+"""What happens to a callee's channel from its creation until it is dialled (app_dial.c, dial_exec_full)."""
+
+from stasis_offload.signalling import commands as cmd
+from stasis_offload.signalling import ringback
+from stasis_offload.signalling.state import Callee, Dialing
+
+Step = tuple[Dialing, tuple[cmd.Command, ...]]
+
+
+def on_created(dialing: Dialing, n: int) -> Step:
+    """Dial callee n, whose channel is there, or put it into the bridge first."""
+    dialled, options = dialing.with_callee(n, Callee.DIALLED), dialing.request.options
+    prepare: list[cmd.Command] = [cmd.Inherit(n)] if options.prepares_callee else []
+    if options.caller_id is not None:
+        prepare.append(cmd.SetCallerId(n, options.caller_id))
+    if options.connected is not None:
+        prepare.append(cmd.SetConnected(n, options.connected, options.presentation, options.tag))
+    if options.callee_sub is not None:
+        prepare.append(cmd.RunPreDialSub(n, options.callee_sub))
+    after, commands = (
+        (dialled, (cmd.Join(n, silent=options.prepares_callee),)) if dialing.in_bridge else dial(dialled, n)
+    )
+    return after, (*prepare, *commands)
+
+
+def dial(dialing: Dialing, n: int) -> Step:
+    """Dial callee n; with the first, begin what an option has the caller hear."""
+    after, begin = ringback.begin(dialing)
+    return after, (cmd.Dial(n, inherited=dialing.request.options.prepares_callee), *begin)

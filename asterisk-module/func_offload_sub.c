@@ -1,0 +1,149 @@
+/*
+ * func_offload_sub: subroutines and a new CDR for a channel, from outside the dialplan.
+ *
+ * Copyright (C) 2026, the stasis-offload authors
+ *
+ * SPDX-License-Identifier: GPL-2.0-only
+ *
+ * This program is free software, distributed under the terms of
+ * the GNU General Public License Version 2.
+ */
+
+/*!
+ * \file
+ * \brief What options b, B, C, f, o and U of Dial() need and ARI has not.
+ *
+ * ARI writes a dialplan function in the thread of the channel, between two frames, and holds no lock
+ * (res/stasis/control.c, app_control_set_channel_var): the place where Dial() runs such a subroutine, too. The
+ * request is answered when the subroutine has returned. The channel must be in no bridge, where another thread
+ * reads its frames.
+ */
+
+/*** MODULEINFO
+	<depend>app_stack</depend>
+	<support_level>extended</support_level>
+ ***/
+
+#include "asterisk.h"
+
+#include "asterisk/app.h"
+#include "asterisk/cdr.h"
+#include "asterisk/channel.h"
+#include "asterisk/max_forwards.h"
+#include "asterisk/module.h"
+#include "asterisk/pbx.h"
+#include "asterisk/stasis_channels.h"
+#include "asterisk/strings.h"
+
+static int offload_sub_write(struct ast_channel *chan, const char *cmd, char *data, const char *value)
+{
+	int bridged;
+
+	if (!chan || ast_strlen_zero(value)) {
+		ast_log(LOG_WARNING, "%s: needs a channel, and CONTEXT,EXTEN,PRIORITY[(ARGUMENTS)]\n", cmd);
+		return -1;
+	}
+	ast_channel_lock(chan);
+	bridged = ast_channel_is_bridged(chan);
+	ast_channel_unlock(chan);
+	if (bridged) {
+		ast_log(LOG_WARNING, "%s: %s is in a bridge\n", cmd, ast_channel_name(chan));
+		return -1;
+	}
+	if (!strcmp(S_OR(data, ""), "pre-dial")) {
+		/* Of a Local channel it is the other half that runs it. */
+		return ast_pre_call(chan, value);
+	}
+	return ast_app_exec_sub(NULL, chan, value, 0);
+}
+
+/*! Give a channel that is not dialled yet what Dial() gives it of its caller (app_dial.c, dial_exec_full). */
+static int offload_inherit_write(struct ast_channel *chan, const char *cmd,
+	char *data attribute_unused, const char *value)
+{
+	struct ast_channel *caller = ast_strlen_zero(value) ? NULL : ast_channel_get_by_name(value);
+
+	if (!chan || !caller || caller == chan) {
+		ast_log(LOG_WARNING, "%s: needs a channel, and the unique id of its caller\n", cmd);
+		ast_channel_cleanup(caller);
+		return -1;
+	}
+	ast_channel_lock_both(chan, caller);
+	ast_channel_stage_snapshot(chan);
+	ast_channel_inherit_variables(caller, chan);
+	ast_channel_datastore_inherit(caller, chan);
+	ast_max_forwards_decrement(chan);
+	ast_party_redirecting_copy(ast_channel_redirecting(chan), ast_channel_redirecting(caller));
+	ast_channel_dialed(chan)->transit_network_select = ast_channel_dialed(caller)->transit_network_select;
+	ast_connected_line_copy_from_caller(ast_channel_connected(chan), ast_channel_caller(caller));
+	ast_channel_language_set(chan, ast_channel_language(caller));
+	ast_channel_req_accountcodes(chan, caller, AST_CHANNEL_REQUESTOR_BRIDGE_PEER);
+	if (ast_strlen_zero(ast_channel_musicclass(chan))) {
+		ast_channel_musicclass_set(chan, ast_channel_musicclass(caller));
+	}
+	ast_channel_adsicpe_set(chan, ast_channel_adsicpe(caller));
+	ast_channel_transfercapability_set(chan, ast_channel_transfercapability(caller));
+	ast_channel_stage_snapshot_done(chan);
+	ast_channel_unlock(caller);
+	ast_channel_unlock(chan);
+	ast_channel_unref(caller);
+	return 0;
+}
+
+static int offload_reset_cdr_write(struct ast_channel *chan, const char *cmd,
+	char *data attribute_unused, const char *value attribute_unused)
+{
+	if (!chan) {
+		ast_log(LOG_WARNING, "%s: no channel to begin a CDR for\n", cmd);
+		return -1;
+	}
+	return ast_cdr_reset(ast_channel_name(chan), 0);
+}
+
+static struct ast_custom_function offload_sub = {
+	.name = "OFFLOAD_SUB",
+	.write = offload_sub_write,
+};
+
+static struct ast_custom_function offload_inherit = {
+	.name = "OFFLOAD_INHERIT",
+	.write = offload_inherit_write,
+};
+
+static struct ast_custom_function offload_reset_cdr = {
+	.name = "OFFLOAD_RESET_CDR",
+	.write = offload_reset_cdr_write,
+};
+
+static struct ast_custom_function * const functions[] = { &offload_sub, &offload_inherit, &offload_reset_cdr };
+
+static int unload_module(void)
+{
+	int res = 0;
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(functions); i++) {
+		res |= ast_custom_function_unregister(functions[i]);
+	}
+	return res;
+}
+
+static int load_module(void)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(functions); i++) {
+		if (ast_custom_function_register(functions[i])) {
+			unload_module();
+			return AST_MODULE_LOAD_DECLINE;
+		}
+	}
+	return AST_MODULE_LOAD_SUCCESS;
+}
+
+AST_MODULE_INFO(ASTERISK_GPL_KEY, AST_MODFLAG_DEFAULT, "Subroutines and a new CDR, from outside the dialplan",
+	.support_level = AST_MODULE_SUPPORT_EXTENDED,
+	.load = load_module,
+	.unload = unload_module,
+	.requires = "app_stack",
+);
