@@ -3,24 +3,11 @@
 import pytest
 
 from lab import control
-from lab.control import LabError, wait_until
+from lab.control import wait_until
+from tests.support.ami import ami
 from tests.support.observed import media_moved
 
 ROOM = "from-asterisk1,room,1"
-
-
-def ami(**fields: str) -> str:
-    """Send one AMI action to node 2 and return what Asterisk answers."""
-    login = {"Action": "Login", "Username": "lab", "Secret": "lab-only", "Events": "off"}
-    actions = "".join(
-        "".join(f"{name}: {value}\r\n" for name, value in action.items()) + "\r\n"
-        for action in (login, fields, {"Action": "Logoff"})
-    )
-    script = 'exec 3<>/dev/tcp/127.0.0.1/5038 && printf %s "$1" >&3 && cat <&3'
-    answer = control.execute("asterisk2", "bash", "-c", script, "bash", actions)
-    if "Redirect successful" not in answer:
-        raise LabError(f"AMI: {answer}")
-    return answer
 
 
 def legs() -> dict[str, str]:

@@ -71,7 +71,7 @@ class Setting:
 
 def beside_dial(action: Callable[[Scene], None], setting: Setting = Setting()) -> tuple[Scene, Scene]:
     """Play a scene in both kinds of call; return ours, and Dial()'s."""
-    ours, dial = (_play(action, setting, number=number) for number in ("custom", "dial-custom"))
+    ours, dial = (_play(action, setting, number=number) for number in ("custom", "plain"))
     return ours, dial
 
 
