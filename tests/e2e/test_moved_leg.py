@@ -60,18 +60,16 @@ def moved(action: Callable[[Move], None]) -> tuple[Move, Move]:
 
 def _play(action: Callable[[Move], None], number: str) -> Move:
     with party() as all_:
-        phones = [
-            all_.phone(name, port)
-            for name, port in (("bob", CALLER_PORT), ("alice", CALLEE_PORT), ("carol", CAROL_PORT))
-        ]
-        move = Move(all_, number == "custom", *phones)
+        ports = {"bob": CALLER_PORT, "alice": CALLEE_PORT, "carol": CAROL_PORT}
+        bob, alice, carol = (all_.phone(name, port) for name, port in ports.items())
+        move = Move(all_, number == "custom", bob, alice, carol)
         all_.call(move.bob, number, BOB)
         all_.answer(move.alice, ALICE)
         all_.answered(move.bob, BOB)
         move.settle()
         begun = time()
         action(move)
-        move.told = {phone.name: told(phone.messages, since=begun) for phone in phones}
+        move.told = {phone.name: told(phone.messages, since=begun) for phone in (bob, alice, carol)}
     return move
 
 
