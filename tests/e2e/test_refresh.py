@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
+from lab import control
 from lab.capture import SipMessage
 from tests.support.beside_dial import Scene, Setting, beside_dial
 from tests.support.edge_call import (
@@ -62,6 +63,30 @@ def test_a_session_that_either_side_refreshes_stays_in_the_switch_and_loses_no_p
     assert_undisturbed(*beside_dial(scene, setting))
 
 
+def test_two_parties_who_refresh_at_once_and_one_who_collides_with_asterisk_stay_in_the_switch() -> None:
+    def scene(scene: Scene) -> None:
+        if scene.switched:  # Asterisk tells her after the answer, too (README, Limits)
+            scene.alice.invited()
+            scene.alice.answer(sdp(ALICE_PORT))
+        for phone, port, channel in zip(
+            (scene.bob, scene.alice), (BOB_PORT, ALICE_PORT), legs(), strict=True
+        ):
+            tell_connected_line(channel, "4711")
+            phone.invited()
+            assert phone.reinvite(sdp(port)).start.startswith("SIP/2.0 491 ")
+            phone.collide()
+            phone.invited()  # again, up to 4 s later (RFC 3261 14.1)
+            phone.answer(sdp(port))
+            assert " 200 " in phone.reinvite(sdp(port)).start
+        for phone, port in ((scene.bob, BOB_PORT), (scene.alice, ALICE_PORT)):
+            phone.offer(sdp(port))
+        assert " 200 " in scene.bob.answered().start
+        assert " 200 " in scene.alice.answered().start
+        scene.settle()
+
+    assert_undisturbed(*beside_dial(scene, Setting(user="names", callee="phone-names", know_update=False)))
+
+
 def test_a_party_behind_a_nat_that_refreshes_is_heard_as_with_dial_and_comes_back_to_the_switch() -> None:
     bob, alice = sdp(BOB_PORT, host=PRIVATE), sdp(ALICE_PORT, host=PRIVATE)
 
@@ -76,3 +101,13 @@ def test_a_party_behind_a_nat_that_refreshes_is_heard_as_with_dial_and_comes_bac
     assert max(*ours.missed().values(), *dial.missed().values()) <= 2 * REFRESHES
     assert len(ours.returns) > RETURNS_PER_MINUTE
     assert set(ours.returns) == {"call-changed"}
+
+
+def legs() -> list[str]:
+    """List the channels of the one call there is, the caller's first."""
+    return sorted(control.channels("asterisk2"))
+
+
+def tell_connected_line(channel: str, number: str) -> None:
+    """Have Asterisk tell a phone who it is connected to, as after a transfer or by a directory."""
+    control.asterisk("asterisk2", f"dialplan set chanvar {channel} CONNECTEDLINE(num) {number}")

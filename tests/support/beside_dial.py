@@ -94,7 +94,7 @@ def told(messages: Sequence[SipMessage], *, since: float) -> list[str]:
     arrived = {
         (message.start, message.header("CSeq")): _in_short(message)
         for message in messages
-        if message.arrived and message.at > since
+        if message.arrived and message.at > since and not message.start.startswith("ACK ")
     }
     return list(arrived.values())
 
