@@ -30,6 +30,8 @@ from tests.support.phone import CALLEE_PORT, CALLER_PORT, Phone, sdp
 
 CONSULTING_PORT = 5085
 CONSULTING = 46000
+DAVE_PORT = 5086
+DAVE = 48000
 
 
 @dataclass
@@ -142,3 +144,26 @@ def test_a_party_that_is_transferred_talks_to_the_target_as_after_dial(
 def in_any_order(move: Move) -> dict[str, list[str]]:
     """Return what the phones were told; what two of Asterisk's threads send comes in any order."""
     return {name: sorted(messages) for name, messages in move.told.items()}
+
+
+def test_a_transferred_party_whose_target_is_picked_up_talks_to_whoever_did_it() -> None:
+    ours, dial = moved(picked_up)
+    assert in_any_order(ours) == in_any_order(dial)
+    assert_talk(ours.party.capture, BOB, DAVE)
+    assert_talk(dial.party.capture, BOB, DAVE, by_switch=False)
+
+
+def picked_up(move: Move) -> None:
+    """Alice transfers Bob to Carol, for whom Dave answers."""
+    move.alice.refer(f"<sip:{'target' if move.switched else 'dial-target'}@{NODE2}>")
+    move.alice.hang_up()
+    move.carol.invited()
+    [ringing_] = [name for name in channels() if name.startswith("PJSIP/")][-1:]
+    control.asterisk("asterisk2", f"dialplan set global LAB_PICK {ringing_}")
+    dave = move.party.phone("dave", DAVE_PORT)
+    move.party.call(dave, "pick", DAVE)
+    move.party.answered(dave, DAVE)
+    move.settle()
+    dave.hang_up()
+    move.bob.ended()
+    over()
