@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from typing import NoReturn
 from urllib.parse import quote
+from uuid import uuid4
 
 import aiohttp
 import structlog
@@ -234,14 +235,15 @@ class AriClient:
     async def create(self, channel: str, *, endpoint: str, originator: str) -> None:
         """Create a channel with this id for an endpoint (`TECH/resource`); StasisStart follows.
 
-        The originator's formats are offered first (resource_channels.c, ast_ari_channels_create). Our module is told
-        who calls, and what number (asterisk-module/README.md).
+        The originator's formats are offered first (resource_channels.c). Our module is told who calls what number. The
+        other half of a Local channel may call in turn: ids made of each other would reach the limit of 149 characters.
         """
         number = endpoint.partition("/")[2]
         await self._call(
             "channels",
             "create",
             channelId=channel,
+            otherChannelId=uuid4().hex,
             endpoint=endpoint,
             originator=originator,
             app=self._app,
@@ -283,18 +285,14 @@ class AriClient:
     async def release(self, channel: str, *, cause: int) -> None:
         """Hang up a channel of the application, unless another program is moving it; succeeds if it has left.
 
-        `hang_up` would end a channel wherever it is. Our dialplan function decides in Asterisk, in the thread that runs
-        Stasis() for this channel: there the channel is in the application, and a pending redirect stays pending until the
-        thread leaves it (res_stasis.c, stasis_app_exec). Once it has left, ARI refuses to run the function.
+        `hang_up` would end a channel wherever it is. Our dialplan function decides in the thread that runs Stasis() for the
+        channel: a redirect that is pending stays so until that thread leaves it (res_stasis.c, stasis_app_exec).
         """
         with _fine_if(BAD_REQUEST, NOT_FOUND, CONFLICT):
             await self.set_variable(channel, name="OFFLOAD_HANGUP()", value=str(int(cause)))
 
     async def set_variable(self, channel: str, *, name: str, value: str | None) -> None:
-        """Set a variable of a channel in our application (None: unset it), or write a dialplan function.
-
-        A function that does not exist also succeeds: Asterisk reports the error only in its log.
-        """
+        """Set a variable (None: unset it), or write a dialplan function; one that does not exist also succeeds."""
         params = {} if value is None else {"value": value}
         await self._call("channels", "setChannelVar", channelId=channel, variable=name, **params)
 

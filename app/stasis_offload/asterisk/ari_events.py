@@ -117,6 +117,19 @@ class PlaybackFinished:
     playback: str
 
 
+@dataclass(frozen=True, slots=True)
+class Diverted:
+    """A dialled channel forwards the call to `to`: a number of `context`, or `TECH/resource`.
+
+    `context` and `number` are the channel's own.
+    """
+
+    channel: str
+    to: str
+    context: str
+    number: str
+
+
 # Possible changes of the media path
 
 
@@ -182,6 +195,7 @@ Event = (
     | HangupRequested
     | DialChanged
     | PlaybackFinished
+    | Diverted
     | BridgePeer
     | Held
     | Unheld
@@ -256,6 +270,10 @@ def _hangup_requested(fields: Fields) -> Event:
 
 
 def _dial(fields: Fields) -> Event | None:
+    if to := fields.text("forward", default=""):
+        context = fields.text("peer", "dialplan", "context", default="")
+        number = fields.text("peer", "caller", "number", default="")
+        return Diverted(channel=fields.text("peer", "id"), to=to, context=context, number=number)
     # With a caller it is what another application, or our module for CDRs, says of the same channel.
     if fields.get("caller") is not None:
         return None

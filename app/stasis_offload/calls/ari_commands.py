@@ -6,6 +6,7 @@ from typing import assert_never
 from stasis_offload.asterisk.ari import AriClient
 from stasis_offload.asterisk.ari_http import RefusedError, long_requests
 from stasis_offload.asterisk.indication import Indication
+from stasis_offload.calls.diversions import check_forwards, create_diverted
 from stasis_offload.signalling import commands as cmd
 from stasis_offload.signalling.call_ids import CALLER, playback_id
 from stasis_offload.signalling.causes import DialStatus
@@ -57,6 +58,10 @@ async def carry_out(  # noqa: PLR0912, PLR0915 - one row a command
             await ari.set_variable(channel(n), name="CALLERID(all)", value=own)
         case cmd.Dial(n, inherited):
             await ari.dial(channel=channel(n), caller=None if inherited else channel(CALLER))
+        case cmd.CheckForwards():
+            await check_forwards(ari, channel(CALLER))
+        case cmd.CreateDiverted(n, to, context):
+            await create_diverted(ari, channel(n), caller=channel(CALLER), to=to, context=context)
         case cmd.Ring():
             await ari.indicate(channel(CALLER), Indication.RING)
         case cmd.StopRing():
@@ -103,6 +108,7 @@ async def carry_out(  # noqa: PLR0912, PLR0915 - one row a command
             | cmd.ReturnMedia()
             | cmd.EndMedia()
             | cmd.HangUpReplaced()
+            | cmd.SetDiversion()
             | cmd.RunAnswerSub()
             | cmd.ReadLimitSounds()
         ):

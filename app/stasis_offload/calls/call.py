@@ -9,6 +9,7 @@ from stasis_offload.asterisk.ari_events import Channel
 from stasis_offload.asterisk.leg_report import UP
 from stasis_offload.calls.ari_commands import carry_out, read_limit_sounds, run_answer_sub, set_peer
 from stasis_offload.calls.channel_variables import ChannelVariables
+from stasis_offload.calls.diversions import set_diversion
 from stasis_offload.calls.gateways import Gateways
 from stasis_offload.calls.media_session import MediaSession
 from stasis_offload.calls.opt_out import OptOut
@@ -26,7 +27,7 @@ from stasis_offload.signalling.call_ids import CALLER, bridge_id
 from stasis_offload.signalling.causes import DialStatus
 from stasis_offload.signalling.legs import LegEvent, Legs
 from stasis_offload.signalling.machine import returns_media, step
-from stasis_offload.signalling.state import Dialing, Phase
+from stasis_offload.signalling.state import WANTED, Dialing, Phase
 
 # Seconds. The flows of a call are removed before its channels end, but a switch that does not answer must not delay a
 # caller longer.
@@ -120,7 +121,8 @@ class Call:
         """The name of the channel that answered, or of the only one that is being dialled."""
         if self.dialing.winner:
             return self.legs.name(self.dialing.winner)
-        names = [name for n, _ in enumerate(self.dialing.callees, start=1) if (name := self.legs.name(n))]
+        wanted = [n for n, callee in enumerate(self.dialing.callees, start=1) if callee in WANTED]
+        names = [name for n in wanted if (name := self.legs.name(n))]
         return names[0] if len(names) == 1 else None
 
     @property
@@ -234,7 +236,7 @@ class Call:
             answer = event_from_result(command, done=done)
             if answer is not None:
                 answers.append(answer)
-            if not done and answer is not None and not isinstance(command, cmd.Create):
+            if not done and answer is not None and not isinstance(command, cmd.Create | cmd.CreateDiverted):
                 break  # the rest depends on what failed; other targets do not depend on one that is missing
         return answers
 
@@ -274,13 +276,15 @@ class Call:
             case cmd.HangUpReplaced(old, cause):
                 await self._move_variables_from(old)
                 await self._ari.hang_up(old, cause=cause)
+            case cmd.SetDiversion():
+                await set_diversion(self._ari, command, self.legs)
             case _:
                 await carry_out(self._ari, command, channel=self.legs.channel, bridge=self._bridge)
 
     async def _set_peer(self) -> None:
         winner = self.dialing.winner
         if winner:
-            name, target = self.legs.name(winner) or "", self.dialing.request.targets[winner - 1]
+            name, target = self.legs.name(winner) or "", self.dialing.dialled(winner)
             await set_peer(self._ari, self.legs.channel(CALLER), name=name, target=target)
 
     async def _run_answer_sub(self, n: int, sub: str) -> None:

@@ -57,6 +57,7 @@ class Dispatcher:
                 | ari.ChannelDestroyed(channel)
                 | ari.HangupRequested(channel)
                 | ari.DialChanged(channel)
+                | ari.Diverted(channel)
             ):
                 self._on_leg_event(channel, event)
             case ari.PlaybackFinished(playback):

@@ -158,7 +158,7 @@ class Recovery:
         for event in missed(call.dialing, caller_here=here, callees=up):
             call.post(event)
         if call.dialing.phase is Phase.NEW:
-            call.post(sig.Started())
+            call.post(sig.Started(local=call.caller.startswith("Local/")))
 
     async def _remove_orphans(self, snapshot: "AsteriskSnapshot") -> None:
         """Hang up callees and destroy bridges whose caller is in no Stasis application any more."""

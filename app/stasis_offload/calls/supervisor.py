@@ -54,7 +54,7 @@ class Supervisor:
             number=channel.caller,
             targets=list(request.targets),
         )
-        self.adopt(channel, Dialing(request)).post(sig.Started())
+        self.adopt(channel, Dialing(request)).post(sig.Started(local=channel.name.startswith("Local/")))
 
     def adopt(self, caller: Channel, dialing: Dialing, *, earlier_packets: int | None = None) -> Call:
         """Run a call from a signalling state: a new one, or one of which an earlier process had so many packets forwarded."""

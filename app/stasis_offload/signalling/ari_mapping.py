@@ -7,6 +7,7 @@ from stasis_offload.asterisk.ari_events import (
     ChannelDestroyed,
     DialChanged,
     DialState,
+    Diverted,
     HangupRequested,
     StasisEnd,
     StasisStart,
@@ -29,10 +30,14 @@ def event_from_result(command: cmd.Command, *, done: bool) -> ev.Event | None:
             return ev.CalleeBridged(n)
         case cmd.Create(n), False:
             return ev.CreateFailed(n, Cause.NO_ROUTE_DESTINATION)
+        case cmd.CreateDiverted(n), False:
+            return ev.CreateFailed(n, Cause.NONE)
         case cmd.Dial(n), False:
             return ev.CalleeRejected(n, Cause.NO_ROUTE_DESTINATION)
         case cmd.Play(n), False:
             return ev.Played(n)
+        case cmd.CheckForwards(), False:
+            return ev.ForwardsExceeded()
         case cmd.CreateBridge() | cmd.Join() | cmd.Answer(), False:
             return ev.BridgeFailed()
         case _:
@@ -70,6 +75,8 @@ def _of_callee(event: AriEvent, n: int) -> ev.Event | None:
             return ev.CalleeRinging(n, age)
         case DialChanged(state=DialState.PROGRESS, age=age):
             return ev.CalleeProgress(n, age)
+        case Diverted(to=to, context=context, number=number):
+            return ev.CalleeDiverted(n, to, context, number)
         case DialChanged(state=state):
             return _DIAL_SIGNALS[state](n)
         case _:

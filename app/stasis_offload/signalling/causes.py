@@ -19,10 +19,12 @@ class DialStatus(StrEnum):
 class Cause(IntEnum):
     """The Q.850 causes that the machine sets or tests (asterisk/causes.h)."""
 
+    NONE = 0
     NO_ROUTE_DESTINATION = 3
     NORMAL_CLEARING = 16
     USER_BUSY = 17
     NO_ANSWER = 19
+    REDIRECTED = 23
     ANSWERED_ELSEWHERE = 26
     CONGESTION = 34
 

@@ -119,6 +119,33 @@ class Dial:
 
 
 @dataclass(frozen=True, slots=True)
+class CheckForwards:
+    """Refuse the call if it has been forwarded from dialplan to dialplan too often; answered by ForwardsExceeded."""
+
+
+@dataclass(frozen=True, slots=True)
+class CreateDiverted:
+    """Create the channel of callee n, to whom a callee forwards: `to` in FORWARD_CONTEXT or `context`, or `TECH/resource`."""
+
+    n: int
+    to: str
+    context: str
+
+
+@dataclass(frozen=True, slots=True)
+class SetDiversion:
+    """Set on callee n, which has all that the caller's channel gives it, that callee `by` diverts the call to `to`.
+
+    `number` is that of `by`; if empty, the caller's extension is taken for it.
+    """
+
+    n: int
+    by: int
+    number: str
+    to: str
+
+
+@dataclass(frozen=True, slots=True)
 class Ring:
     """Indicate ringing to the caller."""
 
@@ -291,6 +318,9 @@ Command = (
     | SetConnected
     | SetCallerId
     | Dial
+    | CheckForwards
+    | CreateDiverted
+    | SetDiversion
     | Ring
     | StopRing
     | Progress

@@ -178,6 +178,8 @@ class DialOptions:
 
     When the callee hangs up, the caller continues in the dialplan (`go_on`: g); when the caller hangs up, the callee does
     (`callee_goes_to`: F).
+
+    Where a target forwards to is not called with `ignore_forwards` (i).
     """
 
     go_on: bool = False
@@ -200,6 +202,7 @@ class DialOptions:
     time_limit: float | None = None
     announced_limit: AnnouncedLimit | None = None
     callee_goes_to: Place | None = None
+    ignore_forwards: bool = False
 
     @property
     def entertained(self) -> bool:

@@ -9,16 +9,22 @@ Step = tuple[Dialing, tuple[cmd.Command, ...]]
 
 def on_created(dialing: Dialing, n: int) -> Step:
     """Dial callee n, whose channel is there, or put it into the bridge first."""
-    dialled, options = dialing.with_callee(n, Callee.DIALLED), dialing.request.options
-    prepare: list[cmd.Command] = [cmd.Inherit(n)] if options.prepares_callee else []
+    dialled, options, diversion = (
+        dialing.with_callee(n, Callee.DIALLED),
+        dialing.request.options,
+        dialing.diversion(n),
+    )
+    prepare: list[cmd.Command] = [cmd.Inherit(n)] if _is_prepared(dialing, n) else []
+    if diversion is not None:
+        prepare.append(cmd.SetDiversion(n, diversion.by, diversion.number, diversion.to))
     if options.caller_id is not None:
         prepare.append(cmd.SetCallerId(n, options.caller_id))
     if options.connected is not None:
         prepare.append(cmd.SetConnected(n, options.connected, options.presentation, options.tag))
-    if options.callee_sub is not None:
+    if options.callee_sub is not None and diversion is None:
         prepare.append(cmd.RunPreDialSub(n, options.callee_sub))
     after, commands = (
-        (dialled, (cmd.Join(n, silent=options.prepares_callee),)) if dialing.in_bridge else dial(dialled, n)
+        (dialled, (cmd.Join(n, silent=_is_prepared(dialing, n)),)) if dialing.in_bridge else dial(dialled, n)
     )
     return after, (*prepare, *commands)
 
@@ -26,4 +32,9 @@ def on_created(dialing: Dialing, n: int) -> Step:
 def dial(dialing: Dialing, n: int) -> Step:
     """Dial callee n; with the first, begin what an option has the caller hear."""
     after, begin = ringback.begin(dialing)
-    return after, (cmd.Dial(n, inherited=dialing.request.options.prepares_callee), *begin)
+    return after, (cmd.Dial(n, inherited=_is_prepared(dialing, n)), *begin)
+
+
+def _is_prepared(dialing: Dialing, n: int) -> bool:
+    """Return whether callee n has what the caller's channel gives it before it is dialled, so that it can be changed."""
+    return dialing.request.options.prepares_callee or dialing.diversion(n) is not None

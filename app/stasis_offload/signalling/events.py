@@ -12,7 +12,9 @@ class CalleeEvent:
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """The caller entered the application: the call starts."""
+    """The caller entered the application: the call starts. `local` is whether it is a Local channel."""
+
+    local: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +89,23 @@ class CallerLeft:
     """The caller left the application: hung up, or continued in the dialplan. Cause 0 when unknown."""
 
     cause: int
+
+
+@dataclass(frozen=True, slots=True)
+class CalleeDiverted(CalleeEvent):
+    """Callee n, whose own number is `number`, forwards the call (Dial, with `forward`) and ends.
+
+    `to` is a number of `context`, or `TECH/resource`; `number` is empty if Asterisk does not know it.
+    """
+
+    to: str
+    context: str
+    number: str
+
+
+@dataclass(frozen=True, slots=True)
+class ForwardsExceeded:
+    """The call has been forwarded from dialplan to dialplan as often as Asterisk allows: it must not be dialled."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +189,8 @@ Event = (
     | CalleeDestroyed
     | CallerHangingUp
     | CallerLeft
+    | CalleeDiverted
+    | ForwardsExceeded
     | CalleeReplaced
     | CalleePickedUp
     | CallerReplaced

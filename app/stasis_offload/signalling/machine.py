@@ -8,7 +8,7 @@ other technology may send a busy frame, which a bridge would pass on to the call
 
 from dataclasses import replace
 
-from stasis_offload.signalling import answering, dialling, ringback, time_limit
+from stasis_offload.signalling import answering, dialling, diversion, ringback, time_limit
 from stasis_offload.signalling import commands as cmd
 from stasis_offload.signalling import events as ev
 from stasis_offload.signalling.call_ids import CALLER
@@ -81,8 +81,8 @@ def _transition(dialing: Dialing, event: ev.Event, now: float) -> Step:  # noqa:
             return dialing, ()
         case _, _, ev.LimitSoundsRead():
             after = replace(dialing, limit_sounds=event), ()
-        case Phase.NEW, _, ev.Started():
-            after = _start(dialing, now)
+        case Phase.NEW, _, ev.Started(local):
+            after = _start(dialing, now, local=local)
         case Phase.DIALING, _, ev.CallerHangingUp(cause):
             after = _end_by_caller(dialing, cause)
         case Phase.TALKING, _, ev.CallerHangingUp(cause):
@@ -110,9 +110,15 @@ def _transition(dialing: Dialing, event: ev.Event, now: float) -> Step:  # noqa:
             after = _next(_failed(dialing.with_callee(n, Callee.DESTROYED), cause))
         case Phase.DIALING, Callee.DIALLED, ev.CalleeRejected(n, cause):
             after = _refuse(dialing, n, cause)
+        case Phase.DIALING, Callee.DIALLED | Callee.HANGING_UP, ev.CalleeDiverted(n):
+            follows = diversion.may_follow(dialing)
+            after = diversion.follow(dialing, event) if follows else _refuse(dialing, n, Cause.USER_BUSY)
+        case Phase.DIALING, _, ev.ForwardsExceeded():
+            after = diversion.refuse(dialing)
         case Phase.DIALING, Callee.DIALLED, ev.CalleeLeftStasis(n):
-            # It could not be dialled, and Asterisk sends it into the dialplan (control.c, app_control_dial).
-            after = _refuse(dialing, n, Cause.NO_ROUTE_DESTINATION)
+            # It could not be dialled, and Asterisk sends it into the dialplan (control.c, app_control_dial). Dial() has no
+            # cause for where it was forwarded to (app_dial.c, do_forward).
+            after = _refuse(dialing, n, Cause.NONE if dialing.diversion(n) else Cause.NO_ROUTE_DESTINATION)
         case Phase.DIALING, Callee.CREATING | Callee.DIALLED | Callee.HANGING_UP, ev.CalleeDestroyed(
             n, cause
         ):
@@ -174,7 +180,7 @@ def _transition(dialing: Dialing, event: ev.Event, now: float) -> Step:  # noqa:
     return _end_when_empty(*after)
 
 
-def _start(dialing: Dialing, now: float) -> Step:
+def _start(dialing: Dialing, now: float, *, local: bool) -> Step:
     request = dialing.request
     started = replace(
         dialing,
@@ -189,8 +195,10 @@ def _start(dialing: Dialing, now: float) -> Step:
     sub = (cmd.RunSub(CALLER, request.options.caller_sub),) if request.options.caller_sub else ()
     sounds = (cmd.ReadLimitSounds(),) if request.options.announced_limit else ()
     leave = (cmd.LeavePickupGroups(),) if started.in_bridge else ()
+    # Forwards from dialplan to dialplan pass through a Local channel each.
+    check = (cmd.CheckForwards(),) if local else ()
     status = cmd.SetStatus(DialStatus.CANCEL)
-    return started, (status, *sounds, *reset, *sub, *creates, cmd.CreateBridge(), *leave)
+    return started, (status, *check, *sounds, *reset, *sub, *creates, cmd.CreateBridge(), *leave)
 
 
 def _connect(dialing: Dialing, n: int, now: float, *, picked_up: str | None = None) -> Step:
@@ -241,7 +249,9 @@ def _give_up(dialing: Dialing, status: DialStatus, *, dismissed: Cause = Cause.N
     """Return the caller to the dialplan and hang up the remaining callees with a cause."""
     after, hang_ups = _dismiss(dialing, _cancelling(dialing, dismissed))
     # Dial() sets no cause of its own either: when no target failed, HANGUPCAUSE reads 0.
-    go_on = _continue_or_hang_up(dialing, status, dialing.causes[-1] if dialing.causes else 0)
+    go_on = _continue_or_hang_up(
+        dialing, status, next((cause for cause in reversed(dialing.causes) if cause), 0)
+    )
     return replace(after, phase=Phase.ENDING, deadline=None), (*hang_ups, *ringback.end(dialing), go_on)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from stasis_offload.signalling import events as ev
 from stasis_offload.signalling.causes import Cause
 from stasis_offload.signalling.dial_args import DialRequest
-from stasis_offload.signalling.state import Callee, Dialing, Phase
+from stasis_offload.signalling.state import Callee, Dialing, Diversion, Phase
 
 
 def missed(dialing: Dialing, *, caller_here: bool, callees: Mapping[int, bool]) -> tuple[ev.Event, ...]:
@@ -29,13 +29,17 @@ def missed(dialing: Dialing, *, caller_here: bool, callees: Mapping[int, bool]) 
 def resume(request: DialRequest, *, answered: bool, callees: Mapping[int, bool], now: float) -> Dialing:
     """Return the state of a call that an earlier process started; the events of `missed` then bring it up to date.
 
-    `answered` is whether the caller's DIALSTATUS is ANSWER, `callees` as in `missed`. The timeout restarts.
+    `answered` is whether the caller's DIALSTATUS is ANSWER, `callees` as in `missed`; those that are no targets were
+    forwarded to. The timeout restarts.
     """
     up = [n for n, is_up in callees.items() if is_up]
     return Dialing(
         request=request,
         phase=Phase.TALKING if answered else Phase.DIALING,
-        callees=(Callee.DIALLED,) * len(request.targets),
+        diversions=tuple(
+            Diversion(n, by=1, number="", to="Local/") for n in callees if n > len(request.targets)
+        ),
+        callees=(Callee.DIALLED,) * max(len(request.targets), *callees, 1),
         deadline=None if answered or request.timeout is None else now + request.timeout,
         winner=min(up, default=1) if answered else None,
     )

@@ -35,10 +35,23 @@ WANTED = frozenset({Callee.CREATING, Callee.DIALLED})
 
 
 @dataclass(frozen=True, slots=True)
+class Diversion:
+    """Callee n is called because callee `by`, whose own number is `number` (may be empty), forwards.
+
+    `to` is a number or `TECH/resource`.
+    """
+
+    n: int
+    by: int
+    number: str
+    to: str
+
+
+@dataclass(frozen=True, slots=True)
 class Dialing:
     """The signalling state of one call.
 
-    `callees` has one entry per target once Started; `causes` are those of the failed targets, in the order of
+    `callees` has one entry per target once Started, and one more for each of `diversions`; `causes` are those of the failed targets, in the order of
     failure. `deadline` is when DialTimedOut is due, in seconds of the clock passed to `step`. `ringing` is whether a
     callee's ringing was passed on to the caller, `entertained` whether that of an option was begun (signalling/ringback.py),
     `rang` and `progressed` whether it is known when a callee first rang and sent early media (signalling/durations.py),
@@ -52,6 +65,7 @@ class Dialing:
     request: DialRequest
     phase: Phase = Phase.NEW
     callees: tuple[Callee, ...] = ()
+    diversions: tuple[Diversion, ...] = ()
     deadline: float | None = None
     winner: int | None = None
     causes: tuple[int, ...] = ()
@@ -74,11 +88,23 @@ class Dialing:
 
     @property
     def in_bridge(self) -> bool:
-        """Whether the target is dialled inside the bridge."""
+        """Whether the target is dialled inside the bridge: the only one, or what it forwards to."""
         first, *others = self.request.targets
         if others or self.request.options.entertained:
             return False
-        return first.partition("/")[0].upper() == IN_BRIDGE_TECHNOLOGY
+        last = self.diversions[-1].to if self.diversions else first
+        return "/" in last and last.partition("/")[0].upper() == IN_BRIDGE_TECHNOLOGY
+
+    def diversion(self, n: int) -> Diversion | None:
+        """Return why callee n is called, if because another one forwards."""
+        return next((diversion for diversion in self.diversions if diversion.n == n), None)
+
+    def dialled(self, n: int) -> str:
+        """Return what was dialled for callee n, as `TECH/resource`."""
+        diversion = self.diversion(n)
+        if diversion is None:
+            return self.request.targets[n - 1]
+        return diversion.to if "/" in diversion.to else f"Local/{diversion.to}"
 
     def callee(self, event: ev.Event) -> Callee | None:
         """Return the state of the callee that an event is about; None if it is about no callee of this call."""

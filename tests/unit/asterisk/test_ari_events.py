@@ -19,6 +19,7 @@ from stasis_offload.asterisk.ari_events import (
     ChannelDestroyed,
     DialChanged,
     DialState,
+    Diverted,
     EnteredBridge,
     Event,
     HangupRequested,
@@ -129,6 +130,15 @@ MESSAGES: list[tuple[dict[str, Any], Event | None]] = [
     # As app_dial.c publishes it, and our module.
     ({"type": "Dial", "caller": channel(), "peer": channel(CALLEE_ID), "dialstatus": "ANSWER"}, None),
     ({"type": "Dial", "peer": channel(CALLEE_ID), "dialstatus": "", "dialstring": "180@loop"}, None),
+    (
+        {
+            "type": "Dial",
+            "peer": channel(CALLEE_ID) | {"dialplan": {"context": "phones"}, "caller": {"number": "555"}},
+            "dialstatus": "CANCEL",
+            "forward": "700",
+        },
+        Diverted(CALLEE_ID, "700", "phones", "555"),
+    ),
     ({"type": "Dial", "peer": channel(CALLEE_ID), "dialstatus": "PROCEEDING"}, None),
     (
         {"type": "ChannelVarset", "variable": "BRIDGEPEER", "value": "PJSIP/x", "channel": channel()},

@@ -36,6 +36,7 @@ events = st.one_of(
     ),
     *(st.builds(kind, numbers, causes) for kind in (ev.CreateFailed, ev.CalleeRejected, ev.CalleeDestroyed)),
     st.builds(ev.CalleeReplaced, numbers, st.just("old"), st.booleans()),
+    st.builds(ev.CalleeDiverted, numbers, st.sampled_from(["700", "PJSIP/1"]), st.just("x"), st.just("")),
     st.builds(ev.CalleePickedUp, numbers, st.just("old")),
     st.builds(ev.CallerReplaced, st.just("old"), st.booleans()),
 )
@@ -50,9 +51,9 @@ requests = st.builds(
 @given(requests, st.lists(events, max_size=30))
 def test_no_sequence_of_events_breaks_the_call(request: DialRequest, sequence: list[ev.Event]) -> None:
     dialing, commands, winners = Dialing(request), list[cmd.Command](), set[int]()
-    n_targets = range(1, len(request.targets) + 1)
-    # However it began, every channel ends some day.
-    ends: list[ev.Event] = [ev.CallerLeft(0), *(ev.CalleeDestroyed(n, 16) for n in n_targets)]
+    # However it began, every channel ends some day, and each forward has added one.
+    n_callees = range(1, len(request.targets) + len(sequence) + 1)
+    ends: list[ev.Event] = [ev.CallerLeft(0), *(ev.CalleeDestroyed(n, 16) for n in n_callees)]
     for event in [ev.Started(), *sequence, *ends]:
         was = dialing.caller_here
         dialing, more = step(dialing, event, NOW)
@@ -133,7 +134,11 @@ class Asterisk:
             done = self._do(command)
             if answer := event_from_result(command, done=done):
                 answers.append(answer)
-            if not done and not isinstance(command, cmd.Create) and self._data.draw(st.booleans()):
+            if (
+                not done
+                and not isinstance(command, cmd.Create | cmd.CreateDiverted)
+                and self._data.draw(st.booleans())
+            ):
                 break
         return answers
 
@@ -142,7 +147,7 @@ class Asterisk:
             case cmd.CreateBridge():
                 self.bridge = self._may()
                 return self.bridge
-            case cmd.Create(n):
+            case cmd.Create(n) | cmd.CreateDiverted(n):
                 if not self._may():
                     return False
                 self.callees.add(n)
@@ -158,6 +163,7 @@ class Asterisk:
                             [ev.CalleeProgress(n), ev.CalleeAnswered(n)],
                             [ev.CalleeAnswered(n)],
                             [ev.CalleeRejected(n, 17)],
+                            [ev.CalleeDiverted(n, "700", "x", "")],
                         ]
                     )
                 )

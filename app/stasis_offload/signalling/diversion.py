@@ -1,0 +1,45 @@
+"""Call forwarding by a callee (SIP 302), followed as Dial() does (app_dial.c, do_forward).
+
+Asterisk announces it in a Dial event and hangs the channel up (bridge_channel.c, bridge_handle_trip), so that nothing can
+be asked of it any more. What Dial() reads there is taken from the event and from the caller.
+"""
+
+from dataclasses import replace
+
+from stasis_offload.signalling import commands as cmd
+from stasis_offload.signalling import events as ev
+from stasis_offload.signalling.causes import Cause, DialStatus
+from stasis_offload.signalling.state import Callee, Dialing, Diversion, Phase
+
+Step = tuple[Dialing, tuple[cmd.Command, ...]]
+
+# What a call may be forwarded in all: Asterisk's limit for forwards from dialplan to dialplan (max_forwards.c), which count
+# for themselves. Dial() has none for targets that forward by a technology of their own.
+MAX_DIVERSIONS = 20
+
+
+def may_follow(dialing: Dialing) -> bool:
+    """Return whether the call may be forwarded once more."""
+    return not dialing.request.options.ignore_forwards and len(dialing.diversions) < MAX_DIVERSIONS
+
+
+def follow(dialing: Dialing, event: ev.CalleeDiverted) -> Step:
+    """Replace the callee by a new one; the caller is rung again when that rings."""
+    by = event.n
+    n = len(dialing.callees) + 1
+    diverted = replace(
+        dialing.with_callee(by, Callee.DISMISSED),
+        diversions=(*dialing.diversions, Diversion(n=n, by=by, number=event.number, to=event.to)),
+        ringing=False,
+    )
+    after = replace(diverted, callees=(*diverted.callees, Callee.CREATING))
+    return after, (cmd.CreateDiverted(n, event.to, event.context), cmd.HangUp(by, Cause.REDIRECTED))
+
+
+def refuse(dialing: Dialing) -> Step:
+    """Refuse to dial as Dial() does after too many forwards (app_dial.c, dial_exec_full): BUSY, and the caller is hung up.
+
+    As if there were no target: none has a channel yet, or will have one.
+    """
+    ending = replace(dialing, callees=(), phase=Phase.ENDING, deadline=None)
+    return ending, (cmd.SetStatus(DialStatus.BUSY), cmd.HangUpCaller(Cause.NONE))
