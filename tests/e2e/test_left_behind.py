@@ -184,6 +184,18 @@ def test_a_call_leaves_behind_what_dial_leaves(
         assert (ours.count(kind), plain.count(kind)) == (max(in_bridge, answered), answered)
 
 
+def test_a_forwarded_call_leaves_the_name_of_where_it_went_and_no_number() -> None:
+    ours, plain = left_by("PJSIP/302-5501@asterisk1", by_itself)
+    for left in (ours, plain):
+        assert left.variables["DIALSTATUS"] == "ANSWER"
+        assert left.variables["DIALEDPEERNAME"].startswith("Local/5501@from-asterisk1-")
+        assert left.variables["DIALEDPEERNUMBER"] == ""
+        assert 1 <= (left.seconds("ANSWEREDTIME") or 0) <= (left.seconds("DIALEDTIME") or 0)
+        assert [row["disposition"] for row in left.rows[:2]] == ["NO ANSWER", "ANSWERED"]
+    # Ours has one more for each bridge into which the joined call moves (docs/dial.md).
+    assert len(plain.rows) == 2
+
+
 def lasted(row: dict[str, Any], since: str) -> float:
     """Return duration or billsec of a CDR (s)."""
     return float(row["end"]) - float(row[since]) if row[since] else 0.0

@@ -284,7 +284,9 @@ class Call:
     async def _set_peer(self) -> None:
         winner = self.dialing.winner
         if winner:
-            name, target = self.legs.name(winner) or "", self.dialing.dialled(winner)
+            # Dial() notes no number of where a callee forwarded to (app_dial.c, do_forward).
+            target = "" if self.dialing.diversion(winner) else self.dialing.dialled(winner)
+            name = self.legs.name(winner) or ""
             await set_peer(self._ari, self.legs.channel(CALLER), name=name, target=target)
 
     async def _run_answer_sub(self, n: int, sub: str) -> None:
