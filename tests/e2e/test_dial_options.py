@@ -100,9 +100,11 @@ def assert_as_dial(arguments: str, *callees: str, during: Callable[[], None] = l
     return ours
 
 
-@pytest.mark.parametrize("options", ["r", "R", "m", "m(default)", ""])
-@pytest.mark.parametrize("callee", ["180", "1830"])
-def test_until_the_answer_the_caller_is_sent_what_dial_sends(options: str, callee: str) -> None:
+@pytest.mark.parametrize(
+    ("callee", "options"),
+    [("180", "r"), ("180", "m"), ("1830", "r"), ("1830", "R"), ("1830", "m(default)"), ("1830", "")],
+)
+def test_until_the_answer_the_caller_is_sent_what_dial_sends(callee: str, options: str) -> None:
     # What cancels the callee is another matter: ARI hangs up with a cause always, Dial() gives none at a timeout.
     call = assert_as_dial(f"PJSIP/{callee}@asterisk1,1,{options}")
     assert call.status == "NOANSWER"
@@ -121,24 +123,28 @@ def test_with_c_a_target_that_does_not_answer_learns_that_another_did() -> None:
     assert any("cause=26" in sent for sent in call.callees[0])
 
 
-@pytest.mark.parametrize("cause", ["17", "NO_ANSWER"])
-def test_with_q_the_others_learn_its_cause(cause: str) -> None:
-    assert_as_dial(f"PJSIP/180@asterisk1&PJSIP/5501@asterisk1,,Q({cause})", "180", "5501")
+def test_with_q_the_others_learn_its_cause() -> None:
+    call = assert_as_dial("PJSIP/180@asterisk1&PJSIP/200@asterisk1,,Q(NO_ANSWER)S(1)", "180", "200")
+    assert any("cause=19" in sent for sent in call.callees[0])
 
 
-@pytest.mark.parametrize("options", ["S(1)", "S(1)g", "S(1)r"])
+@pytest.mark.parametrize("options", ["S(1)g", "S(1)r"])
 def test_with_s_the_call_ends_so_long_after_the_answer(options: str) -> None:
     call = assert_as_dial(f"PJSIP/555@asterisk1,,{options}", "555")
     assert call.status == "ANSWER"
 
 
 @pytest.mark.parametrize(
-    "options", ["B(lab-before^s^1(x))", "b(lab-before^s^1(x))", "o", "o(77)b(lab-before^s^1)"]
+    ("others", "options"),
+    [
+        ("", "B(lab-before^s^1(x))"),
+        ("", "b(lab-before^s^1(x))"),
+        ("&PJSIP/486@asterisk1", "o(77)b(lab-before^s^1)"),
+    ],
 )
-@pytest.mark.parametrize("targets", ["PJSIP/5501@asterisk1", "PJSIP/5501@asterisk1&PJSIP/486@asterisk1"])
-def test_subroutines_before_dialling_run_with_what_dial_gives_them(options: str, targets: str) -> None:
-    call = assert_as_dial(f"{targets},,{options}", "5501")
-    assert "lab-before" not in options or call.noted[0].endswith("/inherited")
+def test_subroutines_before_dialling_run_with_what_dial_gives_them(others: str, options: str) -> None:
+    call = assert_as_dial(f"PJSIP/5501@asterisk1{others},,{options}", "5501")
+    assert call.noted[0].endswith("/inherited")
 
 
 def test_with_capital_c_the_cdr_begins_anew() -> None:
@@ -154,26 +160,24 @@ def test_with_capital_c_the_cdr_begins_anew() -> None:
     assert ours < 2
 
 
-@pytest.mark.parametrize(
-    "options", ["f(4711)", "f(Some Body <4711>)", "f(4711)u(prohib)", "f(4711)s(tag)", "o(4711)"]
-)
+@pytest.mark.parametrize("options", ["f(4711)s(tag)", "f(Some Body <4711>)", "f(4711)u(prohib)", "o(4711)"])
 def test_the_callee_sees_the_identity_that_dial_shows(options: str) -> None:
     call = assert_as_dial(f"PJSIP/5501@asterisk1,,{options}", "5501")
     assert ("4711" in call.callees[0][0]) == ("f(" in options and "prohib" not in options)
 
 
-@pytest.mark.parametrize("options", ["D(12)", "D(1w2:34)a", "D(12)a", "D(12)S(5)m"])
+@pytest.mark.parametrize("options", ["D(12:34)a", "D(1w2)S(5)m"])
 def test_with_d_digits_are_sent_before_the_two_are_bridged(options: str) -> None:
     call = assert_as_dial(f"PJSIP/digits-2@asterisk1,,{options}", "digits-2")
     assert call.noted[-1] == "12"
 
 
-@pytest.mark.parametrize("options", ["A(tone)", "A(tone:tone)a", "A(:tone)a", "A(no-such-file)", "A(tone)r"])
+@pytest.mark.parametrize("options", ["A(tone)r", "A(tone:tone)a", "A(no-such-file)"])
 def test_with_capital_a_files_are_played_before_the_two_are_bridged(options: str) -> None:
     assert_as_dial(f"PJSIP/5502@asterisk1,,{options}", "5502")
 
 
-@pytest.mark.parametrize("result", ["", "BUSY", "CONGESTION", "CONTINUE", "ABORT", "GOTO", "GOTO:nowhere"])
+@pytest.mark.parametrize("result", ["", "BUSY", "ABORT", "GOTO", "GOTO:nowhere"])
 def test_with_u_the_subroutine_decides_what_becomes_of_the_call(result: str) -> None:
     call = assert_as_dial(f"PJSIP/5501@asterisk1,,U(lab-answered^x^{result})", "5501")
     assert call.noted[1] == "x/Up/inherited"
@@ -213,7 +217,7 @@ def limit_sounds() -> Iterator[None]:
         control.asterisk("asterisk2", f'dialplan set global LIMIT_{name} ""')
 
 
-@pytest.mark.parametrize("options", ["L(1500)", "L(1500)g", "L(2500:1500:700)"])
+@pytest.mark.parametrize("options", ["L(1500)g", "L(2500:1500:700)"])
 def test_with_capital_l_the_call_ends_after_its_time(options: str) -> None:
     call = assert_as_dial(f"PJSIP/555@asterisk1,,{options}", "555")
     assert call.status == "ANSWER"
@@ -223,11 +227,11 @@ def test_with_capital_l_the_call_ends_after_its_time(options: str) -> None:
 def test_both_hear_the_announcements_of_a_time_limit() -> None:
     heard = {}
     for entry in ENTRIES:
-        control.asterisk("asterisk2", "dialplan set global LAB_ARGS PJSIP/557@asterisk1,,L(7000:2000)")
+        control.asterisk("asterisk2", "dialplan set global LAB_ARGS PJSIP/557@asterisk1,,L(3000:1000)")
         cdrs = Cdrs()
         with captured() as capture:
             control.originate(f"{entry}@asterisk2", application="Wait 20")
-            cdr = cdrs.last(within=20)
+            cdr = cdrs.last(within=15)
         assert cdr["dialstatus"] == "ANSWER"
         # The parties say nothing: all that arrives is an announcement of half a second.
         heard[entry] = sum(len(stream.packets) for stream in capture.arriving)
@@ -236,7 +240,7 @@ def test_both_hear_the_announcements_of_a_time_limit() -> None:
 
 @pytest.mark.usefixtures("limit_sounds")
 def test_a_call_with_announcements_is_offloaded_between_them() -> None:
-    control.asterisk("asterisk2", "dialplan set global LAB_ARGS PJSIP/555@asterisk1,,L(9000:4000)")
+    control.asterisk("asterisk2", "dialplan set global LAB_ARGS PJSIP/555@asterisk1,,L(8000:3500)")
     control.originate("custom@asterisk2")
     media_moved()
     wait_until(lambda: control.calls()[0]["state"] == "relayed", within=10, what="the warning")

@@ -155,7 +155,9 @@ def _transition(dialing: Dialing, event: ev.Event, now: float) -> Step:  # noqa:
         case _, Callee(), ev.CalleeReplaced(n) | ev.CalleePickedUp(n):
             after = dialing.with_callee(n, Callee.DISMISSED), (_hang_up_late(n),)
         case Phase.TALKING, _, ev.BridgeFailed():
-            after = _end_by_callee(dialing, Cause.CONGESTION)
+            # A callee that hangs up before the two are bridged ends the call like any other.
+            delayed = dialing.request.options.delays_answer
+            after = _end_by_callee(dialing, Cause.NORMAL_CLEARING if delayed else Cause.CONGESTION)
         case Phase.TALKING, Callee.DIALLED, ev.CalleeLeftStasis(n) if n == dialing.winner:
             after = _release_caller(dialing.with_callee(n, Callee.DESTROYED))
         case Phase.TALKING, Callee.DIALLED | Callee.HANGING_UP, ev.CalleeDestroyed(n, cause) if (

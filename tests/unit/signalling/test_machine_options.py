@@ -189,6 +189,11 @@ def test_with_g_a_subroutine_that_aborts_leaves_the_caller_in_the_dialplan() -> 
     assert returned[-1] == cmd.ContinueInDialplan(DialStatus.ANSWER, 16)
 
 
+def test_a_callee_that_hangs_up_before_the_two_are_bridged_ends_the_call_normally() -> None:
+    failed = last(DialOptions(digits=("1", "")), *ANSWERED, ev.BridgeFailed())
+    assert failed == (cmd.EndMedia(), cmd.HangUp(1, 16), cmd.HangUpCaller(16))
+
+
 @pytest.mark.parametrize("result", ["", "anything"])
 def test_a_subroutine_that_says_nothing_known_has_the_two_bridged(result: str) -> None:
     returned = last(DialOptions(answer_sub="sub,s,1"), *ANSWERED, ev.SubReturned(1, result))
