@@ -118,6 +118,12 @@ def test_a_call_whose_caller_rang_or_heard_music_is_offloaded_after_the_answer()
     media_moved(2)
 
 
+@pytest.mark.parametrize(("options", "status"), [("i", "BUSY"), ("z", "ANSWER")])
+def test_a_target_that_forwards_is_busy_with_i_and_has_no_timeout_with_z(options: str, status: str) -> None:
+    call = assert_as_dial(f"PJSIP/302-dial-200@asterisk1,1.5,{options}S(1)")
+    assert call.status == status
+
+
 def test_with_c_a_target_that_does_not_answer_learns_that_another_did() -> None:
     call = assert_as_dial("PJSIP/180@asterisk1,1,c", "180")
     assert any("cause=26" in sent for sent in call.callees[0])
@@ -181,6 +187,11 @@ def test_with_capital_a_files_are_played_before_the_two_are_bridged(options: str
 def test_with_u_the_subroutine_decides_what_becomes_of_the_call(result: str) -> None:
     call = assert_as_dial(f"PJSIP/5501@asterisk1,,U(lab-answered^x^{result})", "5501")
     assert call.noted[1] == "x/Up/inherited"
+
+
+def test_with_capital_g_both_go_on_in_the_dialplan() -> None:
+    call = assert_as_dial("PJSIP/555@asterisk1,,G(lab-after^part^1)", "555")
+    assert (call.noted[0], call.noted[2]) == ("Ring/ANSWER", "Up/inherited")
 
 
 def test_with_capital_f_the_callee_goes_on_when_the_caller_hangs_up() -> None:

@@ -6,6 +6,7 @@ from stasis_offload.signalling import commands as cmd
 from stasis_offload.signalling import ringback, time_limit
 from stasis_offload.signalling.call_ids import CALLER
 from stasis_offload.signalling.causes import Cause, DialStatus
+from stasis_offload.signalling.option_arguments import Place
 from stasis_offload.signalling.state import Callee, Dialing, Phase
 
 Step = tuple[Dialing, tuple[cmd.Command, ...]]
@@ -74,8 +75,18 @@ def on_sub_returned(dialing: Dialing, n: int, result: str) -> Step:
 
 
 def _after_files(dialing: Dialing, n: int) -> Step:
-    sub = dialing.request.options.answer_sub
+    sub, place = dialing.request.options.answer_sub, dialing.request.options.part_at
+    if place:
+        return _part(dialing, n, place)
     return (dialing, (cmd.RunAnswerSub(n, sub),)) if sub else _bridge(dialing, n)
+
+
+def _part(dialing: Dialing, n: int, place: Place) -> Step:
+    """Send both on in the dialplan."""
+    context, exten, priority = place
+    go_on = cmd.ContinueInDialplan(DialStatus.ANSWER, Cause.NORMAL_CLEARING, "^".join(place))
+    send = cmd.SendCallee(n, (context, exten, str(int(priority) + 1)))
+    return replace(dialing.with_callee(n, Callee.SENT_ON), phase=Phase.ENDING), (go_on, send)
 
 
 def _bridge(dialing: Dialing, n: int) -> Step:

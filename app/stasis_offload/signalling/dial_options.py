@@ -37,7 +37,6 @@ _DTMF = (
     "Asterisk follows DTMF features by a hook in the bridge. ARI sets none, and with one Asterisk does not bridge"
     " natively, so the call could never be offloaded."
 )
-_NOT_YET = "Not done yet."
 _TABLE = (
     DialOption(
         "A",
@@ -67,7 +66,7 @@ _TABLE = (
     DialOption(
         "c", "", Treatment.DONE, "A target that is cancelled learns that the call was answered elsewhere."
     ),
-    DialOption("d", "", Treatment.LEFT, _NOT_YET),
+    DialOption("d", "", Treatment.LEFT, "What the caller dials before the answer is not followed yet."),
     DialOption(
         "D",
         "(called:calling:progress)",
@@ -75,7 +74,12 @@ _TABLE = (
         "The digits are sent after the answer, before the two are bridged. Digits at the callee's early media, MF and SF are left to Dial().",
     ),
     DialOption("E", "", Treatment.LEFT, "Part of D's MF and SF digits, which ARI does not send."),
-    DialOption("e", "", Treatment.LEFT, _NOT_YET),
+    DialOption(
+        "e",
+        "",
+        Treatment.LEFT,
+        "The h extension runs on the callee's channel after its end, where ARI does not reach it.",
+    ),
     DialOption(
         "f",
         "(x)",
@@ -89,11 +93,21 @@ _TABLE = (
         "When the caller hangs up, the callee continues at a place that is given in full; without one it is left to Dial().",
     ),
     DialOption("g", "", Treatment.DONE, "The caller continues in the dialplan when the callee hangs up."),
-    DialOption("G", "(context^exten^priority)", Treatment.LEFT, _NOT_YET),
+    DialOption(
+        "G",
+        "(context^exten^priority)",
+        Treatment.DONE,
+        "At the answer the caller continues at a place that is given in full, and the callee at the next priority.",
+    ),
     DialOption("h", "", Treatment.LEFT, _DTMF),
     DialOption("H", "", Treatment.LEFT, _DTMF),
-    DialOption("i", "", Treatment.LEFT, _NOT_YET),
-    DialOption("I", "", Treatment.LEFT, _NOT_YET),
+    DialOption("i", "", Treatment.DONE, "A target that forwards is busy."),
+    DialOption(
+        "I",
+        "",
+        Treatment.LEFT,
+        "In the bridge in which a target is dialled Asterisk passes its updates on; without that bridge there is no early media.",
+    ),
     DialOption(
         "j", "", Treatment.LEFT, "ARI gives a new channel the caller's present streams, not the first ones."
     ),
@@ -154,7 +168,7 @@ _TABLE = (
     DialOption("W", "", Treatment.LEFT, _DTMF),
     DialOption("x", "", Treatment.LEFT, _DTMF),
     DialOption("X", "", Treatment.LEFT, _DTMF),
-    DialOption("z", "", Treatment.LEFT, _NOT_YET),
+    DialOption("z", "", Treatment.DONE, "A call that is forwarded has no timeout any more."),
 )
 OPTIONS: Mapping[str, DialOption] = {option.letter: option for option in _TABLE}
 
@@ -177,9 +191,11 @@ class DialOptions:
     `announced_limit` (L), which undoes S.
 
     When the callee hangs up, the caller continues in the dialplan (`go_on`: g); when the caller hangs up, the callee does
-    (`callee_goes_to`: F).
+    (`callee_goes_to`: F). Instead of being bridged, both continue there, the caller at `part_at`, the callee at the next
+    priority (G).
 
-    Where a target forwards to is not called with `ignore_forwards` (i).
+    Where a target forwards to is not called with `ignore_forwards` (i), and without a limit of time with `wait_for_forward`
+    (z).
     """
 
     go_on: bool = False
@@ -203,6 +219,8 @@ class DialOptions:
     announced_limit: AnnouncedLimit | None = None
     callee_goes_to: Place | None = None
     ignore_forwards: bool = False
+    wait_for_forward: bool = False
+    part_at: Place | None = None
 
     @property
     def entertained(self) -> bool:
@@ -212,7 +230,7 @@ class DialOptions:
     @property
     def delays_answer(self) -> bool:
         """Whether something comes between the callee's answer and the caller's."""
-        return any(self.files) or any(self.digits) or self.answer_sub is not None
+        return any((*self.files, *self.digits, self.answer_sub, self.part_at))
 
     @property
     def prepares_callee(self) -> bool:
@@ -264,6 +282,9 @@ def parse_options(text: str) -> DialOptions:
         time_limit=arg.parse_seconds(arguments.get("S", "")),
         announced_limit=arg.parse_limit(arguments.get("L", "")),
         callee_goes_to=arg.parse_place("F", arguments.get("F", "")),
+        ignore_forwards="i" in arguments,
+        wait_for_forward="z" in arguments,
+        part_at=arg.parse_numbered_place("G", arguments.get("G", "")),
     )
 
 

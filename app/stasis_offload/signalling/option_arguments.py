@@ -145,6 +145,14 @@ def parse_place(letter: str, text: str) -> Place | None:
     return place
 
 
+def parse_numbered_place(letter: str, text: str) -> Place | None:
+    """Return a place as `parse_place` does, whose priority is a number."""
+    place = parse_place(letter, text)
+    if place and not (place[2].isascii() and place[2].isdecimal()):
+        raise left_to_dial(letter, f"the priority after {place[2]!r} is known to Asterisk alone.")
+    return place
+
+
 def parse_sub(letter: str, text: str) -> str | None:
     """Return Gosub()'s argument for `CONTEXT^EXTEN^PRIORITY[(ARG^...)]` (options b and B); None for an empty text."""
     if not text:

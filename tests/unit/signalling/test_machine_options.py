@@ -200,6 +200,17 @@ def test_a_subroutine_that_says_nothing_known_has_the_two_bridged(result: str) -
     assert returned == (cmd.Answer(), cmd.Join(1))
 
 
+def test_with_capital_g_both_go_on_in_the_dialplan_at_the_answer() -> None:
+    parted = last(DialOptions(part_at=("a", "b", "1")), *ANSWERED)
+    assert parted == (
+        cmd.SetStatus(DialStatus.ANSWER),
+        cmd.Unbridge(1),
+        cmd.EndMedia(),
+        cmd.ContinueInDialplan(DialStatus.ANSWER, 16, "a^b^1"),
+        cmd.SendCallee(1, ("a", "b", "2")),
+    )
+
+
 # At the end
 
 
