@@ -166,7 +166,9 @@ def test_with_capital_c_the_cdr_begins_anew() -> None:
     assert ours < 2
 
 
-@pytest.mark.parametrize("options", ["f(4711)s(tag)", "f(Some Body <4711>)", "f(4711)u(prohib)", "o(4711)"])
+@pytest.mark.parametrize(
+    "options", ["f(4711)s(tag)b(lab-before^s^1(x))", "f(Some Body <4711>)", "f(4711)u(prohib)", "o(4711)"]
+)
 def test_the_callee_sees_the_identity_that_dial_shows(options: str) -> None:
     call = assert_as_dial(f"PJSIP/5501@asterisk1,,{options}", "5501")
     assert ("4711" in call.callees[0][0]) == ("f(" in options and "prohib" not in options)

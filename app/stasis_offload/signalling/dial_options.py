@@ -48,7 +48,7 @@ _TABLE = (
         "a",
         "",
         Treatment.DONE,
-        "The caller is answered when the callee answers; here nothing comes in between.",
+        "The caller is answered when the callee answers, before what other options put in between.",
     ),
     DialOption(
         "b",
@@ -295,6 +295,9 @@ def options_as_markdown() -> str:
         "",
         "Written by `stasis-offload options --markdown`: what becomes of each option of Asterisk 22's `Dial()` in the third",
         "argument of `OffloadDial()`. With one that is left to `Dial()`, it runs `Dial()` itself, and Asterisk relays the call.",
+        "",
+        "With `A`, `D`, `G` or `U` the caller is sent ringing where `Dial()` would pass on the callee's early media. L and S",
+        "count on while the switch carries the call; after a restart of the application `L` with announcements begins again.",
         "",
         "| option | treatment | |",
         "|---|---|---|",

@@ -28,9 +28,16 @@ def on_ringing(dialing: Dialing) -> Step:
 
 
 def on_progress(dialing: Dialing) -> Step:
-    """Pass on a callee's early media: in the bridge it passes by itself, else nothing but its announcement does."""
-    if dialing.in_bridge or dialing.ringing or dialing.request.options.ring_only:
+    """Pass on a callee's early media: in the bridge it passes by itself, else nothing but its announcement does.
+
+    Where the only target is outside the bridge because of what comes before the conversation, Dial() would pass it on,
+    and the announcement would have the caller hear nothing: it is sent ringing.
+    """
+    options = dialing.request.options
+    if dialing.in_bridge or dialing.ringing or options.ring_only:
         return dialing, ()
+    if options.delays_answer and len(dialing.callees) == 1:
+        return on_ringing(dialing)
     return dialing, (cmd.Progress(),)
 
 

@@ -150,6 +150,13 @@ def test_a_caller_who_hangs_up_during_an_announcement_ends_it() -> None:
     assert last(options, *ANSWERED, ev.CallerLeft(16), ev.Played(1)) == ()
 
 
+def test_early_media_that_cannot_be_passed_on_is_ringing_to_the_caller() -> None:
+    options = DialOptions(digits=("1", ""))
+    assert last(options, *CREATED, ev.CalleeProgress(1)) == (cmd.Ring(),)
+    assert last(options, *CREATED, ev.CalleeProgress(1), ev.CalleeProgress(1)) == ()
+    assert last(options, *BOTH_CALLED, ev.CalleeProgress(1), targets=TWO) == (cmd.Progress(),)
+
+
 def test_with_a_the_caller_is_answered_before_anything_else() -> None:
     options = DialOptions(answer_first=True, digits=("1", ""))
     assert last(options, *ANSWERED)[1:3] == (cmd.Answer(), cmd.Unbridge(1))
