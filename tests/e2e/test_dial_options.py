@@ -118,12 +118,6 @@ def test_a_call_whose_caller_rang_or_heard_music_is_offloaded_after_the_answer()
     media_moved(2)
 
 
-@pytest.mark.parametrize(("options", "status"), [("i", "BUSY"), ("z", "ANSWER")])
-def test_a_target_that_forwards_is_busy_with_i_and_has_no_timeout_with_z(options: str, status: str) -> None:
-    call = assert_as_dial(f"PJSIP/302-dial-200@asterisk1,1.5,{options}S(1)")
-    assert call.status == status
-
-
 def test_with_c_a_target_that_does_not_answer_learns_that_another_did() -> None:
     call = assert_as_dial("PJSIP/180@asterisk1,1,c", "180")
     assert any("cause=26" in sent for sent in call.callees[0])

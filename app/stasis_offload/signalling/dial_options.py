@@ -101,7 +101,9 @@ _TABLE = (
     ),
     DialOption("h", "", Treatment.LEFT, _DTMF),
     DialOption("H", "", Treatment.LEFT, _DTMF),
-    DialOption("i", "", Treatment.DONE, "A target that forwards is busy."),
+    DialOption(
+        "i", "", Treatment.LEFT, "The bridge would tell the caller of the forward that is not followed (181)."
+    ),
     DialOption(
         "I",
         "",
@@ -168,7 +170,7 @@ _TABLE = (
     DialOption("W", "", Treatment.LEFT, _DTMF),
     DialOption("x", "", Treatment.LEFT, _DTMF),
     DialOption("X", "", Treatment.LEFT, _DTMF),
-    DialOption("z", "", Treatment.DONE, "A call that is forwarded has no timeout any more."),
+    DialOption("z", "", Treatment.LEFT, "The timeout of a call that is forwarded cannot be lifted yet."),
 )
 OPTIONS: Mapping[str, DialOption] = {option.letter: option for option in _TABLE}
 
@@ -194,8 +196,7 @@ class DialOptions:
     (`callee_goes_to`: F). Instead of being bridged, both continue there, the caller at `part_at`, the callee at the next
     priority (G).
 
-    Where a target forwards to is not called with `ignore_forwards` (i), and without a limit of time with `wait_for_forward`
-    (z).
+    Where a target forwards to is not called with `ignore_forwards` (i).
     """
 
     go_on: bool = False
@@ -219,7 +220,6 @@ class DialOptions:
     announced_limit: AnnouncedLimit | None = None
     callee_goes_to: Place | None = None
     ignore_forwards: bool = False
-    wait_for_forward: bool = False
     part_at: Place | None = None
 
     @property
@@ -282,8 +282,6 @@ def parse_options(text: str) -> DialOptions:
         time_limit=arg.parse_seconds(arguments.get("S", "")),
         announced_limit=arg.parse_limit(arguments.get("L", "")),
         callee_goes_to=arg.parse_place("F", arguments.get("F", "")),
-        ignore_forwards="i" in arguments,
-        wait_for_forward="z" in arguments,
         part_at=arg.parse_numbered_place("G", arguments.get("G", "")),
     )
 

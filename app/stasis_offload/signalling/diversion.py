@@ -31,7 +31,6 @@ def follow(dialing: Dialing, event: ev.CalleeDiverted) -> Step:
         dialing.with_callee(by, Callee.DISMISSED),
         diversions=(*dialing.diversions, Diversion(n=n, by=by, number=event.number, to=event.to)),
         ringing=False,
-        deadline=None if dialing.request.options.wait_for_forward else dialing.deadline,
     )
     after = replace(diverted, callees=(*diverted.callees, Callee.CREATING))
     return after, (cmd.CreateDiverted(n, event.to, event.context), cmd.HangUp(by, Cause.REDIRECTED))

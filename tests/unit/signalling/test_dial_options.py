@@ -87,7 +87,6 @@ def test_an_argument_without_an_end_is_an_error(text: str) -> None:
         ("D(:2)", DialOptions(digits=("", "2"))),
         ("D(1::)", DialOptions(digits=("1", ""))),
         ("G(c^e^1)", DialOptions(part_at=("c", "e", "1"))),
-        ("iz", DialOptions(ignore_forwards=True, wait_for_forward=True)),
         ("L(5000)S(9)", DialOptions(announced_limit=AnnouncedLimit(5.0), time_limit=9.0)),
         ("L(60000:30000:10000)", DialOptions(announced_limit=AnnouncedLimit(60.0, 30.0, 10.0))),
         ("L(10000:25000:10000)", DialOptions(announced_limit=AnnouncedLimit(10.0, 5.0, 10.0))),

@@ -92,14 +92,6 @@ def test_a_target_that_forwards_is_as_busy_when_forwards_are_ignored() -> None:
     assert commands[-1] == cmd.ContinueInDialplan(DialStatus.BUSY, 17)
 
 
-@pytest.mark.parametrize(("options", "deadline"), [(DialOptions(), 130.0), (DialOptions(wait_for_forward=True), None)])
-def test_a_forward_ends_the_timeout_if_an_option_says_so(options: DialOptions, deadline: float | None) -> None:
-    dialing = Dialing(DialRequest(ONE.targets, 30.0, options))
-    for event in (ev.Started(), *CALLED, TO_NUMBER):
-        dialing, _ = step(dialing, event, 100.0)
-    assert dialing.deadline == deadline
-
-
 def test_a_loop_of_targets_that_forward_ends() -> None:
     dialing = Dialing(ONE)
     for event in (ev.Started(), *CALLED):
