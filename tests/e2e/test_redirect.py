@@ -7,8 +7,6 @@ from lab.control import wait_until
 from tests.support.ami import ami
 from tests.support.observed import media_moved
 
-ROOM = "from-asterisk1,room,1"
-
 
 def legs() -> dict[str, str]:
     """Return the extension in which each channel of node 2 is, by its name, oldest first."""
@@ -33,13 +31,10 @@ def talking(number: str) -> list[str]:
     return list(legs())
 
 
-def redirect(first: str, second: str | None = None) -> None:
-    context, extension, priority = ROOM.split(",")
-    to = {"Context": context, "Exten": extension, "Priority": priority}
-    extra = (
-        {"ExtraChannel": second, **{f"Extra{name}": value for name, value in to.items()}} if second else {}
-    )
-    ami(Action="Redirect", Channel=first, **to, **extra)
+def redirect(first: str, second: str | None = None, *, to: str = "room") -> None:
+    place = {"Context": "from-asterisk1", "Exten": to, "Priority": "1"}
+    extra = {f"Extra{name}": value for name, value in {"Channel": second, **place}.items()} if second else {}
+    ami(Action="Redirect", Channel=first, **place, **extra)
 
 
 @pytest.mark.parametrize("number", ["custom", "plain"])
@@ -63,3 +58,19 @@ def test_the_other_leg_is_hung_up_when_one_is_moved(number: str, moved: int) -> 
     names = talking(number)
     redirect(names[moved])
     wait_until(lambda: legs() == {names[moved]: "room"}, within=5, what=f"one in the room: {legs()}")
+
+
+@pytest.mark.parametrize("moved", [0, 1], ids=["caller", "callee"])
+def test_a_leg_that_is_moved_to_an_extension_of_ours_calls_in_turn(moved: int) -> None:
+    names = talking("custom")
+    redirect(names[moved], to="556")
+    wait_until(
+        lambda: (
+            [(call["caller"], call["state"] == "dialing") for call in control.calls()]
+            == [(names[moved], False)]
+        ),
+        within=10,
+        what="the new call to be answered",
+    )
+    first, *others = legs()
+    assert (first, len(others)) == (names[moved], 1)

@@ -7,6 +7,9 @@ from enum import StrEnum
 
 from stasis_offload.asterisk.ari_fields import BadEventError, Fields
 
+# The dialplan application, as Asterisk names it.
+STASIS = "Stasis"
+
 
 @dataclass(frozen=True, slots=True)
 class Channel:
@@ -23,6 +26,11 @@ class Channel:
     connected: str
     application: str
     arguments: str
+
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether it runs another application than Stasis()."""
+        return self.application not in ("", STASIS)
 
 
 @dataclass(frozen=True, slots=True)

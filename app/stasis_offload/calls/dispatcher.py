@@ -111,13 +111,14 @@ class Dispatcher:
         if event.replaces is not None:
             if not self._transfers.announce(channel, replaces=event.replaces):
                 self._supervisor.hang_up_orphan(channel.id)
-        elif call_of_callee(channel.id):
+        elif call_of_callee(channel.id) and not event.args:
             if call is None or call.dialing.over:
                 self._supervisor.hang_up_orphan(channel.id)
             else:
                 call.legs.set_name(channel.id, channel.name)
                 call.on_ari_event(event)
-        elif call is None:
+        elif call is None or (call_of_callee(channel.id) and call.id != channel.id):
+            # A callee that another program sent to an extension which dials is a caller.
             self._supervisor.start(channel, event.args)
         elif call.left:
             # The channel entered Stasis() again before its previous call was over.

@@ -7,7 +7,7 @@ from dataclasses import replace
 import structlog
 
 from stasis_offload.asterisk.ari import AriClient
-from stasis_offload.asterisk.ari_events import Bridge, Channel
+from stasis_offload.asterisk.ari_events import STASIS, Bridge, Channel
 from stasis_offload.asterisk.leg_report import UP
 from stasis_offload.calls.call import Call
 from stasis_offload.calls.registry import Registry
@@ -22,7 +22,6 @@ from stasis_offload.signalling.option_arguments import DialArgumentError
 from stasis_offload.signalling.resuming import missed, resume
 from stasis_offload.signalling.state import Dialing, Phase
 
-STASIS = "Stasis"
 DIAL = "Dial"
 # Seconds between two attempts to read Asterisk's state.
 RETRY_INTERVAL = 1.0
@@ -153,6 +152,7 @@ class Recovery:
             n: snapshot.channels[channel].state == UP
             for n, _ in enumerate(call.dialing.callees, start=1)
             if (channel := call.legs.channel(n)) in snapshot.channels
+            and not snapshot.channels[channel].is_elsewhere
         }
         here = self._is_ours(snapshot, call.legs.channel(CALLER))
         for event in missed(call.dialing, caller_here=here, callees=up):
@@ -163,9 +163,10 @@ class Recovery:
     async def _remove_orphans(self, snapshot: "AsteriskSnapshot") -> None:
         """Hang up callees and destroy bridges whose caller is in no Stasis application any more."""
         owned = {channel.id for channel in snapshot.channels.values() if channel.application == STASIS}
-        for channel in snapshot.channels:
+        for channel, found in snapshot.channels.items():
             call = snapshot.call_of(channel)
-            if call_of_callee(channel) and call not in owned and self._registry.get(call) is None:
+            is_callee = call_of_callee(channel) and not found.is_elsewhere and self._arguments(found) is None
+            if is_callee and call not in owned and self._registry.get(call) is None:
                 self._supervisor.hang_up_orphan(channel)
         for call in snapshot.members:
             if call not in owned and self._registry.get(call) is None:
@@ -187,9 +188,10 @@ class Recovery:
 
     def _arguments(self, channel: Channel) -> list[str] | None:
         """Return the arguments with which a caller entered the application; None for any other channel."""
-        if call_of_callee(channel.id) or self._application(channel) != self._app:
+        if self._application(channel) != self._app:
             return None
-        return split_arguments(channel.arguments)[1:]
+        arguments = split_arguments(channel.arguments)[1:]
+        return None if call_of_callee(channel.id) and not arguments else arguments
 
     @staticmethod
     def _application(channel: Channel) -> str | None:
@@ -219,5 +221,5 @@ class AsteriskSnapshot:
         return {
             found[1]: channel
             for found, channel in dialled
-            if found and found[0] == call and self.call_of(channel.id) == call
+            if found and found[0] == call and self.call_of(channel.id) == call and not channel.is_elsewhere
         }

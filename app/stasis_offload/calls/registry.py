@@ -38,7 +38,11 @@ class Registry:
     def by_channel(self, channel: str) -> Call | None:
         """Find the call of which a channel is a leg, or that dialled it."""
         dialled = call_of_callee(channel)
-        return self._replacements.get(channel) or self._calls.get(dialled[0] if dialled else channel)
+        return (
+            self._replacements.get(channel)
+            or self._calls.get(channel)
+            or (self._calls.get(dialled[0]) if dialled else None)
+        )
 
     def by_cookie(self, cookie: int) -> Call | None:
         """Find the call that owns a flow."""

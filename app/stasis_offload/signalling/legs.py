@@ -41,7 +41,9 @@ class Legs:
         for n, replacement in self._replacements.items():
             if replacement == channel:
                 return n
-        call, n = call_of_callee(channel) or (channel, CALLER)
+        # A caller may have been a callee, and another program took it from that call.
+        dialled = None if channel == self._call else call_of_callee(channel)
+        call, n = dialled or (channel, CALLER)
         return n if call == self._call and n not in self._replacements else None
 
     def name(self, n: int) -> str | None:
