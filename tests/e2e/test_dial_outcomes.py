@@ -240,3 +240,9 @@ def test_an_option_that_the_application_has_not_is_left_to_dial() -> None:
 
 def running_on_node2() -> str:
     return control.asterisk("asterisk2", "core show channels concise")
+
+
+def test_the_call_of_a_caller_whom_the_dialplan_has_answered_is_in_the_switch() -> None:
+    control.asterisk("asterisk2", "dialplan set global LAB_ARGS PJSIP/555@asterisk1")
+    control.originate("answered@asterisk2")
+    media_moved()

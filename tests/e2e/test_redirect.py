@@ -61,7 +61,7 @@ def test_the_other_leg_is_hung_up_when_one_is_moved(number: str, moved: int) -> 
 
 
 @pytest.mark.parametrize("moved", [0, 1], ids=["caller", "callee"])
-def test_a_leg_that_is_moved_to_an_extension_of_ours_calls_in_turn(moved: int) -> None:
+def test_a_leg_that_is_moved_to_an_extension_of_ours_calls_in_turn_and_is_in_the_switch(moved: int) -> None:
     names = talking("custom")
     redirect(names[moved], to="556")
     wait_until(
@@ -74,3 +74,4 @@ def test_a_leg_that_is_moved_to_an_extension_of_ours_calls_in_turn(moved: int) -
     )
     first, *others = legs()
     assert (first, len(others)) == (names[moved], 1)
+    media_moved()

@@ -3,6 +3,7 @@
 import structlog
 
 from stasis_offload.asterisk.ari_events import Channel, StasisStart
+from stasis_offload.asterisk.leg_report import UP
 from stasis_offload.calls.ari_commands import leave
 from stasis_offload.calls.background import Background
 from stasis_offload.calls.call import Call
@@ -54,7 +55,9 @@ class Supervisor:
             number=channel.caller,
             targets=list(request.targets),
         )
-        self.adopt(channel, Dialing(request)).post(sig.Started(local=channel.name.startswith("Local/")))
+        self.adopt(channel, Dialing(request)).post(
+            sig.Started(local=channel.name.startswith("Local/"), up=channel.state == UP)
+        )
 
     def adopt(self, caller: Channel, dialing: Dialing, *, earlier_packets: int | None = None) -> Call:
         """Run a call from a signalling state: a new one, or one of which an earlier process had so many packets forwarded."""

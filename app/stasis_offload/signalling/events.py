@@ -12,9 +12,13 @@ class CalleeEvent:
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """The caller entered the application: the call starts. `local` is whether it is a Local channel."""
+    """The caller entered the application: the call starts.
+
+    `local` is whether it is a Local channel, `up` whether it is answered already.
+    """
 
     local: bool = False
+    up: bool = False
 
 
 @dataclass(frozen=True, slots=True)

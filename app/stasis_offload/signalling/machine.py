@@ -81,8 +81,8 @@ def _transition(dialing: Dialing, event: ev.Event, now: float) -> Step:  # noqa:
             return dialing, ()
         case _, _, ev.LimitSoundsRead():
             after = replace(dialing, limit_sounds=event), ()
-        case Phase.NEW, _, ev.Started(local):
-            after = _start(dialing, now, local=local)
+        case Phase.NEW, _, ev.Started(local, up):
+            after = _start(replace(dialing, caller_up=up), now, local=local)
         case Phase.DIALING, _, ev.CallerHangingUp(cause):
             after = _end_by_caller(dialing, cause)
         case Phase.TALKING, _, ev.CallerHangingUp(cause):
@@ -212,7 +212,7 @@ def _connect(dialing: Dialing, n: int, now: float, *, picked_up: str | None = No
     others, hang_ups = _dismiss(dialing, dialing.request.options.dismiss_cause, keep=n)
     talking = replace(others, phase=Phase.TALKING, winner=n, deadline=None)
     rang = () if picked_up is None else (cmd.HangUpReplaced(picked_up, Cause.ANSWERED_ELSEWHERE),)
-    joined = dialing.in_bridge and picked_up is None
+    joined = dialing.in_bridge and picked_up is None and not dialing.caller_up
     after, commands = answering.answer(talking, n, now, joined=joined)
     return after, (*hang_ups, *rang, *commands)
 
