@@ -37,7 +37,7 @@
 
 static int offload_sub_write(struct ast_channel *chan, const char *cmd, char *data, const char *value)
 {
-	int bridged;
+	int bridged, inhibited, res;
 
 	if (!chan || ast_strlen_zero(value)) {
 		ast_log(LOG_WARNING, "%s: needs a channel, and CONTEXT,EXTEN,PRIORITY[(ARGUMENTS)]\n", cmd);
@@ -50,11 +50,12 @@ static int offload_sub_write(struct ast_channel *chan, const char *cmd, char *da
 		ast_log(LOG_WARNING, "%s: %s is in a bridge\n", cmd, ast_channel_name(chan));
 		return -1;
 	}
-	if (!strcmp(S_OR(data, ""), "pre-dial")) {
-		/* Of a Local channel it is the other half that runs it. */
-		return ast_pre_call(chan, value);
-	}
-	return ast_app_exec_sub(NULL, chan, value, 0);
+	/* The dialplan has rights that a function set over ARI has not: DB(), SHELL() and the like. */
+	inhibited = ast_thread_inhibit_escalations_swap(0);
+	/* Of a Local channel it is the other half that runs what comes before the dialling. */
+	res = !strcmp(S_OR(data, ""), "pre-dial") ? ast_pre_call(chan, value) : ast_app_exec_sub(NULL, chan, value, 0);
+	ast_thread_inhibit_escalations_swap(inhibited);
+	return res;
 }
 
 /*! Give a channel that is not dialled yet what Dial() gives it of its caller (app_dial.c, dial_exec_full). */

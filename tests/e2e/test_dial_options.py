@@ -144,7 +144,7 @@ def test_with_s_the_call_ends_so_long_after_the_answer(options: str) -> None:
 )
 def test_subroutines_before_dialling_run_with_what_dial_gives_them(others: str, options: str) -> None:
     call = assert_as_dial(f"PJSIP/5501@asterisk1{others},,{options}", "5501")
-    assert call.noted[0].endswith("/inherited")
+    assert call.noted[0].endswith("/inherited allowed")
 
 
 def test_with_capital_c_the_cdr_begins_anew() -> None:

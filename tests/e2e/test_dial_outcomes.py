@@ -220,9 +220,32 @@ def test_the_h_extension_of_the_calling_context_runs_as_after_dial(cdrs: Cdrs, c
             hang_up_caller(callee=callee)
         no_call_left()
         noted[way] = cdrs.of(f"h-{way}")
-    assert noted["offload"]["stasisstatus"] == "with-h h argument"
+    # ARI's set-variable takes the thread's right to SHELL() and the like away for good (res/stasis/control.c).
+    assert noted["offload"]["stasisstatus"] == "with-h h argument allowed"
     keys = ("dialstatus", "cause", "stasisstatus")
     assert [noted["offload"][key] for key in keys] == [noted["dial"][key] for key in keys]
+
+
+def test_nobody_is_dialled_for_a_caller_who_is_gone() -> None:
+    control.asterisk("asterisk2", "dialplan set global LAB_ARGS PJSIP/555@asterisk1")
+    with captured() as capture:
+        for way in ("offload", "dial"):
+            control.originate(f"gone-{way}@asterisk2")
+            noted = f"LAB_GONE={way} CANCEL"
+            wait_until(
+                lambda noted=noted: noted in control.asterisk("asterisk2", "dialplan show globals"),  # type: ignore[misc] # mypy infers no type of a default
+                within=10,
+                what=noted,
+            )
+        no_call_left()
+    assert not capture.dialogue("555")
+
+
+def test_a_channel_without_a_dialplan_is_left_to_dial() -> None:
+    originate = "channel originate PJSIP/557@asterisk1 application OffloadDial PJSIP/555@asterisk1"
+    control.asterisk("asterisk2", originate)
+    wait_until(lambda: "AppDial" in running_on_node2(), within=10, what="Dial() to have made the call")
+    assert not control.calls()
 
 
 def test_a_caller_that_comes_again_after_a_failed_dial_is_a_call_like_any_other() -> None:

@@ -42,14 +42,14 @@ def in_stasis(identity: str, *arguments: str) -> Channel:
 class FakeAsterisk(AriClient):
     """`has` are the channels, `failures` how often a request for a variable of a channel is yet to fail.
 
-    `dialling` are the ids of the channels in OffloadDial().
+    `dialling` maps the ids of the channels in OffloadDial() to the name of the application.
     """
 
     def __init__(self, *has: Channel) -> None:
         super().__init__(url="http://127.0.0.1:1", username="", password="", app=APP, on_event=lambda _: None)
         self.has = has
         self.failures: dict[str, int] = {}
-        self.dialling: set[str] = set()
+        self.dialling: dict[str, str] = {}
         self.done: list[tuple[str, str]] = []
 
     async def channels(self) -> tuple[Channel, ...]:
@@ -62,7 +62,7 @@ class FakeAsterisk(AriClient):
         if self.failures.get(channel, 0):
             self.failures[channel] -= 1
             raise AriUnavailableError(f"no answer to {name} of {channel}")
-        return APP if name == "OFFLOAD_DIAL()" and channel in self.dialling else None
+        return self.dialling.get(channel) if name == "OFFLOAD_DIAL()" else None
 
     async def set_variable(self, channel: str, *, name: str, value: str | None) -> None:
         pass

@@ -178,9 +178,10 @@ class Recovery:
 
     async def _as_in_stasis(self, channel: Channel) -> Channel:
         """Return a caller in OffloadDial(), which Asterisk shows as one in Dial(), as in Stasis(); others as they are."""
-        if channel.application != DIAL or not await self._ari.get_variable(channel.id, "OFFLOAD_DIAL()"):
+        if channel.application != DIAL:
             return channel
-        return replace(channel, application=STASIS, arguments=f"{self._app},{channel.arguments}")
+        app = await self._ari.get_variable(channel.id, "OFFLOAD_DIAL()")
+        return replace(channel, application=STASIS, arguments=f"{app},{channel.arguments}") if app else channel
 
     def _is_ours(self, snapshot: "AsteriskSnapshot", channel: str) -> bool:
         found = snapshot.channels.get(channel)

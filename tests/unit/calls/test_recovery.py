@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import replace
 
 from stasis_offload.signalling.call_ids import callee_id
-from tests.support.fake_asterisk import FakeAsterisk, in_stasis, running
+from tests.support.fake_asterisk import APP, FakeAsterisk, in_stasis, running
 
 
 async def test_callers_that_waited_are_dialled_although_the_first_reading_failed() -> None:
@@ -21,11 +21,11 @@ async def test_callers_that_waited_are_dialled_although_the_first_reading_failed
 
 
 async def test_of_the_callers_in_dial_those_in_offload_dial_are_adopted_and_the_others_left_alone() -> None:
-    ours, plain = (
-        replace(in_stasis(f"1700000000.{n}"), application="Dial", arguments="PJSIP/a,30") for n in (1, 2)
+    ours, plain, others = (
+        replace(in_stasis(f"1700000000.{n}"), application="Dial", arguments="PJSIP/a,30") for n in (1, 2, 3)
     )
-    asterisk = FakeAsterisk(ours, plain)
-    asterisk.dialling.add(ours.id)
+    asterisk = FakeAsterisk(ours, plain, others)
+    asterisk.dialling = {ours.id: APP, others.id: "another"}
     async with running(asterisk) as world:
         world.recovery.begin()
         async with asyncio.timeout(10):

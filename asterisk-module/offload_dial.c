@@ -1,0 +1,320 @@
+/*
+ * offload_dial: a caller in OffloadDial(), and the channels that are dialled for it.
+ *
+ * Copyright (C) 2026, the stasis-offload authors
+ *
+ * SPDX-License-Identifier: GPL-2.0-only
+ *
+ * This program is free software, distributed under the terms of
+ * the GNU General Public License Version 2.
+ */
+
+/*!
+ * \file
+ * \brief What has to be done in the instant in which something happens to a dialled channel.
+ *
+ * OFFLOAD_CALLER() names the caller on a channel that the application has created for it. From then on the
+ * channel is followed as app_dial.c (wait_for_answer) follows it: its protocol's causes are passed on to the
+ * caller, and the beginning and end of dialling are published with both channels, for CDR, CEL and AMI. Asterisk
+ * publishes what it dials for ARI without the caller (res/stasis/control.c, main/bridge_channel.c).
+ *
+ * A dialled channel is locked whenever something happens to it. So the caller, which is another channel, is never
+ * locked from there: only the lock of struct dial is taken, and nothing but that of a container under it.
+ */
+
+#include "asterisk.h"
+
+#include "asterisk/astobj2.h"
+#include "asterisk/channel.h"
+#include "asterisk/dial.h"
+#include "asterisk/framehook.h"
+#include "asterisk/json.h"
+#include "asterisk/module.h"
+#include "asterisk/pbx.h"
+#include "asterisk/stasis.h"
+#include "asterisk/stasis_channels.h"
+#include "asterisk/strings.h"
+#include "asterisk/vector.h"
+
+#include "offload_dial.h"
+
+struct dial {
+	/*! Its topic, on which is published what is dialled for it. */
+	struct stasis_topic *topic;
+	/*! Itself, until it leaves. */
+	struct ast_channel *caller;
+	/*! The unique ids of the dialled channels of which nothing is known yet. */
+	AST_VECTOR(, char *) pending;
+	/*! Name and number of the first channel that answered; NULL before. */
+	char *peer_name;
+	char *peer_number;
+	/*! Its unique id. */
+	char id[];
+};
+
+AO2_STRING_FIELD_HASH_FN(dial, id)
+AO2_STRING_FIELD_CMP_FN(dial, id)
+
+static struct ao2_container *dials;
+
+static void dial_destroy(void *obj)
+{
+	struct dial *dial = obj;
+
+	AST_VECTOR_CALLBACK_VOID(&dial->pending, ast_free);
+	AST_VECTOR_FREE(&dial->pending);
+	ast_free(dial->peer_name);
+	ast_free(dial->peer_number);
+	ao2_cleanup(dial->topic);
+}
+
+int dials_init(void)
+{
+	dials = ao2_container_alloc_hash(AO2_ALLOC_OPT_LOCK_MUTEX, 0, 127, dial_hash_fn, NULL, dial_cmp_fn);
+	return dials ? 0 : -1;
+}
+
+void dials_destroy(void)
+{
+	ao2_cleanup(dials);
+	dials = NULL;
+}
+
+struct dial *dial_begin(struct ast_channel *caller)
+{
+	struct dial *dial;
+	const char *id;
+
+	ast_channel_lock(caller);
+	id = ast_channel_uniqueid(caller);
+	dial = ao2_alloc(sizeof(*dial) + strlen(id) + 1, dial_destroy);
+	if (dial) {
+		strcpy(dial->id, id); /* Safe */
+		dial->topic = ao2_bump(ast_channel_topic(caller));
+	}
+	ast_channel_unlock(caller);
+	if (!dial) {
+		return NULL;
+	}
+	dial->caller = caller;
+	AST_VECTOR_INIT(&dial->pending, 0);
+	ao2_link(dials, dial);
+	return dial;
+}
+
+/*! Publish the beginning (no status) or the end of dialling, as Dial() does, without a lock of a channel. */
+static void publish(struct dial *dial, const char *peer_id, const char *dialstring, const char *status)
+{
+	RAII_VAR(struct ast_channel_snapshot *, caller, ast_channel_snapshot_get_latest(dial->id), ao2_cleanup);
+	RAII_VAR(struct ast_channel_snapshot *, peer, ast_channel_snapshot_get_latest(peer_id), ao2_cleanup);
+	struct ast_multi_channel_blob *payload;
+	struct stasis_message *message;
+	struct ast_json *blob;
+
+	if (!caller || !peer || !ast_channel_dial_type()) {
+		return;
+	}
+	blob = ast_json_pack("{s: s, s: s, s: s}", "dialstatus", S_OR(status, ""), "forward", "",
+		"dialstring", S_OR(dialstring, ""));
+	if (!blob) {
+		return;
+	}
+	payload = ast_multi_channel_blob_create(blob);
+	ast_json_unref(blob);
+	if (!payload) {
+		return;
+	}
+	ast_multi_channel_blob_add_channel(payload, "caller", caller);
+	ast_multi_channel_blob_add_channel(payload, "peer", peer);
+	message = stasis_message_create(ast_channel_dial_type(), payload);
+	ao2_ref(payload, -1);
+	if (message) {
+		stasis_publish(dial->topic, message);
+		ao2_ref(message, -1);
+	}
+}
+
+/*! End the dialling of every channel that is pending but one; lock held. */
+static void end_others(struct dial *dial, const char *but, const char *status)
+{
+	size_t i;
+
+	for (i = AST_VECTOR_SIZE(&dial->pending); i-- > 0;) {
+		char *peer_id = AST_VECTOR_GET(&dial->pending, i);
+
+		if (but && !strcmp(peer_id, but)) {
+			continue;
+		}
+		publish(dial, peer_id, NULL, status);
+		AST_VECTOR_REMOVE_UNORDERED(&dial->pending, i);
+		ast_free(peer_id);
+	}
+}
+
+/*! End the dialling of one channel, if it is pending; return whether it was; lock held. */
+static int end_one(struct dial *dial, const char *peer_id, const char *status)
+{
+	size_t i;
+
+	for (i = 0; i < AST_VECTOR_SIZE(&dial->pending); i++) {
+		if (!strcmp(AST_VECTOR_GET(&dial->pending, i), peer_id)) {
+			publish(dial, peer_id, NULL, status);
+			ast_free(AST_VECTOR_REMOVE_UNORDERED(&dial->pending, i));
+			return 1;
+		}
+	}
+	return 0;
+}
+
+/*! The first to answer has the call, the others are cancelled, in the order of app_dial.c; peer locked. */
+static void answered(struct dial *dial, struct ast_channel *peer)
+{
+	ao2_lock(dial);
+	if (!dial->peer_name && dial->caller) {
+		end_others(dial, ast_channel_uniqueid(peer), "CANCEL");
+		if (!end_one(dial, ast_channel_uniqueid(peer), "ANSWER")) {
+			/* It has picked the call up, and has the place of the channel that was dialled. */
+			publish(dial, ast_channel_uniqueid(peer), NULL, NULL);
+			publish(dial, ast_channel_uniqueid(peer), NULL, "ANSWER");
+		}
+		dial->peer_name = ast_strdup(ast_channel_name(peer));
+		dial->peer_number = ast_strdup(S_OR(pbx_builtin_getvar_helper(peer, "DIALEDPEERNUMBER"), ""));
+	}
+	ao2_unlock(dial);
+}
+
+/*! Pass a cause of the dialled channel's protocol on to the caller, for HANGUPCAUSE() (func_hangupcause.c). */
+static void pass_cause(struct dial *dial, const struct ast_frame *frame)
+{
+	struct ast_channel *caller;
+
+	ao2_lock(dial);
+	caller = ao2_bump(dial->caller);
+	ao2_unlock(dial);
+	if (caller) {
+		ast_channel_dialed_causes_add(caller, frame->data.ptr, frame->datalen);
+		ast_channel_unref(caller);
+	}
+}
+
+static struct ast_frame *on_frame(struct ast_channel *chan, struct ast_frame *frame,
+	enum ast_framehook_event event, void *data)
+{
+	struct dial *dial = data;
+
+	if (event == AST_FRAMEHOOK_EVENT_DETACHED) {
+		ao2_lock(dial);
+		end_one(dial, ast_channel_uniqueid(chan),
+			ast_hangup_cause_to_dial_status(ast_channel_hangupcause(chan)));
+		ao2_unlock(dial);
+	} else if (event == AST_FRAMEHOOK_EVENT_READ && frame && frame->frametype == AST_FRAME_CONTROL) {
+		if (frame->subclass.integer == AST_CONTROL_PVT_CAUSE_CODE) {
+			pass_cause(dial, frame);
+		} else if (frame->subclass.integer == AST_CONTROL_ANSWER) {
+			answered(dial, chan);
+		}
+	}
+	return frame;
+}
+
+/*! Whether the hook needs frames of a type. Not needing audio, it does not stand against native bridging. */
+static int needs_frames(void *data attribute_unused, enum ast_frame_type type)
+{
+	return type == AST_FRAME_CONTROL;
+}
+
+static void hook_destroy(void *data)
+{
+	ao2_ref(data, -1);
+	ast_module_unref(AST_MODULE_SELF);
+}
+
+static int offload_caller_write(struct ast_channel *chan, const char *cmd, char *data attribute_unused,
+	const char *value)
+{
+	struct ast_framehook_interface hook = {
+		.version = AST_FRAMEHOOK_INTERFACE_VERSION,
+		.event_cb = on_frame,
+		.destroy_cb = hook_destroy,
+		.consume_cb = needs_frames,
+	};
+	char *number = ast_strdupa(S_OR(value, ""));
+	const char *id = strsep(&number, ",");
+	struct dial *dial;
+	char *peer_id;
+	int hooked;
+
+	if (!chan) {
+		ast_log(LOG_WARNING, "%s: no channel that was dialled\n", cmd);
+		return -1;
+	}
+	pbx_builtin_setvar_helper(chan, "DIALEDPEERNUMBER", S_OR(number, ""));
+	dial = ao2_find(dials, id, OBJ_SEARCH_KEY);
+	if (!dial) {
+		/* A caller that is in Stasis() itself, or has left. */
+		return 0;
+	}
+	peer_id = ast_strdup(ast_channel_uniqueid(chan));
+	if (!peer_id) {
+		ao2_ref(dial, -1);
+		return -1;
+	}
+
+	ao2_lock(dial);
+	if (dial->caller && !AST_VECTOR_APPEND(&dial->pending, peer_id)) {
+		publish(dial, peer_id, number, NULL);
+	} else {
+		ast_free(peer_id);
+	}
+	ao2_unlock(dial);
+
+	ast_module_ref(AST_MODULE_SELF);
+	hook.data = dial;
+	ast_channel_lock(chan);
+	hooked = ast_framehook_attach(chan, &hook);
+	ast_channel_unlock(chan);
+	if (hooked < 0) {
+		hook_destroy(dial);
+		return -1;
+	}
+	return 0;
+}
+
+struct ast_custom_function offload_caller = {
+	.name = "OFFLOAD_CALLER",
+	.write = offload_caller_write,
+};
+
+static int is_caller(void *obj, void *arg, int flags attribute_unused)
+{
+	struct dial *dial = obj;
+
+	return dial->caller == arg ? CMP_MATCH | CMP_STOP : 0;
+}
+
+int dials_have(const struct ast_channel *chan)
+{
+	struct dial *dial = ao2_callback(dials, 0, is_caller, (void *) chan);
+
+	ao2_cleanup(dial);
+	return dial != NULL;
+}
+
+void dial_leave(struct dial *dial, const char *status)
+{
+	ao2_lock(dial);
+	dial->caller = NULL;
+	end_others(dial, NULL, status);
+	ao2_unlock(dial);
+	ao2_unlink(dials, dial);
+}
+
+const char *dial_peer_name(const struct dial *dial)
+{
+	return dial->peer_name;
+}
+
+const char *dial_peer_number(const struct dial *dial)
+{
+	return dial->peer_number;
+}
