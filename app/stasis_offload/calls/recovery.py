@@ -181,7 +181,9 @@ class Recovery:
         if channel.application != DIAL:
             return channel
         app = await self._ari.get_variable(channel.id, "OFFLOAD_DIAL()")
-        return replace(channel, application=STASIS, arguments=f"{app},{channel.arguments}") if app else channel
+        return (
+            replace(channel, application=STASIS, arguments=f"{app},{channel.arguments}") if app else channel
+        )
 
     def _is_ours(self, snapshot: "AsteriskSnapshot", channel: str) -> bool:
         found = snapshot.channels.get(channel)
