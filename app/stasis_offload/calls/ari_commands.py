@@ -11,10 +11,8 @@ from stasis_offload.signalling import commands as cmd
 from stasis_offload.signalling.call_ids import CALLER, playback_id
 from stasis_offload.signalling.causes import DialStatus
 from stasis_offload.signalling.events import LimitSoundsRead
-from stasis_offload.signalling.time_limit import TIME_LEFT
-
-# What Asterisk takes for true (main/utils.c, ast_true).
-_TRUE = {"yes", "true", "y", "t", "1", "on"}
+from stasis_offload.signalling.option_arguments import in_full
+from stasis_offload.signalling.time_limit import SOUND_VARIABLES, sounds_of
 
 
 async def carry_out(  # noqa: PLR0912, PLR0915 - one row a command
@@ -144,21 +142,8 @@ async def run_answer_sub(ari: AriClient, callee: str, *, sub: str, caller: str) 
 
 
 async def read_limit_sounds(ari: AriClient, caller: str) -> LimitSoundsRead:
-    """Read the variables LIMIT_… of the caller's channel (main/features.c, ast_bridge_timelimit)."""
-    variables = [
-        await ari.get_variable(caller, f"LIMIT_{name}")
-        for name in ("PLAYAUDIO_CALLER", "PLAYAUDIO_CALLEE", "CONNECT_FILE", "WARNING_FILE", "TIMEOUT_FILE")
-    ]
-    to_caller, to_callee, connect, warning, end = variables
-    callee_hears = (to_callee or "").lower() in _TRUE
-    caller_hears = to_caller is None or to_caller.lower() in _TRUE or not callee_hears
-    return LimitSoundsRead(
-        to_caller=caller_hears,
-        to_callee=callee_hears,
-        connect=connect or "",
-        warning=warning or TIME_LEFT,
-        end=end or "",
-    )
+    """Read the announcements of a time limit from the caller's channel."""
+    return sounds_of([await ari.get_variable(caller, name) for name in SOUND_VARIABLES])
 
 
 async def _run_sub(ari: AriClient, channel: str, *, sub: str, when: str = "") -> None:
@@ -189,8 +174,8 @@ async def _set_connected(
 async def leave(ari: AriClient, channel: str, *, status: DialStatus, cause: int, place: str = "") -> None:
     """Continue a caller in the dialplan, with DIALSTATUS and hang-up cause as Dial() sets them.
 
-    At `place`, `[[context^]exten^]priority`, if it is given, or not at all if there is no such label. ARI cannot set the hang-up cause of a channel; our dialplan
-    function can (asterisk-module/README.md).
+    At `place`, `[[context^]exten^]priority`, if it is given, or not at all if there is no such label. ARI cannot set the
+    hang-up cause of a channel; our dialplan function can (asterisk-module/README.md).
     """
     await ari.set_variable(channel, name="DIALSTATUS", value=status)
     if cause:
@@ -198,14 +183,8 @@ async def leave(ari: AriClient, channel: str, *, status: DialStatus, cause: int,
     if not place:
         await ari.continue_in_dialplan(channel)
         return
+    here = [await ari.get_variable(channel, name) or "" for name in ("CONTEXT", "EXTEN", "PRIORITY")]
     try:
-        await ari.continue_in_dialplan(channel, await _in_full(ari, channel, place))
+        await ari.continue_in_dialplan(channel, in_full(place, here))
     except RefusedError:  # there is no such place
         await ari.hang_up(channel, cause=cause)
-
-
-async def _in_full(ari: AriClient, channel: str, place: str) -> tuple[str, ...]:
-    """Complete a place in the dialplan by where the channel is."""
-    given = place.split("^")
-    here = [await ari.get_variable(channel, name) or "" for name in ("CONTEXT", "EXTEN", "PRIORITY")]
-    return (*here[: -len(given)], *given)[:3]

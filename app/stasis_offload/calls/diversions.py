@@ -4,20 +4,18 @@ from stasis_offload.asterisk.ari import AriClient
 from stasis_offload.errors import AriError
 from stasis_offload.signalling import commands as cmd
 from stasis_offload.signalling.call_ids import CALLER
+from stasis_offload.signalling.diversion import endpoint_of, is_exhausted
 from stasis_offload.signalling.legs import Legs
 
 
 async def check_forwards(ari: AriClient, caller: str) -> None:
     """Check that the caller may dial once more.
 
-    Each channel that ARI dials, and each Local channel that it dials, has one forward less (max_forwards.c).
-
     Raises:
         AriError: it may not.
 
     """
-    left = await ari.get_variable(caller, "CHANNEL(max_forwards)")
-    if left is not None and left.removeprefix("-").isdecimal() and int(left) <= 0:
+    if is_exhausted(await ari.get_variable(caller, "CHANNEL(max_forwards)")):
         raise AriError("the call has been forwarded too often")
 
 
@@ -26,9 +24,8 @@ async def create_diverted(ari: AriClient, channel: str, *, caller: str, to: str,
 
     A callee has FORWARD_CONTEXT from the caller, or it is global; from the caller alone it can be read in time.
     """
-    if "/" not in to:
-        to = f"Local/{to}@{await ari.get_variable(caller, 'FORWARD_CONTEXT') or context}"
-    await ari.create(channel, endpoint=to, originator=caller)
+    own = await ari.get_variable(caller, "FORWARD_CONTEXT")
+    await ari.create(channel, endpoint=endpoint_of(to, own or context), originator=caller)
 
 
 async def set_diversion(ari: AriClient, command: cmd.SetDiversion, legs: Legs) -> None:

@@ -15,6 +15,7 @@ from stasis_offload.calls.supervisor import Supervisor
 from stasis_offload.calls.transfers import Transfers
 from stasis_offload.errors import AriError
 from stasis_offload.signalling import events as sig
+from stasis_offload.signalling.ari_mapping import started
 from stasis_offload.signalling.call_ids import CALLER, bridge_id, call_of_bridge, call_of_callee
 from stasis_offload.signalling.causes import DialStatus
 from stasis_offload.signalling.dial_args import DialRequest, parse_dial, split_arguments
@@ -157,8 +158,8 @@ class Recovery:
         here = self._is_ours(snapshot, call.legs.channel(CALLER))
         for event in missed(call.dialing, caller_here=here, callees=up):
             call.post(event)
-        if call.dialing.phase is Phase.NEW:
-            call.post(sig.Started(local=call.caller.startswith("Local/")))
+        if call.dialing.phase is Phase.NEW and here:
+            call.post(started(snapshot.channels[call.legs.channel(CALLER)]))
 
     async def _remove_orphans(self, snapshot: "AsteriskSnapshot") -> None:
         """Hang up callees and destroy bridges whose caller is in no Stasis application any more."""

@@ -3,7 +3,6 @@
 import structlog
 
 from stasis_offload.asterisk.ari_events import Channel, StasisStart
-from stasis_offload.asterisk.leg_report import UP
 from stasis_offload.calls.ari_commands import leave
 from stasis_offload.calls.background import Background
 from stasis_offload.calls.call import Call
@@ -12,7 +11,7 @@ from stasis_offload.calls.offload_gate import OffloadGate
 from stasis_offload.calls.registry import Registry
 from stasis_offload.calls.transfers import Transfers
 from stasis_offload.media.state import Policy
-from stasis_offload.signalling import events as sig
+from stasis_offload.signalling.ari_mapping import started
 from stasis_offload.signalling.causes import Cause, DialStatus
 from stasis_offload.signalling.dial_args import parse_dial
 from stasis_offload.signalling.option_arguments import DialArgumentError
@@ -55,9 +54,7 @@ class Supervisor:
             number=channel.caller,
             targets=list(request.targets),
         )
-        self.adopt(channel, Dialing(request)).post(
-            sig.Started(local=channel.name.startswith("Local/"), up=channel.state == UP)
-        )
+        self.adopt(channel, Dialing(request)).post(started(channel))
 
     def adopt(self, caller: Channel, dialing: Dialing, *, earlier_packets: int | None = None) -> Call:
         """Run a call from a signalling state: a new one, or one of which an earlier process had so many packets forwarded."""

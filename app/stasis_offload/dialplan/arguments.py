@@ -52,36 +52,6 @@ def any_value(text: str) -> str:
     return _MASKED.sub("1", text)
 
 
-def split(text: str, delimiter: str, most: int) -> list[tuple[int, int]]:
-    """Return start and end of the arguments in a masked text, the last with all that is left.
-
-    Parentheses, brackets, quotes and backslashes protect a delimiter (main/app.c, __ast_app_separate_args).
-    """
-    found: list[tuple[int, int]] = []
-    start = parentheses = brackets = 0
-    quoted = False
-    at = 0
-    while at < len(text) and len(found) < most - 1:
-        match text[at]:
-            case "(":
-                parentheses += 1
-            case ")":
-                parentheses = max(parentheses - 1, 0)
-            case "[":
-                brackets += 1
-            case "]":
-                brackets = max(brackets - 1, 0)
-            case '"':
-                quoted = not quoted
-            case "\\":
-                at += 1
-            case char if char == delimiter and not (parentheses or brackets or quoted):
-                found.append((start, at))
-                start = at + 1
-        at += 1
-    return [*found, (start, len(text))]
-
-
 def _end_of_variable(text: str, opening: int) -> int:
     """Return the position behind the brace or bracket that closes the one at `opening`, or the text's end."""
     open_, close = text[opening], _CLOSING[text[opening]]

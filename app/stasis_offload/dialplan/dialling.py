@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from stasis_offload.dialplan.arguments import Masked, mask, split
+from stasis_offload.dialplan.arguments import Masked, mask
 from stasis_offload.dialplan.extensions import Step
+from stasis_offload.signalling.dial_args import spans
 
 OFFLOAD_DIAL = "OffloadDial"
 """The application that is written in Dial()'s place (asterisk-module/README.md)."""
@@ -77,8 +78,8 @@ def _within(step: Step, value: Masked, start: int, end: int) -> Iterator[Applica
 
 def _branches(text: str, start: int, end: int) -> list[tuple[int, int]]:
     """Return start and end of the two applications of ExecIf() (apps/app_exec.c, execif_exec)."""
-    condition = split(text[start:end], "?", 2)
+    condition = spans(text[start:end], "?", 2)
     if len(condition) == 1:
         return []
     start += condition[1][0]
-    return [(start + one, start + other) for one, other in split(text[start:end], ":", 2)]
+    return [(start + one, start + other) for one, other in spans(text[start:end], ":", 2)]

@@ -4,10 +4,10 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from stasis_offload.dialplan.arguments import split
 from stasis_offload.dialplan.dialling import OFFLOAD_DIAL, Application, applications_of
 from stasis_offload.dialplan.extensions import Dialplan, Step
 from stasis_offload.dialplan.verdicts import Kind, Verdict, judge
+from stasis_offload.signalling.dial_args import spans
 
 _ALWAYS_STAY = {
     "RetryDial": "RetryDial() dials again by itself; a loop of OffloadDial() and Wait() can move",
@@ -141,7 +141,7 @@ def _target(application: Application) -> tuple[str, str] | None:
 
 def _split(arguments: str) -> list[str]:
     return (
-        [arguments[start:end] for start, end in split(arguments, ",", len(arguments) + 1)]
+        [arguments[start:end] for start, end in spans(arguments, ",", len(arguments) + 1)]
         if arguments
         else []
     )

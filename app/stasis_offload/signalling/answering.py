@@ -7,9 +7,7 @@ from stasis_offload.signalling import ringback, time_limit
 from stasis_offload.signalling.call_ids import CALLER
 from stasis_offload.signalling.causes import Cause, DialStatus
 from stasis_offload.signalling.option_arguments import Place
-from stasis_offload.signalling.state import Callee, Dialing, Phase
-
-Step = tuple[Dialing, tuple[cmd.Command, ...]]
+from stasis_offload.signalling.state import Callee, Dialing, Phase, Step
 
 # GOSUB_RESULT: the caller continues in the dialplan with this DIALSTATUS, and the callee is hung up.
 _GOES_ON = {

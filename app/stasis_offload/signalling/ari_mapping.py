@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 
 from stasis_offload.asterisk.ari_events import (
+    Channel,
     ChannelDestroyed,
     DialChanged,
     DialState,
@@ -13,10 +14,16 @@ from stasis_offload.asterisk.ari_events import (
     StasisStart,
 )
 from stasis_offload.asterisk.ari_events import Event as AriEvent
+from stasis_offload.asterisk.leg_report import UP
 from stasis_offload.signalling import commands as cmd
 from stasis_offload.signalling import events as ev
 from stasis_offload.signalling.call_ids import CALLER
 from stasis_offload.signalling.causes import Cause
+
+
+def started(caller: Channel) -> ev.Started:
+    """Return the event that begins the call of a caller."""
+    return ev.Started(local=caller.name.startswith("Local/"), up=caller.state == UP)
 
 
 def event_from_result(command: cmd.Command, *, done: bool) -> ev.Event | None:

@@ -9,7 +9,7 @@ from stasis_offload.signalling.dial_options import NO_OPTIONS, DialOptions, pars
 from stasis_offload.signalling.option_arguments import DialArgumentError
 
 _TIMEOUT = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)", re.ASCII)
-_OPENING = {")": "(", "]": "["}
+_QUOTING = re.compile(r'\\(.?)|"', re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,27 +38,39 @@ def parse_dial(args: Sequence[str]) -> DialRequest:
     )
 
 
-def split_arguments(text: str) -> list[str]:
-    r"""Split the arguments of an application at commas (main/app.c, __ast_app_separate_args).
+def spans(text: str, delimiter: str = ",", most: int | None = None) -> list[tuple[int, int]]:
+    """Return start and end of the arguments in a text, at `most` so many, the last with all that is left.
 
-    Not in parentheses, brackets or quotes. Quotes, and a `\` before any character, are removed.
+    Parentheses, brackets, quotes and backslashes protect a delimiter (main/app.c, __ast_app_separate_args).
     """
-    arguments, depth, quoted = [""], {"(": 0, "[": 0}, False
-    characters = iter(text)
-    for character in characters:
-        if character == "\\":
-            arguments[-1] += next(characters, "")
-        elif character == '"':
-            quoted = not quoted
-        elif character == "," and not quoted and not any(depth.values()):
-            arguments.append("")
-        else:
-            if character in depth:
-                depth[character] += 1
-            elif character in _OPENING:
-                depth[_OPENING[character]] = max(depth[_OPENING[character]] - 1, 0)
-            arguments[-1] += character
-    return arguments
+    found: list[tuple[int, int]] = []
+    start = parentheses = brackets = 0
+    quoted = False
+    at = 0
+    while at < len(text) and (most is None or len(found) < most - 1):
+        match text[at]:
+            case "(":
+                parentheses += 1
+            case ")":
+                parentheses = max(parentheses - 1, 0)
+            case "[":
+                brackets += 1
+            case "]":
+                brackets = max(brackets - 1, 0)
+            case '"':
+                quoted = not quoted
+            case "\\":
+                at += 1
+            case char if char == delimiter and not (parentheses or brackets or quoted):
+                found.append((start, at))
+                start = at + 1
+        at += 1
+    return [*found, (start, len(text))]
+
+
+def split_arguments(text: str) -> list[str]:
+    r"""Split the arguments of an application at commas; quotes, and a `\` before any character, are removed."""
+    return [_QUOTING.sub(r"\1", text[start:end]) for start, end in spans(text)]
 
 
 def _parse_targets(dialstring: str) -> tuple[str, ...]:

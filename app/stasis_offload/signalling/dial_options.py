@@ -195,8 +195,6 @@ class DialOptions:
     When the callee hangs up, the caller continues in the dialplan (`go_on`: g); when the caller hangs up, the callee does
     (`callee_goes_to`: F). Instead of being bridged, both continue there, the caller at `part_at`, the callee at the next
     priority (G).
-
-    Where a target forwards to is not called with `ignore_forwards` (i).
     """
 
     go_on: bool = False
@@ -219,7 +217,6 @@ class DialOptions:
     time_limit: float | None = None
     announced_limit: AnnouncedLimit | None = None
     callee_goes_to: Place | None = None
-    ignore_forwards: bool = False
     part_at: Place | None = None
 
     @property

@@ -2,9 +2,7 @@
 
 from stasis_offload.signalling import commands as cmd
 from stasis_offload.signalling import ringback
-from stasis_offload.signalling.state import Callee, Dialing
-
-Step = tuple[Dialing, tuple[cmd.Command, ...]]
+from stasis_offload.signalling.state import Callee, Dialing, Step
 
 
 def on_created(dialing: Dialing, n: int) -> Step:

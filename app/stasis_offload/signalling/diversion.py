@@ -9,18 +9,30 @@ from dataclasses import replace
 from stasis_offload.signalling import commands as cmd
 from stasis_offload.signalling import events as ev
 from stasis_offload.signalling.causes import Cause, DialStatus
-from stasis_offload.signalling.state import Callee, Dialing, Diversion, Phase
-
-Step = tuple[Dialing, tuple[cmd.Command, ...]]
+from stasis_offload.signalling.state import Callee, Dialing, Diversion, Phase, Step
 
 # What a call may be forwarded in all: Asterisk's limit for forwards from dialplan to dialplan (max_forwards.c), which count
 # for themselves. Dial() has none for targets that forward by a technology of their own.
 MAX_DIVERSIONS = 20
 
 
+def is_exhausted(max_forwards: str | None) -> bool:
+    """Return whether a caller may not dial once more, by its CHANNEL(max_forwards); None if that is not known.
+
+    Each channel that ARI dials, and each Local channel that it dials, has one less (max_forwards.c).
+    """
+    left = max_forwards or ""
+    return left.removeprefix("-").isdecimal() and int(left) <= 0
+
+
+def endpoint_of(to: str, context: str) -> str:
+    """Return what is dialled, as `TECH/resource`, where a callee forwards to: a number is one of a context."""
+    return to if "/" in to else f"Local/{to}@{context}"
+
+
 def may_follow(dialing: Dialing) -> bool:
     """Return whether the call may be forwarded once more."""
-    return not dialing.request.options.ignore_forwards and len(dialing.diversions) < MAX_DIVERSIONS
+    return len(dialing.diversions) < MAX_DIVERSIONS
 
 
 def follow(dialing: Dialing, event: ev.CalleeDiverted) -> Step:

@@ -14,9 +14,7 @@ from stasis_offload.signalling import events as ev
 from stasis_offload.signalling.call_ids import CALLER
 from stasis_offload.signalling.causes import Cause, DialStatus
 from stasis_offload.signalling.durations import note_first_signal
-from stasis_offload.signalling.state import WANTED, Callee, Dialing, Phase
-
-Step = tuple[Dialing, tuple[cmd.Command, ...]]
+from stasis_offload.signalling.state import WANTED, Callee, Dialing, Phase, Step
 
 
 def step(dialing: Dialing, event: ev.Event, now: float) -> Step:

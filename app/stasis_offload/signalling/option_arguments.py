@@ -1,5 +1,6 @@
 """The arguments of Dial()'s options, parsed as Asterisk parses them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from stasis_offload.errors import OffloadError
@@ -143,6 +144,12 @@ def parse_place(letter: str, text: str) -> Place | None:
     if len(place) != 3 or not all(place):  # noqa: PLR2004 - context, extension, priority
         raise left_to_dial(letter, f"{text!r} is not CONTEXT^EXTEN^PRIORITY: it depends on where Dial() is.")
     return place
+
+
+def in_full(place: str, here: Sequence[str]) -> tuple[str, ...]:
+    """Complete `[[context^]exten^]priority` by where a channel is: context, extension, priority."""
+    given = place.split("^")
+    return (*here[: -len(given)], *given)[:3]
 
 
 def parse_numbered_place(letter: str, text: str) -> Place | None:

@@ -3,9 +3,7 @@
 from dataclasses import replace
 
 from stasis_offload.signalling import commands as cmd
-from stasis_offload.signalling.state import Dialing
-
-Step = tuple[Dialing, tuple[cmd.Command, ...]]
+from stasis_offload.signalling.state import Dialing, Step
 
 
 def begin(dialing: Dialing) -> Step:

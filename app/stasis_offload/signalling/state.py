@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from stasis_offload.signalling import commands as cmd
 from stasis_offload.signalling import events as ev
 from stasis_offload.signalling.dial_args import DialRequest
 
@@ -51,8 +52,8 @@ class Diversion:
 class Dialing:
     """The signalling state of one call.
 
-    `callees` has one entry per target once Started, and one more for each of `diversions`; `causes` are those of the failed targets, in the order of
-    failure. `deadline` is when DialTimedOut is due, in seconds of the clock passed to `step`. `ringing` is whether a
+    `callees` has one entry per target once Started, and one more for each of `diversions`; `causes` are those of the
+    failed targets, in the order of failure. `deadline` is when DialTimedOut is due, in seconds of the clock passed to `step`. `ringing` is whether a
     callee's ringing was passed on to the caller, `entertained` whether that of an option was begun (signalling/ringback.py),
     `rang` and `progressed` whether it is known when a callee first rang and sent early media (signalling/durations.py),
     `caller_here` whether the caller is still in the application, `caller_up` whether it was answered before: to bridge natively
@@ -117,3 +118,7 @@ class Dialing:
     def with_callee(self, n: int, callee: Callee) -> "Dialing":
         """Return the call with callee n in another state."""
         return replace(self, callees=(*self.callees[: n - 1], callee, *self.callees[n:]))
+
+
+Step = tuple[Dialing, tuple[cmd.Command, ...]]
+"""A call after an event, and the commands to execute."""

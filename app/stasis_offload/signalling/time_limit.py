@@ -3,16 +3,39 @@
 One that is silent is Asterisk's to keep. One with announcements is kept here: the media is with Asterisk while it speaks.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from stasis_offload.signalling import commands as cmd
+from stasis_offload.signalling import events as ev
 from stasis_offload.signalling.call_ids import CALLER
 from stasis_offload.signalling.causes import Cause
-from stasis_offload.signalling.state import Dialing
-
-Step = tuple[Dialing, tuple[cmd.Command, ...]]
+from stasis_offload.signalling.state import Dialing, Step
 
 TIME_LEFT = "timeleft"
+# Variables of the caller's channel: who hears what is announced, and the files.
+SOUND_VARIABLES = tuple(
+    f"LIMIT_{name}"
+    for name in ("PLAYAUDIO_CALLER", "PLAYAUDIO_CALLEE", "CONNECT_FILE", "WARNING_FILE", "TIMEOUT_FILE")
+)
+# What Asterisk takes for true (main/utils.c, ast_true).
+_TRUE = {"yes", "true", "y", "t", "1", "on"}
+
+
+def sounds_of(values: Sequence[str | None]) -> ev.LimitSoundsRead:
+    """Return the announcements by the values of SOUND_VARIABLES, None for one that is not set.
+
+    The caller hears them unless its variable says no, and does if the callee would not either.
+    """
+    to_caller, to_callee, connect, warning, end = values
+    callee_hears = (to_callee or "").lower() in _TRUE
+    return ev.LimitSoundsRead(
+        to_caller=to_caller is None or to_caller.lower() in _TRUE or not callee_hears,
+        to_callee=callee_hears,
+        connect=connect or "",
+        warning=warning or TIME_LEFT,
+        end=end or "",
+    )
 
 
 def silent(dialing: Dialing) -> float | None:

@@ -31,5 +31,6 @@ async def test_of_the_callers_in_dial_those_in_offload_dial_are_adopted_and_the_
         async with asyncio.timeout(10):
             while not asterisk.done:  # noqa: ASYNC110 - what was done has no event
                 await asyncio.sleep(0.01)
-        assert [call.id for call in world.registry] == [ours.id]
+        [call] = world.registry
+        assert (call.id, call.dialing.caller_up) == (ours.id, True)
     assert asterisk.done == [("create", callee_id(ours.id, 1))]

@@ -14,7 +14,12 @@ from stasis_offload.signalling.dial_options import (
     options_as_markdown,
     parse_options,
 )
-from stasis_offload.signalling.option_arguments import AnnouncedLimit, DialArgumentError, split_options
+from stasis_offload.signalling.option_arguments import (
+    AnnouncedLimit,
+    DialArgumentError,
+    in_full,
+    split_options,
+)
 
 # apps/app_dial.c of Asterisk 22.10.1, dial_exec_options: with an argument, and without.
 WITH_ARGUMENT = "AbBDfFGLmnoOPQrSsuU"
@@ -149,3 +154,11 @@ def test_any_option_string_is_split_or_a_named_error(text: str) -> None:
     except DialArgumentError:
         return
     assert set(arguments) <= set(text)
+
+
+@pytest.mark.parametrize(
+    ("place", "whole"),
+    [("5", ("here", "100", "5")), ("s^5", ("here", "s", "5")), ("there^s^5", ("there", "s", "5"))],
+)
+def test_a_place_is_completed_by_where_the_channel_is(place: str, whole: tuple[str, ...]) -> None:
+    assert in_full(place, ["here", "100", "1"]) == whole

@@ -10,30 +10,12 @@ from stasis_offload.signalling.causes import DialStatus
 from stasis_offload.signalling.dial_args import DialRequest
 from stasis_offload.signalling.dial_options import DialOptions
 from stasis_offload.signalling.machine import returns_media, step
-from stasis_offload.signalling.resuming import missed, resume
 from stasis_offload.signalling.state import Dialing, Phase
-
-ONE = DialRequest(("PJSIP/555@peer",))
-TWO = DialRequest(("PJSIP/555@peer", "PJSIP/556@peer"))
-NOW = 100.0
-
-
-def after(request: DialRequest, *events: ev.Event) -> tuple[Dialing, list[cmd.Command]]:
-    """Run events from the start of a call; return the call, and what the last event commanded."""
-    dialing = Dialing(request)
-    commands: tuple[cmd.Command, ...] = ()
-    for event in (ev.Started(), *events):
-        dialing, commands = step(dialing, event, NOW)
-    return dialing, list(commands)
+from tests.support.dialings import BOTH_CALLED, CALLED, NOW, ONE, TALKING, TWO, after
 
 
 def last(request: DialRequest, *events: ev.Event) -> list[cmd.Command]:
     return after(request, *events)[1]
-
-
-CALLED = (ev.CalleeEnteredStasis(1), ev.CalleeBridged(1))
-TALKING = (*CALLED, ev.CalleeAnswered(1))
-BOTH_CALLED = (ev.CalleeEnteredStasis(1), ev.CalleeEnteredStasis(2))
 
 
 def test_a_call_begins_with_a_channel_for_each_target_and_a_bridge() -> None:
@@ -331,52 +313,3 @@ def test_an_event_of_a_target_that_was_never_asked_for_changes_nothing() -> None
     dialing, _ = after(ONE, *CALLED)
     for event in (ev.CalleeAnswered(2), ev.CalleeDestroyed(0, 16), ev.CalleeEnteredStasis(7)):
         assert step(dialing, event, NOW) == (dialing, ())
-
-
-# Commands and their answers
-
-
-# After a lost connection or a restart
-
-
-def test_what_was_missed_is_told_by_what_is_there() -> None:
-    dialing, _ = after(TWO, ev.CalleeEnteredStasis(1))
-    assert missed(dialing, caller_here=True, callees={1: False, 2: False}) == (ev.CalleeEnteredStasis(2),)
-    assert missed(dialing, caller_here=True, callees={2: True}) == (
-        ev.CalleeDestroyed(1, 16),
-        ev.CalleeEnteredStasis(2),
-        ev.CalleeAnswered(2),
-    )
-    assert missed(dialing, caller_here=False, callees={}) == (
-        ev.CallerLeft(0),
-        ev.CalleeDestroyed(1, 16),
-        ev.CalleeDestroyed(2, 16),
-    )
-
-
-@pytest.mark.parametrize(
-    ("request_", "answered", "callees", "commands"),
-    [
-        (ONE, True, {1: True}, []),
-        (ONE, True, {}, [cmd.EndMedia(), cmd.HangUpCaller(16)]),
-        (
-            DialRequest(ONE.targets, options=DialOptions(go_on=True)),
-            True,
-            {},
-            [cmd.EndMedia(), cmd.ContinueInDialplan(DialStatus.ANSWER, 16)],
-        ),
-        (ONE, False, {1: True}, [cmd.SetStatus(DialStatus.ANSWER), cmd.StartMedia(1)]),
-        (ONE, False, {1: False}, []),
-        (TWO, False, {}, [cmd.EndMedia(), cmd.ContinueInDialplan(DialStatus.NOANSWER, 16)]),
-        (TWO, True, {2: True}, []),
-    ],
-)
-def test_a_call_of_an_earlier_process_is_taken_up_where_it_stands(
-    request_: DialRequest, *, answered: bool, callees: dict[int, bool], commands: list[cmd.Command]
-) -> None:
-    dialing = resume(request_, answered=answered, callees=callees, now=NOW)
-    all_commands: list[cmd.Command] = []
-    for event in missed(dialing, caller_here=True, callees=callees):
-        dialing, more = step(dialing, event, NOW)
-        all_commands += more
-    assert all_commands == commands

@@ -5,28 +5,14 @@ import pytest
 from stasis_offload.signalling import commands as cmd
 from stasis_offload.signalling import events as ev
 from stasis_offload.signalling.causes import DialStatus
-from stasis_offload.signalling.dial_args import DialRequest
-from stasis_offload.signalling.dial_options import DialOptions
-from stasis_offload.signalling.diversion import MAX_DIVERSIONS
+from stasis_offload.signalling.diversion import MAX_DIVERSIONS, endpoint_of, is_exhausted
 from stasis_offload.signalling.machine import step
 from stasis_offload.signalling.resuming import resume
 from stasis_offload.signalling.state import Dialing, Phase
+from tests.support.dialings import BOTH_CALLED, CALLED, ONE, TWO, after
 
-ONE = DialRequest(("PJSIP/555@peer",))
-TWO = DialRequest(("PJSIP/555@peer", "PJSIP/556@peer"))
-CALLED = (ev.CalleeEnteredStasis(1), ev.CalleeBridged(1))
-BOTH_CALLED = (ev.CalleeEnteredStasis(1), ev.CalleeEnteredStasis(2))
 TO_NUMBER = ev.CalleeDiverted(1, "700", "phones", "")
 TO_URI = ev.CalleeDiverted(1, "PJSIP/peer/sip:700@there", "phones", "555")
-
-
-def after(request: DialRequest, *events: ev.Event) -> tuple[Dialing, list[cmd.Command]]:
-    """Run events from the start of a call; return the call, and what the last event commanded."""
-    dialing = Dialing(request)
-    commands: tuple[cmd.Command, ...] = ()
-    for event in (ev.Started(), *events):
-        dialing, commands = step(dialing, event, 100.0)
-    return dialing, list(commands)
 
 
 @pytest.mark.parametrize("was", [(), (ev.CalleeRinging(1),), (ev.CalleeHangingUp(1),)])
@@ -85,13 +71,6 @@ def test_a_forward_that_fails_leaves_no_cause_and_the_caller_no_302() -> None:
     assert after(ONE, *diverted, *busy)[1][-1] == cmd.ContinueInDialplan(DialStatus.BUSY, 17)
 
 
-def test_a_target_that_forwards_is_as_busy_when_forwards_are_ignored() -> None:
-    request = DialRequest(ONE.targets, options=DialOptions(ignore_forwards=True))
-    commands = after(request, *CALLED, TO_NUMBER)[1]
-    assert commands[0] == cmd.HangUp(1, 17)
-    assert commands[-1] == cmd.ContinueInDialplan(DialStatus.BUSY, 17)
-
-
 def test_a_loop_of_targets_that_forward_ends() -> None:
     dialing = Dialing(ONE)
     for event in (ev.Started(), *CALLED):
@@ -121,3 +100,16 @@ def test_an_adopted_call_may_have_been_forwarded() -> None:
     assert (dialing.winner, len(dialing.callees), dialing.dialled(2)) == (2, 2, "Local/")
     ringing = resume(ONE, answered=False, callees={2: False}, now=100.0)
     assert step(ringing, ev.CalleeAnswered(2), 100.0)[1] == (cmd.HangUp(1, 26), cmd.Answer(), cmd.Join(2))
+
+
+@pytest.mark.parametrize(
+    ("max_forwards", "exhausted"),
+    [(None, False), ("20", False), ("1", False), ("0", True), ("-1", True), ("x", False)],
+)
+def test_a_caller_without_forwards_left_may_not_dial(max_forwards: str | None, *, exhausted: bool) -> None:
+    assert is_exhausted(max_forwards) == exhausted
+
+
+def test_a_number_is_dialled_in_a_context_and_a_channel_as_it_is() -> None:
+    assert endpoint_of("700", "phones") == "Local/700@phones"
+    assert endpoint_of("PJSIP/700", "phones") == "PJSIP/700"

@@ -8,23 +8,13 @@ from stasis_offload.signalling.causes import DialStatus
 from stasis_offload.signalling.dial_args import DialRequest
 from stasis_offload.signalling.dial_options import DialOptions
 from stasis_offload.signalling.machine import step
-from stasis_offload.signalling.state import Dialing, Phase
+from stasis_offload.signalling.state import Phase
+from tests.support.dialings import CALLED, ONE, TALKING, after
 
-ONE = DialRequest(("PJSIP/555@peer",))
 GOES_ON = DialRequest(("PJSIP/555@peer",), options=DialOptions(go_on=True))
-TALKING = (ev.Started(), ev.CalleeEnteredStasis(1), ev.CalleeBridged(1), ev.CalleeAnswered(1))
 NEW_CALLEE = ev.CalleeReplaced(1, "old", joined=True)
 PICKED_UP = ev.CalleePickedUp(1, "old")
 NEW_CALLER = ev.CallerReplaced("old", joined=True)
-
-
-def after(request: DialRequest, *events: ev.Event) -> tuple[Dialing, list[cmd.Command]]:
-    """Run events from the start of a call; return the call, and what the last event commanded."""
-    dialing = Dialing(request)
-    commands: tuple[cmd.Command, ...] = ()
-    for event in events:
-        dialing, commands = step(dialing, event, 100.0)
-    return dialing, list(commands)
 
 
 @pytest.mark.parametrize("replacement", [NEW_CALLEE, NEW_CALLER])
@@ -75,14 +65,14 @@ def test_what_becomes_of_a_transfer_while_it_rings_changes_nothing() -> None:
 
 
 def test_a_callee_replaced_while_it_rings_may_answer() -> None:
-    dialing, commands = after(ONE, *TALKING[:3], NEW_CALLEE)
+    dialing, commands = after(ONE, *CALLED, NEW_CALLEE)
     assert (dialing.phase, commands) == (Phase.DIALING, [cmd.ReturnMedia(), cmd.HangUpReplaced("old")])
     assert step(dialing, ev.CalleeAnswered(1), 100.0)[0].phase is Phase.TALKING
 
 
 @pytest.mark.parametrize("hanging_up", [(), (ev.CalleeHangingUp(1),)])
 def test_whoever_picks_up_a_single_target_has_the_call_at_once(hanging_up: tuple[ev.Event, ...]) -> None:
-    ringing = (*TALKING[:3], ev.CalleeRinging(1), *hanging_up)
+    ringing = (*CALLED, ev.CalleeRinging(1), *hanging_up)
     dialing, commands = after(ONE, *ringing, PICKED_UP)
     assert (dialing.phase, dialing.winner, dialing.deadline) == (Phase.TALKING, 1, None)
     assert commands == [
@@ -100,7 +90,7 @@ def test_whoever_picks_up_a_single_target_has_the_call_at_once(hanging_up: tuple
 
 def test_whoever_picks_up_in_a_fork_has_the_others_cancelled() -> None:
     fork = DialRequest(("PJSIP/555@peer", "PJSIP/556@peer"))
-    called = (ev.Started(), ev.CalleeEnteredStasis(1), ev.CalleeEnteredStasis(2))
+    called = (ev.CalleeEnteredStasis(1), ev.CalleeEnteredStasis(2))
     assert after(fork, *called, PICKED_UP)[1] == [
         cmd.HangUp(2, 26),
         cmd.ReturnMedia(),
@@ -111,7 +101,7 @@ def test_whoever_picks_up_in_a_fork_has_the_others_cancelled() -> None:
 
 
 def test_the_answer_of_whoever_picked_up_changes_nothing_more() -> None:
-    assert after(ONE, *TALKING[:3], PICKED_UP, ev.CalleeAnswered(1))[1] == []
+    assert after(ONE, *CALLED, PICKED_UP, ev.CalleeAnswered(1))[1] == []
 
 
 def test_a_callee_that_is_replaced_before_we_know_of_its_answer_talks_on() -> None:
@@ -120,10 +110,10 @@ def test_a_callee_that_is_replaced_before_we_know_of_its_answer_talks_on() -> No
 
 
 def test_a_caller_may_be_replaced_while_it_rings() -> None:
-    dialing, commands = after(ONE, *TALKING[:3], NEW_CALLER)
+    dialing, commands = after(ONE, *CALLED, NEW_CALLER)
     assert (dialing.phase, dialing.caller_replaced) == (Phase.DIALING, True)
     assert commands == [cmd.ReturnMedia(), cmd.HangUpReplaced("old")]
-    assert after(GOES_ON, *TALKING[:3], NEW_CALLER, ev.CalleeDestroyed(1, 17))[1][-1] == cmd.HangUpCaller(17)
+    assert after(GOES_ON, *CALLED, NEW_CALLER, ev.CalleeDestroyed(1, 17))[1][-1] == cmd.HangUpCaller(17)
 
 
 def test_a_replacement_to_a_call_that_is_ending_must_go_as_well() -> None:

@@ -10,6 +10,7 @@ from stasis_offload.signalling.dial_options import DialOptions
 from stasis_offload.signalling.machine import step
 from stasis_offload.signalling.option_arguments import AnnouncedLimit
 from stasis_offload.signalling.state import Dialing
+from stasis_offload.signalling.time_limit import sounds_of
 
 NOW = 100.0
 ANSWERED = (ev.CalleeEnteredStasis(1), ev.CalleeBridged(1), ev.CalleeAnswered(1))
@@ -88,3 +89,20 @@ def test_the_limit_is_kept_even_while_a_warning_is_played() -> None:
     dialing, _ = talking(AnnouncedLimit(60.0, 1.0), ev.LimitSoundsRead())
     dialing, _ = step(dialing, ev.DialTimedOut(), 159.0)
     assert step(dialing, ev.DialTimedOut(), 160.0)[1] == (cmd.EndMedia(), cmd.Release(1, 16))
+
+
+@pytest.mark.parametrize(
+    ("caller", "callee", "to_caller", "to_callee"),
+    [
+        (None, None, True, False),
+        ("no", None, True, False),  # somebody has to hear it
+        ("no", "Yes", False, True),
+        ("1", "on", True, True),
+        ("", "true", False, True),
+    ],
+)
+def test_who_hears_what_is_announced(
+    caller: str | None, callee: str | None, *, to_caller: bool, to_callee: bool
+) -> None:
+    sounds = sounds_of((caller, callee, "begin", None, ""))
+    assert sounds == ev.LimitSoundsRead(to_caller, to_callee, "begin", "timeleft", "")
