@@ -15,7 +15,6 @@ import pytest
 
 from stasis_offload.asterisk.ari import AriClient
 from stasis_offload.asterisk.ari_events import (
-    EVENT_TYPES,
     AriDown,
     AriReplaced,
     AriUp,
@@ -31,6 +30,7 @@ from stasis_offload.asterisk.ari_events import (
     StasisEnd,
     StasisStart,
 )
+from stasis_offload.asterisk.ari_messages import EVENT_TYPES
 from stasis_offload.asterisk.indication import Indication
 from stasis_offload.errors import AriError, AriUnavailableError
 from stasis_offload.signalling.call_ids import bridge_id, callee_id

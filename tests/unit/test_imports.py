@@ -23,7 +23,7 @@ MAY_IMPORT = {
 # Values and decisions: no I/O, no clock, no asyncio, no library. Of the other rooms, these modules.
 PURE_ROOMS = {"packets", "signalling", "media", "dialplan"}
 PURE_MODULES = {
-    *("asterisk.ari_events", "asterisk.ari_fields", "asterisk.leg_report"),
+    *("asterisk.ari_events", "asterisk.ari_fields", "asterisk.ari_messages", "asterisk.leg_report"),
     *("openflow.flow", "openflow.plan", "openflow.events", "openflow.endpoint"),
     *("calls.views", "api_json", "errors"),
 }
@@ -33,8 +33,8 @@ PURE_LIBRARY = {
 }
 # Library: the rooms and modules that may import it.
 OWNERS = {
-    "aioari": {"asterisk.ari"},
-    "aioswagger11": {"asterisk.ari"},
+    "aioari": {"asterisk.ari_connection"},
+    "aioswagger11": {"asterisk.ari_connection"},
     "aiohttp": {"asterisk", "http_api", "cli"},
     "os_ken": {"openflow.encode", "openflow.decode", "openflow.flowmod", "openflow.oxm"},
     "pydantic": {"config"},

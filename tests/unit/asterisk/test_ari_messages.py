@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stasis_offload.asterisk.ari_events import (
-    EVENT_TYPES,
     AriReplaced,
     AriUp,
     Bridge,
@@ -30,11 +29,9 @@ from stasis_offload.asterisk.ari_events import (
     StasisStart,
     Transferred,
     Unheld,
-    parse_bridge,
-    parse_channel,
-    parse_event,
 )
 from stasis_offload.asterisk.ari_fields import BadEventError
+from stasis_offload.asterisk.ari_messages import EVENT_TYPES, parse_bridge, parse_channel, parse_event
 from stasis_offload.signalling import events as ev
 from stasis_offload.signalling.ari_mapping import event_from_ari
 
