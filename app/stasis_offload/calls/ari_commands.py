@@ -8,6 +8,7 @@ from stasis_offload.asterisk.ari_http import RefusedError, long_requests
 from stasis_offload.asterisk.indication import Indication
 from stasis_offload.calls.diversions import check_forwards, create_diverted
 from stasis_offload.signalling import commands as cmd
+from stasis_offload.signalling import option_commands as opt
 from stasis_offload.signalling.call_ids import CALLER, playback_id
 from stasis_offload.signalling.causes import DialStatus
 from stasis_offload.signalling.events import LimitSoundsRead
@@ -41,17 +42,17 @@ async def carry_out(  # noqa: PLR0912, PLR0915 - one row a command
         case cmd.Join(n, silent):
             await ari.join(bridge=bridge, channel=channel(CALLER), silent=silent)
             await ari.join(bridge=bridge, channel=channel(n), silent=silent)
-        case cmd.ResetCdr():
+        case opt.ResetCdr():
             await ari.set_variable(channel(CALLER), name="OFFLOAD_RESET_CDR()", value="1")
-        case cmd.RunSub(n, sub):
+        case opt.RunSub(n, sub):
             await _run_sub(ari, channel(n), sub=sub)
-        case cmd.RunPreDialSub(n, sub):
+        case opt.RunPreDialSub(n, sub):
             await _run_sub(ari, channel(n), sub=sub, when="pre-dial")
-        case cmd.Inherit(n):
+        case opt.Inherit(n):
             await ari.set_variable(channel(n), name="OFFLOAD_INHERIT()", value=channel(CALLER))
-        case cmd.SetConnected(n, party, presentation, tag):
+        case opt.SetConnected(n, party, presentation, tag):
             await _set_connected(ari, channel(n), party, presentation, tag)
-        case cmd.SetCallerId(n, party):
+        case opt.SetCallerId(n, party):
             own = party or await ari.get_variable(channel(CALLER), "CALLERID(all)") or ""
             await ari.set_variable(channel(n), name="CALLERID(all)", value=own)
         case cmd.Dial(n, inherited):
@@ -66,24 +67,24 @@ async def carry_out(  # noqa: PLR0912, PLR0915 - one row a command
             await ari.indicate(channel(CALLER), Indication.STOP_RING)
         case cmd.Progress():
             await ari.indicate(channel(CALLER), Indication.PROGRESS)
-        case cmd.StartMusic(music):
+        case opt.StartMusic(music):
             await ari.start_music(channel(CALLER), music=music)
-        case cmd.StopMusic():
+        case opt.StopMusic():
             await ari.indicate(channel(CALLER), Indication.STOP_MUSIC)
-        case cmd.SetTimeLimit(n, seconds):
+        case opt.SetTimeLimit(n, seconds):
             await ari.set_variable(channel(n), name="TIMEOUT(absolute)", value=f"{seconds:.3f}")
-        case cmd.Unbridge(n):
+        case opt.Unbridge(n):
             # Asterisk has it in a bridge of its own until it is in another one (control.c, add_to_dial_bridge).
             await ari.join(bridge=bridge, channel=channel(n))
             await ari.part(bridge=bridge, channel=channel(n))
-        case cmd.Play(n, media):
+        case opt.Play(n, media):
             await ari.play(channel(n), media=",".join(media), playback=playback_id(channel(CALLER), n))
-        case cmd.StopPlaying(n):
+        case opt.StopPlaying(n):
             await ari.stop_playback(playback_id(channel(CALLER), n))
-        case cmd.SendDigits(n, digits):
+        case opt.SendDigits(n, digits):
             await ari.send_digits(channel(n), digits)
             await _until_idle(ari, channel(n))
-        case cmd.SendCallee(n, place):
+        case opt.SendCallee(n, place):
             await ari.continue_in_dialplan(channel(n), place)
         case cmd.Answer():
             await ari.indicate(channel(CALLER), Indication.ANSWER)
@@ -107,8 +108,8 @@ async def carry_out(  # noqa: PLR0912, PLR0915 - one row a command
             | cmd.EndMedia()
             | cmd.HangUpReplaced()
             | cmd.SetDiversion()
-            | cmd.RunAnswerSub()
-            | cmd.ReadLimitSounds()
+            | opt.RunAnswerSub()
+            | opt.ReadLimitSounds()
         ):
             raise TypeError(f"the call carries out {command}")
         case _:

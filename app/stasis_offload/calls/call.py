@@ -22,6 +22,7 @@ from stasis_offload.media.reasons import ReasonKind
 from stasis_offload.media.state import Placement, Policy
 from stasis_offload.signalling import commands as cmd
 from stasis_offload.signalling import events as sig
+from stasis_offload.signalling import option_commands as opt
 from stasis_offload.signalling.ari_mapping import event_from_result
 from stasis_offload.signalling.call_ids import CALLER, bridge_id
 from stasis_offload.signalling.causes import DialStatus
@@ -42,8 +43,8 @@ _RETRIED = (
     cmd.SetDuration,
     cmd.CreateBridge,
     cmd.Join,
-    cmd.SetTimeLimit,
-    cmd.StopMusic,
+    opt.SetTimeLimit,
+    opt.StopMusic,
     cmd.Answer,
     cmd.StartMedia,
     cmd.HangUp,
@@ -269,9 +270,9 @@ class Call:
                 await self._within_limit(self.media.relay_until_start().wait())
             case cmd.EndMedia():
                 await self._end_media()
-            case cmd.ReadLimitSounds():
+            case opt.ReadLimitSounds():
                 self.post(await read_limit_sounds(self._ari, self.legs.channel(CALLER)))
-            case cmd.RunAnswerSub(n, sub):
+            case opt.RunAnswerSub(n, sub):
                 await self._run_answer_sub(n, sub)
             case cmd.HangUpReplaced(old, cause):
                 await self._move_variables_from(old)

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from stasis_offload.signalling import commands as cmd
+from stasis_offload.signalling import option_commands as opt
 from stasis_offload.signalling import ringback, time_limit
 from stasis_offload.signalling.call_ids import CALLER
 from stasis_offload.signalling.causes import Cause, DialStatus
@@ -31,9 +32,9 @@ def answer(dialing: Dialing, n: int, now: float, *, joined: bool) -> Step:
         return after, (*limit, *commands)
     begin: tuple[cmd.Command, ...] = (cmd.Answer(),) if options.answer_first else ()
     if options.delays_answer:
-        begin = (cmd.SetStatus(DialStatus.ANSWER), *begin, cmd.Unbridge(n))
+        begin = (cmd.SetStatus(DialStatus.ANSWER), *begin, opt.Unbridge(n))
     files = tuple(
-        cmd.Play(leg, (f"sound:{file}",))
+        opt.Play(leg, (f"sound:{file}",))
         for leg, file in zip((n, CALLER), options.files, strict=True)
         if file
     )
@@ -76,14 +77,14 @@ def _after_files(dialing: Dialing, n: int) -> Step:
     sub, place = dialing.request.options.answer_sub, dialing.request.options.part_at
     if place:
         return _part(dialing, n, place)
-    return (dialing, (cmd.RunAnswerSub(n, sub),)) if sub else _bridge(dialing, n)
+    return (dialing, (opt.RunAnswerSub(n, sub),)) if sub else _bridge(dialing, n)
 
 
 def _part(dialing: Dialing, n: int, place: Place) -> Step:
     """Send both on in the dialplan."""
     context, exten, priority = place
     go_on = cmd.ContinueInDialplan(DialStatus.ANSWER, Cause.NORMAL_CLEARING, "^".join(place))
-    send = cmd.SendCallee(n, (context, exten, str(int(priority) + 1)))
+    send = opt.SendCallee(n, (context, exten, str(int(priority) + 1)))
     return replace(dialing.with_callee(n, Callee.SENT_ON), phase=Phase.ENDING), (go_on, send)
 
 
@@ -91,10 +92,10 @@ def _bridge(dialing: Dialing, n: int) -> Step:
     options = dialing.request.options
     digits = zip((n, CALLER), options.digits, strict=True)
     join = cmd.Join(n, silent=options.prepares_callee)
-    sends = (cmd.SendDigits(leg, text) for leg, text in digits if text)
+    sends = (opt.SendDigits(leg, text) for leg, text in digits if text)
     return dialing, (*_limit(dialing, n), *sends, *ringback.end(dialing), cmd.Answer(), join)
 
 
 def _limit(dialing: Dialing, n: int) -> tuple[cmd.Command, ...]:
     seconds = time_limit.silent(dialing)
-    return () if seconds is None else (cmd.SetTimeLimit(n, seconds),)
+    return () if seconds is None else (opt.SetTimeLimit(n, seconds),)

@@ -17,6 +17,7 @@ from stasis_offload.asterisk.ari_events import Event as AriEvent
 from stasis_offload.asterisk.leg_report import UP
 from stasis_offload.signalling import commands as cmd
 from stasis_offload.signalling import events as ev
+from stasis_offload.signalling import option_commands as opt
 from stasis_offload.signalling.call_ids import CALLER
 from stasis_offload.signalling.causes import Cause
 
@@ -41,7 +42,7 @@ def event_from_result(command: cmd.Command, *, done: bool) -> ev.Event | None:
             return ev.CreateFailed(n, Cause.NONE)
         case cmd.Dial(n), False:
             return ev.CalleeRejected(n, Cause.NO_ROUTE_DESTINATION)
-        case cmd.Play(n), False:
+        case opt.Play(n), False:
             return ev.Played(n)
         case cmd.CheckForwards(), False:
             return ev.ForwardsExceeded()

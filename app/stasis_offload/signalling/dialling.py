@@ -1,6 +1,7 @@
 """What happens to a callee's channel from its creation until it is dialled (app_dial.c, dial_exec_full)."""
 
 from stasis_offload.signalling import commands as cmd
+from stasis_offload.signalling import option_commands as opt
 from stasis_offload.signalling import ringback
 from stasis_offload.signalling.state import Callee, Dialing, Step
 
@@ -12,15 +13,15 @@ def on_created(dialing: Dialing, n: int) -> Step:
         dialing.request.options,
         dialing.diversion(n),
     )
-    prepare: list[cmd.Command] = [cmd.Inherit(n)] if _is_prepared(dialing, n) else []
+    prepare: list[cmd.Command] = [opt.Inherit(n)] if _is_prepared(dialing, n) else []
     if diversion is not None:
         prepare.append(cmd.SetDiversion(n, diversion.by, diversion.number, diversion.to))
     if options.caller_id is not None:
-        prepare.append(cmd.SetCallerId(n, options.caller_id))
+        prepare.append(opt.SetCallerId(n, options.caller_id))
     if options.connected is not None:
-        prepare.append(cmd.SetConnected(n, options.connected, options.presentation, options.tag))
+        prepare.append(opt.SetConnected(n, options.connected, options.presentation, options.tag))
     if options.callee_sub is not None and diversion is None:
-        prepare.append(cmd.RunPreDialSub(n, options.callee_sub))
+        prepare.append(opt.RunPreDialSub(n, options.callee_sub))
     after, commands = (
         (dialled, (cmd.Join(n, silent=_is_prepared(dialing, n)),)) if dialing.in_bridge else dial(dialled, n)
     )

@@ -8,13 +8,14 @@ other technology may send a busy frame, which a bridge would pass on to the call
 
 from dataclasses import replace
 
-from stasis_offload.signalling import answering, dialling, diversion, ringback, time_limit
+from stasis_offload.signalling import answering, dialling, diversion, ending, ringback, time_limit
 from stasis_offload.signalling import commands as cmd
 from stasis_offload.signalling import events as ev
+from stasis_offload.signalling import option_commands as opt
 from stasis_offload.signalling.call_ids import CALLER
 from stasis_offload.signalling.causes import Cause, DialStatus
 from stasis_offload.signalling.durations import note_first_signal
-from stasis_offload.signalling.state import WANTED, Callee, Dialing, Phase, Step
+from stasis_offload.signalling.state import Callee, Dialing, Phase, Step
 
 
 def step(dialing: Dialing, event: ev.Event, now: float) -> Step:
@@ -54,7 +55,7 @@ def _media_first(dialing: Dialing, commands: tuple[cmd.Command, ...]) -> tuple[c
                 | cmd.Release()
                 | cmd.ReleaseCaller()
                 | cmd.ContinueInDialplan()
-                | cmd.SendCallee()
+                | opt.SendCallee()
                 | cmd.DestroyBridge()
             ):
                 return *commands[:at], cmd.EndMedia(), *commands[at:]
@@ -74,7 +75,7 @@ def _transition(dialing: Dialing, event: ev.Event, now: float) -> Step:  # noqa:
     after: Step
     match dialing.phase, dialing.callee(event), event:
         case Phase.OVER, _, ev.CalleeEnteredStasis(n) | ev.CalleeAnswered(n):
-            return dialing, (_hang_up_late(n),)
+            return dialing, (ending.hang_up_late(n),)
         case Phase.OVER, _, _:
             return dialing, ()
         case _, _, ev.LimitSoundsRead():
@@ -82,18 +83,20 @@ def _transition(dialing: Dialing, event: ev.Event, now: float) -> Step:  # noqa:
         case Phase.NEW, _, ev.Started(local, up):
             after = _start(replace(dialing, caller_up=up), now, local=local)
         case Phase.DIALING, _, ev.CallerHangingUp(cause):
-            after = _end_by_caller(dialing, cause)
+            after = ending.end_by_caller(dialing, cause)
         case Phase.TALKING, _, ev.CallerHangingUp(cause):
             # If it has just requested a transfer, its replacement is announced before its channel ends.
             after = replace(dialing, caller_cause=cause), ()
         case Phase.TALKING, _, ev.CallerLeft(0) if dialing.caller_cause is None:
-            after = _release_callee(replace(dialing, caller_here=False))
+            after = ending.release_callee(replace(dialing, caller_here=False))
         case _, _, ev.CallerLeft(cause):
-            after = _end_by_caller(replace(dialing, caller_here=False), cause or dialing.caller_cause or 0)
+            after = ending.end_by_caller(
+                replace(dialing, caller_here=False), cause or dialing.caller_cause or 0
+            )
         case Phase.DIALING, _, ev.DialTimedOut():
-            after = _give_up(dialing, DialStatus.NOANSWER, dismissed=Cause.NO_ANSWER)
+            after = ending.give_up(dialing, DialStatus.NOANSWER, dismissed=Cause.NO_ANSWER)
         case Phase.DIALING, _, ev.BridgeFailed():
-            after = _give_up(_failed(dialing, Cause.CONGESTION), DialStatus.CONGESTION)
+            after = ending.give_up(ending.failed(dialing, Cause.CONGESTION), DialStatus.CONGESTION)
         case Phase.DIALING, Callee.CREATING, ev.CalleeEnteredStasis(n):
             after = dialling.on_created(dialing, n)
         case Phase.DIALING, Callee.DIALLED, ev.CalleeBridged(n):
@@ -105,22 +108,26 @@ def _transition(dialing: Dialing, event: ev.Event, now: float) -> Step:  # noqa:
         case Phase.DIALING, Callee.DIALLED, ev.CalleeAnswered(n):
             after = _connect(dialing, n, now)
         case Phase.DIALING, Callee.CREATING, ev.CreateFailed(n, cause):
-            after = _next(_failed(dialing.with_callee(n, Callee.DESTROYED), cause))
+            after = ending.wait_for_others(ending.failed(dialing.with_callee(n, Callee.DESTROYED), cause))
         case Phase.DIALING, Callee.DIALLED, ev.CalleeRejected(n, cause):
-            after = _refuse(dialing, n, cause)
+            after = ending.refuse(dialing, n, cause)
         case Phase.DIALING, Callee.DIALLED | Callee.HANGING_UP, ev.CalleeDiverted(n):
             follows = diversion.may_follow(dialing)
-            after = diversion.follow(dialing, event) if follows else _refuse(dialing, n, Cause.USER_BUSY)
+            after = (
+                diversion.follow(dialing, event) if follows else ending.refuse(dialing, n, Cause.USER_BUSY)
+            )
         case Phase.DIALING, _, ev.ForwardsExceeded():
             after = diversion.refuse(dialing)
         case Phase.DIALING, Callee.DIALLED, ev.CalleeLeftStasis(n):
             # It could not be dialled, and Asterisk sends it into the dialplan (control.c, app_control_dial). Dial() has no
             # cause for where it was forwarded to (app_dial.c, do_forward).
-            after = _refuse(dialing, n, Cause.NONE if dialing.diversion(n) else Cause.NO_ROUTE_DESTINATION)
+            after = ending.refuse(
+                dialing, n, Cause.NONE if dialing.diversion(n) else Cause.NO_ROUTE_DESTINATION
+            )
         case Phase.DIALING, Callee.CREATING | Callee.DIALLED | Callee.HANGING_UP, ev.CalleeDestroyed(
             n, cause
         ):
-            after = _next(_failed(dialing.with_callee(n, Callee.DESTROYED), cause))
+            after = ending.wait_for_others(ending.failed(dialing.with_callee(n, Callee.DESTROYED), cause))
         case Phase.TALKING, _, ev.Played(leg) if leg in dialing.hearing and dialing.ends is not None:
             after = time_limit.on_played(dialing, leg)
         case Phase.TALKING, _, ev.Played(leg) if leg in dialing.hearing and dialing.winner:
@@ -151,33 +158,33 @@ def _transition(dialing: Dialing, event: ev.Event, now: float) -> Step:  # noqa:
             # Too late: the call is ending, and the replacement is hung up as well.
             after = replace(dialing, caller_here=True), (cmd.HangUpCaller(Cause.NORMAL_CLEARING),)
         case _, Callee(), ev.CalleeReplaced(n) | ev.CalleePickedUp(n):
-            after = dialing.with_callee(n, Callee.DISMISSED), (_hang_up_late(n),)
+            after = dialing.with_callee(n, Callee.DISMISSED), (ending.hang_up_late(n),)
         case Phase.TALKING, _, ev.BridgeFailed():
             # A callee that hangs up before the two are bridged ends the call like any other.
             delayed = dialing.request.options.delays_answer
-            after = _end_by_callee(dialing, Cause.NORMAL_CLEARING if delayed else Cause.CONGESTION)
+            after = ending.end_by_callee(dialing, Cause.NORMAL_CLEARING if delayed else Cause.CONGESTION)
         case Phase.TALKING, Callee.DIALLED, ev.CalleeLeftStasis(n) if n == dialing.winner:
-            after = _release_caller(dialing.with_callee(n, Callee.DESTROYED))
+            after = ending.release_caller(dialing.with_callee(n, Callee.DESTROYED))
         case Phase.TALKING, Callee.DIALLED | Callee.HANGING_UP, ev.CalleeDestroyed(n, cause) if (
             n == dialing.winner
         ):
-            after = _end_by_callee(dialing.with_callee(n, Callee.DESTROYED), cause)
+            after = ending.end_by_callee(dialing.with_callee(n, Callee.DESTROYED), cause)
         case _, Callee.SENT_ON, ev.CalleeLeftStasis(n):
             after = dialing.with_callee(n, Callee.DESTROYED), ()
         case _, Callee.CREATING | Callee.DIALLED, ev.CalleeHangingUp(n):
             after = dialing.with_callee(n, Callee.HANGING_UP), ()
         case _, Callee.DISMISSED, ev.CalleeAnswered(n):
-            after = dialing, (_hang_up_late(n),)
+            after = dialing, (ending.hang_up_late(n),)
         case _, Callee.DISMISSED | Callee.DESTROYED, ev.CalleeEnteredStasis(n):
             # A channel that was hung up, or whose creation seemed to have failed, exists after all.
-            after = dialing.with_callee(n, Callee.DISMISSED), (_hang_up_late(n),)
+            after = dialing.with_callee(n, Callee.DISMISSED), (ending.hang_up_late(n),)
         case _, Callee.RELEASED, ev.CalleeLeftStasis(n):
             after = dialing.with_callee(n, Callee.DESTROYED), ()
         case _, Callee(), ev.CalleeDestroyed(n) | ev.CreateFailed(n):
             after = dialing.with_callee(n, Callee.DESTROYED), ()
         case _:
             return dialing, ()
-    return _end_when_empty(*after)
+    return ending.end_when_empty(*after)
 
 
 def _start(dialing: Dialing, now: float, *, local: bool) -> Step:
@@ -191,9 +198,9 @@ def _start(dialing: Dialing, now: float, *, local: bool) -> Step:
     creates = (cmd.Create(n, endpoint) for n, endpoint in enumerate(request.targets, start=1))
     # A caller who hangs up is already in the h extension when the event arrives, and variables can no longer be set.
     # Until a callee answers, h must read CANCEL.
-    reset = (cmd.ResetCdr(),) if request.options.reset_cdr else ()
-    sub = (cmd.RunSub(CALLER, request.options.caller_sub),) if request.options.caller_sub else ()
-    sounds = (cmd.ReadLimitSounds(),) if request.options.announced_limit else ()
+    reset = (opt.ResetCdr(),) if request.options.reset_cdr else ()
+    sub = (opt.RunSub(CALLER, request.options.caller_sub),) if request.options.caller_sub else ()
+    sounds = (opt.ReadLimitSounds(),) if request.options.announced_limit else ()
     leave = (cmd.LeavePickupGroups(),) if started.in_bridge else ()
     # Forwards from dialplan to dialplan pass through a Local channel each.
     check = (cmd.CheckForwards(),) if local else ()
@@ -207,7 +214,7 @@ def _connect(dialing: Dialing, n: int, now: float, *, picked_up: str | None = No
     The latter is put into the bridge, wherever Asterisk has put it; and of an INVITE with Replaces the bridge passes
     on no answer. The phone that rang is told that the call is answered elsewhere, as pickup.c does.
     """
-    others, hang_ups = _dismiss(dialing, dialing.request.options.dismiss_cause, keep=n)
+    others, hang_ups = ending.dismiss(dialing, dialing.request.options.dismiss_cause, keep=n)
     talking = replace(others, phase=Phase.TALKING, winner=n, deadline=None)
     rang = () if picked_up is None else (cmd.HangUpReplaced(picked_up, Cause.ANSWERED_ELSEWHERE),)
     joined = dialing.in_bridge and picked_up is None and not dialing.caller_up
@@ -218,125 +225,3 @@ def _connect(dialing: Dialing, n: int, now: float, *, picked_up: str | None = No
 def _replace_leg(dialing: Dialing, n: int, old: str, *, joined: bool) -> Step:
     """Continue with the replacement channel; hang up the channel that left by a transfer, as Dial() does."""
     return dialing, (cmd.HangUpReplaced(old), cmd.StartMedia(n) if joined else cmd.Join(n))
-
-
-def _refuse(dialing: Dialing, n: int, cause: int) -> Step:
-    after, commands = _next(_failed(dialing.with_callee(n, Callee.DISMISSED), cause))
-    return after, (cmd.HangUp(n, cause), *commands)
-
-
-def _failed(dialing: Dialing, cause: int) -> Dialing:
-    return replace(dialing, causes=(*dialing.causes, cause))
-
-
-def _next(dialing: Dialing) -> Step:
-    """Wait for the other targets after one failed; give up after the last."""
-    if any(callee in WANTED or callee is Callee.HANGING_UP for callee in dialing.callees):
-        return dialing, ()
-    return _give_up(dialing, _status(dialing.causes))
-
-
-def _status(causes: tuple[int, ...]) -> DialStatus:
-    """Return DIALSTATUS when every target failed (app_dial.c, handle_cause and wait_for_answer)."""
-    if Cause.NO_ANSWER in causes or Cause.NORMAL_CLEARING in causes:
-        return DialStatus.NOANSWER
-    if Cause.USER_BUSY in causes:
-        return DialStatus.BUSY
-    return DialStatus.CONGESTION if Cause.CONGESTION in causes else DialStatus.CHANUNAVAIL
-
-
-def _give_up(dialing: Dialing, status: DialStatus, *, dismissed: Cause = Cause.NORMAL_CLEARING) -> Step:
-    """Return the caller to the dialplan and hang up the remaining callees with a cause."""
-    after, hang_ups = _dismiss(dialing, _cancelling(dialing, dismissed))
-    # Dial() sets no cause of its own either: when no target failed, HANGUPCAUSE reads 0.
-    go_on = _continue_or_hang_up(
-        dialing, status, next((cause for cause in reversed(dialing.causes) if cause), 0)
-    )
-    return replace(after, phase=Phase.ENDING, deadline=None), (*hang_ups, *ringback.end(dialing), go_on)
-
-
-def _end_by_callee(dialing: Dialing, cause: int) -> Step:
-    """End an answered call because the callee left."""
-    cause = cause or Cause.NORMAL_CLEARING
-    after, hang_ups = _dismiss(dialing, cause)
-    end = (
-        _continue_or_hang_up(dialing, DialStatus.ANSWER, cause)
-        if dialing.request.options.go_on
-        else cmd.HangUpCaller(cause)
-    )
-    return replace(after, phase=Phase.ENDING), (*hang_ups, end)
-
-
-def _release_callee(dialing: Dialing) -> Step:
-    """End an answered call whose caller another program has taken: a redirect, or another bridge.
-
-    If it is taking both, the callee is about to leave, too. Dial() hangs neither up, because its bridge waits until both
-    are on their way (bridge_channel.c, BRIDGE_DUAL_REDIRECT_WAIT). So does a bridge of ours: when the first StasisEnd
-    arrives, the other channel is marked or gone, and Release finds that out where it cannot change: in Asterisk.
-    """
-    ending, _ = _dismiss(replace(dialing, phase=Phase.ENDING, deadline=None), 0)
-    if dialing.winner is None or dialing.callees[dialing.winner - 1] not in WANTED:
-        return ending, ()
-    return (
-        ending.with_callee(dialing.winner, Callee.RELEASED),
-        (cmd.Release(dialing.winner, Cause.NORMAL_CLEARING),),
-    )
-
-
-def _release_caller(dialing: Dialing) -> Step:
-    """End an answered call whose callee another program has taken, as `_release_callee` does.
-
-    A caller that is being moved cannot be sent on in its old dialplan: ARI's continue keeps to the new place
-    (pbx.c, ast_explicit_goto).
-    """
-    after, (*hang_ups, end) = _end_by_callee(dialing, Cause.NORMAL_CLEARING)
-    return after, (*hang_ups, cmd.ReleaseCaller(end.cause) if isinstance(end, cmd.HangUpCaller) else end)
-
-
-def _continue_or_hang_up(dialing: Dialing, status: DialStatus, cause: int) -> cmd.Command:
-    if dialing.caller_replaced:
-        return cmd.HangUpCaller(cause or Cause.NORMAL_CLEARING)
-    return cmd.ContinueInDialplan(status, cause)
-
-
-def _end_by_caller(dialing: Dialing, cause: int) -> Step:
-    n, place = dialing.winner, dialing.request.options.callee_goes_to
-    send: tuple[cmd.Command, ...] = ()
-    if n and place and dialing.phase is Phase.TALKING and dialing.callees[n - 1] is Callee.DIALLED:
-        dialing, send = dialing.with_callee(n, Callee.SENT_ON), (cmd.SendCallee(n, place),)
-    after, hang_ups = _dismiss(dialing, _cancelling(dialing, cause or Cause.NORMAL_CLEARING))
-    return replace(after, phase=Phase.ENDING, deadline=None, hearing=frozenset()), (
-        *(cmd.StopPlaying(leg) for leg in sorted(dialing.hearing)),
-        *send,
-        *hang_ups,
-    )
-
-
-def _cancelling(dialing: Dialing, cause: int) -> int:
-    """Return the cause for targets that have not answered (option c), or that of an answered call."""
-    elsewhere = dialing.phase is Phase.DIALING and dialing.request.options.answered_elsewhere
-    return Cause.ANSWERED_ELSEWHERE if elsewhere else cause
-
-
-def _dismiss(
-    dialing: Dialing, cause: int, *, keep: int | None = None
-) -> tuple[Dialing, tuple[cmd.HangUp, ...]]:
-    """Hang up every callee but one. Skip those that are hanging up: a request would change their cause."""
-    after, hang_ups = dialing, []
-    for n, callee in enumerate(dialing.callees, start=1):
-        if callee in WANTED and n != keep:
-            after = after.with_callee(n, Callee.DISMISSED)
-            hang_ups.append(cmd.HangUp(n, cause))
-    return after, tuple(hang_ups)
-
-
-def _hang_up_late(n: int) -> cmd.HangUp:
-    return cmd.HangUp(n, Cause.NORMAL_CLEARING)
-
-
-def _end_when_empty(dialing: Dialing, commands: tuple[cmd.Command, ...]) -> Step:
-    # Not earlier: destroying a bridge gives the channels in it a hang-up cause of its own (bridge.c).
-    empty = not dialing.caller_here and all(callee is Callee.DESTROYED for callee in dialing.callees)
-    if dialing.phase is not Phase.ENDING or not empty:
-        return dialing, commands
-    return replace(dialing, phase=Phase.OVER), (*commands, cmd.DestroyBridge())

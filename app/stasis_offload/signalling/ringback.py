@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from stasis_offload.signalling import commands as cmd
+from stasis_offload.signalling import option_commands as opt
 from stasis_offload.signalling.state import Dialing, Step
 
 
@@ -12,7 +13,7 @@ def begin(dialing: Dialing) -> Step:
     if dialing.entertained:
         return dialing, ()
     if options.music is not None:
-        return replace(dialing, entertained=True), (cmd.StartMusic(options.music),)
+        return replace(dialing, entertained=True), (opt.StartMusic(options.music),)
     if options.ring_at_once:
         return replace(dialing, entertained=True), (cmd.Ring(),)
     return dialing, ()
@@ -42,5 +43,5 @@ def on_progress(dialing: Dialing) -> Step:
 def end(dialing: Dialing) -> tuple[cmd.Command, ...]:
     """Stop what the caller is sent."""
     if dialing.entertained and dialing.request.options.music is not None:
-        return (cmd.StopMusic(),)
+        return (opt.StopMusic(),)
     return (cmd.StopRing(),) if dialing.ringing or dialing.entertained else ()

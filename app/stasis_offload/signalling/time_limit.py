@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from stasis_offload.signalling import commands as cmd
 from stasis_offload.signalling import events as ev
+from stasis_offload.signalling import option_commands as opt
 from stasis_offload.signalling.call_ids import CALLER
 from stasis_offload.signalling.causes import Cause
 from stasis_offload.signalling.state import Dialing, Step
@@ -92,7 +93,7 @@ def _announce(dialing: Dialing, file: str, now: float) -> Step:
     legs = frozenset(leg for leg, hears in wanted if hears) if file and media else frozenset[int]()
     if not legs or dialing.hearing:
         return dialing, ()
-    plays = (cmd.Play(leg, media) for leg in sorted(legs))
+    plays = (opt.Play(leg, media) for leg in sorted(legs))
     return replace(dialing, hearing=legs), (cmd.ReturnMedia(), *plays)
 
 

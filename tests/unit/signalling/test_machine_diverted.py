@@ -4,6 +4,7 @@ import pytest
 
 from stasis_offload.signalling import commands as cmd
 from stasis_offload.signalling import events as ev
+from stasis_offload.signalling import option_commands as opt
 from stasis_offload.signalling.causes import DialStatus
 from stasis_offload.signalling.diversion import MAX_DIVERSIONS, endpoint_of, is_exhausted
 from stasis_offload.signalling.machine import step
@@ -23,7 +24,7 @@ def test_a_number_is_called_over_the_dialplan_outside_the_bridge(was: tuple[ev.E
     assert (dialing.phase, dialing.in_bridge) == (Phase.DIALING, False)
     entered = (*called, ev.CalleeDestroyed(1, 23), ev.CalleeEnteredStasis(2))
     assert after(ONE, *entered)[1] == [
-        cmd.Inherit(2),
+        opt.Inherit(2),
         cmd.SetDiversion(2, by=1, number="", to="700"),
         cmd.Dial(2, inherited=True),
     ]
@@ -36,7 +37,7 @@ def test_a_number_is_called_over_the_dialplan_outside_the_bridge(was: tuple[ev.E
 def test_what_chan_pjsip_is_to_call_itself_is_called_inside_the_bridge() -> None:
     entered = (*CALLED, TO_URI, ev.CalleeEnteredStasis(2))
     assert after(ONE, *entered)[1] == [
-        cmd.Inherit(2),
+        opt.Inherit(2),
         cmd.SetDiversion(2, by=1, number="555", to="PJSIP/peer/sip:700@there"),
         cmd.Join(2, silent=True),
     ]

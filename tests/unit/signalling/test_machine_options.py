@@ -4,6 +4,7 @@ import pytest
 
 from stasis_offload.signalling import commands as cmd
 from stasis_offload.signalling import events as ev
+from stasis_offload.signalling import option_commands as opt
 from stasis_offload.signalling.causes import DialStatus
 from stasis_offload.signalling.dial_args import DialRequest
 from stasis_offload.signalling.dial_options import DialOptions
@@ -53,11 +54,11 @@ def test_with_capital_r_the_caller_rings_in_the_bridge_and_hears_the_callee() ->
 
 
 def test_with_m_the_caller_hears_music_until_the_answer_and_no_ringing() -> None:
-    assert last(MUSIC, *CREATED) == (cmd.Dial(1), cmd.StartMusic("jazz"))
+    assert last(MUSIC, *CREATED) == (cmd.Dial(1), opt.StartMusic("jazz"))
     assert last(MUSIC, *CREATED, ev.CalleeRinging(1)) == ()
     assert last(MUSIC, *CREATED, ev.CalleeProgress(1)) == (cmd.Progress(),)
-    assert last(MUSIC, *CREATED, ev.CalleeAnswered(1)) == (cmd.StopMusic(), cmd.Answer(), cmd.Join(1))
-    assert last(MUSIC, *CREATED, ev.CalleeDestroyed(1, 17))[0] == cmd.StopMusic()
+    assert last(MUSIC, *CREATED, ev.CalleeAnswered(1)) == (opt.StopMusic(), cmd.Answer(), cmd.Join(1))
+    assert last(MUSIC, *CREATED, ev.CalleeDestroyed(1, 17))[0] == opt.StopMusic()
 
 
 def test_with_c_a_target_that_is_cancelled_learns_that_another_answered() -> None:
@@ -79,7 +80,7 @@ def test_with_q_the_others_are_hung_up_with_its_cause(cause: int) -> None:
 
 def test_with_s_asterisk_ends_the_call_from_the_answer_on() -> None:
     options = DialOptions(time_limit=5.0)
-    limit = cmd.SetTimeLimit(1, 5.0)
+    limit = opt.SetTimeLimit(1, 5.0)
     assert last(options, *CALLED, ev.CalleeAnswered(1))[0] == limit
     assert last(options, *BOTH_CALLED, ev.CalleeAnswered(1), targets=TWO)[1:] == (
         limit,
@@ -95,8 +96,8 @@ def test_with_capital_c_and_capital_b_the_caller_is_prepared_before_any_channel_
     options = DialOptions(reset_cdr=True, caller_sub="before,s,1")
     assert last(options)[:4] == (
         cmd.SetStatus(DialStatus.CANCEL),
-        cmd.ResetCdr(),
-        cmd.RunSub(0, "before,s,1"),
+        opt.ResetCdr(),
+        opt.RunSub(0, "before,s,1"),
         cmd.Create(1, "PJSIP/555@peer"),
     )
 
@@ -104,10 +105,10 @@ def test_with_capital_c_and_capital_b_the_caller_is_prepared_before_any_channel_
 def test_a_callee_is_prepared_before_it_is_bridged_or_dialled_and_then_dialled_with_what_it_has() -> None:
     options = DialOptions(callee_sub="before,s,1(x)", connected="1", tag="t", caller_id="")
     prepared = (
-        cmd.Inherit(1),
-        cmd.SetCallerId(1, ""),
-        cmd.SetConnected(1, "1", None, "t"),
-        cmd.RunPreDialSub(1, "before,s,1(x)"),
+        opt.Inherit(1),
+        opt.SetCallerId(1, ""),
+        opt.SetConnected(1, "1", None, "t"),
+        opt.RunPreDialSub(1, "before,s,1(x)"),
     )
     assert last(options, *CREATED) == (*prepared, cmd.Join(1, silent=True))
     assert last(options, *CALLED) == (cmd.Dial(1, inherited=True),)
@@ -122,9 +123,9 @@ ANSWERED = (*CREATED, ev.CalleeAnswered(1))
 def test_with_d_digits_are_sent_to_the_callee_then_to_the_caller_before_it_is_answered() -> None:
     assert last(DialOptions(digits=("12", "3")), *ANSWERED) == (
         cmd.SetStatus(DialStatus.ANSWER),
-        cmd.Unbridge(1),
-        cmd.SendDigits(1, "12"),
-        cmd.SendDigits(0, "3"),
+        opt.Unbridge(1),
+        opt.SendDigits(1, "12"),
+        opt.SendDigits(0, "3"),
         cmd.Answer(),
         cmd.Join(1),
     )
@@ -134,9 +135,9 @@ def test_with_capital_a_both_hear_their_files_and_are_bridged_after_the_last() -
     options = DialOptions(files=("one", "two"))
     assert last(options, *ANSWERED) == (
         cmd.SetStatus(DialStatus.ANSWER),
-        cmd.Unbridge(1),
-        cmd.Play(1, ("sound:one",)),
-        cmd.Play(0, ("sound:two",)),
+        opt.Unbridge(1),
+        opt.Play(1, ("sound:one",)),
+        opt.Play(0, ("sound:two",)),
     )
     assert last(options, *ANSWERED, ev.Played(0)) == ()
     assert last(options, *ANSWERED, ev.Played(0), ev.Played(1)) == (cmd.Answer(), cmd.Join(1))
@@ -146,7 +147,7 @@ def test_with_capital_a_both_hear_their_files_and_are_bridged_after_the_last() -
 def test_a_caller_who_hangs_up_during_an_announcement_ends_it() -> None:
     options = DialOptions(files=("one", ""))
     left = last(options, *ANSWERED, ev.CallerLeft(16))
-    assert left == (cmd.StopPlaying(1), cmd.EndMedia(), cmd.HangUp(1, 16))
+    assert left == (opt.StopPlaying(1), cmd.EndMedia(), cmd.HangUp(1, 16))
     assert last(options, *ANSWERED, ev.CallerLeft(16), ev.Played(1)) == ()
 
 
@@ -159,16 +160,16 @@ def test_early_media_that_cannot_be_passed_on_is_ringing_to_the_caller() -> None
 
 def test_with_a_the_caller_is_answered_before_anything_else() -> None:
     options = DialOptions(answer_first=True, digits=("1", ""))
-    assert last(options, *ANSWERED)[1:3] == (cmd.Answer(), cmd.Unbridge(1))
+    assert last(options, *ANSWERED)[1:3] == (cmd.Answer(), opt.Unbridge(1))
 
 
 def test_with_u_a_subroutine_runs_after_the_announcement_and_the_time_limit_counts_from_its_end() -> None:
     options = DialOptions(files=("one", ""), answer_sub="sub,s,1", time_limit=5.0, digits=("1", ""))
     played = (*ANSWERED, ev.Played(1))
-    assert last(options, *played) == (cmd.RunAnswerSub(1, "sub,s,1"),)
+    assert last(options, *played) == (opt.RunAnswerSub(1, "sub,s,1"),)
     assert last(options, *played, ev.SubReturned(1, "")) == (
-        cmd.SetTimeLimit(1, 5.0),
-        cmd.SendDigits(1, "1"),
+        opt.SetTimeLimit(1, 5.0),
+        opt.SendDigits(1, "1"),
         cmd.Answer(),
         cmd.Join(1),
     )
@@ -211,10 +212,10 @@ def test_with_capital_g_both_go_on_in_the_dialplan_at_the_answer() -> None:
     parted = last(DialOptions(part_at=("a", "b", "1")), *ANSWERED)
     assert parted == (
         cmd.SetStatus(DialStatus.ANSWER),
-        cmd.Unbridge(1),
+        opt.Unbridge(1),
         cmd.EndMedia(),
         cmd.ContinueInDialplan(DialStatus.ANSWER, 16, "a^b^1"),
-        cmd.SendCallee(1, ("a", "b", "2")),
+        opt.SendCallee(1, ("a", "b", "2")),
     )
 
 
@@ -224,7 +225,7 @@ def test_with_capital_g_both_go_on_in_the_dialplan_at_the_answer() -> None:
 def test_with_capital_f_the_callee_goes_on_in_the_dialplan_when_the_caller_has_left() -> None:
     options, place = DialOptions(callee_goes_to=("after", "s", "1")), ("after", "s", "1")
     answered = (*CALLED, ev.CalleeAnswered(1))
-    assert last(options, *answered, ev.CallerLeft(16)) == (cmd.EndMedia(), cmd.SendCallee(1, place))
+    assert last(options, *answered, ev.CallerLeft(16)) == (cmd.EndMedia(), opt.SendCallee(1, place))
     assert last(options, *answered, ev.CallerLeft(16), ev.CalleeLeftStasis(1)) == (
         cmd.EndMedia(),
         cmd.DestroyBridge(),

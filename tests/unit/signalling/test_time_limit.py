@@ -4,6 +4,7 @@ import pytest
 
 from stasis_offload.signalling import commands as cmd
 from stasis_offload.signalling import events as ev
+from stasis_offload.signalling import option_commands as opt
 from stasis_offload.signalling.causes import DialStatus
 from stasis_offload.signalling.dial_args import DialRequest
 from stasis_offload.signalling.dial_options import DialOptions
@@ -29,7 +30,7 @@ def talking(limit: AnnouncedLimit, sounds: ev.LimitSoundsRead) -> tuple[Dialing,
 
 def test_a_limit_without_announcements_is_kept_by_asterisk() -> None:
     dialing, commands = talking(SILENT, ev.LimitSoundsRead())
-    assert commands == (cmd.SetTimeLimit(1, 60.0), *STARTED)
+    assert commands == (opt.SetTimeLimit(1, 60.0), *STARTED)
     assert dialing.deadline is None
 
 
@@ -40,7 +41,7 @@ def test_the_media_returns_for_each_warning_and_goes_on_in_the_switch_after_it()
         assert dialing.deadline == due
         dialing, commands = step(dialing, ev.DialTimedOut(), due)
         said = ("sound:vm-youhave", f"number:{left}", "sound:queue-seconds")
-        assert commands == (cmd.ReturnMedia(), cmd.Play(0, said))
+        assert commands == (cmd.ReturnMedia(), opt.Play(0, said))
         dialing, commands = step(dialing, ev.Played(0), due + 2)
         assert commands == (cmd.StartMedia(1),)
     assert dialing.deadline == 160.0
@@ -63,7 +64,7 @@ def test_the_time_that_is_left_is_said_as_asterisk_says_it(
 ) -> None:
     dialing, _ = talking(limit, ev.LimitSoundsRead())
     due = dialing.deadline or 0.0
-    assert step(dialing, ev.DialTimedOut(), due)[1][-1] == cmd.Play(0, ("sound:vm-youhave", *said))
+    assert step(dialing, ev.DialTimedOut(), due)[1][-1] == opt.Play(0, ("sound:vm-youhave", *said))
 
 
 def test_both_may_hear_files_at_the_beginning_and_the_end() -> None:
@@ -72,15 +73,15 @@ def test_both_may_hear_files_at_the_beginning_and_the_end() -> None:
     assert commands == (
         STARTED[0],
         cmd.ReturnMedia(),
-        cmd.Play(0, ("sound:hello",)),
-        cmd.Play(1, ("sound:hello",)),
+        opt.Play(0, ("sound:hello",)),
+        opt.Play(1, ("sound:hello",)),
     )
     dialing, commands = step(dialing, ev.Played(1), 101.0)
     assert commands == ()
     dialing, commands = step(dialing, ev.Played(0), 101.0)
     assert commands == (cmd.StartMedia(1),)
     dialing, commands = step(dialing, ev.DialTimedOut(), 160.0)
-    assert commands[1:] == (cmd.Play(0, ("sound:bye",)), cmd.Play(1, ("sound:bye",)))
+    assert commands[1:] == (opt.Play(0, ("sound:bye",)), opt.Play(1, ("sound:bye",)))
     dialing, _ = step(dialing, ev.Played(0), 161.0)
     assert step(dialing, ev.Played(1), 161.0)[1] == (cmd.EndMedia(), cmd.Release(1, 16))
 
