@@ -14,10 +14,10 @@
 set -euo pipefail
 
 folder=$(mktemp -d)
-trap 'rm -rf "$folder"' EXIT
+trap 'kill "${server:-}" 2>/dev/null || true; rm -rf "$folder"' EXIT
 cd "$folder"
 
-apt-get -qq download sip-tester=1:3.6.1-1+b2 libgsl27 libsctp1 libpcap0.8 2>/dev/null
+apt-get -qq download sip-tester=1:3.6.1-1+b2 libgsl27 libgslcblas0 libsctp1 libpcap0.8 2>/dev/null
 for package in *.deb; do dpkg -x "$package" root; done
 LD_LIBRARY_PATH=$(find "$PWD/root" -name '*.so*' -printf '%h\n' | sort -u | paste -sd:)
 export LD_LIBRARY_PATH
