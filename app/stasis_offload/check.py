@@ -169,14 +169,13 @@ async def _check_switch(config: Config) -> tuple[Item, ...]:
     except OpenFlowError as error:
         reached = Item("switch", ok=True, text=f"answers at {endpoint}")
         return (reached, Item("openflow", ok=False, text=str(error)), *rest)
-    items = (
+    return (
         _judge_datapath(switch),
         Item("openflow", ok=True, text=f"OpenFlow {switch.version}"),
         _judge_bundles(switch),
         _judge_sizes(switch),
         _judge_tables(others),
     )
-    return (*items, _judge_meters(switch)) if config.media.packets_per_second else items
 
 
 def _judge_datapath(switch: SwitchDescription) -> Item:
@@ -224,13 +223,6 @@ def _judge_tables(others: tuple[SeenFlow, ...]) -> Item:
     if above:
         text += f"; {above} of them are above ours (priority {PRIORITY}): what they take stays relayed"
     return Item("tables", ok=True, text=text)
-
-
-def _judge_meters(switch: SwitchDescription) -> Item:
-    if switch.max_meters:
-        return Item("meters", ok=True, text=f"up to {switch.max_meters}, one for each leg that is forwarded")
-    text = "none, so every call stays relayed (switch-refused): set media.packets_per_second = 0"
-    return Item("meters", ok=False, text=text)
 
 
 def _advise(endpoint: Endpoint) -> str:

@@ -119,9 +119,6 @@ class MediaSettings(_Section):
     rtcp: Literal["forward", "asterisk"] = Field(default="forward", description="forward or asterisk")
     returns_per_minute: int = Field(default=6, ge=1, le=60, description="a whole number, 1 to 60")
     flap_wait: float = Field(default=60.0, ge=1, le=3600, description="seconds, 1 to 3600")
-    packets_per_second: int = Field(
-        default=0, ge=0, le=100_000, description="packets per second, up to 100000, or 0 for no limit"
-    )
     exclude: tuple[str, ...] = Field(
         default=(),
         description='a list of endpoints as in channel names, such as ["PJSIP/trunk-a", "PJSIP/fax-*"]',

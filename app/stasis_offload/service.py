@@ -72,7 +72,6 @@ async def run(config: Config) -> None:
             returns_per_minute=media.returns_per_minute,
             flap_wait=media.flap_wait,
             forward_rtcp=media.rtcp == "forward",
-            limit=media.packets_per_second,
             exclude=media.exclude,
             percentage=media.percentage,
         )

@@ -96,7 +96,6 @@ def _flows(family: int) -> st.SearchStrategy[Flow]:
         priority=UINT16,
         idle_timeout=UINT16,
         hard_timeout=UINT16,
-        limit=st.integers(0, 1000),
         table=st.sampled_from((TABLE, SAMPLE_TABLE, SIZE_TABLE)),
     )
 

@@ -50,7 +50,6 @@ class Kind(IntEnum):
     PACKET_OUT = 13
     FLOW_MOD = 14
     MULTIPART_REQUEST = 18
-    METER_MOD = 29
 
 
 @asynccontextmanager

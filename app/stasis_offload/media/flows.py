@@ -63,13 +63,12 @@ _ETHERNET, _TAG, _IP, _UDP = 14, 4, {4: 20, 6: 40}, 8
 
 @dataclass(frozen=True, slots=True)
 class FlowLimits:
-    """How long a forwarding flow lives without a packet (s), and how many packets a second it forwards, 0 for any number.
+    """How long a forwarding flow lives without a packet (s).
 
     Those of the legs in `silent` live for SILENT_TIMEOUT: RTCP shows that the leg is there.
     """
 
     idle_timeout: int
-    limit: int = 0
     silent: frozenset[Leg] = frozenset()
 
 
@@ -113,7 +112,6 @@ def forwarding_flows(call: str, path: MediaPath, limits: FlowLimits) -> tuple[Fl
                 match=match,
                 action=Split(_frame_size(from_leg) - 1) if from_leg.least else to_other,
                 idle_timeout=SILENT_TIMEOUT if leg in limits.silent else limits.idle_timeout,
-                limit=limits.limit,
             )
         )
         if from_leg.least:

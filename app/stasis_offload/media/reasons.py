@@ -109,7 +109,7 @@ EXPLANATIONS: dict[ReasonKind, str] = {
     ReasonKind.MODULE_UNREACHABLE: "The Asterisk module did not answer (see `stasis-offload check`).",
     ReasonKind.ASTERISK_UNREACHABLE: "No events arrive from Asterisk (see `stasis-offload check`), so no change would be noticed.",
     ReasonKind.SWITCH_UNREACHABLE: "There is no connection to the switch (see `stasis-offload check`).",
-    ReasonKind.SWITCH_REFUSED: "The switch refused the flows, or has no meters for media.packets_per_second.",
+    ReasonKind.SWITCH_REFUSED: "The switch refused the flows.",
     ReasonKind.EXCLUDED_VARIABLE: "The caller's channel has OFFLOAD=no: Asterisk relays the call to its end.",
     ReasonKind.EXCLUDED_ENDPOINT: "The endpoint of a leg is one of media.exclude: Asterisk relays the call while it is a leg.",
     ReasonKind.EXCLUDED_PERCENTAGE: "The call is not one of the media.percentage of all calls that may be offloaded.",

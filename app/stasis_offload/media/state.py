@@ -31,7 +31,7 @@ from stasis_offload.packets.frame import Datagram, build_udp
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """The operator's settings (config.py, section [media]): times in seconds, `limit` in packets per second and leg.
+    """The operator's settings (config.py, section [media]): times in seconds.
 
     With `forward_rtcp`, the legs' RTCP passes from end to end while the switch carries a call; otherwise Asterisk's does.
     `exclude` and `percentage` say which calls stay with Asterisk (exclusion.py).
@@ -43,7 +43,6 @@ class Policy:
     returns_per_minute: int = 6
     flap_wait: float = 60.0
     forward_rtcp: bool = True
-    limit: int = 0
     exclude: tuple[str, ...] = ()
     percentage: float = 100.0
 
@@ -215,7 +214,7 @@ class Placement:
             return self._learning_flows() + withholding
         if self.state is not State.OFFLOADED or self.path is None:
             return withholding
-        limits = FlowLimits(self.policy.idle_timeout, limit=self.policy.limit, silent=self.silent)
+        limits = FlowLimits(self.policy.idle_timeout, silent=self.silent)
         flows = forwarding_flows(self.call, self.path, limits)
         # From the first moment: a leg whose source moves at the cutover never verifies it.
         flows += inbound_guards(self.call, self.path)

@@ -29,10 +29,6 @@ _DESCRIPTION = Struct(ofp.OFP_DESC_PACK_STR)
 _PORT = Struct(ofp.OFP_PORT_PACK_STR)
 _PORT_STATUS = Struct(ofp.OFP_PORT_STATUS_PACK_STR)
 _FLOW_STATS = Struct(ofp.OFP_FLOW_STATS_0_PACK_STR)
-_METER_FEATURES = Struct(ofp.OFP_METER_FEATURES_PACK_STR)
-_METER_CONFIG = Struct(ofp.OFP_METER_CONFIG_PACK_STR)
-_METER_BAND = Struct(ofp.OFP_METER_BAND_DROP_PACK_STR)
-_METER_STATS = Struct(ofp.OFP_METER_STATS_PACK_STR)
 _PACKET_IN = Struct(ofp.OFP_PACKET_IN_PACK_STR)
 _FLOW_REMOVED = Struct(ofp.OFP_FLOW_REMOVED_PACK_STR0)
 _MATCH = Struct("!HH")
@@ -83,15 +79,6 @@ class Description:
     hardware: str
     software: str
     datapath: str
-
-
-@dataclass(frozen=True, slots=True)
-class Meter:
-    """A meter. `flags` say whether rates count packets or bits; a band is its type, rate and burst."""
-
-    number: int
-    flags: int
-    bands: tuple[tuple[int, int, int], ...]
 
 
 class Framer:
@@ -223,52 +210,6 @@ def _flow_stats(parts: Sequence[Message]) -> Iterator[tuple[tuple[int, ...], byt
                 if length < _FLOW_STATS.size:
                     raise OpenFlowError(f"broken flow statistics from the switch: an entry of {length} bytes")
                 yield fields, body[offset + _FLOW_STATS.size : offset + length]
-                offset += length
-
-
-def parse_meter_features(parts: Sequence[Message]) -> int:
-    """Return how many meters the switch can have."""
-    with _reading("meter features"):
-        return int(_METER_FEATURES.unpack_from(b"".join(_bodies(parts, ofp.OFPMP_METER_FEATURES)))[0])
-
-
-def parse_meter_configs(parts: Sequence[Message]) -> Iterator[Meter]:
-    """Parse the reply to `meter_configs_request`."""
-    with _reading("meter configuration"):
-        for body in _bodies(parts, ofp.OFPMP_METER_CONFIG):
-            offset = 0
-            while offset < len(body):
-                length, flags, number = _METER_CONFIG.unpack_from(body, offset)
-                if length < _METER_CONFIG.size:
-                    raise OpenFlowError(
-                        f"broken meter configuration from the switch: an entry of {length} bytes"
-                    )
-                yield Meter(number, flags, tuple(_bands(body[offset + _METER_CONFIG.size : offset + length])))
-                offset += length
-
-
-def _bands(data: bytes) -> Iterator[tuple[int, int, int]]:
-    offset = 0
-    while offset < len(data):
-        kind, length, rate, burst = _METER_BAND.unpack_from(data, offset)
-        if length < _METER_BAND.size:
-            raise OpenFlowError(f"broken meter configuration from the switch: a band of {length} bytes")
-        yield kind, rate, burst
-        offset += length
-
-
-def parse_meter_users(parts: Sequence[Message]) -> Iterator[tuple[int, int]]:
-    """Parse the reply to `meter_stats_request`: each meter and the number of flows that use it."""
-    with _reading("meter statistics"):
-        for body in _bodies(parts, ofp.OFPMP_METER):
-            offset = 0
-            while offset < len(body):
-                number, length, flows, *_ = _METER_STATS.unpack_from(body, offset)
-                if length < _METER_STATS.size:
-                    raise OpenFlowError(
-                        f"broken meter statistics from the switch: an entry of {length} bytes"
-                    )
-                yield number, flows
                 offset += length
 
 

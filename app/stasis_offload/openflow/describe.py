@@ -78,7 +78,6 @@ async def describe(channel: Channel) -> SwitchDescription:
         datapath=words.datapath,
         ports=decode.parse_ports(ports),
         atomic_bundles=await _takes_bundles(channel),
-        max_meters=await _max_meters(channel),
         splits=await _takes_bundles(channel, with_flow=_SPLITTING),
     )
 
@@ -95,15 +94,3 @@ async def _takes_bundles(channel: Channel, *, with_flow: Flow | None = None) -> 
     except OpenFlowError:
         return False
     return True
-
-
-async def _max_meters(channel: Channel) -> int:
-    xid = channel.new_xid()
-    try:
-        return decode.parse_meter_features(
-            await channel.request(xid, encode.meter_features_request(xid), MessageKind.MULTIPART_REPLY)
-        )
-    except SwitchUnavailableError:
-        raise
-    except OpenFlowError:
-        return 0  # some switches do not know the request

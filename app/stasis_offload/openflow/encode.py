@@ -4,9 +4,8 @@ Every function takes the transaction id and returns bytes. All messages of one t
 so that an error about any of them reaches the request that waits.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from struct import Struct
-from types import MappingProxyType
 from typing import Any
 
 from os_ken.ofproto import ofproto_v1_3 as ofp
@@ -21,10 +20,7 @@ from stasis_offload.openflow.flowmod import Cookies
 # Stands for the datapath in os_ken's messages, which take the constants of the version from it.
 _SWITCH = ProtocolDesc(ofp.OFP_VERSION)
 
-METER_FLAGS = ofp.OFPMF_PKTPS | ofp.OFPMF_BURST
-METER_BAND = ofp.OFPMBT_DROP
 _BUNDLE_FLAGS = ofp.ONF_BF_ATOMIC | ofp.ONF_BF_ORDERED
-_NO_METERS: Mapping[int, int] = MappingProxyType({})
 
 _HEADER = Struct(ofp.OFP_HEADER_PACK_STR)
 _VERSION_BITMAP = Struct(ofp.OFP_HELLO_ELEM_VERSIONBITMAP_HEADER_PACK_STR + "I")
@@ -95,32 +91,6 @@ def flow_stats_request(xid: int, cookies: Cookies, *, table: int = ofp.OFPTT_ALL
     return _encode(xid, request)
 
 
-def meter_features_request(xid: int) -> bytes:
-    """Request how many meters the switch can have."""
-    return _encode(xid, messages.OFPMeterFeaturesStatsRequest(_SWITCH, 0))
-
-
-def meter_configs_request(xid: int) -> bytes:
-    """Request the flags and bands of every meter."""
-    return _encode(xid, messages.OFPMeterConfigStatsRequest(_SWITCH, 0, ofp.OFPM_ALL))
-
-
-def meter_stats_request(xid: int) -> bytes:
-    """Request the number of flows that use each meter."""
-    return _encode(xid, messages.OFPMeterStatsRequest(_SWITCH, 0, ofp.OFPM_ALL))
-
-
-def add_meter(xid: int, meter: int, *, rate: int) -> bytes:
-    """Add a meter that drops what exceeds `rate` packets per second, after a burst of one second's packets."""
-    bands = [messages.OFPMeterBandDrop(rate=rate, burst_size=rate)]
-    return _encode(xid, messages.OFPMeterMod(_SWITCH, ofp.OFPMC_ADD, METER_FLAGS, meter, bands))
-
-
-def remove_meter(xid: int, meter: int) -> bytes:
-    """Remove a meter and every flow that uses it (6.5). A meter that does not exist is no error."""
-    return _encode(xid, messages.OFPMeterMod(_SWITCH, ofp.OFPMC_DELETE, 0, meter, []))
-
-
 def packet_out(xid: int, *, in_port: int, frame: bytes) -> bytes:
     """Let a packet go the bridge's own way, as if it had come in by a port; no flow of ours matches it."""
     return _packet_out(xid, in_port, flowmod.OWN_WAY_PAST_GATE, frame)
@@ -137,26 +107,14 @@ def lease(xid: int, *, cookie: int, hard_timeout: int) -> bytes:
     return _packet_out(xid, ofp.OFPP_CONTROLLER, action, _NO_PACKET)
 
 
-def change_flows(
-    xid: int,
-    *,
-    remove: Iterable[Cookies] = (),
-    add: Iterable[Flow] = (),
-    meters: Mapping[int, int] = _NO_METERS,
-) -> bytes:
-    """Change flows one by one; `meters` is the meter of each flow with a limit, by cookie."""
-    return b"".join(_changes(xid, remove, add, meters))
+def change_flows(xid: int, *, remove: Iterable[Cookies] = (), add: Iterable[Flow] = ()) -> bytes:
+    """Change flows one by one."""
+    return b"".join(_changes(xid, remove, add))
 
 
-def stage_bundle(
-    xid: int,
-    *,
-    remove: Iterable[Cookies] = (),
-    add: Iterable[Flow] = (),
-    meters: Mapping[int, int] = _NO_METERS,
-) -> bytes:
+def stage_bundle(xid: int, *, remove: Iterable[Cookies] = (), add: Iterable[Flow] = ()) -> bytes:
     """Open an atomic bundle and stage the changes; the transaction id is also the bundle's id."""
-    staged = (_bundled(xid, change) for change in _changes(xid, remove, add, meters))
+    staged = (_bundled(xid, change) for change in _changes(xid, remove, add))
     return _bundle_control(xid, xid, ofp.ONF_BCT_OPEN_REQUEST) + b"".join(staged)
 
 
@@ -197,11 +155,9 @@ def _bundled(xid: int, change: bytes) -> bytes:
     return _experimenter(xid, ofp.ONF_ET_BUNDLE_ADD_MESSAGE, _BUNDLE_ADD.pack(xid, _BUNDLE_FLAGS) + change)
 
 
-def _changes(
-    xid: int, remove: Iterable[Cookies], add: Iterable[Flow], meters: Mapping[int, int]
-) -> Iterator[bytes]:
+def _changes(xid: int, remove: Iterable[Cookies], add: Iterable[Flow]) -> Iterator[bytes]:
     # Removals come first: a flow that changed is removed and added under the same cookie.
     for cookies in remove:
         yield flowmod.removal(xid, cookies)
     for flow in add:
-        yield flowmod.addition(xid, flow, meter=meters.get(flow.cookie))
+        yield flowmod.addition(xid, flow)

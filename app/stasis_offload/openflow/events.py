@@ -20,8 +20,7 @@ class SwitchDescription:
 
     `version` is the OpenFlow version in use (`1.3`); `datapath` the switch's own description of the bridge
     (from OVS by default the text `None`); `atomic_bundles` whether it accepts atomic bundles (ONF EXT-230);
-    `max_meters` how many meters it can have (7.3.5.14), 0 for none; `splits` whether it can tell packets apart by their
-    size (Open vSwitch since 2.12).
+    `splits` whether it can tell packets apart by their size (Open vSwitch since 2.12).
     """
 
     datapath_id: int
@@ -32,7 +31,6 @@ class SwitchDescription:
     datapath: str
     ports: tuple[Port, ...]
     atomic_bundles: bool
-    max_meters: int
     splits: bool
 
 

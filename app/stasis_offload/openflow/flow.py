@@ -95,10 +95,7 @@ Action = Mirror | Forward | Split | Sample | Drop
 
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """One OpenFlow flow; timeouts are in seconds, 0 for none. The switch reports its end, but not in SAMPLE_TABLE.
-
-    `limit` is the rate of its meter in packets per second, with a burst of one second's packets; 0 for no meter.
-    """
+    """One OpenFlow flow; timeouts are in seconds, 0 for none. The switch reports its end, but not in SAMPLE_TABLE."""
 
     cookie: int
     priority: int
@@ -106,7 +103,6 @@ class Flow:
     action: Action
     idle_timeout: int = 0
     hard_timeout: int = 0
-    limit: int = 0
     table: int = TABLE
 
 

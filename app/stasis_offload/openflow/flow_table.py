@@ -3,7 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import NoReturn
 
@@ -23,7 +23,6 @@ from stasis_offload.openflow.flow import (
     owner_cookie,
 )
 from stasis_offload.openflow.flowmod import Cookies
-from stasis_offload.openflow.meters import Meters
 from stasis_offload.openflow.plan import Plan, plan
 from stasis_offload.openflow.sampler import Sampler
 
@@ -32,14 +31,6 @@ from stasis_offload.openflow.sampler import Sampler
 IN_FLIGHT = 100
 
 _OURS = Cookies(COOKIE_PREFIX, COOKIE_PREFIX_MASK)
-
-
-@dataclass(frozen=True, slots=True)
-class _Metered:
-    """The number of one of our meters, and its rate in packets per second."""
-
-    meter: int
-    rate: int
 
 
 class _PartError(OpenFlowError):
@@ -53,15 +44,12 @@ class _Entry:
     `outcome_unknown` says that the outcome of that change is unknown; `removed_by_switch` are the cookies of the
     flows that have ended since without us. `possible` are the cookies of every flow that the switch may have: OVS
     finds a flow by its whole cookie at once, by a part of it only by a search of all flows (collect_rules_loose,
-    ofproto/ofproto.c). `meters` are those that `flows` use, by cookie; `added` the numbers of these and of any that
-    has yet to be removed. `users` counts the changes that run or wait for `lock`.
+    ofproto/ofproto.c). `users` counts the changes that run or wait for `lock`.
     """
 
     flows: tuple[Flow, ...] = ()
     outcome_unknown: bool = False
     removed_by_switch: set[int] = field(default_factory=set)
-    meters: dict[int, _Metered] = field(default_factory=dict)
-    added: set[int] = field(default_factory=set)
     possible: set[int] = field(default_factory=set)
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     users: int = 0
@@ -70,23 +58,21 @@ class _Entry:
 class FlowTable:
     """Our flows in the switch during one connection, which begins with `sweep`."""
 
-    def __init__(self, channel: Channel, *, max_meters: int) -> None:
+    def __init__(self, channel: Channel) -> None:
         self.channel = channel
         self.sampler = Sampler(channel)
-        self._meters = Meters(channel, most=max_meters)
         self._entries: dict[int, _Entry] = {}
         self._expected_removals: Counter[int] = Counter()
         self._slots = asyncio.Semaphore(IN_FLIGHT)
         self._removal_slots = asyncio.Semaphore(IN_FLIGHT)  # not the same: taken before one of those
 
     async def sweep(self) -> None:
-        """Remove every flow with our cookie prefix, and our meters: what an earlier process left.
+        """Remove every flow with our cookie prefix: what an earlier process left.
 
         Raises as `Channel.send_and_confirm`.
         """
         xid = self.channel.new_xid()
         await self.channel.send_and_confirm(xid, encode.change_flows(xid, remove=[_OURS]))
-        await self._meters.sweep()
 
     async def remove_unknown(self, gate: int) -> None:
         """Remove flows of ours of no owner we know, and not of our gate; raises as `Channel.request`.
@@ -106,7 +92,7 @@ class FlowTable:
 
         Raises:
             ValueError: a flow has the cookie of another owner.
-            OpenFlowError: the switch refused, or has no meter for a flow with a limit; its flows are unchanged.
+            OpenFlowError: the switch refused; its flows are unchanged.
             SwitchUnavailableError: the connection ended, or the reply timed out. If the outcome is unknown,
                 the next `set_flows` starts by removing all flows of this owner.
 
@@ -203,44 +189,17 @@ class FlowTable:
             return
         removed_by_switch = frozenset(entry.removed_by_switch)
         async with self._slots:
-            try:
-                meters = await self._add_meters(entry, flows)
-                await self._carry_out(entry, todo, meters)
-                entry.flows, entry.meters, entry.outcome_unknown = flows, meters, False
-                entry.possible = {flow.cookie for flow in flows}
-                entry.removed_by_switch -= removed_by_switch
-            finally:
-                self._remove_meters(entry)
+            await self._carry_out(entry, todo)
+            entry.flows, entry.outcome_unknown = flows, False
+            entry.possible = {flow.cookie for flow in flows}
+            entry.removed_by_switch -= removed_by_switch
 
-    async def _add_meters(self, entry: _Entry, flows: Iterable[Flow]) -> dict[int, _Metered]:
-        """Return the meter of each flow with a limit; add those that are missing."""
-        meters = {}
-        for flow in flows:
-            if not flow.limit:
-                continue
-            metered = None if entry.outcome_unknown else entry.meters.get(flow.cookie)
-            if metered is None or metered.rate != flow.limit:
-                metered = _Metered(await self._meters.add(flow.limit), flow.limit)
-                entry.added.add(metered.meter)
-            meters[flow.cookie] = metered
-        return meters
-
-    def _remove_meters(self, entry: _Entry) -> None:
-        """Remove the meters that no flow uses, unless the outcome is unknown."""
-        if entry.outcome_unknown:
-            return
-        used = {metered.meter for metered in entry.meters.values()}
-        with suppress(SwitchUnavailableError):  # the next connection sweeps
-            for meter in entry.added - used:
-                self._meters.remove(meter)
-        entry.added = used
-
-    async def _carry_out(self, entry: _Entry, todo: Plan, meters: Mapping[int, _Metered]) -> None:
+    async def _carry_out(self, entry: _Entry, todo: Plan) -> None:
         """Carry out a change, in one round trip to the switch."""
         xid = self.channel.new_xid()
         alone = not todo.add or len(todo.remove) + len(todo.add) == 1
         encoder = encode.change_flows if alone else encode.stage_bundle
-        changes = encoder(xid, remove=map(Cookies, todo.remove), add=todo.add, meters=_numbers(meters))
+        changes = encoder(xid, remove=map(Cookies, todo.remove), add=todo.add)
         outcome_unknown, entry.outcome_unknown = entry.outcome_unknown, True
         entry.possible |= {flow.cookie for flow in todo.add}
         expected = _reported(entry) & set(todo.remove)
@@ -289,7 +248,7 @@ class FlowTable:
         """Restore the flows before a change that was carried out only in part."""
         xid = self.channel.new_xid()
         everything = map(Cookies, sorted(entry.possible))
-        bundle = encode.stage_bundle(xid, remove=everything, add=entry.flows, meters=_numbers(entry.meters))
+        bundle = encode.stage_bundle(xid, remove=everything, add=entry.flows)
         try:
             await self._commit(xid, bundle)
         except SwitchUnavailableError:
@@ -333,10 +292,6 @@ class FlowTable:
 
 def _by_role(counts: Mapping[int, FlowCount]) -> dict[int, FlowCount]:
     return {cookie & COOKIE_ROLE_MASK: count for cookie, count in counts.items()}
-
-
-def _numbers(meters: Mapping[int, _Metered]) -> dict[int, int]:
-    return {cookie: metered.meter for cookie, metered in meters.items()}
 
 
 def _reported(entry: _Entry) -> set[int]:

@@ -52,7 +52,6 @@ _HEADER = Struct(ofp.OFP_HEADER_PACK_STR)
 _FLOW_MOD = Struct(ofp.OFP_FLOW_MOD_PACK_STR0 + "HH")  # and the type and length of the match
 _FLOW_MOD_SIZE = _HEADER.size + _FLOW_MOD.size
 _MATCH_SIZE = 4
-_METER = Struct(ofp.OFP_INSTRUCTION_METER_PACK_STR)
 _ACTIONS = Struct(ofp.OFP_INSTRUCTION_ACTIONS_PACK_STR)
 _OUTPUT = Struct(ofp.OFP_ACTION_OUTPUT_PACK_STR)
 
@@ -81,8 +80,8 @@ class _Entry:
     hard_timeout: int = 0
 
 
-def addition(xid: int, flow: Flow, *, meter: int | None = None) -> bytes:
-    """Add a flow, or replace the one with the same match; `meter` is the meter of a flow with a limit.
+def addition(xid: int, flow: Flow) -> bytes:
+    """Add a flow, or replace the one with the same match.
 
     Raises:
         OpenFlowError: the flow forwards without matching a port.
@@ -97,7 +96,7 @@ def addition(xid: int, flow: Flow, *, meter: int | None = None) -> bytes:
         idle_timeout=flow.idle_timeout,
         hard_timeout=flow.hard_timeout,
     )
-    return _addition(xid, entry, meter=meter)
+    return _addition(xid, entry)
 
 
 def gate(xid: int, *, cookie: int, priority: int, hard_timeout: int) -> bytes:
@@ -155,12 +154,11 @@ def lease(*, cookie: int, hard_timeout: int) -> bytes:
     )
 
 
-def _addition(xid: int, entry: _Entry, *, meter: int | None = None) -> bytes:
-    metered = b"" if meter is None else _METER.pack(ofp.OFPIT_METER, _METER.size, meter)
+def _addition(xid: int, entry: _Entry) -> bytes:
     actions = entry.actions
     applied = _ACTIONS.pack(ofp.OFPIT_APPLY_ACTIONS, _ACTIONS.size + len(actions)) if actions else b""
     size = _MATCH_SIZE + len(entry.fields)
-    rest = entry.fields + bytes(-size % 8) + metered + applied + actions
+    rest = entry.fields + bytes(-size % 8) + applied + actions
     return (
         _HEADER.pack(ofp.OFP_VERSION, ofp.OFPT_FLOW_MOD, _FLOW_MOD_SIZE + len(rest), xid)
         + _FLOW_MOD.pack(

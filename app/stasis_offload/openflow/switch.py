@@ -97,7 +97,7 @@ class Switch:
     async def _serve(self) -> NoReturn:
         async with open_channel(self._endpoint, on_message=self._receive, timeouts=self._timeouts) as channel:
             description = await describe(channel)
-            table = FlowTable(channel, max_meters=description.max_meters)
+            table = FlowTable(channel)
             gate = Gate(channel)
             if self._may_have_other:
                 await asyncio.sleep(OTHER_OPENS_WITHIN)

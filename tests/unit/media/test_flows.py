@@ -175,11 +175,6 @@ def test_only_the_flows_that_forward_end_with_the_media() -> None:
         assert flow.idle_timeout == (10 if role.forwards else 0)
 
 
-def test_a_limit_is_for_the_flows_that_forward() -> None:
-    flows = forwarding_flows("call", PATH, replace(LIMITS, limit=100))
-    assert [flow.limit for flow in flows] == [100, 100]
-
-
 @pytest.mark.parametrize(
     "showing",
     [lambda call, path: verifying_flows(call, path, frozenset(Leg)), sampling_flows],

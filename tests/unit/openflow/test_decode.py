@@ -100,9 +100,6 @@ PARSERS: tuple[Callable[[Message], object], ...] = (
     lambda message: decode.parse_ports([message]),
     lambda message: list(decode.parse_flow_stats([message])),
     lambda message: list(decode.parse_flows([message])),
-    lambda message: decode.parse_meter_features([message]),
-    lambda message: list(decode.parse_meter_configs([message])),
-    lambda message: list(decode.parse_meter_users([message])),
 )
 
 
@@ -202,34 +199,6 @@ def test_flow_statistics_are_counts_by_cookie(rows: list[tuple[int, int, int, in
     parts = [multipart(ofp.OFPMP_FLOW, b"".join(some)) for some in (entries[:split], entries[split:])]
     expected = [(cookie, FlowCount(packets, octets)) for cookie, packets, octets, _ in rows]
     assert list(decode.parse_flow_stats(parts)) == expected
-
-
-def test_meter_features_are_how_many_meters_there_can_be() -> None:
-    body = struct.pack(ofp.OFP_METER_FEATURES_PACK_STR, 262_144, 2, 0xF, 8, 0)
-    assert decode.parse_meter_features([multipart(ofp.OFPMP_METER_FEATURES, body)]) == 262_144
-
-
-def test_meters_are_their_flags_and_bands() -> None:
-    bands = [struct.pack(ofp.OFP_METER_BAND_DROP_PACK_STR, 1, 16, rate, 2 * rate) for rate in (7, 8)]
-    body = (
-        struct.pack(ofp.OFP_METER_CONFIG_PACK_STR, 40, 6, 1)
-        + b"".join(bands)
-        + struct.pack(ofp.OFP_METER_CONFIG_PACK_STR, 8, 1, 2)
-    )
-    assert list(decode.parse_meter_configs([multipart(ofp.OFPMP_METER_CONFIG, body)])) == [
-        decode.Meter(1, 6, ((1, 7, 14), (1, 8, 16))),
-        decode.Meter(2, 1, ()),
-    ]
-
-
-def test_meter_statistics_say_how_many_flows_use_each() -> None:
-    entries = [
-        struct.pack(ofp.OFP_METER_STATS_PACK_STR, number, 40 + 16 * bands, flows, 9, 9, 9, 9)
-        + bytes(16 * bands)
-        for number, bands, flows in ((1, 1, 3), (2, 0, 0))
-    ]
-    parts = [multipart(ofp.OFPMP_METER, entry) for entry in entries]
-    assert list(decode.parse_meter_users(parts)) == [(1, 3), (2, 0)]
 
 
 def test_an_answer_to_another_question_is_an_error() -> None:

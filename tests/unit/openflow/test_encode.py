@@ -38,9 +38,9 @@ CHECK_LARGER = 49
 LIMITS = FlowLimits(idle_timeout=10)
 
 
-def by_os_ken(xid: int, flow: Flow, meter: int | None) -> bytes:
+def by_os_ken(xid: int, flow: Flow) -> bytes:
     match = flow.match
-    instructions = [] if meter is None else [messages.OFPInstructionMeter(meter)]
+    instructions = []
     actions = _actions(match, flow.action)
     if actions:
         instructions.append(messages.OFPInstructionActions(ofp.OFPIT_APPLY_ACTIONS, actions))
@@ -142,10 +142,10 @@ def read_back(data: bytes) -> str:
     return str(parts)
 
 
-@given(UINT32, FLOWS, st.none() | UINT32)
-def test_a_flow_is_what_os_ken_makes_of_it(xid: int, flow: Flow, meter: int | None) -> None:
-    encoded = encode.change_flows(xid, add=[flow], meters={} if meter is None else {flow.cookie: meter})
-    expected = by_os_ken(xid, flow, meter)
+@given(UINT32, FLOWS)
+def test_a_flow_is_what_os_ken_makes_of_it(xid: int, flow: Flow) -> None:
+    encoded = encode.change_flows(xid, add=[flow])
+    expected = by_os_ken(xid, flow)
     assert encoded[:8] == expected[:8]
     assert read_back(encoded) == read_back(expected)
 
@@ -225,11 +225,6 @@ def test_every_other_message_is_of_its_type_and_carries_the_transaction() -> Non
         encode.description_request(7): ofp.OFPT_MULTIPART_REQUEST,
         encode.ports_request(7): ofp.OFPT_MULTIPART_REQUEST,
         encode.flow_stats_request(7, Cookies(1)): ofp.OFPT_MULTIPART_REQUEST,
-        encode.meter_features_request(7): ofp.OFPT_MULTIPART_REQUEST,
-        encode.meter_configs_request(7): ofp.OFPT_MULTIPART_REQUEST,
-        encode.meter_stats_request(7): ofp.OFPT_MULTIPART_REQUEST,
-        encode.add_meter(7, 1, rate=100): ofp.OFPT_METER_MOD,
-        encode.remove_meter(7, 1): ofp.OFPT_METER_MOD,
         encode.packet_out(7, in_port=1, frame=b"frame"): ofp.OFPT_PACKET_OUT,
         encode.change_flows(7, add=[learning]): ofp.OFPT_FLOW_MOD,
     }
@@ -250,9 +245,3 @@ def test_a_packet_out_goes_the_bridges_own_way_from_its_port(xid: int, in_port: 
     expected.set_xid(xid)
     expected.serialize()
     assert encode.packet_out(xid, in_port=in_port, frame=frame) == bytes(expected.buf)
-
-
-def test_a_meter_lets_a_rate_and_a_second_of_burst_pass() -> None:
-    data = encode.add_meter(7, 0x3FFFF, rate=100)
-    assert data[8:].hex() == "000000060003ffff" + "000100100000006400000064" + "00000000"
-    assert encode.remove_meter(7, 0x3FFFF)[8:].hex() == "000200000003ffff"
