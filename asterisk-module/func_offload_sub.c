@@ -101,6 +101,18 @@ static int offload_reset_cdr_write(struct ast_channel *chan, const char *cmd,
 	return ast_cdr_reset(ast_channel_name(chan), 0);
 }
 
+/*! Have the bridge that a channel is in choose its technology anew, as when a hook is attached (main/framehook.c). */
+static int offload_rebridge_write(struct ast_channel *chan, const char *cmd,
+	char *data attribute_unused, const char *value attribute_unused)
+{
+	if (!chan) {
+		ast_log(LOG_WARNING, "%s: no channel\n", cmd);
+		return -1;
+	}
+	ast_channel_set_unbridged(chan, 1);
+	return 0;
+}
+
 static struct ast_custom_function offload_sub = {
 	.name = "OFFLOAD_SUB",
 	.write = offload_sub_write,
@@ -116,7 +128,14 @@ static struct ast_custom_function offload_reset_cdr = {
 	.write = offload_reset_cdr_write,
 };
 
-static struct ast_custom_function * const functions[] = { &offload_sub, &offload_inherit, &offload_reset_cdr };
+static struct ast_custom_function offload_rebridge = {
+	.name = "OFFLOAD_REBRIDGE",
+	.write = offload_rebridge_write,
+};
+
+static struct ast_custom_function * const functions[] = {
+	&offload_sub, &offload_inherit, &offload_reset_cdr, &offload_rebridge,
+};
 
 static int unload_module(void)
 {

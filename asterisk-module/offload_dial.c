@@ -48,6 +48,9 @@ struct dial {
 	/*! Name and number of the first channel that answered; NULL before. */
 	char *peer_name;
 	char *peer_number;
+	/*! Where it is in the dialplan. */
+	char *context;
+	char *exten;
 	/*! Its unique id. */
 	char id[];
 };
@@ -65,6 +68,8 @@ static void dial_destroy(void *obj)
 	AST_VECTOR_FREE(&dial->pending);
 	ast_free(dial->peer_name);
 	ast_free(dial->peer_number);
+	ast_free(dial->context);
+	ast_free(dial->exten);
 	ao2_cleanup(dial->topic);
 }
 
@@ -91,6 +96,8 @@ struct dial *dial_begin(struct ast_channel *caller)
 	if (dial) {
 		strcpy(dial->id, id); /* Safe */
 		dial->topic = ao2_bump(ast_channel_topic(caller));
+		dial->context = ast_strdup(ast_channel_context(caller));
+		dial->exten = ast_strdup(ast_channel_exten(caller));
 	}
 	ast_channel_unlock(caller);
 	if (!dial) {
@@ -166,6 +173,18 @@ static int end_one(struct dial *dial, const char *peer_id, const char *status)
 	return 0;
 }
 
+/*!
+ * Set where a dialled channel is in the dialplan, for Pickup() of whom an extension rings; channel locked.
+ *
+ * There is no priority 0: one that cannot be dialled is sent there (res/stasis/control.c, app_control_dial).
+ */
+static void set_place(struct ast_channel *peer, const char *context, const char *exten)
+{
+	ast_channel_dialcontext_set(peer, context);
+	ast_channel_exten_set(peer, exten);
+	ast_channel_priority_set(peer, 0);
+}
+
 /*! The first to answer has the call, the others are cancelled, in the order of app_dial.c; peer locked. */
 static void answered(struct dial *dial, struct ast_channel *peer)
 {
@@ -181,6 +200,7 @@ static void answered(struct dial *dial, struct ast_channel *peer)
 		dial->peer_number = ast_strdup(S_OR(pbx_builtin_getvar_helper(peer, "DIALEDPEERNUMBER"), ""));
 	}
 	ao2_unlock(dial);
+	set_place(peer, "", "");
 }
 
 /*! Pass a cause of the dialled channel's protocol on to the caller, for HANGUPCAUSE() (func_hangupcause.c). */
@@ -271,6 +291,7 @@ static int offload_caller_write(struct ast_channel *chan, const char *cmd, char 
 	ast_module_ref(AST_MODULE_SELF);
 	hook.data = dial;
 	ast_channel_lock(chan);
+	set_place(chan, S_OR(dial->context, ""), S_OR(dial->exten, ""));
 	hooked = ast_framehook_attach(chan, &hook);
 	ast_channel_unlock(chan);
 	if (hooked < 0) {

@@ -1,129 +1,31 @@
-"""What a call leaves behind: variables on the caller, CDR and CEL rows. Ours beside plain Dial(), at the same time.
+"""What a call leaves behind on its caller is what Dial() leaves. Each call is made by both, at the same time."""
 
-Two rows or variables are equal but for the numbers of channels and bridges, and for times.
-"""
-
-import json
-import re
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
 
 import pytest
 
 from lab import control
 from lab.control import wait_until
-from tests.support.observed import CDRS, media_moved
+from tests.support.ami import redirect
+from tests.support.left_behind import (
+    OURS,
+    ROW,
+    TIMES,
+    are,
+    endpoint,
+    hang_up_callers,
+    lasted,
+    left_by,
+    legs,
+)
+from tests.support.observed import media_moved
 
-CELS = "/var/log/asterisk/cel-custom/events.json"
-OURS, PLAIN = "left-ours", "left-dial"
 # What two calls at the same time, or a call and its CDR, may differ by (s).
 NEAR = 0.7
-TIMES = ("RINGTIME", "PROGRESSTIME", "ANSWEREDTIME", "DIALEDTIME")
-ROW = ("channel", "dstchannel", "clid", "src", "dst", "lastapp", "lastdata", "disposition")
-EVENT = ("eventtype", "channame", "appname", "appdata")
-
-
-@dataclass(frozen=True)
-class Left:
-    """What one of the two calls has left behind: its variables in the h extension, its CDR rows, its CEL events."""
-
-    variables: dict[str, str]
-    rows: list[dict[str, Any]]
-    events: list[dict[str, Any]]
-
-    def seconds(self, name: str) -> float | None:
-        """Return a duration, of which both variables say the same; None if it is not set."""
-        whole, ms = self.variables[name], self.variables[f"{name}_MS"]
-        if not ms:
-            assert whole == ""
-            return None
-        assert int(whole) == int(ms) // 1000
-        return int(ms) / 1000
-
-    @property
-    def causes(self) -> list[str]:
-        """What HANGUPCAUSE() says of each callee."""
-        return sorted(part.partition("=")[2] for part in self.variables["causes"].split("&") if part)
-
-    def other_variables(self) -> dict[str, str]:
-        timed = {name for time in TIMES for name in (time, f"{time}_MS")} | {"causes"}
-        return {name: endpoint(value) for name, value in self.variables.items() if name not in timed}
-
-    def events_but_of_bridges(self) -> list[tuple[str, ...]]:
-        """List the events, without LINKEDID_END: that is of whoever ends last, the callee when the caller cancels."""
-        others = ("BRIDGE_ENTER", "BRIDGE_EXIT", "LINKEDID_END")
-        events = (event for event in self.events if event["eventtype"] not in others)
-        return [(*(endpoint(event[key]) for key in EVENT), outcome(event)) for event in events]
-
-    def count(self, kind: str) -> int:
-        return sum(event["eventtype"] == kind for event in self.events)
-
-
-def endpoint(text: str) -> str:
-    """Leave out the number that Asterisk gives to a channel."""
-    return re.sub(r"(PJSIP/[\w-]+)-[0-9a-f]{8}", r"\1", text)
-
-
-def outcome(event: dict[str, Any]) -> str:
-    """Return cause and status of a HANGUP event, without `hangupsource`."""
-    extra = json.loads(event["eventextra"] or "{}")
-    return f"{extra.get('hangupcause')} {extra.get('dialstatus')}"
-
-
-def rows_of(file: str) -> list[dict[str, Any]]:
-    return [json.loads(row) for row in control.execute("asterisk2", "cat", file, check=False).splitlines()]
-
-
-def variables_of(name: str) -> dict[str, str]:
-    found = re.search(rf"LEFT_{name}=(.*)", control.asterisk("asterisk2", "dialplan show globals"))
-    assert found
-    parts = (part.partition("=") for part in found[1].split("|"))
-    return {key: value for key, equals, value in parts if equals}
-
-
-def left_by(arguments: str, finish: Callable[[], None], names: tuple[str, ...] = (OURS, PLAIN)) -> list[Left]:
-    """Make the same call by OffloadDial() and by Dial(); return what each has left behind."""
-    seen_rows, seen_events = len(rows_of(CDRS)), len(rows_of(CELS))
-    control.asterisk("asterisk2", f"dialplan set global LAB_ARGS {arguments}")
-    for name in names:
-        control.asterisk("asterisk2", f"dialplan set global LEFT_{name} none")
-        control.originate(f"{name}@asterisk2")
-    finish()
-    wait_until(lambda: all(map(variables_of, names)), within=20, what="every h extension")
-    callers = tuple(variables_of(name)["caller"] for name in names)
-    wait_until(
-        lambda: not any(caller in control.asterisk("asterisk2", "cdr show active") for caller in callers),
-        within=5,
-        what="every CDR to be written",
-    )
-    rows, events = rows_of(CDRS)[seen_rows:], rows_of(CELS)[seen_events:]
-    return [
-        Left(
-            variables_of(name),
-            [row for row in rows if row["dcontext"] == name],
-            [event for event in events if event["context"] == name],
-        )
-        for name in names
-    ]
 
 
 def by_itself() -> None:
     """Nobody does anything: the call ends by itself."""
-
-
-def hang_up_callers() -> None:
-    """Hang up the two channels of asterisk1 that called."""
-    for row in control.asterisk("asterisk1", "core show channels concise").splitlines():
-        if row.count("!") > 2 and not row.split("!")[2].isdigit():
-            control.asterisk("asterisk1", f"channel request hangup {row.partition('!')[0]}")
-
-
-def are(count: int, state: str) -> None:
-    def reached() -> bool:
-        return control.asterisk("asterisk2", "core show channels concise").count(f"!{state}!") == count
-
-    wait_until(reached, within=10, what=f"{count} channels to be {state}")
 
 
 def caller_cancels() -> None:
@@ -170,9 +72,8 @@ def test_a_call_leaves_behind_what_dial_leaves(
         mine, theirs = ours.seconds(name), plain.seconds(name)
         assert (mine is None) == (theirs is None), name
         assert abs((mine or 0.0) - (theirs or 0.0)) < NEAR, name
-    assert [row["disposition"] for row in ours.rows] == rows
-    kept = [[{key: endpoint(row[key]) for key in ROW} for row in left.rows] for left in (ours, plain)]
-    assert kept[0] == kept[1]
+    assert ours.dispositions == rows
+    assert ours.kept(*ROW) == plain.kept(*ROW)
     for our_row, plain_row in zip(ours.rows, plain.rows, strict=True):
         assert abs(lasted(our_row, "start") - lasted(plain_row, "start")) < NEAR
         assert abs(lasted(our_row, "answer") - lasted(plain_row, "answer")) < NEAR
@@ -191,14 +92,72 @@ def test_a_forwarded_call_leaves_the_name_of_where_it_went_and_no_number() -> No
         assert left.variables["DIALEDPEERNAME"].startswith("Local/5501@from-asterisk1-")
         assert left.variables["DIALEDPEERNUMBER"] == ""
         assert 1 <= (left.seconds("ANSWEREDTIME") or 0) <= (left.seconds("DIALEDTIME") or 0)
-        assert [row["disposition"] for row in left.rows[:2]] == ["NO ANSWER", "ANSWERED"]
+        assert left.dispositions[:2] == ["NO ANSWER", "ANSWERED"]
     # Ours has one more for each bridge into which the joined call moves (docs/dial.md).
     assert len(plain.rows) == 2
 
 
-def lasted(row: dict[str, Any], since: str) -> float:
-    """Return duration or billsec of a CDR (s)."""
-    return float(row["end"]) - float(row[since]) if row[since] else 0.0
+def test_a_caller_whom_the_dialplan_answered_before_has_one_row_as_with_dial() -> None:
+    ours, plain = left_by("PJSIP/555@asterisk1", caller_hangs_up, up=True)
+    assert ours.dispositions == ["ANSWERED"]
+    assert ours.kept(*ROW) == plain.kept(*ROW)
+    assert abs(lasted(ours.rows[0], "answer") - lasted(plain.rows[0], "answer")) < NEAR
+    assert ours.events_but_of_bridges() == plain.events_but_of_bridges()
+    assert (ours.count("BRIDGE_ENTER"), plain.count("BRIDGE_ENTER")) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "by"),
+    [
+        ("PJSIP/180@asterisk1", "pick"),
+        ("PJSIP/180@asterisk1&PJSIP/1830@asterisk1", "pick"),
+        ("PJSIP/180@asterisk1", "pick-extension"),
+    ],
+)
+def test_a_call_that_was_picked_up_leaves_behind_what_dial_leaves(arguments: str, by: str) -> None:
+    def somebody_picks_up() -> None:
+        """Have a channel take each of the two calls, one after the other."""
+        are(2, "Ringing")
+        for count, leg in enumerate([leg for leg in legs() if leg.state == "Ringing"], start=1):
+            # Both callers are at extension s.
+            target = "s@from-asterisk1" if by == "pick-extension" else leg.channel
+            control.asterisk("asterisk2", f"dialplan set global LAB_PICK {target}")
+            control.originate(f"{by}@asterisk2")
+            are(2 * count, "Up")
+        caller_hangs_up()
+
+    ours, plain = left_by(arguments, somebody_picks_up)
+    assert ours.variables["DIALSTATUS"] == "ANSWER"
+    assert ours.other_variables() == plain.other_variables()
+    assert ours.causes == plain.causes
+    # Of whoever rang: with Dial() the caller is mostly answered before its channel has ended, which counts as an answer.
+    others = tuple(name for name in ROW if name != "disposition")
+    assert ours.kept(*others) == plain.kept(*others)
+    assert ours.dispositions[0] == "NO ANSWER"
+    assert ours.dispositions[1:] == plain.dispositions[1:]
+    assert abs(lasted(ours.rows[-1], "answer") - lasted(plain.rows[-1], "answer")) < 2 * NEAR
+    assert ours.events_but_of_bridges() == plain.events_but_of_bridges()
+
+
+@pytest.mark.parametrize("moved", [("caller",), ("callee",), ("caller", "callee")], ids="+".join)
+def test_a_call_that_another_program_redirects_leaves_behind_what_dial_leaves(moved: tuple[str, ...]) -> None:
+    def another_program_moves_them() -> None:
+        are(4, "Up")
+        media_moved()
+        for bridge in {leg.bridge for leg in legs()}:
+            caller, callee = (leg.channel for leg in legs() if leg.bridge == bridge)
+            redirect(*({"caller": caller, "callee": callee}[leg] for leg in moved))
+        wait_until(
+            lambda: [leg.exten for leg in legs()] == ["room"] * 2 * len(moved),
+            within=5,
+            what="all in the room",
+        )
+        control.hang_up_all()
+
+    ours, plain = left_by("PJSIP/555@asterisk1", another_program_moves_them)
+    assert ours.dispositions == ["ANSWERED"]
+    assert ours.kept(*ROW) == plain.kept(*ROW)
+    assert ours.events_but_of_bridges() == plain.events_but_of_bridges()
 
 
 def test_a_call_leaves_all_of_it_even_if_the_application_died_before_the_answer() -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from lab import control
 from lab.control import wait_until
-from tests.support.ami import ami
+from tests.support.ami import redirect
 from tests.support.observed import media_moved
 
 
@@ -29,12 +29,6 @@ def talking(number: str) -> list[str]:
     else:
         media_moved()
     return list(legs())
-
-
-def redirect(first: str, second: str | None = None, *, to: str = "room") -> None:
-    place = {"Context": "from-asterisk1", "Exten": to, "Priority": "1"}
-    extra = {f"Extra{name}": value for name, value in {"Channel": second, **place}.items()} if second else {}
-    ami(Action="Redirect", Channel=first, **place, **extra)
 
 
 @pytest.mark.parametrize("number", ["custom", "plain"])

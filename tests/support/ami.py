@@ -19,3 +19,10 @@ def ami(**fields: str) -> str:
     if answer.count("Response: Success") != SUCCESSES:
         raise LabError(f"AMI: {answer}")
     return answer
+
+
+def redirect(first: str, second: str | None = None, *, to: str = "room") -> None:
+    """Send one or two channels to an extension of [from-asterisk1]."""
+    place = {"Context": "from-asterisk1", "Exten": to, "Priority": "1"}
+    extra = {f"Extra{name}": value for name, value in {"Channel": second, **place}.items()} if second else {}
+    ami(Action="Redirect", Channel=first, **place, **extra)

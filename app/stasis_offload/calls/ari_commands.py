@@ -86,8 +86,10 @@ async def carry_out(  # noqa: PLR0912, PLR0915 - one row a command
             await _until_idle(ari, channel(n))
         case opt.SendCallee(n, place):
             await ari.continue_in_dialplan(channel(n), place)
-        case cmd.Answer():
+        case cmd.Answer(bridged):
             await ari.indicate(channel(CALLER), Indication.ANSWER)
+            if bridged:
+                await ari.set_variable(channel(CALLER), name="OFFLOAD_REBRIDGE()", value="1")
         case cmd.HangUp(n, cause):
             await ari.hang_up(channel(n), cause=cause)
         case cmd.HangUpCaller(cause):

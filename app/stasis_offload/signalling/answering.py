@@ -20,17 +20,18 @@ _GOES_ON = {
 _GOTO = "GOTO:"
 
 
-def answer(dialing: Dialing, n: int, now: float, *, joined: bool) -> Step:
-    """Begin what options have Asterisk do before callee n, who answered, is bridged to the caller.
+def answer(dialing: Dialing, n: int, now: float, *, picked_up: bool) -> Step:
+    """Begin what options have Asterisk do before callee n, who answered or picked up, is bridged to the caller.
 
-    `joined`: both are in the bridge already.
+    If both are in the bridge already, and it has no answer to pass on, it would not bridge natively by itself
+    (bridge_channel.c, bridge_channel_handle_control). Whoever left and came back would have one more CDR.
     """
     options = dialing.request.options
-    limit = _limit(dialing, n)
-    if joined:
+    if dialing.in_bridge:
         after, commands = on_bridged(dialing, n, now)
-        return after, (*limit, *commands)
-    begin: tuple[cmd.Command, ...] = (cmd.Answer(),) if options.answer_first else ()
+        begin = (*ringback.end(dialing), cmd.Answer(bridged=True)) if picked_up or dialing.caller_up else ()
+        return after, (*begin, *_limit(dialing, n), *commands)
+    begin = (cmd.Answer(),) if options.answer_first else ()
     if options.delays_answer:
         begin = (cmd.SetStatus(DialStatus.ANSWER), *begin, opt.Unbridge(n))
     files = tuple(

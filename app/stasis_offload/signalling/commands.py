@@ -112,7 +112,9 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Answer the caller."""
+    """Answer the caller; `bridged`: in the bridge, which is to choose its technology anew."""
+
+    bridged: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -211,14 +211,14 @@ def _start(dialing: Dialing, now: float, *, local: bool) -> Step:
 def _connect(dialing: Dialing, n: int, now: float, *, picked_up: str | None = None) -> Step:
     """Connect the caller to callee n, who answered, or who picked up what rang at the channel `picked_up`.
 
-    The latter is put into the bridge, wherever Asterisk has put it; and of an INVITE with Replaces the bridge passes
-    on no answer. The phone that rang is told that the call is answered elsewhere, as pickup.c does.
+    Asterisk puts the latter in the place of that channel, where it rang in no bridge of ours too; and of an INVITE with
+    Replaces the bridge passes on no answer. The phone that rang is told that the call is answered elsewhere, as pickup.c
+    does.
     """
     others, hang_ups = ending.dismiss(dialing, dialing.request.options.dismiss_cause, keep=n)
     talking = replace(others, phase=Phase.TALKING, winner=n, deadline=None)
     rang = () if picked_up is None else (cmd.HangUpReplaced(picked_up, Cause.ANSWERED_ELSEWHERE),)
-    joined = dialing.in_bridge and picked_up is None and not dialing.caller_up
-    after, commands = answering.answer(talking, n, now, joined=joined)
+    after, commands = answering.answer(talking, n, now, picked_up=picked_up is not None)
     return after, (*hang_ups, *rang, *commands)
 
 

@@ -36,13 +36,11 @@ def test_one_target_is_dialled_inside_the_bridge_so_that_early_media_and_answer_
     assert last(ONE, *TALKING) == [cmd.SetStatus(DialStatus.ANSWER), cmd.StartMedia(1)]
 
 
-def test_a_caller_who_was_answered_before_is_bridged_anew_for_asterisk_to_bridge_natively() -> None:
+def test_the_bridge_of_a_caller_who_was_answered_before_chooses_its_technology_anew() -> None:
     dialing = Dialing(ONE)
     for event in (ev.Started(up=True), *TALKING):
         dialing, commands = step(dialing, event, NOW)
-    assert commands == (cmd.Answer(), cmd.Join(1))
-    _, commands = step(dialing, ev.CalleeBridged(1), NOW)
-    assert commands == (cmd.SetStatus(DialStatus.ANSWER), cmd.StartMedia(1))
+    assert commands == (cmd.Answer(bridged=True), cmd.SetStatus(DialStatus.ANSWER), cmd.StartMedia(1))
 
 
 @pytest.mark.parametrize("target", ["Local/1@default", "IAX2/peer/1"])
