@@ -1,9 +1,11 @@
 # Every target says in one line what it does, is safe to repeat, and sets up what it needs.
 
-CALLS ?= 50
+demo: CALLS ?= 50
+chaos: CALLS ?= 20
+SEED ?= 1
 PY := .venv/bin/python
 
-.PHONY: help demo test test-pythons test-module bench lab lab-down check
+.PHONY: help demo test test-pythons test-module bench chaos lab lab-down check
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -29,6 +31,9 @@ test-module: ## the Asterisk module alone: 10,000 CLI calls under valgrind durin
 
 bench: .venv/.ready lab ## the benchmark: moves, set-up, latency, CPU, flow programming; bench-report.json (6 minutes)
 	@$(PY) -m tests.bench
+
+chaos: .venv/.ready lab ## faults from a schedule that SEED decides, against CALLS calls; a table, chaos-report.json (7 minutes)
+	@$(PY) -m tests.chaos $(CALLS) $(SEED)
 
 lab: ## the lab, left running (a Docker engine and the base image are made if there are none)
 	@echo "lab: asterisk1, ovs, asterisk2, offload and edge in containers"

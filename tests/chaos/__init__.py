@@ -1,0 +1,1 @@
+"""Faults played against running calls of the lab."""
