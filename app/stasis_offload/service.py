@@ -53,7 +53,8 @@ async def run(config: Config) -> None:
     def on_ari(event: AriEvent) -> None:
         if isinstance(event, AriUp):
             recovery.begin()
-        dispatcher.on_ari(event)
+        if not recovery.holds(event):
+            dispatcher.on_ari(event)
 
     async with asyncio.TaskGroup() as outer:
         switch = Switch(config.openflow.connection, on_switch)
@@ -97,13 +98,14 @@ async def run(config: Config) -> None:
                     transfers=transfers,
                     ari=ari,
                     app=config.app,
-                    tasks=tasks,
+                    on_event=dispatcher.on_ari,
                 )
                 operations = Operations(registry, gate=gate, switch=switch)
                 switching = outer.create_task(switch.run())
                 async with serve(config.http, operations) as url:
                     log.info("http.up", url=url)
                     tasks.create_task(ari.run())
+                    tasks.create_task(recovery.run())
                     await _serve_until_stopped(operations)
         except* _StoppedError:
             log.info("run.stopped", calls=len(registry))

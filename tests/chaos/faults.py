@@ -46,7 +46,8 @@ class Fault:
 
     `hits_media` is why packets of calls that the switch carries may be lost: what was hit carries them; empty for never.
     `stays`: nothing but the switch may carry a packet. `ends_calls`: the right state afterwards is that a new call is
-    carried, as the old ones have to end for it.
+    carried, as the old ones have to end for it. `leaves_with_asterisk` is the reason for which a call may stay relayed
+    afterwards.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Fault:
     hits_media: str = ""
     stays: bool = False
     ends_calls: bool = False
+    leaves_with_asterisk: str | None = None
 
 
 _USERSPACE = "the lab's switch forwards packets in the process that was hit"
@@ -202,7 +204,12 @@ FAULTS = (
     Fault("Asterisk's CLI socket gone for 12 s", _control_socket_gone),
     Fault("res_rtpstreams unloaded for 12 s", _module_unloaded),
     Fault("flows deleted by another program", _flows_deleted),
-    Fault("a flow altered by another program", _flows_altered, hits_media="the altered flow drops packets"),
+    Fault(
+        "a flow altered by another program",
+        _flows_altered,
+        hits_media="the altered flow drops packets",
+        leaves_with_asterisk="deaf",  # told by the RTCP of the party that hears nothing, as of one that is deaf
+    ),
     Fault("port scan, 1,000 packets/s", _port_scan, stays=True),
     Fault("RTCP flood, 4,000 packets", _rtcp_flood),
     Fault("link down and up", _link_down, hits_media="there is no other link"),

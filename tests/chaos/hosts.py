@@ -71,10 +71,10 @@ def asterisk_module(name: str) -> Iterator[None]:
 
 
 def flow_where(flow: str) -> str:
-    """Return how ovs-ofctl is told of a flow that it has printed: by its cookie alone."""
-    found = re.search(r"cookie=(0x[0-9a-f]+)", flow)
+    """Return how ovs-ofctl is told of a flow that it has printed: by its table and its cookie."""
+    found = re.search(r"cookie=(0x[0-9a-f]+),.*?(table=\d+)", flow)
     assert found, flow
-    return f"cookie={found[1]}/-1"
+    return f"{found[2]},cookie={found[1]}/-1"
 
 
 def rtp_ports() -> list[int]:

@@ -1,7 +1,7 @@
 """An Asterisk that does at once what it is asked, for tests of what our application makes of its events."""
 
-from asyncio import TaskGroup
-from collections.abc import AsyncIterator
+from asyncio import TaskGroup, sleep
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,7 +42,8 @@ def in_stasis(identity: str, *arguments: str) -> Channel:
 class FakeAsterisk(AriClient):
     """`has` are the channels, `failures` how often a request for a variable of a channel is yet to fail.
 
-    `dialling` maps the ids of the channels in OffloadDial() to the name of the application.
+    `dialling` maps the ids of the channels in OffloadDial() to the name of the application; `ghosts` are channels that are
+    listed and have ended, `with_bridges` the bridges, `variables` values by channel and name.
     """
 
     def __init__(self, *has: Channel) -> None:
@@ -50,19 +51,26 @@ class FakeAsterisk(AriClient):
         self.has = has
         self.failures: dict[str, int] = {}
         self.dialling: dict[str, str] = {}
+        self.ghosts: set[str] = set()
+        self.with_bridges: tuple[Bridge, ...] = ()
+        self.variables: dict[tuple[str, str], str] = {}
         self.done: list[tuple[str, str]] = []
 
     async def channels(self) -> tuple[Channel, ...]:
         return self.has
 
     async def bridges(self) -> tuple[Bridge, ...]:
-        return ()
+        return self.with_bridges
 
     async def get_variable(self, channel: str, name: str) -> str | None:
+        await sleep(0)  # as every answer of Asterisk's takes a moment
         if self.failures.get(channel, 0):
             self.failures[channel] -= 1
             raise AriUnavailableError(f"no answer to {name} of {channel}")
-        return self.dialling.get(channel) if name == "OFFLOAD_DIAL()" else None
+        if channel in self.ghosts:
+            return None
+        own = {"OFFLOAD_DIAL()": self.dialling.get(channel), "UNIQUEID": channel}
+        return self.variables.get((channel, name)) or own.get(name)
 
     async def set_variable(self, channel: str, *, name: str, value: str | None) -> None:
         pass
@@ -78,6 +86,20 @@ class FakeAsterisk(AriClient):
 
     async def hang_up(self, channel: str, *, cause: int) -> None:  # noqa: ARG002 - Asterisk's
         self.done.append(("hang up", channel))
+
+    async def release(self, channel: str, *, cause: int) -> None:  # noqa: ARG002 - Asterisk's
+        self.done.append(("release", channel))
+
+    async def continue_in_dialplan(self, channel: str, place: Sequence[str] = ()) -> None:  # noqa: ARG002 - Asterisk's
+        self.done.append(("continue", channel))
+
+    async def destroy_bridge(self, bridge: str) -> None:
+        self.done.append(("destroy", bridge))
+
+    @property
+    def released(self) -> list[str]:
+        """List the channels that were hung up or sent on, in order."""
+        return [of for what, of in self.done if what in ("hang up", "release", "continue")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +121,9 @@ async def running(asterisk: FakeAsterisk) -> AsyncIterator[World]:
     """Run the calls of an Asterisk until the block ends, and then break them off."""
     try:
         async with TaskGroup() as tasks:
-            yield _world(asterisk, tasks)
+            world = _world(asterisk, tasks)
+            tasks.create_task(world.recovery.run())
+            yield world
             raise _EndError  # noqa: TRY301 - a task group ends its tasks by no other way
     except* _EndError:
         pass
@@ -116,9 +140,13 @@ def _world(asterisk: FakeAsterisk, tasks: TaskGroup) -> World:
     supervisor = Supervisor(
         registry, gateways=gateways, policy=POLICY, gate=gate, transfers=transfers, background=background
     )
-    return World(
+    dispatcher = Dispatcher(registry, supervisor=supervisor, transfers=transfers, gate=gate)
+    recovery = Recovery(
         registry,
-        supervisor,
-        Dispatcher(registry, supervisor=supervisor, transfers=transfers, gate=gate),
-        Recovery(registry, supervisor=supervisor, transfers=transfers, ari=asterisk, app=APP, tasks=tasks),
+        supervisor=supervisor,
+        transfers=transfers,
+        ari=asterisk,
+        app=APP,
+        on_event=dispatcher.on_ari,
     )
+    return World(registry, supervisor, dispatcher, recovery)

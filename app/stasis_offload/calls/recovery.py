@@ -1,35 +1,42 @@
 """Recovery after a lost connection or a restart: adopts calls, posts missed events, removes orphans."""
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
+from typing import NoReturn
 
 import structlog
 
 from stasis_offload.asterisk.ari import AriClient
-from stasis_offload.asterisk.ari_events import STASIS, Bridge, Channel
+from stasis_offload.asterisk.ari_events import STASIS, Channel, Event
 from stasis_offload.asterisk.leg_report import UP
+from stasis_offload.calls.adoption import Adoption
 from stasis_offload.calls.call import Call
+from stasis_offload.calls.concurrency import for_each
 from stasis_offload.calls.registry import Registry
+from stasis_offload.calls.snapshot import AsteriskSnapshot
 from stasis_offload.calls.supervisor import Supervisor
 from stasis_offload.calls.transfers import Transfers
 from stasis_offload.errors import AriError
-from stasis_offload.signalling import events as sig
 from stasis_offload.signalling.ari_mapping import started
-from stasis_offload.signalling.call_ids import CALLER, bridge_id, call_of_bridge, call_of_callee
-from stasis_offload.signalling.causes import DialStatus
-from stasis_offload.signalling.dial_args import DialRequest, parse_dial, split_arguments
-from stasis_offload.signalling.option_arguments import DialArgumentError
-from stasis_offload.signalling.resuming import missed, resume
-from stasis_offload.signalling.state import Dialing, Phase
+from stasis_offload.signalling.call_ids import CALLER, bridge_id, call_of_callee
+from stasis_offload.signalling.resuming import ended, missed
+from stasis_offload.signalling.state import Callee, Phase
 
 DIAL = "Dial"
-# Seconds between two attempts to read Asterisk's state.
+# Seconds between two attempts to read Asterisk's state, and between two reconciliations.
 RETRY_INTERVAL = 1.0
+RECONCILE_INTERVAL = 60.0
+# States of a callee in which its end is yet to be reported.
+_EXISTING = (Callee.DIALLED, Callee.HANGING_UP, Callee.DISMISSED, Callee.RELEASED)
 
 
 class Recovery:
-    """Compares the calls of this process with Asterisk's channels whenever events may have been missed."""
+    """Compares the calls of this process with Asterisk's channels: whenever events may have been missed, and each minute.
+
+    `on_event` is what routes an event of Asterisk to its call.
+    """
 
     def __init__(
         self,
@@ -39,24 +46,44 @@ class Recovery:
         transfers: Transfers,
         ari: AriClient,
         app: str,
-        tasks: asyncio.TaskGroup,
+        on_event: Callable[[Event], None],
     ) -> None:
         self._registry = registry
         self._supervisor = supervisor
         self._transfers = transfers
         self._ari = ari
         self._app = app
-        self._tasks = tasks
-        self._running: asyncio.Task[None] | None = None
+        self._on_event = on_event
+        self._adoption: Adoption | None = None
+        self._begun = asyncio.Event()
         self._log = structlog.get_logger(__name__)
 
     def begin(self) -> None:
-        """Start or restart recovery: events arrive again from this moment on."""
-        if self._running:
-            self._running.cancel()
-        self._running = self._tasks.create_task(self._run())
+        """Begin, or begin again: events arrive from this moment on."""
+        self._begun.set()
 
-    async def _run(self) -> None:
+    def holds(self, event: Event) -> bool:
+        """Hold an event back whose call is about to be adopted; return False if it is to be routed now."""
+        return self._adoption is not None and self._adoption.holds(event)
+
+    async def run(self) -> NoReturn:
+        """Recover after each `begin`; while nothing has begun, reconcile once a minute."""
+        while True:
+            if await self._has_begun(within=RECONCILE_INTERVAL):
+                await self._recover_again_until_done()
+            else:
+                with suppress(AriError):  # while the connection is lost, all of that is to come
+                    await self._reconcile()
+
+    async def _has_begun(self, *, within: float) -> bool:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(within):
+                await self._begun.wait()
+        return self._begun.is_set()
+
+    async def _recover_again_until_done(self) -> None:
+        """Recover; after an error again, unless a new connection begins everything anew."""
+        self._begun.clear()
         # Those that may have missed events: of before, and each that is adopted, in whichever attempt.
         known = {call.id for call in self._registry}
         while True:
@@ -66,7 +93,8 @@ class Recovery:
                 self._log.warning("recovery.failed", error=str(error))
             else:
                 return
-            await asyncio.sleep(RETRY_INTERVAL)
+            if await self._has_begun(within=RETRY_INTERVAL):
+                return
 
     async def _recover(self, known: set[str]) -> None:
         """Adopt calls of an earlier process, post the events that calls have missed, remove orphans.
@@ -81,72 +109,31 @@ class Recovery:
                 self._replay_missed(call, snapshot)
         await self._remove_orphans(snapshot)
 
-    async def _adopt_calls(self, snapshot: "AsteriskSnapshot", known: set[str]) -> None:
+    async def _adopt_calls(self, snapshot: AsteriskSnapshot, known: set[str]) -> None:
         """Adopt the calls of an earlier process, and add their ids to `known`."""
-        for channel in snapshot.channels.values():
-            left_behind = (
-                channel.id == snapshot.call_of(channel.id) and self._registry.get(channel.id) is None
-            )
-            if left_behind and self._arguments(channel) is not None and await self._adopt(channel, snapshot):
-                known.add(channel.id)
-        for call, members in snapshot.members.items():
-            if members and call not in snapshot.channels and self._registry.get(call) is None:
-                await self._adopt_without_caller(call, snapshot)
-                known.add(call)
 
-    async def _adopt(self, caller: Channel, snapshot: "AsteriskSnapshot") -> bool:
-        """Adopt a call that an earlier process began, or that entered while no application was registered."""
-        mine = snapshot.callees(caller.id)
+        def on_adopted(call: Call) -> None:
+            known.add(call.id)
+            if call.dialing.phase is Phase.TALKING and not snapshot.is_whole(call.id):
+                self._replay_missed(call, snapshot)  # the other party waits to be released
+
+        self._adoption = Adoption(
+            snapshot,
+            registry=self._registry,
+            supervisor=self._supervisor,
+            ari=self._ari,
+            on_adopted=on_adopted,
+            on_event=self._on_event,
+        )
         try:
-            request = parse_dial(self._arguments(caller) or ())
-        except DialArgumentError as error:
-            if not mine:
-                self._supervisor.reject(caller.id, error)
-            return False
-        status = await self._ari.get_variable(caller.id, "DIALSTATUS")
-        packets = await self._earlier_packets(caller.id)
-        # Before the two are bridged, what an option asks for may have been under way: it begins again.
-        answered = status == DialStatus.ANSWER and (not mine or bool(snapshot.members.get(caller.id)))
-        if self._registry.get(caller.id):
-            return False
-        self._log.info("call.adopted", call=caller.id, answered=answered)
-        if not mine and not status:
-            self._supervisor.adopt(caller, Dialing(request))
-            return True
-        now = asyncio.get_running_loop().time()
-        up = {n: channel.state == UP for n, channel in mine.items()}
-        dialing = resume(request, answered=answered, callees=up, now=now)
-        call = self._supervisor.adopt(caller, dialing, earlier_packets=packets)
-        for channel in mine.values():
-            call.legs.set_name(channel.id, channel.name)
-        if answered and dialing.winner is not None and up.get(dialing.winner):
-            # As if just bridged: the machine starts the media, and calls that a Local pair joins are merged.
-            call.post(sig.CalleeBridged(dialing.winner))
-        return True
+            await self._adoption.run()
+        finally:
+            self._adoption = None
 
-    async def _adopt_without_caller(self, call: str, snapshot: "AsteriskSnapshot") -> None:
-        """Adopt a call whose caller was replaced: no channel has its dial string any more."""
-        member = snapshot.channels[snapshot.members[call][0]]
-        packets = await self._earlier_packets(member.id)
-        if self._registry.get(call):
-            return
-        self._log.info("call.adopted", call=call, answered=True)
-        up = {n: channel.state == UP for n, channel in snapshot.callees(call).items()}
-        request = DialRequest(targets=("",) * max(up, default=1))
-        dialing = resume(request, answered=True, callees=up, now=asyncio.get_running_loop().time())
-        self._supervisor.adopt(replace(member, id=call), dialing, earlier_packets=packets)
-
-    async def _earlier_packets(self, caller: str) -> int:
-        """Return what an earlier process wrote last of a call's packets."""
-        written = await self._ari.get_variable(caller, "OFFLOAD_PACKETS")
-        return int(written) if written and written.isdecimal() else 0
-
-    def _replay_missed(self, call: Call, snapshot: "AsteriskSnapshot") -> None:
+    def _replay_missed(self, call: Call, snapshot: AsteriskSnapshot) -> None:
         """Post the events that a call has missed."""
         if call.dialing.phase is Phase.TALKING and call.dialing.winner:
-            members = [
-                member for member in snapshot.members.get(call.id, ()) if self._is_ours(snapshot, member)
-            ]
+            members = [member for member in snapshot.members.get(call.id, ()) if snapshot.is_ours(member)]
             for leg, replacement in call.legs.unannounced(members, (CALLER, call.dialing.winner)):
                 self._transfers.commit_unannounced(call, leg, snapshot.channels[replacement])
         up = {
@@ -155,27 +142,43 @@ class Recovery:
             if (channel := call.legs.channel(n)) in snapshot.channels
             and not snapshot.channels[channel].is_elsewhere
         }
-        here = self._is_ours(snapshot, call.legs.channel(CALLER))
+        here = snapshot.is_ours(call.legs.channel(CALLER))
         for event in missed(call.dialing, caller_here=here, callees=up):
             call.post(event)
         if call.dialing.phase is Phase.NEW and here:
             call.post(started(snapshot.channels[call.legs.channel(CALLER)]))
 
-    async def _remove_orphans(self, snapshot: "AsteriskSnapshot") -> None:
+    async def _remove_orphans(self, snapshot: AsteriskSnapshot) -> None:
         """Hang up callees and destroy bridges whose caller is in no Stasis application any more."""
         owned = {channel.id for channel in snapshot.channels.values() if channel.application == STASIS}
         for channel, found in snapshot.channels.items():
             call = snapshot.call_of(channel)
-            is_callee = call_of_callee(channel) and not found.is_elsewhere and self._arguments(found) is None
+            is_callee = (
+                call_of_callee(channel) and not found.is_elsewhere and snapshot.arguments(found) is None
+            )
             if is_callee and call not in owned and self._registry.get(call) is None:
                 self._supervisor.hang_up_orphan(channel)
         for call in snapshot.members:
             if call not in owned and self._registry.get(call) is None:
                 await self._ari.destroy_bridge(bridge_id(call))
 
-    async def _snapshot(self) -> "AsteriskSnapshot":
-        channels = [await self._as_in_stasis(channel) for channel in await self._ari.channels()]
-        return AsteriskSnapshot(channels, await self._ari.bridges())
+    async def _reconcile(self) -> None:
+        """End the legs whose channels are no more: their end was missed."""
+        before = {(call.id, channel) for call in self._registry for _, channel in _channels(call)}
+        there = {channel.id for channel in await self._ari.channels()}
+        missing = {(call, channel) for call, channel in before if channel not in there}
+        if not missing:
+            return
+        await asyncio.sleep(RETRY_INTERVAL)  # an end that is just being reported arrives by itself
+        for call in self._registry:
+            for leg, channel in _channels(call):
+                if (call.id, channel) in missing:
+                    self._log.warning("channel.end_missed", call=call.id, channel=channel)
+                    call.post(ended(leg))
+
+    async def _snapshot(self) -> AsteriskSnapshot:
+        channels = await for_each(await self._ari.channels(), self._as_in_stasis)
+        return AsteriskSnapshot(channels, await self._ari.bridges(), app=self._app)
 
     async def _as_in_stasis(self, channel: Channel) -> Channel:
         """Return a caller in OffloadDial(), which Asterisk shows as one in Dial(), as in Stasis(); others as they are."""
@@ -186,44 +189,9 @@ class Recovery:
             replace(channel, application=STASIS, arguments=f"{app},{channel.arguments}") if app else channel
         )
 
-    def _is_ours(self, snapshot: "AsteriskSnapshot", channel: str) -> bool:
-        found = snapshot.channels.get(channel)
-        return found is not None and self._application(found) == self._app
 
-    def _arguments(self, channel: Channel) -> list[str] | None:
-        """Return the arguments with which a caller entered the application; None for any other channel."""
-        if self._application(channel) != self._app:
-            return None
-        arguments = split_arguments(channel.arguments)[1:]
-        return None if call_of_callee(channel.id) and not arguments else arguments
-
-    @staticmethod
-    def _application(channel: Channel) -> str | None:
-        return channel.arguments.partition(",")[0] if channel.application == STASIS else None
-
-
-class AsteriskSnapshot:
-    """What Asterisk has at one moment: `channels` by their ids, `members` of our bridges by the call."""
-
-    def __init__(self, channels: Iterable[Channel], bridges: Iterable[Bridge]) -> None:
-        self.channels = {channel.id: channel for channel in channels}
-        self.members = {
-            call: tuple(channel for channel in bridge.channels if channel in self.channels)
-            for bridge in bridges
-            if (call := call_of_bridge(bridge.id))
-        }
-        self._call_of = {channel: call for call, members in self.members.items() for channel in members}
-
-    def call_of(self, channel: str) -> str:
-        """Return the call that a channel is part of: that of its bridge, else that of its id."""
-        dialled = call_of_callee(channel)
-        return self._call_of.get(channel) or (dialled[0] if dialled else channel)
-
-    def callees(self, call: str) -> Mapping[int, Channel]:
-        """Return the channels that were dialled for a call and are part of it, by the number of the target."""
-        dialled = ((call_of_callee(channel.id), channel) for channel in self.channels.values())
-        return {
-            found[1]: channel
-            for found, channel in dialled
-            if found and found[0] == call and self.call_of(channel.id) == call and not channel.is_elsewhere
-        }
+def _channels(call: Call) -> list[tuple[int, str]]:
+    """List the legs of a call whose channels have been seen and whose ends have not, with the ids of the channels."""
+    callees = enumerate(call.dialing.callees, start=1)
+    legs = [n for n, callee in callees if callee in _EXISTING and call.legs.name(n)]
+    return [(leg, call.legs.channel(leg)) for leg in ([] if call.left else [CALLER]) + legs]

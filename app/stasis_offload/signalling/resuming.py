@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from stasis_offload.signalling import events as ev
+from stasis_offload.signalling.call_ids import CALLER
 from stasis_offload.signalling.causes import Cause
 from stasis_offload.signalling.dial_args import DialRequest
 from stasis_offload.signalling.state import Callee, Dialing, Diversion, Phase
@@ -24,6 +25,11 @@ def missed(dialing: Dialing, *, caller_here: bool, callees: Mapping[int, bool]) 
         if callees[n]:
             events.append(ev.CalleeAnswered(n))
     return tuple(events)
+
+
+def ended(leg: int) -> ev.Event:
+    """Return the event of a leg whose channel is no more, for a reason that nobody knows."""
+    return ev.CallerLeft(0) if leg == CALLER else ev.CalleeDestroyed(leg, Cause.NORMAL_CLEARING)
 
 
 def resume(request: DialRequest, *, answered: bool, callees: Mapping[int, bool], now: float) -> Dialing:

@@ -1,10 +1,46 @@
 """Calls that an earlier process began, or that entered while there was none."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import replace
 
-from stasis_offload.signalling.call_ids import callee_id
+import pytest
+
+from stasis_offload.asterisk.ari_events import Bridge, Channel, StasisEnd
+from stasis_offload.calls import recovery
+from stasis_offload.signalling.call_ids import bridge_id, callee_id
+from stasis_offload.signalling.causes import DialStatus
+from stasis_offload.signalling.state import Phase
 from tests.support.fake_asterisk import APP, FakeAsterisk, in_stasis, running
+
+
+async def until(check: Callable[[], object], *, within: float = 10.0) -> None:
+    """Wait until something is so: what was done has no event."""
+    async with asyncio.timeout(within):
+        while not check():  # noqa: ASYNC110 - it has none
+            await asyncio.sleep(0.001)
+
+
+def answered(*numbers: int) -> FakeAsterisk:
+    """Return an Asterisk with answered calls of an earlier process, both parties of each in its bridge."""
+    callers = [in_stasis(f"1700000000.{n}", "PJSIP/a") for n in numbers]
+    callees = [Channel(callee_id(c.id, 1), "PJSIP/a", "Up", "", "", "Stasis", APP) for c in callers]
+    asterisk = FakeAsterisk(*callers, *callees)
+    asterisk.with_bridges = tuple(
+        Bridge(bridge_id(caller.id), "native_rtp", (caller.id, callee.id))
+        for caller, callee in zip(callers, callees, strict=True)
+    )
+    asterisk.variables = {(caller.id, "DIALSTATUS"): str(DialStatus.ANSWER) for caller in callers}
+    return asterisk
+
+
+def gone(asterisk: FakeAsterisk, channel: str) -> None:
+    """Have a channel hung up, of which no event tells."""
+    asterisk.has = tuple(it for it in asterisk.has if it.id != channel)
+    asterisk.with_bridges = tuple(
+        replace(bridge, channels=tuple(it for it in bridge.channels if it != channel))
+        for bridge in asterisk.with_bridges
+    )
 
 
 async def test_callers_that_waited_are_dialled_although_the_first_reading_failed() -> None:
@@ -14,9 +50,7 @@ async def test_callers_that_waited_are_dialled_although_the_first_reading_failed
     wanted = {("create", callee_id(caller.id, 1)) for caller in (first, second)}
     async with running(asterisk) as world:
         world.recovery.begin()
-        async with asyncio.timeout(10):
-            while set(asterisk.done) != wanted:  # noqa: ASYNC110 - what was done has no event
-                await asyncio.sleep(0.01)
+        await until(lambda: set(asterisk.done) == wanted)
     assert sorted(asterisk.done) == sorted(wanted)
 
 
@@ -28,9 +62,58 @@ async def test_of_the_callers_in_dial_those_in_offload_dial_are_adopted_and_the_
     asterisk.dialling = {ours.id: APP, others.id: "another"}
     async with running(asterisk) as world:
         world.recovery.begin()
-        async with asyncio.timeout(10):
-            while not asterisk.done:  # noqa: ASYNC110 - what was done has no event
-                await asyncio.sleep(0.01)
+        await until(lambda: asterisk.done)
         [call] = world.registry
         assert (call.id, call.dialing.caller_up) == (ours.id, True)
     assert asterisk.done == [("create", callee_id(ours.id, 1))]
+
+
+async def test_a_channel_that_is_listed_and_has_ended_is_no_call() -> None:
+    ghost, caller = in_stasis("1700000000.1", "PJSIP/a"), in_stasis("1700000000.2", "PJSIP/a")
+    asterisk = FakeAsterisk(ghost, caller)
+    asterisk.ghosts = {ghost.id}
+    async with running(asterisk) as world:
+        world.recovery.begin()
+        await until(lambda: asterisk.done)
+        assert [call.id for call in world.registry] == [caller.id]
+
+
+async def test_of_answered_calls_the_party_left_behind_is_released_first() -> None:
+    asterisk = answered(*range(100))
+    gone(asterisk, callee_id("1700000000.90", 1))
+    gone(asterisk, "1700000000.95")
+    async with running(asterisk) as world:
+        world.recovery.begin()
+        await until(lambda: len(world.registry) > 1)
+        assert {call.id for call in [*world.registry][:2]} == {"1700000000.90", "1700000000.95"}
+        await until(lambda: len(asterisk.released) == 2)
+        assert sorted(asterisk.released) == sorted(("1700000000.90", callee_id("1700000000.95", 1)))
+
+
+async def test_a_party_that_hangs_up_during_the_recovery_ends_its_call_at_once() -> None:
+    asterisk = answered(*range(100))
+    async with running(asterisk) as world:
+        world.recovery.begin()
+        await until(lambda: len(world.registry) > 1)
+        hung_up = StasisEnd("1700000000.99")
+        assert world.registry.get(hung_up.channel) is None
+        assert world.recovery.holds(hung_up)
+        await until(lambda: len(world.registry) == 100)
+        adopted = [call.id for call in world.registry]
+        assert adopted.index(hung_up.channel) < adopted.index("1700000000.90")
+        await until(lambda: asterisk.released)
+        assert asterisk.released == [callee_id(hung_up.channel, 1)]
+
+
+async def test_a_call_whose_end_nobody_was_told_of_ends_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recovery, "RECONCILE_INTERVAL", 0.1)
+    monkeypatch.setattr(recovery, "RETRY_INTERVAL", 0.01)
+    asterisk = answered(1, 2)
+    async with running(asterisk) as world:
+        world.recovery.begin()
+        await until(lambda: [call.dialing.phase for call in world.registry] == [Phase.TALKING] * 2)
+        gone(asterisk, "1700000000.1")
+        await until(lambda: asterisk.released)
+        assert asterisk.released == [callee_id("1700000000.1", 1)]
+        gone(asterisk, callee_id("1700000000.1", 1))
+        await until(lambda: [call.id for call in world.registry] == ["1700000000.2"])

@@ -1,0 +1,66 @@
+"""What Asterisk has at one moment, sorted by our calls. No I/O."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+
+from stasis_offload.asterisk.ari_events import STASIS, Bridge, Channel
+from stasis_offload.asterisk.leg_report import PARTIES
+from stasis_offload.signalling.call_ids import call_of_bridge, call_of_callee
+from stasis_offload.signalling.dial_args import split_arguments
+
+
+class AsteriskSnapshot:
+    """What Asterisk has at one moment: `channels` by their ids, `members` of our bridges by the call.
+
+    `app` is the name of our Stasis application.
+    """
+
+    def __init__(self, channels: Iterable[Channel], bridges: Iterable[Bridge], *, app: str) -> None:
+        self.channels = {channel.id: channel for channel in channels}
+        self.members = {
+            call: tuple(channel for channel in bridge.channels if channel in self.channels)
+            for bridge in bridges
+            if (call := call_of_bridge(bridge.id))
+        }
+        self._app = app
+        self._call_of = {channel: call for call, members in self.members.items() for channel in members}
+        self._callees: dict[str, dict[int, Channel]] = defaultdict(dict)
+        for channel in self.channels.values():
+            dialled = call_of_callee(channel.id)
+            if dialled and dialled[0] == self.call_of(channel.id) and not channel.is_elsewhere:
+                self._callees[dialled[0]][dialled[1]] = channel
+
+    def call_of(self, channel: str) -> str:
+        """Return the call that a channel is part of: that of its bridge, else that of its id."""
+        if channel in self._call_of:
+            return self._call_of[channel]
+        dialled = call_of_callee(channel)
+        return dialled[0] if dialled else channel
+
+    def callees(self, call: str) -> Mapping[int, Channel]:
+        """Return the channels that were dialled for a call and are part of it, by the number of the target."""
+        return self._callees.get(call, {})
+
+    def in_bridge(self, channel: str) -> bool:
+        """Return whether a channel is in one of our bridges."""
+        return channel in self._call_of
+
+    def is_whole(self, call: str) -> bool:
+        """Return whether both parties of a call are in its bridge."""
+        return len(self.members.get(call, ())) == PARTIES
+
+    def is_ours(self, channel: str) -> bool:
+        """Return whether a channel exists and is in our application."""
+        found = self.channels.get(channel)
+        return found is not None and self._application(found) == self._app
+
+    def arguments(self, channel: Channel) -> list[str] | None:
+        """Return the arguments with which a caller entered the application; None for any other channel."""
+        if self._application(channel) != self._app:
+            return None
+        arguments = split_arguments(channel.arguments)[1:]
+        return None if call_of_callee(channel.id) and not arguments else arguments
+
+    @staticmethod
+    def _application(channel: Channel) -> str | None:
+        return channel.arguments.partition(",")[0] if channel.application == STASIS else None
