@@ -19,10 +19,12 @@ class Background:
         """Run a coroutine as a task; `about` identifies in the log what it is for. None is started at the end."""
         running = self._run(work, about)
         try:
-            self._tasks.create_task(running)
+            task = self._tasks.create_task(running)
         except RuntimeError:  # the application ends, and the switch still reports
             running.close()
             work.close()
+        else:
+            task.add_done_callback(lambda _: work.close())  # it may end before it has begun
 
     async def _run(self, work: Coroutine[None, None, None], about: dict[str, str]) -> None:
         try:

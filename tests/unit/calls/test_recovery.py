@@ -88,6 +88,7 @@ async def test_of_answered_calls_the_party_left_behind_is_released_first() -> No
         assert {call.id for call in [*world.registry][:2]} == {"1700000000.90", "1700000000.95"}
         await until(lambda: len(asterisk.released) == 2)
         assert sorted(asterisk.released) == sorted(("1700000000.90", callee_id("1700000000.95", 1)))
+        await until(lambda: all(call.media.started for call in world.registry if call.id < "1700000000.9"))
 
 
 async def test_a_party_that_hangs_up_during_the_recovery_ends_its_call_at_once() -> None:
@@ -103,6 +104,7 @@ async def test_a_party_that_hangs_up_during_the_recovery_ends_its_call_at_once()
         assert adopted.index(hung_up.channel) < adopted.index("1700000000.90")
         await until(lambda: asterisk.released)
         assert asterisk.released == [callee_id(hung_up.channel, 1)]
+        await until(lambda: all(call.media.started for call in world.registry))
 
 
 async def test_a_call_whose_end_nobody_was_told_of_ends_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
