@@ -119,6 +119,7 @@ class MediaSettings(_Section):
     rtcp: Literal["forward", "asterisk"] = Field(default="forward", description="forward or asterisk")
     returns_per_minute: int = Field(default=6, ge=1, le=60, description="a whole number, 1 to 60")
     flap_wait: float = Field(default=60.0, ge=1, le=3600, description="seconds, 1 to 3600")
+    grace: float = Field(default=60.0, ge=0, le=3600, description="seconds, 0 to 3600")
     exclude: tuple[str, ...] = Field(
         default=(),
         description='a list of endpoints as in channel names, such as ["PJSIP/trunk-a", "PJSIP/fax-*"]',

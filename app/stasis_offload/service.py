@@ -72,6 +72,7 @@ async def run(config: Config) -> None:
             idle_timeout=media.idle_timeout,
             returns_per_minute=media.returns_per_minute,
             flap_wait=media.flap_wait,
+            grace=media.grace,
             forward_rtcp=media.rtcp == "forward",
             exclude=media.exclude,
             percentage=media.percentage,

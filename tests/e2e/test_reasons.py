@@ -270,17 +270,6 @@ def _settled() -> str | None:
     return None
 
 
-def test_without_events_from_asterisk_no_media_stays_in_the_switch() -> None:
-    reject = ("INPUT", "-p", "tcp", "--dport", "8088", "-j", "REJECT", "--reject-with", "tcp-reset")
-    dial("PJSIP/555@asterisk1")
-    media_moved()
-    with condition(("ovs", "iptables", "-I", *reject), ("ovs", "iptables", "-D", *reject)):
-        call = relayed_because("asterisk-unreachable")
-        wait_until(lambda: not control.flows(), within=2, what="no flow of the call")
-    media_moved()
-    assert "asterisk-unreachable" in reasons_logged(call)
-
-
 def test_a_switch_that_dies_is_named() -> None:
     dial("PJSIP/555@asterisk1")
     media_moved()

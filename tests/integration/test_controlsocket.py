@@ -134,7 +134,7 @@ async def legs_once(module: RtpStreams, path: Path, wanted: int) -> tuple[LegRep
     """Ask until so many legs are bridged natively and have heard media; the bridge is the only one there is."""
     async with asyncio.timeout(WITHIN):
         while True:
-            listing = await ask(path, "bridge show all", deadline=WITHIN)
+            listing = await ask(path, "bridge show all", connect_within=WITHIN)
             bridges = [line.split()[0] for line in listing.splitlines()[1:]]
             legs = [leg for bridge in bridges for leg in await module.report(bridge)]
             if len(legs) == wanted and all(leg.packets_rx and leg.local_bridge for leg in legs):
@@ -155,11 +155,11 @@ async def test_a_bridge_that_does_not_exist_has_no_legs(path: Path, bridge: str)
 
 async def test_the_legs_of_a_call_are_reported_each_with_the_other_as_its_peer(path: Path) -> None:
     module = RtpStreams(path)
-    await ask(path, "channel originate PJSIP/bridge@self application Echo", deadline=WITHIN)
+    await ask(path, "channel originate PJSIP/bridge@self application Echo", connect_within=WITHIN)
     try:
         one, other = await legs_once(module, path, 2)
     finally:
-        await ask(path, "channel request hangup all", deadline=WITHIN)
+        await ask(path, "channel request hangup all", connect_within=WITHIN)
     assert (one.peer_id, other.peer_id) == (other.channel_id, one.channel_id)
     assert one.bridge_id == other.bridge_id
     assert {one.channel.partition("-")[0], other.channel.partition("-")[0]} == {"PJSIP/self"}
@@ -181,14 +181,14 @@ async def test_many_questions_at_once_are_all_answered(path: Path) -> None:
 
 async def test_an_unloaded_module_is_told_from_a_missing_asterisk(path: Path) -> None:
     module = RtpStreams(path)
-    await ask(path, "module unload res_rtpstreams.so", deadline=WITHIN)
+    await ask(path, "module unload res_rtpstreams.so", connect_within=WITHIN)
     try:
         with pytest.raises(
             ModuleError, match=r"asterisk.ctl: res_rtpstreams is not loaded; .* says why not$"
         ):
             await module.report("offload-1")
     finally:
-        await ask(path, "module load res_rtpstreams.so", deadline=WITHIN)
+        await ask(path, "module load res_rtpstreams.so", connect_within=WITHIN)
     assert await module.report("offload-1") == ()
 
 

@@ -43,13 +43,14 @@ class FakeAsterisk(AriClient):
     """`has` are the channels, `failures` how often a request for a variable of a channel is yet to fail.
 
     `dialling` maps the ids of the channels in OffloadDial() to the name of the application; `ghosts` are channels that are
-    listed and have ended, `with_bridges` the bridges, `variables` values by channel and name.
+    listed and have ended, `with_bridges` the bridges (`bridges_fail`: there is no answer), `variables` values by channel and name.
     """
 
     def __init__(self, *has: Channel) -> None:
         super().__init__(url="http://127.0.0.1:1", username="", password="", app=APP, on_event=lambda _: None)
         self.has = has
         self.failures: dict[str, int] = {}
+        self.bridges_fail = False
         self.dialling: dict[str, str] = {}
         self.ghosts: set[str] = set()
         self.with_bridges: tuple[Bridge, ...] = ()
@@ -60,6 +61,8 @@ class FakeAsterisk(AriClient):
         return self.has
 
     async def bridges(self) -> tuple[Bridge, ...]:
+        if self.bridges_fail:
+            raise AriUnavailableError("no answer about bridges")
         return self.with_bridges
 
     async def get_variable(self, channel: str, name: str) -> str | None:

@@ -246,9 +246,13 @@ class Phone:
         self._do("REFER", "", f"X-Refer-To: {target}")
         return self._response("REFER")
 
+    def leave(self) -> None:
+        """Send a BYE; waits for no response."""
+        self._do("BYE")
+
     def hang_up(self) -> SipMessage:
         """End the call."""
-        self._do("BYE")
+        self.leave()
         return self._response("BYE")
 
     def ended(self) -> SipMessage:

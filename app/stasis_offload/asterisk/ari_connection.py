@@ -19,7 +19,7 @@ from stasis_offload.asterisk.ari_messages import EVENT_TYPES, parse_event
 from stasis_offload.errors import AriError, AriReplacedError, AriUnavailableError
 
 FIRST_RETRY = 0.1
-LAST_RETRY = 5.0
+LAST_RETRY = 1.0
 
 log = structlog.get_logger(__name__)
 
@@ -41,7 +41,7 @@ class AriConnection:
         """Keep the application registered; pass every event to `on_event`, in order.
 
         Emits AriUp after each connection and AriDown after each loss (repeated during an outage only if the
-        reason changes), and reconnects at intervals that grow to 5 s.
+        reason changes), and reconnects at intervals that grow to 1 s.
 
         Raises:
             AriReplacedError: another program registered the application's name; AriReplaced was emitted before.

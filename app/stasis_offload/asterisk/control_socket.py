@@ -1,4 +1,4 @@
-"""Runs an Asterisk CLI command over asterisk.ctl, one per connection: the whole output or an error, by a deadline."""
+"""Runs an Asterisk CLI command over asterisk.ctl, one per connection: the whole output or an error."""
 
 import asyncio
 import errno
@@ -14,6 +14,8 @@ _MAX_COMMAND = 512
 _PREFIX = b"cli quit after "
 # More than the output for a thousand legs; anything longer is not from our module.
 _MAX_ANSWER = 1024 * 1024
+# Seconds between two attempts to connect while the backlog is full: Asterisk accepts at once unless it is stopped.
+_FIRST_RETRY, _LAST_RETRY = 0.001, 0.05
 # main/term.c colours what built-in commands print.
 _COLOUR = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 
@@ -36,11 +38,11 @@ class UnknownCommandError(ModuleError):
     """Asterisk has no such command, or not yet."""
 
 
-async def ask(path: Path, command: str, *, deadline: float) -> str:
+async def ask(path: Path, command: str, *, connect_within: float) -> str:
     r"""Run one CLI command and return its output, without colours.
 
-    `deadline` is in seconds and covers the whole exchange. The protocol (main/asterisk.c, netconsole()): Asterisk greets
-    with `HOST/PID/VERSION\n`, we send `cli quit after COMMAND\0`, it prints the output and closes.
+    Asterisk must accept the connection within so many seconds; the output is waited for as long as it takes. The protocol (main/asterisk.c, netconsole()): Asterisk greets with `HOST/PID/VERSION\n`, we send
+    `cli quit after COMMAND\0`, it prints the output and closes.
 
     Raises:
         ModuleError: naming the socket and the cause.
@@ -50,10 +52,7 @@ async def ask(path: Path, command: str, *, deadline: float) -> str:
     if len(line) > _MAX_COMMAND or "\0" in command:
         raise ModuleError(f"{path}: not a command Asterisk can read: {command[:40]!r}")
     try:
-        async with asyncio.timeout(deadline):
-            received = await _exchange(path, line)
-    except TimeoutError as error:
-        raise ModuleError(f"{path}: no answer to {command!r} within {deadline:g} s") from error
+        received = await _exchange(path, line, connect_within)
     except OSError as error:
         raise ModuleError(f"{path}: {_CAUSES.get(error.errno, error.strerror) or error}") from error
     if len(received) > _MAX_ANSWER:
@@ -70,18 +69,33 @@ async def ask(path: Path, command: str, *, deadline: float) -> str:
     return plain
 
 
-async def _exchange(path: Path, line: bytes) -> bytes:
-    """Send the command and read until Asterisk closes, on a socket that we connect ourselves.
-
-    asyncio's connect treats EAGAIN as "in progress", but a local socket returns it when the backlog is full, and
-    Asterisk's backlog is 2 connections (main/asterisk.c, ast_makesocket()).
-    """
+async def _exchange(path: Path, line: bytes, connect_within: float) -> bytes:
+    """Send the command and read until Asterisk closes."""
     loop = asyncio.get_running_loop()
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
         connection.setblocking(False)  # noqa: FBT003 - positional only
-        connection.connect(str(path))
+        await _connect(connection, path, loop.time() + connect_within)
         await loop.sock_sendall(connection, line)
         received = bytearray()
         while len(received) <= _MAX_ANSWER and (more := await loop.sock_recv(connection, 65536)):
             received += more
         return bytes(received)
+
+
+async def _connect(connection: socket.socket, path: Path, until: float) -> None:
+    """Connect, as soon as Asterisk's backlog has room: it is of 2 connections (main/asterisk.c, ast_makesocket()).
+
+    asyncio's connect treats EAGAIN as "in progress", but a local socket returns it when the backlog is full.
+    """
+    loop = asyncio.get_running_loop()
+    wait = _FIRST_RETRY
+    while True:
+        try:
+            connection.connect(str(path))
+        except BlockingIOError:
+            if loop.time() + wait > until:
+                raise
+        else:
+            return
+        await asyncio.sleep(wait)
+        wait = min(2 * wait, _LAST_RETRY)

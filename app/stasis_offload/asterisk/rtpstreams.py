@@ -22,13 +22,22 @@ _MAX_COUNT = 2**64 - 1
 _Word = TypeVar("_Word", bound=StrEnum)
 
 
+# Commands that run at a time: one that waits for a locked RTP instance must not keep the others waiting.
+_AT_A_TIME = 4
+
+
 class RtpStreams:
-    """The CLI command `rtpstreams` of one Asterisk; queries run one at a time."""
+    """The CLI command `rtpstreams` of one Asterisk.
+
+    A few queries run at a time, of one bridge only one: each has a thread of Asterisk, of which there are 128 for all consoles,
+    and which ends with the answer, whether or not anybody still waits for it (main/asterisk.c, netconsole()).
+    """
 
     def __init__(self, socket: Path, *, deadline: float = 2.0) -> None:
         self._socket = socket
         self._deadline = deadline
-        self._turn = asyncio.Lock()
+        self._turns = asyncio.Semaphore(_AT_A_TIME)
+        self._running: dict[str, asyncio.Task[str]] = {}
 
     async def report(self, bridge_id: str) -> tuple[LegReport, ...]:
         """Return one report per channel of the bridge; none if there is no such bridge.
@@ -59,28 +68,43 @@ class RtpStreams:
     async def _ask(self, command: str) -> str:
         """Run the command; if Asterisk does not have it yet, run it once more after Asterisk has fully booted."""
         try:
-            return await self._ask_alone(command)
+            return await self._run(command)
         except UnknownCommandError:
             missing = (
                 f"{self._socket}: res_rtpstreams is not loaded; `module load res_rtpstreams.so` says why not"
             )
         try:
-            await self._ask_alone("core waitfullybooted")
-            return await self._ask_alone(command)
+            await self._run("core waitfullybooted")
+            return await self._run(command)
         except UnknownCommandError as error:
             raise ModuleError(missing) from error
         except ModuleError as error:
             raise ModuleError(f"{missing}, unless Asterisk has not fully booted: {error}") from error
 
-    async def _ask_alone(self, command: str) -> str:
-        """Run one command at a time: Asterisk queues only a few connections (control_socket.py)."""
+    async def _run(self, command: str) -> str:
+        """Run a command once it is not running already, for somebody who has given up waiting for it."""
         try:
-            async with asyncio.timeout(self._deadline), self._turn:
-                return await ask(self._socket, command, deadline=self._deadline)
+            async with asyncio.timeout(self._deadline):
+                while earlier := self._running.get(command):
+                    await asyncio.wait([earlier])
+                async with self._turns:
+                    return await asyncio.shield(self._start(command))
         except TimeoutError as error:
             raise ModuleError(
-                f"{self._socket}: no turn for {command!r} within {self._deadline:g} s"
+                f"{self._socket}: no answer to {command!r} within {self._deadline:g} s"
             ) from error
+
+    def _start(self, command: str) -> asyncio.Task[str]:
+        asked = ask(self._socket, command, connect_within=self._deadline)
+        running = self._running[command] = asyncio.create_task(asked)
+        running.add_done_callback(lambda done: self._end(command, done))
+        return running
+
+    def _end(self, command: str, done: asyncio.Task[str]) -> None:
+        if self._running.get(command) is done:
+            del self._running[command]
+        if not done.cancelled():
+            done.exception()  # who waited has it; if nobody does, it matters to nobody
 
 
 def parse_reports(text: str) -> tuple[LegReport, ...]:

@@ -10,23 +10,22 @@ from typing import assert_never
 from structlog.typing import FilteringBoundLogger
 
 from stasis_offload.calls.gateways import Gateways
+from stasis_offload.calls.leg_queries import LegQueries
 from stasis_offload.calls.media_monitor import MediaMonitor
 from stasis_offload.calls.runner import MachineRunner
-from stasis_offload.errors import ModuleError, OpenFlowError, SwitchUnavailableError
+from stasis_offload.errors import OpenFlowError, SwitchUnavailableError
 from stasis_offload.media import commands as cmd
 from stasis_offload.media import events as ev
-from stasis_offload.media.machine import interrupts_query, step, supersedes
+from stasis_offload.media.machine import step, supersedes
 from stasis_offload.media.mirrored import mirrored
 from stasis_offload.media.path import Leg
 from stasis_offload.media.quality import Quality
-from stasis_offload.media.reasons import Reason, ReasonKind
-from stasis_offload.media.rechecking import CHECK_WITHIN
+from stasis_offload.media.reasons import ReasonKind
 from stasis_offload.media.relaying import abandon
 from stasis_offload.media.roles import FORWARDING_ROLES, Role, owner_of
 from stasis_offload.media.state import Phase, Placement, Policy, State
 from stasis_offload.openflow.events import FlowRemoved, Removal
 from stasis_offload.openflow.flow import FlowCount
-from stasis_offload.signalling.call_ids import bridge_id
 
 _STATE_LOGS = {
     State.RELAYED: "media.relayed",
@@ -57,18 +56,13 @@ class MediaSession:
     ) -> None:
         self._call = call
         self._owner = owner_of(call)
-        self._bridge = bridge_id(call)
-        self._rtpstreams = gateways.rtpstreams
         self._switch = gateways.switch
         self._learning = gateways.learning
         self._on_change = on_change
         self._log = log
-        self._channels: dict[str, Leg] = {}
-        self._ending = False
-        self._interrupted = False
+        self._legs = LegQueries(call, gateways=gateways, log=log)
         self._removed = asyncio.Event()
         self._monitor = MediaMonitor(log=log)
-        self._query: asyncio.Timeout | None = None
         self._machine = MachineRunner[Placement, ev.Event, cmd.Command](
             Placement(call=call, policy=policy, blocks=blocks),
             step=step,
@@ -91,7 +85,7 @@ class MediaSession:
     @property
     def started(self) -> bool:
         """Whether the two channels of the conversation have been in the bridge."""
-        return bool(self._channels)
+        return bool(self._legs.channels)
 
     def continue_from(self, packets: int) -> None:
         """Record, before `run`, that an earlier process had so many packets of the call forwarded, or more."""
@@ -102,13 +96,13 @@ class MediaSession:
 
         The quality restarts: it is that of the present two channels alone.
         """
-        self._channels = {caller: Leg.CALLER, callee: Leg.CALLEE}
+        self._legs.channels = {caller: Leg.CALLER, callee: Leg.CALLEE}
         self._monitor = MediaMonitor(log=self._log)
         self.post(ev.Connected())
 
     def post(self, event: ev.Event) -> asyncio.Event:
         """Post an event to the media machine; return as `MachineRunner.post` does."""
-        self._interrupt_query(event)
+        self._legs.interrupt(event, placement=self.placement, queued=self._machine.queued)
         return self._machine.post(event)
 
     def on_packet_in(self, role: Role, *, in_port: int, frame: bytes) -> None:
@@ -206,9 +200,9 @@ class MediaSession:
         """Carry out commands in their order; skip the rest of an interrupted audit, whose flows will be removed."""
         answers: list[ev.Event] = []
         for command in commands:
-            self._interrupted = False
+            self._legs.interrupted = False
             answers += await self._carry_out(command)
-            if self._interrupted and self.placement.state is State.OFFLOADED:
+            if self._legs.interrupted and self.placement.state is State.OFFLOADED:
                 break
         return answers
 
@@ -223,9 +217,9 @@ class MediaSession:
             case cmd.InjectPacket():
                 return await self._inject(command)
             case cmd.QueryLegs():
-                return await self._query_legs()
+                return await self._legs.query()
             case cmd.CheckLegs(within):
-                return await self._check_legs(within)
+                return await self._legs.check(within)
             case cmd.ReadCounters():
                 return (ev.CountersRead(await self._counts()),)
             case cmd.RemoveFlows():
@@ -279,50 +273,6 @@ class MediaSession:
         except OpenFlowError as error:
             self._log.warning("media.inject_failed", error=str(error))
         return ()
-
-    async def _query_legs(self, within: float | None = None) -> Sequence[ev.LegsReported | ev.CommandFailed]:
-        """Query the module, at most for seconds `within`; () if an event interrupts that, or it takes too long."""
-        if self._ending:
-            return ()  # while a call is hung up, Asterisk's reports give reasons that no longer matter
-        try:
-            async with asyncio.timeout(within) as self._query:
-                reports = await self._rtpstreams.report(self._bridge)
-        except TimeoutError:
-            return ()
-        except ModuleError as error:
-            if self.placement.reason != Reason(ReasonKind.MODULE_UNREACHABLE):
-                self._log.warning("module.unreachable", error=str(error))
-            return (ev.CommandFailed(ReasonKind.MODULE_UNREACHABLE),)
-        finally:
-            self._query = None
-        by_leg = {self._channels.get(report.channel_id): report for report in reports}
-        caller, callee = by_leg.get(Leg.CALLER), by_leg.get(Leg.CALLEE)
-        room = self._learning.has_room(self._call)
-        return (ev.LegsReported(caller, callee, splits=self._switch.splits, room=room),)
-
-    async def _check_legs(self, within: float) -> Sequence[ev.Event]:
-        answers = await self._query_legs(within)
-        if self._interrupted or self._ending:
-            return ()  # the interrupting event is processed next
-        match answers:
-            case (ev.LegsReported() as report,):
-                return (ev.LegsChecked(report),)
-            case ():
-                return (ev.LegsChecked(None),)
-            case _:
-                return answers
-
-    def _interrupt_query(self, event: ev.Event) -> None:
-        """End a running query if it would delay the event: the removal of flows, or a hang-up; limit it before a check."""
-        self._ending = self._ending or isinstance(event, ev.CallEnded)
-        if self._query is None:
-            return
-        if interrupts_query(self.placement, event, queued=self._machine.queued):
-            self._query.reschedule(0)
-            self._query, self._interrupted = None, True
-        elif isinstance(event, ev.BridgeRebuilt):
-            limit = asyncio.get_running_loop().time() + CHECK_WITHIN
-            self._query.reschedule(min(limit, self._query.when() or limit))
 
     async def _counts(self) -> Mapping[Role, FlowCount] | None:
         try:

@@ -1,7 +1,7 @@
 """Recovery after a lost connection or a restart: adopts calls, posts missed events, removes orphans."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import replace
 from typing import NoReturn
@@ -99,15 +99,25 @@ class Recovery:
     async def _recover(self, known: set[str]) -> None:
         """Adopt calls of an earlier process, post the events that calls have missed, remove orphans.
 
-        What happens to an adopted call arrives as an event; what happened before is in the second snapshot. The ids of
+        Before anything else the media of calls returns whose channels are gone: another Asterisk may use their ports. What
+        happens to an adopted call arrives as an event; what happened before is in the second snapshot. The ids of
         adopted calls are added to `known`.
         """
+        self._return_media({channel.id for channel in await self._ari.channels()})
         await self._adopt_calls(await self._snapshot(), known)
         snapshot = await self._snapshot()
         for call in self._registry:
             if call.id in known:
                 self._replay_missed(call, snapshot)
         await self._remove_orphans(snapshot)
+
+    def _return_media(self, channels: Collection[str]) -> None:
+        """Take the calls out of the switch of which a leg is none of Asterisk's channels any more."""
+        for call in self._registry:
+            winner = call.dialing.winner
+            legs = [call.legs.channel(leg) for leg in (CALLER, winner) if leg is not None]
+            if any(leg not in channels for leg in legs) and call.media.started:
+                call.media.relay_until_start()
 
     async def _adopt_calls(self, snapshot: AsteriskSnapshot, known: set[str]) -> None:
         """Adopt the calls of an earlier process, and add their ids to `known`."""

@@ -17,6 +17,7 @@ from stasis_offload.media.reasons import Reason, ReasonKind
 from stasis_offload.media.rechecking import check_report
 from stasis_offload.media.relaying import Step, reclaim, relay
 from stasis_offload.media.state import Phase, Placement, State
+from stasis_offload.media.unheard import overdue
 from stasis_offload.openflow.flow import FlowCount
 from stasis_offload.packets.rtp import signed
 
@@ -53,7 +54,13 @@ def audit(placement: Placement, event: ev.PacketObserved, now: float) -> Step:
 
 
 def on_verify_deadline(placement: Placement, _event: ev.DeadlineReached, now: float) -> Step:
-    """Read the counters and query the legs: whether a leg is silent, or its packets are not forwarded."""
+    """Read the counters and query the legs: whether a leg is silent, or its packets are not forwarded.
+
+    Relay a call if Asterisk has not been heard for `media.grace`.
+    """
+    reason = overdue(placement, now)
+    if reason:
+        return relay(placement, reason, now)
     asking = replace(placement, deadline=now + placement.policy.verify_within)
     return asking, (cmd.ReadCounters(), cmd.QueryLegs())
 
@@ -85,7 +92,13 @@ def start_guarding(placement: Placement, _event: ev.DeadlineReached, now: float)
 
 
 def start_audit(placement: Placement, _event: ev.DeadlineReached, now: float) -> Step:
-    """Query the legs, read the counters, and sample a packet of each leg."""
+    """Query the legs, read the counters, and sample a packet of each leg.
+
+    Relay a call if Asterisk has not been heard for `media.grace`.
+    """
+    reason = overdue(placement, now)
+    if reason:
+        return relay(placement, reason, now)
     sampling = replace(
         placement, unsampled=frozenset(Leg), small_audio={}, deadline=placement.next_audit(now)
     )

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any, get_args
 
 from stasis_offload.media import events as ev
-from stasis_offload.media import forwarding, learning, rechecking, relaying, rtcp_relay
+from stasis_offload.media import forwarding, learning, rechecking, relaying, rtcp_relay, unheard
 from stasis_offload.media.relaying import Step
 from stasis_offload.media.state import Phase, Placement, State
 
@@ -33,6 +33,9 @@ _WHILE_CALL_LASTS: Rows = {
 }
 _WHILE_OFFLOADED: Rows = {
     **_WHILE_CALL_LASTS,
+    ev.Unblocked: unheard.unblock,
+    ev.Blocked: unheard.block,
+    ev.CommandFailed: unheard.on_command_failed,
     ev.BridgeChanged: rechecking.on_call_changed,
     ev.BridgeRebuilt: rechecking.check_legs,
     ev.LegsChecked: rechecking.on_legs_checked,

@@ -17,6 +17,7 @@ from stasis_offload.media.eligibility import is_other_media
 from stasis_offload.media.reasons import Reason, ReasonKind
 from stasis_offload.media.relaying import Step, reclaim, relay, why_not_now
 from stasis_offload.media.state import Placement
+from stasis_offload.media.unheard import without
 
 # Seconds to wait for the report on a bridge that was rebuilt: it takes a millisecond, and a few more on a busy machine. A
 # party that has moved still receives for so long where it was (RFC 3264 8.3.1), but who begins to record misses it.
@@ -36,13 +37,17 @@ def check_legs(placement: Placement, _event: ev.BridgeRebuilt, _now: float) -> S
 def on_legs_checked(placement: Placement, event: ev.LegsChecked, now: float) -> Step:
     """Remove the flows, and query the legs again, unless the report came in time and all is as before."""
     reason = _why_changed(placement, event.report, now) if event.report else Reason(ReasonKind.CALL_CHANGED)
-    return reclaim(placement, now, reason, signalled=True) if reason else (placement, ())
+    if reason:
+        return reclaim(placement, now, reason, signalled=True)
+    return without(placement, ReasonKind.MODULE_UNREACHABLE), ()
 
 
 def check_report(placement: Placement, event: ev.LegsReported, now: float) -> Step:
     """Remove the flows of a call that is no longer eligible, or whose addresses or payload types changed."""
     reason = _why_changed(placement, event, now)
-    return relay(placement, reason, now) if reason else (replace(placement, reports=event.by_leg), ())
+    if reason:
+        return relay(placement, reason, now)
+    return replace(without(placement, ReasonKind.MODULE_UNREACHABLE), reports=event.by_leg), ()
 
 
 def _why_changed(placement: Placement, event: ev.LegsReported, now: float) -> Reason | None:

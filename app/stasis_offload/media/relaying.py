@@ -28,6 +28,7 @@ BLOCKS = (
 )
 # Returns that the call does not cause: they do not count as flapping.
 _NOT_FLAPPING = frozenset({*BLOCKS, ReasonKind.SWITCH_REFUSED, ReasonKind.MODULE_UNREACHABLE})
+_TO_THE_END = frozenset({ReasonKind.ENDED, ReasonKind.DEFECT})
 _CALL_CHANGED = Reason(ReasonKind.CALL_CHANGED)
 
 Step = tuple[Placement, tuple[cmd.Command, ...]]
@@ -57,12 +58,12 @@ def query_again(placement: Placement, _event: ev.DeadlineReached, now: float) ->
 def block(placement: Placement, event: ev.Blocked, now: float) -> Step:
     """Remove the flows, if there are any, and relay the call until nothing blocks it."""
     blocked = replace(placement, blocks=placement.blocks | {event.kind})
-    return relay(blocked, _blocking_reason(blocked), now)
+    return relay(blocked, Reason(event.kind), now)
 
 
 def on_command_failed(placement: Placement, event: ev.CommandFailed, now: float) -> Step:
     """Remove the flows, if there are any, relay the call, and query the legs later; a block remains the reason."""
-    return relay(placement, _blocking_reason(placement) if placement.blocks else Reason(event.kind), now)
+    return relay(placement, Reason(event.kind), now)
 
 
 def end(placement: Placement, _event: ev.CallEnded, now: float) -> Step:
@@ -121,7 +122,9 @@ def _blocking_reason(placement: Placement) -> Reason:
 
 
 def relay(placement: Placement, reason: Reason, now: float, *, signalled: bool = False) -> Step:
-    """Return the media to Asterisk, or leave it there, and record why."""
+    """Return the media to Asterisk, or leave it there, and record why; of a call that goes on, a block is the reason."""
+    if placement.blocks and reason.kind not in _TO_THE_END:
+        reason = _blocking_reason(placement)
     policy, damping = placement.policy, placement.damping.with_failure()
     if placement.state is State.OFFLOADED and not signalled and reason.kind not in _NOT_FLAPPING:
         damping = damping.with_return(now, most=policy.returns_per_minute, wait=policy.flap_wait)
@@ -151,6 +154,7 @@ def relay(placement: Placement, reason: Reason, now: float, *, signalled: bool =
         left={},
         small_audio={},
         missing={},
+        unheard={},
         withheld=_withheld(placement, reason),
     )
     flows = relayed.flows()

@@ -34,7 +34,8 @@ class Policy:
     """The operator's settings (config.py, section [media]): times in seconds.
 
     With `forward_rtcp`, the legs' RTCP passes from end to end while the switch carries a call; otherwise Asterisk's does.
-    `exclude` and `percentage` say which calls stay with Asterisk (exclusion.py).
+    `exclude` and `percentage` say which calls stay with Asterisk (exclusion.py). For `grace` an offloaded call stays in the
+    switch although Asterisk does not answer.
     """
 
     verify_within: float = 1.0
@@ -42,6 +43,7 @@ class Policy:
     idle_timeout: int = 10
     returns_per_minute: int = 6
     flap_wait: float = 60.0
+    grace: float = 60.0
     forward_rtcp: bool = True
     exclude: tuple[str, ...] = ()
     percentage: float = 100.0
@@ -122,6 +124,8 @@ class Placement:
     - `silent`: the legs of which a flow ended for want of packets and was added again; `ended_counts`: what these flows had
       counted; `missing`: since when a leg's flow has not been among those that the switch counts
     - `counts`: the packets and octets forwarded from each leg
+    - `unheard`: since when the module does not answer, and since when no event arrives from Asterisk, by the reason for
+      which the call is relayed in the end
 
     Of all stays:
     - `earlier_counts`: what was forwarded in those before; if `partial`, it was more: in an earlier process, by whose last
@@ -165,6 +169,7 @@ class Placement:
     missing: Mapping[Leg, float] = field(default_factory=dict)
     ended_counts: Mapping[Leg, FlowCount] = field(default_factory=dict)
     counts: Mapping[Leg, FlowCount] = field(default_factory=dict)
+    unheard: Mapping[ReasonKind, float] = field(default_factory=dict)
     earlier_counts: Mapping[Leg, FlowCount] = field(default_factory=dict)
     partial: bool = False
     earlier_packets: int = 0
@@ -246,10 +251,12 @@ class Placement:
         """Return when an offloaded call is audited next: soon, then at twice its age, at least every `recheck`.
 
         So the last reading of the counters is at most half the length of a short call old. Within an endpoint's
-        rtp_timeout there are three audits, each with a keepalive.
+        rtp_timeout there are three audits, each with a keepalive. There is one when the grace ends for which the call stays
+        although Asterisk does not answer.
         """
         wait = min(max(FIRST_AUDIT, now - self.since), self.policy.recheck, MAX_AUDIT_INTERVAL)
-        return now + min([wait, *(timeout / 3 for timeout in self._timeouts)])
+        audit = now + min([wait, *(timeout / 3 for timeout in self._timeouts)])
+        return min([audit, *(since + self.policy.grace for since in self.unheard.values())])
 
     @property
     def _timeouts(self) -> list[int]:

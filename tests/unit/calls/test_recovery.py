@@ -8,8 +8,11 @@ import pytest
 
 from stasis_offload.asterisk.ari_events import Bridge, Channel, StasisEnd
 from stasis_offload.calls import recovery
+from stasis_offload.media.reasons import ReasonKind
 from stasis_offload.signalling.call_ids import bridge_id, callee_id
 from stasis_offload.signalling.causes import DialStatus
+from stasis_offload.signalling.dial_args import parse_dial
+from stasis_offload.signalling.resuming import resume
 from stasis_offload.signalling.state import Phase
 from tests.support.fake_asterisk import APP, FakeAsterisk, in_stasis, running
 
@@ -119,3 +122,20 @@ async def test_a_call_whose_end_nobody_was_told_of_ends_all_the_same(monkeypatch
         assert asterisk.released == [callee_id("1700000000.1", 1)]
         gone(asterisk, callee_id("1700000000.1", 1))
         await until(lambda: [call.id for call in world.registry] == ["1700000000.2"])
+
+
+async def test_the_media_of_a_call_returns_whose_channels_another_asterisk_does_not_have_before_anything_else() -> (
+    None
+):
+    gone, there = in_stasis("1700000000.1", "PJSIP/a"), in_stasis("1700000000.2", "PJSIP/a")
+    asterisk = FakeAsterisk(there, in_stasis(callee_id(there.id, 1)))
+    async with running(asterisk) as world:
+        for caller in (gone, there):
+            dialing = resume(parse_dial(["PJSIP/a"]), answered=True, callees={1: True}, now=0.0)
+            call = world.supervisor.adopt(caller, dialing)
+            call.media.start(caller=caller.id, callee=callee_id(caller.id, 1))
+        asterisk.bridges_fail = True
+        world.recovery.begin()
+        first, second = world.registry
+        await until(lambda: ReasonKind.ENDED in first.media.placement.blocks)
+        assert not second.media.placement.blocks

@@ -193,9 +193,7 @@ def test_addresses_that_changed_while_learning_are_learned_anew() -> None:
     [
         (ev.BridgeChanged(), Reason(ReasonKind.CALL_CHANGED)),
         (ev.CommandFailed(ReasonKind.SWITCH_REFUSED), Reason(ReasonKind.SWITCH_REFUSED)),
-        (ev.CommandFailed(ReasonKind.MODULE_UNREACHABLE), Reason(ReasonKind.MODULE_UNREACHABLE)),
         (ev.Blocked(ReasonKind.SWITCH_UNREACHABLE), Reason(ReasonKind.SWITCH_UNREACHABLE)),
-        (ev.Blocked(ReasonKind.ASTERISK_UNREACHABLE), Reason(ReasonKind.ASTERISK_UNREACHABLE)),
         (ev.CallEnded(), Reason(ReasonKind.ENDED)),
         (ev.Blocked(ReasonKind.OPERATOR), Reason(ReasonKind.OPERATOR)),
         (ev.FlowIdle(Leg.CALLEE, FlowCount(7, 7)), Reason(ReasonKind.MEDIA_IDLE, Leg.CALLEE)),

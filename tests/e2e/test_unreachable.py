@@ -1,0 +1,167 @@
+"""Asterisk hangs, dies, or sends no events: what flows well goes on, and what changed meanwhile is noticed.
+
+Asterisk is stopped as a debugger, a core dump or swap stops it. It can change nothing then.
+"""
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from lab import control
+from lab.capture import captured
+from lab.control import wait_until
+from tests.e2e.test_moving_media import assert_whole
+from tests.support.applications import application
+from tests.support.edge_call import BOB_PORT, assert_carried, conversation
+from tests.support.observed import media_moved, more_packets
+from tests.support.phone import sdp
+
+CALLS = 6
+# Seconds; the application takes a websocket for dead after 15 s without a pong (asterisk/ari_http.py).
+PAST_THE_PONG = 17.0
+
+
+def returns(since: float, *, but: str | None = None) -> list[str]:
+    """List why calls have left the switch, all or all but one."""
+    log = control.docker("logs", "--since", f"{since:.3f}", control.container("offload"), stderr=True)
+    events = (json.loads(line) for line in log.splitlines())
+    return [
+        str(event["reason"])
+        for event in events
+        if (event["event"], event.get("was")) == ("media.relayed", "offloaded") and event["call"] != but
+    ]
+
+
+@contextmanager
+def frozen() -> Iterator[float]:
+    """Stop Asterisk while the block runs; yields the moment."""
+    control.docker("pause", control.container("asterisk2"))
+    try:
+        yield time.time()
+    finally:
+        control.docker("unpause", control.container("asterisk2"))
+
+
+def until(moment: float) -> None:
+    wait_until(lambda: time.time() >= moment, within=30, what="time to pass")
+
+
+def states() -> list[str]:
+    return [str(call["state"]) for call in control.calls()]
+
+
+def test_a_frozen_asterisk_costs_no_packet_and_a_party_that_hung_up_meanwhile_is_let_go_at_once() -> None:
+    with captured() as capture, conversation() as other:
+        control.originate("555@asterisk2", count=CALLS - 1)
+        media_moved(CALLS)
+        more_packets(50)
+        leaving = control.calls()[0]["call"]
+        begun = time.time()
+        with frozen() as at:
+            until(at + PAST_THE_PONG)
+            assert states() == ["offloaded"] * CALLS
+            problems = control.health()["problems"]
+            left = time.time()
+            other.bob.leave()
+        thawed = time.time()
+        other.alice.ended()
+        assert time.time() - thawed < 4.0
+        assert any("asterisk" in problem for problem in problems)
+        wait_until(lambda: control.health()["ok"], within=8, what="the application to hear of Asterisk again")
+        media_moved(CALLS - 1)
+        more_packets(25)
+        assert not returns(begun, but=leaving)
+        control.hang_up_all()
+        wait_until(lambda: not control.calls(), within=10, what="the calls to end")
+    assert_whole(capture, streams=2 * (CALLS - 1))
+    assert_carried(other.capture, begun, left)
+
+
+def test_a_hold_that_asterisk_hears_of_late_is_obeyed_then_and_not_before() -> None:
+    with conversation() as call:
+        call.carried()
+        with frozen() as start:
+            call.bob.offer(sdp(BOB_PORT, direction="sendonly"))
+            end = call.passed(3.0)
+            assert states() == ["offloaded"]
+        call.relayed("hold:callee")
+    assert_carried(call.capture, start, end)
+
+
+def record(call: dict[str, str]) -> None:
+    control.asterisk("asterisk2", f"mixmonitor start {call['caller']} unheard.wav")
+
+
+def test_what_changed_while_no_event_arrived_is_found_when_they_do_and_no_other_call_is_touched() -> None:
+    control.originate("555@asterisk2", count=3)
+    media_moved(3)
+    more_packets(25)
+    begun = time.time()
+    with events_cut():
+        wait_until(lambda: not control.health()["ok"], within=5, what="the loss to be noticed")
+        [recorded, *_] = control.calls()
+        record(recorded)
+        more_packets(25)
+        assert states() == ["offloaded"] * 3
+    wait_until(lambda: "relayed" in states(), within=10, what="the recording to be found")
+    reasons = {call["call"]: call["reason"] for call in control.calls()}
+    assert reasons.pop(recorded["call"]) == "audio-hook:caller"
+    assert set(reasons.values()) == {None}
+    assert returns(begun) == ["audio-hook:caller"]
+
+
+@contextmanager
+def events_cut() -> Iterator[None]:
+    """Refuse the application's connections to ARI, and break what there is."""
+    reject = ("INPUT", "-p", "tcp", "--dport", "8088", "-j", "REJECT", "--reject-with", "tcp-reset")
+    control.execute("ovs", "iptables", "-I", *reject)
+    try:
+        # An event, whose acknowledgement is refused.
+        control.asterisk("asterisk2", f"dialplan set chanvar {control.calls()[0]['caller']} BRIDGEPEER none")
+        yield
+    finally:
+        control.execute("ovs", "iptables", "-D", *reject)
+
+
+def test_without_events_for_longer_than_the_grace_no_media_stays_in_the_switch() -> None:
+    with application(MEDIA__GRACE=2):
+        control.originate("555@asterisk2")
+        media_moved()
+        begun = time.time()
+        with events_cut():
+            wait_until(lambda: states() == ["relayed"], within=10, what="the call to return")
+            assert control.calls()[0]["reason"] == "asterisk-unreachable"
+            wait_until(lambda: not control.flows(), within=2, what="no flow of the call")
+        media_moved()
+        assert returns(begun) == ["asterisk-unreachable"]
+        control.hang_up_all()
+        wait_until(lambda: not control.calls(), within=10, what="the call to end")
+
+
+def test_an_asterisk_that_was_killed_leaves_no_flow_to_its_successor() -> None:
+    control.originate("555@asterisk2", count=2)
+    media_moved(2)
+    control.stop("asterisk2", kill=True)
+    try:
+        wait_until(lambda: not control.health()["ok"], within=5, what="its end to be noticed")
+        assert states() == ["offloaded"] * 2
+        more_packets(25)
+    finally:
+        control.start("asterisk2")
+    wait_until(lambda: not control.flows(), within=3, what="the flows to go")
+    wait_until(lambda: not control.calls(), within=5, what="the calls to end")
+
+
+def test_a_busy_cli_costs_no_call_its_place() -> None:
+    control.originate("555@asterisk2", count=8)
+    media_moved(8)
+    begun = time.time()
+    loop = "end=$(( $(date +%s) + 8 )); while [ $(date +%s) -lt $end ]; do asterisk -rx 'core show channels' >/dev/null; done"
+    script = f"for i in 1 2 3 4 5 6; do ({loop}) & done; wait"
+    with control.running("asterisk2", "sh", "-c", script, within=30):
+        # Calls that begin and change meanwhile need answers, too.
+        control.originate("555@asterisk2", count=2)
+        media_moved(10)
+    assert states() == ["offloaded"] * 10
+    assert not returns(begun)
