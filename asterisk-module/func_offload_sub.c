@@ -161,7 +161,8 @@ static int load_module(void)
 	return AST_MODULE_LOAD_SUCCESS;
 }
 
-AST_MODULE_INFO(ASTERISK_GPL_KEY, AST_MODFLAG_DEFAULT, "Subroutines and a new CDR, from outside the dialplan",
+AST_MODULE_INFO(ASTERISK_GPL_KEY, AST_MODFLAG_DEFAULT,
+	"OFFLOAD_SUB(), OFFLOAD_INHERIT(), OFFLOAD_RESET_CDR(), OFFLOAD_REBRIDGE()",
 	.support_level = AST_MODULE_SUPPORT_EXTENDED,
 	.load = load_module,
 	.unload = unload_module,

@@ -33,6 +33,14 @@ _MODULES = {
     "bridge_holding": "several targets, or one that is not PJSIP, are never called",
 }
 
+# What the application uses of ours. ARI succeeds in writing a function that does not exist, so that one of an old build
+# would be missed by nobody; each module names its functions in its description.
+FUNCTIONS = {
+    "app_offload_dial": ("OffloadDial()", "OFFLOAD_CALLER()", "OFFLOAD_DIAL()"),
+    "func_offload_cause": ("OFFLOAD_HANGUPCAUSE()", "OFFLOAD_HANGUP()"),
+    "func_offload_sub": ("OFFLOAD_SUB()", "OFFLOAD_INHERIT()", "OFFLOAD_RESET_CDR()", "OFFLOAD_REBRIDGE()"),
+}
+
 # Timeout of each check in seconds; they run concurrently.
 _WITHIN = 10.0
 
@@ -112,12 +120,24 @@ async def _check_application(ari: AriClient, app: str) -> Item:
 
 async def _check_loaded(ari: AriClient, module: str) -> Item:
     try:
-        if await ari.module_running(f"{module}.so"):
-            return Item(module, ok=True, text="loaded")
+        found = await ari.module(f"{module}.so")
     except AriError as error:
         return Item(module, ok=False, text=f"{error}; is res_ari_asterisk.so loaded?")
-    lost = _MODULES[module]
-    return Item(module, ok=False, text=f"not loaded: {lost}; `module load {module}.so`, and modules.conf")
+    if found is None:
+        lost = _MODULES[module]
+        return Item(module, ok=False, text=f"not loaded: {lost}; `module load {module}.so`, and modules.conf")
+    return judge_functions(module, found)
+
+
+def judge_functions(module: str, description: str) -> Item:
+    """Judge by its description whether a module has every function that the application uses."""
+    missing = [name for name in FUNCTIONS.get(module, ()) if name not in description]
+    if missing:
+        text = (
+            f"an old build, without {', '.join(missing)}: `make -C asterisk-module install`, and load it anew"
+        )
+        return Item(module, ok=False, text=text)
+    return Item(module, ok=True, text="loaded")
 
 
 async def _check_socket(config: Config) -> tuple[Item, ...]:

@@ -39,15 +39,19 @@ class AriClient(AriConnection):
             return False
         return True
 
-    async def module_running(self, module: str) -> bool:
-        """Return whether a module of Asterisk (`res_x.so`) is loaded and running."""
+    async def module(self, module: str) -> str | None:
+        """Return what a module of Asterisk (`res_x.so`) says of itself; None if it is not loaded and running."""
         try:
             answer = await self._call("asterisk", "getModule", moduleName=module)
         except RefusedError as error:
             if error.status != NOT_FOUND:
                 raise
-            return False
-        return isinstance(answer, dict) and answer.get("status") == "Running"
+            return None
+        match answer:
+            case {"status": "Running", "description": str(description)}:
+                return description
+            case _:
+                return None
 
     async def channels(self) -> tuple[Channel, ...]:
         """Return every channel of Asterisk, ours and others'."""

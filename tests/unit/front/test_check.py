@@ -1,6 +1,7 @@
 """What `check` says of a control socket's rights; the rest of it needs a real Asterisk and a real switch."""
 
 import os
+import re
 import socket
 import stat
 from collections.abc import Iterator
@@ -9,11 +10,13 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from stasis_offload.check import Item, run_checks
+from stasis_offload.check import FUNCTIONS, Item, judge_functions, run_checks
 from stasis_offload.config import AriSettings, AsteriskSettings, Config, OpenFlowSettings
 from stasis_offload.openflow.endpoint import Unix
 
 NOBODY = 65534
+PROJECT = Path(__file__).parents[3]
+FUNCTION = re.compile(r"OFFLOAD_[A-Z]+(?:_[A-Z]+)*(?=\()")
 
 
 @pytest.fixture
@@ -74,3 +77,27 @@ async def test_something_else_than_a_socket_is_named(tmp_path: Path) -> None:
     item = await control_socket(tmp_path)
     assert not item.ok
     assert "not a socket" in item.text
+
+
+def description_of(module: str) -> str:
+    """Read what a module of ours says of itself."""
+    source = (PROJECT / "asterisk-module" / f"{module}.c").read_text(encoding="utf-8")
+    found = re.search(r'AST_MODULE_INFO\([^"]*"([^"]*)"', source)
+    assert found
+    return found[1]
+
+
+@pytest.mark.parametrize("module", FUNCTIONS)
+def test_a_module_of_an_old_build_is_known_by_the_function_it_has_not(module: str) -> None:
+    described = description_of(module)
+    assert judge_functions(module, described).ok
+    *_, newest = FUNCTIONS[module]
+    item = judge_functions(module, described.replace(newest, ""))
+    assert not item.ok
+    assert f"an old build, without {newest}:" in item.text
+
+
+def test_every_function_that_the_application_uses_is_checked() -> None:
+    sources = (PROJECT / "app").rglob("*.py")
+    used = {name for source in sources for name in FUNCTION.findall(source.read_text(encoding="utf-8"))}
+    assert {f"{name}()" for name in used} <= {name for names in FUNCTIONS.values() for name in names}
