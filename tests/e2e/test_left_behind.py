@@ -78,6 +78,7 @@ def test_a_call_leaves_behind_what_dial_leaves(
         assert abs(lasted(our_row, "start") - lasted(plain_row, "start")) < NEAR
         assert abs(lasted(our_row, "answer") - lasted(plain_row, "answer")) < NEAR
     assert ours.events_but_of_bridges() == plain.events_but_of_bridges()
+    assert ours.dials == plain.dials
     # A single PJSIP target is called within the bridge, so the caller is in it from the beginning.
     answered = int(status == "ANSWER")
     in_bridge = int("&" not in arguments and arguments != "PJSIP/nobody")
@@ -137,6 +138,8 @@ def test_a_call_that_was_picked_up_leaves_behind_what_dial_leaves(arguments: str
     assert ours.dispositions[1:] == plain.dispositions[1:]
     assert abs(lasted(ours.rows[-1], "answer") - lasted(plain.rows[-1], "answer")) < 2 * NEAR
     assert ours.events_but_of_bridges() == plain.events_but_of_bridges()
+    # Whoever picked up is published as dialled anew, for the sake of the CDR.
+    assert ours.dials[-1] == plain.dials[-1]
 
 
 @pytest.mark.parametrize("moved", [("caller",), ("callee",), ("caller", "callee")], ids="+".join)
@@ -158,6 +161,7 @@ def test_a_call_that_another_program_redirects_leaves_behind_what_dial_leaves(mo
     assert ours.dispositions == ["ANSWERED"]
     assert ours.kept(*ROW) == plain.kept(*ROW)
     assert ours.events_but_of_bridges() == plain.events_but_of_bridges()
+    assert ours.dials == plain.dials
 
 
 def test_a_call_leaves_all_of_it_even_if_the_application_died_before_the_answer() -> None:

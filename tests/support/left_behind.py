@@ -11,6 +11,7 @@ from typing import Any
 
 from lab import control
 from lab.control import wait_until
+from tests.support.ami import ami_events
 from tests.support.observed import CDRS
 
 CELS = "/var/log/asterisk/cel-custom/events.json"
@@ -22,11 +23,15 @@ EVENT = ("eventtype", "channame", "appname", "appdata")
 
 @dataclass(frozen=True)
 class Left:
-    """What one of the two calls has left behind: its variables in the h extension, its CDR rows, its CEL events."""
+    """What one of the two calls has left behind: its variables in the h extension, its CDR rows, its CEL events.
+
+    `dials` are AMI's DialBegin and DialEnd, each with the channel that was dialled, the string and the status.
+    """
 
     variables: dict[str, str]
     rows: list[dict[str, Any]]
     events: list[dict[str, Any]]
+    dials: list[tuple[str, ...]]
 
     def seconds(self, name: str) -> float | None:
         """Return a duration, of which both variables say the same; None if it is not set."""
@@ -105,17 +110,20 @@ def left_by(
         return len(callers()) == len(names) and ends >= set(callers()) and "PJSIP/" not in active
 
     control.asterisk("asterisk2", f"dialplan set global LAB_ARGS {arguments}")
-    for name in names:
-        control.asterisk("asterisk2", f"dialplan set global LEFT_{name} none")
-        control.originate(f"{'up-' if up else ''}{name}@asterisk2")
-    finish()
-    wait_until(ended, within=20, what="both calls to end, and every CDR to be written")
+    with ami_events() as of_ami:
+        for name in names:
+            control.asterisk("asterisk2", f"dialplan set global LEFT_{name} none")
+            control.originate(f"{'up-' if up else ''}{name}@asterisk2")
+        finish()
+        wait_until(ended, within=20, what="both calls to end, and every CDR to be written")
+        dials = [event for event in of_ami() if event.get("Event") in ("DialBegin", "DialEnd")]
     rows = _rows_of(CDRS)[seen_rows:]
     return [
         Left(
             _variables_of(name),
             [row for row in rows if row["channel"] == caller],
             [event for event in events() if event["channame"] == caller],
+            [_dial(event) for event in dials if event.get("Channel") == caller],
         )
         for name, caller in zip(names, callers(), strict=True)
     ]
@@ -153,6 +161,11 @@ def are(count: int, state: str) -> None:
         return control.asterisk("asterisk2", "core show channels concise").count(f"!{state}!") == count
 
     wait_until(reached, within=10, what=f"{count} channels to be {state}")
+
+
+def _dial(event: dict[str, str]) -> tuple[str, ...]:
+    said = (event.get(name, "") for name in ("DestChannel", "DialString", "DialStatus"))
+    return (event["Event"], *map(endpoint, said))
 
 
 def _rows_of(file: str) -> list[dict[str, Any]]:
