@@ -99,8 +99,16 @@ def running(service: str, *command: str, within: float = 15.0) -> Iterator[Calla
 
 
 def asterisk(service: str, command: str) -> str:
-    """Run one Asterisk CLI command."""
-    return execute(service, "asterisk", "-rx", command)
+    """Run one Asterisk CLI command.
+
+    Raises:
+        LabError: when Asterisk answers by the command's usage, as to a value with a space that has no quotation marks.
+
+    """
+    answer = execute(service, "asterisk", "-rx", command)
+    if answer.startswith("Usage: "):
+        raise LabError(f"{service}: {command}: {answer.partition(chr(10))[0]}")
+    return answer
 
 
 def pid_of(service: str, name: str) -> int:

@@ -40,7 +40,7 @@ def seen(
     for name in GLOBALS:
         control.asterisk("asterisk2", f"dialplan set global {name} -")
     control.asterisk("asterisk1", "dialplan set global LAB_DIGITS -")
-    control.asterisk("asterisk2", f"dialplan set global LAB_ARGS {arguments}")
+    control.asterisk("asterisk2", f'dialplan set global LAB_ARGS "{arguments}"')
     cdrs = Cdrs()
     with captured() as capture:
         control.originate(f"{entry}@asterisk2")
