@@ -41,7 +41,7 @@ lab: ## the lab, left running (a Docker engine and the base image are made if th
 	@lab/lab.sh up
 
 lab-down: ## remove everything the lab made
-	@lab/lab.sh down
+	@lab/lab.sh purge
 
 check: .venv/.ready ## lint, format, types and spelling, in seconds
 	@echo "check: ruff, mypy and codespell"

@@ -10,6 +10,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from lab.control import LabError, container, execute, wait_until
+from lab.place import ipv4
 from lab.rtp_talker import MARK, TALK
 from stasis_offload.errors import BadPacketError
 from stasis_offload.packets.address import Address
@@ -20,7 +21,7 @@ from stasis_offload.packets.rtp import parse_rtp
 HEADERS = 96
 WHOLE = 65535
 SIP_PORT = 5060
-NODE2 = "198.18.50.12"
+NODE2 = ipv4(12)
 # The TTL that Linux gives a packet; one that the switch forwarded has lived one hop longer.
 FROM_ASTERISK = 64
 FROM_SWITCH = FROM_ASTERISK - 1

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from lab.place import PROJECT
 from lab.shell import Shell, ShellEndedError
 
 T = TypeVar("T")
@@ -35,7 +36,7 @@ def docker(*args: str, check: bool = True, stderr: bool = False) -> str:
 
 def container(service: str) -> str:
     """Name the container of a service of docker-compose.yml."""
-    return f"stasis-offload-{service}"
+    return f"{PROJECT}-{service}"
 
 
 def stop(service: str, *, kill: bool = False) -> None:

@@ -1,17 +1,18 @@
 #!/bin/bash
-# lab.sh up: the lab, healthy and checked, from whatever was there before. lab.sh down: nothing of it is left.
+# lab.sh up: the lab, healthy and checked, from whatever was there before. lab.sh down: nothing of it is left but the
+# images. lab.sh purge: nothing of any lab is left.
 set -euo pipefail
 source "$(dirname "$0")/lib.sh"
 
 services="asterisk1 ovs asterisk2 offload edge"
 
-health() { docker inspect --format '{{.State.Health.Status}}' "stasis-offload-$1" 2>/dev/null || echo absent; }
+health() { docker inspect --format '{{.State.Health.Status}}' "$COMPOSE_PROJECT_NAME-$1" 2>/dev/null || echo absent; }
 
 # Compose would make a changed container anew, and leave asterisk2 in the network of an ovs that is no more.
 all_current() {
     local service
     for service in $services; do
-        [ "$(docker inspect --format '{{.Image}}' "stasis-offload-$service" 2>/dev/null)" = \
+        [ "$(docker inspect --format '{{.Image}}' "$COMPOSE_PROJECT_NAME-$service" 2>/dev/null)" = \
             "$(docker image inspect --format '{{.Id}}' "stasis-offload-lab/$service")" ] || return 1
     done
 }
@@ -52,7 +53,7 @@ up() {
     widen_buffers
     say "starting asterisk1, ovs, asterisk2, offload and edge"
     compose up --detach --remove-orphans >"$log" 2>&1 ||
-        fail "the lab did not start, see $log and 'docker logs stasis-offload-<service>': $(tail -n 1 "$log")"
+        fail "the lab did not start, see $log and 'docker logs $COMPOSE_PROJECT_NAME-<service>': $(tail -n 1 "$log")"
     for _ in $(seq 150); do
         all_healthy && break
         sleep 0.2
@@ -62,15 +63,21 @@ up() {
 }
 
 down() {
+    compose down --volumes --remove-orphans "$@" >"$log" 2>&1 || fail "the lab is not down: $(tail -n 1 "$log")"
+}
+
+purge() {
     restore_buffers
     say "removing the lab's containers, networks, volumes and images"
     docker version >/dev/null 2>&1 || fail "no Docker engine answers, so nothing can be removed."
-    compose down --volumes --remove-orphans --rmi all >"$log" 2>&1 || fail "the lab is not down: $(tail -n 1 "$log")"
+    LAB=2 lab/lab.sh down
+    down --rmi all
     docker image prune --all --force --filter label=stasis-offload.lab >/dev/null
 }
 
 case ${1-} in
     up) up ;;
     down) down ;;
-    *) fail "usage: lab/lab.sh up|down" ;;
+    purge) purge ;;
+    *) fail "usage: lab/lab.sh up|down|purge" ;;
 esac

@@ -33,6 +33,14 @@ compose() {
     fi
 }
 
+# A lab beside the first (LAB=2) has the same images, and other names and addresses; lab/place.py has the same rule.
+export LAB=${LAB:-1}
+export COMPOSE_PROJECT_NAME=stasis-offload LAB_BLOCK=$((49 + LAB))
+[ "$LAB" = 1 ] || {
+    COMPOSE_PROJECT_NAME+=-$LAB
+    part="$part $LAB"
+}
+
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit
 mkdir -p build
-log=build/lab.log
+log=build/lab$LAB.log

@@ -10,6 +10,7 @@ import time
 from dataclasses import dataclass
 
 from lab.control import LabError, execute
+from lab.place import ipv4, ipv6
 
 FRAMES = 100
 NOISE = FRAMES // 4
@@ -31,10 +32,10 @@ class Node:
 
 
 ENDPOINTS = (
-    Node("asterisk1", "eth0", "198.18.50.11", "fd00:198:18:50::11"),
-    Node("edge", "eth0", "198.18.50.14", "fd00:198:18:50::14"),
+    Node("asterisk1", "eth0", ipv4(11), ipv6(11)),
+    Node("edge", "eth0", ipv4(14), ipv6(14)),
 )
-NODE2 = Node("ovs", "breth0", "198.18.50.12", "fd00:198:18:50::12")
+NODE2 = Node("ovs", "breth0", ipv4(12), ipv6(12))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,16 +1,19 @@
 #!/bin/bash
-# All tests: those of the lab's whole calls, which mostly wait, and beside them, into a log that is printed at the end, the
-# others, which have containers of their own.
+# All tests: those of the lab's whole calls, which mostly wait, in two labs at a time, and beside them, into a log that is
+# printed at the end, the others, which have containers of their own.
 set -uo pipefail
 source "$(dirname "$0")/../lab/lib.sh"
 
+LAB=2 lab/lab.sh up || exit 1
 beside=build/test-beside.log
-.venv/bin/python -m pytest tests/unit tests/integration >"$beside" 2>&1 </dev/null &
+nice .venv/bin/python -m pytest tests/unit tests/integration >"$beside" 2>&1 </dev/null &
 others=$!
 trap 'kill "$others" 2>/dev/null' INT TERM
-.venv/bin/python -m pytest tests/e2e
+# One after another to whichever lab is free; one that is gone is not replaced by a third.
+.venv/bin/python -m pytest tests/e2e --numprocesses=2 --maxschedchunk=1 --max-worker-restart=0 --durations=30
 calls=$?
 wait "$others"
 status=$?
 cat "$beside"
 [ "$calls" = 0 ] && [ "$status" = 0 ] || exit 1
+LAB=2 lab/lab.sh down # its logs are wanted only after a failure

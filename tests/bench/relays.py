@@ -5,13 +5,14 @@ from contextlib import contextmanager
 
 from lab import control
 from lab.control import container, docker, wait_until
+from lab.place import ipv4
 from tests.bench.load import Server
 
 SIP, NG = 5060, 2223
-BEHIND_OVS = Server("sip", "198.18.50.12", SIP)
+BEHIND_OVS = Server("sip", ipv4(12), SIP)
 
-_ALONE = "198.18.50.16"
-_RTPENGINE = "198.18.50.17"
+_ALONE = ipv4(16)
+_RTPENGINE = ipv4(17)
 _READY_WITHIN = 60.0
 _REGISTRY = "stasis-offload-lab/"
 

@@ -14,6 +14,7 @@ import pytest
 from lab import control
 from lab.capture import Capture, captured
 from lab.control import wait_until
+from lab.place import SUBNET
 from stasis_offload.asterisk.rtpstreams import parse_reports
 from stasis_offload.media.eligibility import why_not
 from stasis_offload.media.path import Leg
@@ -24,7 +25,6 @@ Call = dict[str, Any]
 Command = tuple[str, ...]
 
 TABLE_FULL = "--id=@table create Flow_Table flow_limit=1 overflow_policy=refuse"
-LAB_NETWORK = "198.18.50.0/24"
 # Seconds in which the datapath follows the flow table: Open vSwitch confirms a change before it has.
 DATAPATH_LAG = 0.2
 
@@ -161,8 +161,8 @@ def test_a_call_that_the_switch_must_not_carry_stays_with_asterisk_and_says_why(
         ),
         (
             "low-ttl:caller",
-            ("asterisk1", "ip", "route", "change", LAB_NETWORK, "dev", "eth0", "hoplimit", "10"),
-            ("asterisk1", "ip", "route", "change", LAB_NETWORK, "dev", "eth0"),
+            ("asterisk1", "ip", "route", "change", SUBNET, "dev", "eth0", "hoplimit", "10"),
+            ("asterisk1", "ip", "route", "change", SUBNET, "dev", "eth0"),
         ),
     ],
 )

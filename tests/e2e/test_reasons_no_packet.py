@@ -7,6 +7,7 @@ import pytest
 
 from lab import control
 from lab.capture import NODE2
+from lab.place import ipv4
 from tests.support.edge_call import (
     ALICE,
     ALICE_PORT,
@@ -24,7 +25,7 @@ from tests.support.wires import ASIDE_NODE2, ASIDE_PHONE, address, beside_the_br
 SPEAKING = ALICE_PORT + 100
 # Where her packets go on the wire, and where Asterisk sees them come from, when a NAT rewrites that.
 REDIRECTED, MASKED = 29000, 43000
-ANOTHER = "198.18.50.22"
+ANOTHER = ipv4(22)
 # Asterisk's address as phones before a NAT know it.
 PUBLIC = "198.18.70.12"
 

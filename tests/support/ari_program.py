@@ -16,9 +16,10 @@ from urllib.request import Request, urlopen
 
 import aiohttp
 
+from lab.capture import NODE2
 from lab.control import LabError, wait_until
 
-URL = "http://198.18.50.12:8088/ari"
+URL = f"http://{NODE2}:8088/ari"
 KEY = {"Authorization": f"Basic {base64.b64encode(b'offload:lab-only').decode()}"}
 
 

@@ -5,10 +5,11 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 from lab import control
+from lab.place import ipv4
 from tests.support.phone import EDGE
 
 # asterisk1, as a router between node 2 and the phones, for what node 2 sends alone.
-ROUTER = "198.18.50.11"
+ROUTER = ipv4(11)
 
 
 @contextmanager

@@ -20,10 +20,11 @@ from uuid import uuid4
 
 from lab.capture import NODE2, SipMessage
 from lab.control import LabError, container, execute, wait_until
+from lab.place import ipv4
 
-EDGE = "198.18.50.14"
+EDGE = ipv4(14)
 # Another address of the edge: a phone can move there in the middle of a call.
-SECOND = "198.18.50.15"
+SECOND = ipv4(15)
 # Where `PJSIP/NAME@phone` rings, see lab/asterisk2/pjsip_phone.conf.
 CALLEE_PORT = 5070
 CALLER_PORT = 5080
@@ -242,7 +243,7 @@ class Phone:
         return self._response("UPDATE")
 
     def refer(self, target: str) -> SipMessage:
-        """Transfer the other party to a Refer-To (RFC 3515), such as `<sip:556@198.18.50.12>`."""
+        """Transfer the other party to a Refer-To (RFC 3515), such as `<sip:556@host>`."""
         self._do("REFER", "", f"X-Refer-To: {target}")
         return self._response("REFER")
 

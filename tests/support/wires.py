@@ -8,9 +8,10 @@ from contextlib import contextmanager
 from lab import control
 from lab.capture import NODE2
 from lab.control import wait_until
+from lab.place import NUMBER
 from tests.support.network import network_process, sysctl
 
-CABLE = "offload-cable"
+CABLE = f"offload-cable{NUMBER}"
 BOND = "bond0"
 VLAN = 100
 # A network of its own: there phones and node 2 are by another way than the lab's.
@@ -22,9 +23,8 @@ _MASK = 24
 def second_cable() -> Iterator[str]:
     """Have a second cable between node 2 and the lab's network; yields its interface there, which has no address."""
     bridge = f"br-{control.docker('network', 'inspect', '-f', '{{.Id}}', _network())[:12]}"
-    _host("ip", "link", "add", CABLE, "type", "veth", "peer", "name", "eth1")
+    _host("ip", "link", "add", CABLE, "type", "veth", "peer", "name", "eth1", "netns", network_process())
     try:
-        _host("ip", "link", "set", "eth1", "netns", network_process())
         _host("ip", "link", "set", CABLE, "master", bridge, "up")
         control.execute("ovs", "ethtool", "-K", "eth1", "tx", "off")
         control.execute("ovs", "ip", "link", "set", "eth1", "up")
