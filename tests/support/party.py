@@ -92,18 +92,22 @@ def relayed_because(reason: str) -> None:
 
 
 def relayed_more(packets: int = 100) -> None:
-    """Wait until Asterisk has received so many packets more of every leg there is."""
+    """Wait until Asterisk has received so many packets more of every leg there is, from when the last came or went."""
 
-    def received() -> list[int]:
+    def received() -> dict[str, int]:
         rows = map(json.loads, control.asterisk("asterisk2", "rtpstreams json").splitlines())
-        return [row["packets_rx"] for row in rows if row["glue"] != "none"]
+        return {row["channel_id"]: row["packets_rx"] for row in rows if row["glue"] != "none"}
 
     before = received()
-    wait_until(
-        lambda: all(now >= then + packets for now, then in zip(received(), before, strict=True)),
-        within=10,
-        what=f"{packets} more packets each way",
-    )
+
+    def relayed() -> bool:
+        nonlocal before
+        now = received()
+        if now.keys() != before.keys():
+            before = now
+        return all(now[leg] >= before[leg] + packets for leg in now)
+
+    wait_until(relayed, within=10, what=f"{packets} more packets each way")
 
 
 def assert_hears(capture: Capture, listener: int, speaker: int, *, by_switch: bool = True) -> None:
