@@ -312,6 +312,8 @@ def _console() -> Console:
 def _log_to_stderr(settings: Config) -> None:
     secret = settings.ari.password.get_secret_value()
     logs.configure(level=settings.log.level, secrets=[secret], stream=sys.stderr)
+    if len(secret) < logs.SHORTEST:
+        structlog.get_logger(__name__).warning("config.short_password", shortest=logs.SHORTEST)
 
 
 def _leaves(error: Exception) -> Iterator[Exception]:

@@ -27,6 +27,15 @@ class CallControl(Protocol):
         """Return every call, oldest first, with the switch's current counters."""
         ...
 
+    async def call(self, call: str) -> CallView:
+        """Return one call with the switch's current counters.
+
+        Raises:
+            UnknownCallError: there is no such call.
+
+        """
+        ...
+
     def health(self) -> Health:
         """Return the current problems, without waiting for anything."""
         ...
@@ -101,7 +110,7 @@ def _routes(operations: CallControl) -> list[web.RouteDef]:
         return web.json_response(calls_as_json(await operations.calls()))
 
     async def show_call(request: web.Request) -> web.Response:
-        return web.json_response(call_as_json(_find(await operations.calls(), request.match_info["call"])))
+        return web.json_response(call_as_json(await operations.call(request.match_info["call"])))
 
     async def show_health(request: web.Request) -> web.Response:
         del request
@@ -122,13 +131,6 @@ def _routes(operations: CallControl) -> list[web.RouteDef]:
         web.post("/relay", relay),
         web.post("/offload", offload),
     ]
-
-
-def _find(views: Sequence[CallView], call: str) -> CallView:
-    for view in views:
-        if view.call == call:
-            return view
-    raise UnknownCallError(f"there is no call {call!r}")
 
 
 async def _which_call(request: web.Request) -> str | None:

@@ -10,7 +10,11 @@ from urllib.parse import quote, quote_plus
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
+from stasis_offload.log_writer import LogWriter
+
 REDACTED = "[secret]"
+# Characters of a secret that is found in a text by itself.
+SHORTEST = 8
 
 # The two ways to send ARI a key (res/res_ari.c, authenticate_user()), as they appear in the repr of a request.
 # Any key is removed, known or not.
@@ -44,7 +48,7 @@ def configure(*, level: str, secrets: Iterable[str], stream: TextIO) -> None:
             renderer,
         ],
     )
-    handler = logging.StreamHandler(stream)
+    handler = LogWriter(stream)
     handler.setFormatter(formatter)
     root = logging.getLogger()
     root.handlers = [handler]
@@ -63,10 +67,13 @@ def configure(*, level: str, secrets: Iterable[str], stream: TextIO) -> None:
 
 
 class Redactor:
-    """Replaces every secret in a line by REDACTED, in any form and at any depth."""
+    """Replaces every secret in a line by REDACTED, in any form and at any depth.
+
+    One of less than SHORTEST characters may be a part of any word: it is replaced only where ARI's key is.
+    """
 
     def __init__(self, secrets: Iterable[str]) -> None:
-        forms = {form for secret in secrets if secret for form in _forms(secret)}
+        forms = {form for secret in secrets if len(secret) >= SHORTEST for form in _forms(secret)}
         longest_first = sorted(forms, key=len, reverse=True)
         self._secret = re.compile("|".join(map(re.escape, longest_first))) if forms else None
 

@@ -50,6 +50,12 @@ class FakeOperations:
             raise self.failure
         return [OFFLOADED, DIALING]
 
+    async def call(self, call: str) -> CallView:
+        for view in await self.calls():
+            if view.call == call:
+                return view
+        raise UnknownCallError(f"there is no call {call!r}")
+
     def health(self) -> Health:
         return Health(calls=2, blocked=False, problems=self.problems)
 

@@ -13,8 +13,8 @@ from stasis_offload.calls.diversions import set_diversion
 from stasis_offload.calls.gateways import Gateways
 from stasis_offload.calls.media_session import MediaSession
 from stasis_offload.calls.opt_out import OptOut
+from stasis_offload.calls.repeating import carried_out
 from stasis_offload.calls.runner import MachineRunner
-from stasis_offload.errors import AriError, AriUnavailableError
 from stasis_offload.media import events as media
 from stasis_offload.media.exclusion import why_excluded
 from stasis_offload.media.path import Leg
@@ -33,29 +33,6 @@ from stasis_offload.signalling.state import WANTED, Dialing, Phase
 # Seconds. The flows of a call are removed before its channels end, but a switch that does not answer must not delay a
 # caller longer.
 END_MEDIA_WITHIN = 1.0
-# Seconds between retries of a command while Asterisk is unreachable.
-RETRY_INTERVAL = 1.0
-
-# Safe to repeat, and repeated until Asterisk has carried it out: otherwise a party would stay in an empty bridge, or an
-# answered call would end. A Create or a Dial without an answer may have been carried out, and fails instead.
-_RETRIED = (
-    cmd.SetStatus,
-    cmd.SetDuration,
-    cmd.CreateBridge,
-    cmd.Join,
-    opt.SetTimeLimit,
-    opt.StopMusic,
-    cmd.Answer,
-    cmd.StartMedia,
-    cmd.HangUp,
-    cmd.HangUpCaller,
-    cmd.Release,
-    cmd.ReleaseCaller,
-    cmd.HangUpReplaced,
-    cmd.ContinueInDialplan,
-    cmd.DestroyBridge,
-)
-
 _PHASE_LOGS = {
     Phase.DIALING: "call.dialing",
     Phase.TALKING: "call.talking",
@@ -99,10 +76,13 @@ class Call:
         self._excluded: ReasonKind | None = None
         self._on_connected = on_connected
         self._media_ended = False
+        self._tasks = asyncio.TaskGroup()
         self._ari = gateways.ari
         self._bridge = bridge_id(caller.id)
         self._log = log
-        self._variables = ChannelVariables(caller.id, ari=gateways.ari, log=log)
+        self._variables = ChannelVariables(
+            caller.id, ari=gateways.ari, turns=gateways.variable_turns, log=log
+        )
         self._machine = MachineRunner[Dialing, sig.Event, cmd.Command](
             dialing, step=self._step, execute=self._execute, expired=sig.DialTimedOut()
         )
@@ -208,7 +188,7 @@ class Call:
     async def run(self) -> None:
         """Run the call until neither a channel nor a flow of it is left."""
         self._note_media(self.media.placement)
-        async with asyncio.TaskGroup() as tasks:
+        async with self._tasks as tasks:
             session = tasks.create_task(self.media.run())
             tasks.create_task(self._opt_out.read_early(self.legs.channel(CALLER)))
             tasks.create_task(self._variables.run())
@@ -233,29 +213,13 @@ class Call:
     async def _execute(self, commands: tuple[cmd.Command, ...]) -> list[sig.Event]:
         answers = []
         for command in commands:
-            done = await self._carried_out(command)
+            done = await carried_out(command, self._carry_out, tasks=self._tasks, log=self._log)
             answer = event_from_result(command, done=done)
             if answer is not None:
                 answers.append(answer)
             if not done and answer is not None and not isinstance(command, cmd.Create | cmd.CreateDiverted):
                 break  # the rest depends on what failed; other targets do not depend on one that is missing
         return answers
-
-    async def _carried_out(self, command: cmd.Command) -> bool:
-        """Execute one command; return False when Asterisk refused it."""
-        while True:
-            try:
-                await self._carry_out(command)
-            except AriUnavailableError as error:
-                if not isinstance(command, _RETRIED):
-                    self._log.warning("ari.unavailable", command=type(command).__name__, error=str(error))
-                    return False
-                await asyncio.sleep(RETRY_INTERVAL)
-            except AriError as error:
-                self._log.warning("ari.refused", command=type(command).__name__, error=str(error))
-                return False
-            else:
-                return True
 
     async def _carry_out(self, command: cmd.Command) -> None:
         match command:

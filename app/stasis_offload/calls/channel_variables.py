@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from structlog.typing import FilteringBoundLogger
 
 from stasis_offload.asterisk.ari import AriClient
-from stasis_offload.errors import AriError
+from stasis_offload.errors import AriError, AriUnavailableError
 from stasis_offload.media.path import Leg
 from stasis_offload.media.quality import Quality
 from stasis_offload.media.reasons import Reason, ReasonKind
@@ -17,6 +17,9 @@ from stasis_offload.media.state import Placement, State
 # Seconds for which a call must have been relayed for a reason before that is written: a hang-up or a transfer is several
 # changes to Asterisk, and takes less.
 SETTLED_AFTER = 0.5
+# Seconds after which a variable is written again that got no answer, and how many calls write theirs at a time.
+REPEATED_AFTER = 5.0
+WRITERS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +82,18 @@ def variables_of(
 
 
 class ChannelVariables:
-    """The variables of one caller, whose id is `channel`, written when they change."""
+    """The variables of one caller, whose id is `channel`, written when they change.
 
-    def __init__(self, channel: str, *, ari: AriClient, log: FilteringBoundLogger) -> None:
+    `turns` limits how many calls write at a time: what sets up and ends calls goes by the same connections. `write` needs
+    none, as a call waits for it.
+    """
+
+    def __init__(
+        self, channel: str, *, ari: AriClient, turns: asyncio.Semaphore, log: FilteringBoundLogger
+    ) -> None:
         self.channel = channel
         self._ari = ari
+        self._turns = turns
         self._log = log
         self._written: dict[str, str] = {}
         self._wanted: dict[str, str] = {}
@@ -111,14 +121,17 @@ class ChannelVariables:
         self._changed.set()
 
     async def run(self) -> None:
-        """Write changes until `stop`."""
+        """Write changes until `stop`, and again what got no answer."""
+        retry: float | None = None
         while not self._stopped:
+            waits = [wait for wait in (self._settling.wait(_now()), retry) if wait is not None]
             with suppress(TimeoutError):
-                async with asyncio.timeout(self._settling.wait(_now())):
+                async with asyncio.timeout(min(waits, default=None)):
                     await self._changed.wait()
             self._changed.clear()
-            self._refresh()
-            await self.write()
+            async with self._turns:
+                self._refresh()
+                retry = None if await self.write() else REPEATED_AFTER
 
     def _refresh(self) -> None:
         if self._latest is None:
@@ -136,8 +149,8 @@ class ChannelVariables:
         self._stopped = True
         self._changed.set()
 
-    async def write(self) -> None:
-        """Write what is not written yet; a caller that no longer exists is no error."""
+    async def write(self) -> bool:
+        """Write what is not written yet; a caller that no longer exists is no error. Return False if there was no answer."""
         async with self._turn:
             for name, value in list(self._wanted.items()):
                 if self._written.get(name) == value:
@@ -146,8 +159,9 @@ class ChannelVariables:
                     await self._ari.set_variable(self.channel, name=name, value=value)
                 except AriError as error:
                     self._log.debug("variable.not_set", name=name, error=str(error))
-                    return
+                    return not isinstance(error, AriUnavailableError)
                 self._written[name] = value
+            return True
 
 
 def _now() -> float:

@@ -1,9 +1,7 @@
 """Whether calls may be offloaded at all: blocks of one call or of all, and their paced release."""
 
 import asyncio
-from collections import deque
 from collections.abc import Iterable
-from contextlib import suppress
 
 from stasis_offload.calls.background import Background
 from stasis_offload.calls.call import Call
@@ -31,7 +29,7 @@ class OffloadGate:
         self.problems: dict[str, str] = {"asterisk": "not reached yet", "switch": "not reached yet"}
         self._registry = registry
         self._background = background
-        self._releasing: dict[ReasonKind, deque[Call]] = {}
+        self._releasing: dict[ReasonKind, dict[Call, None]] = {}
 
     def block(self, kind: ReasonKind, calls: Iterable[Call] | None = None) -> tuple[asyncio.Event, ...]:
         """Block some calls, or all of them and those to come (None).
@@ -44,8 +42,7 @@ class OffloadGate:
             return tuple(call.media.post(media.Blocked(kind)) for call in self._registry)
         handled = []
         for call in calls:
-            with suppress(KeyError, ValueError):
-                self._releasing[kind].remove(call)
+            self._releasing.get(kind, {}).pop(call, None)
             handled.append(call.media.post(media.Blocked(kind)))
         return tuple(handled)
 
@@ -63,15 +60,19 @@ class OffloadGate:
         not if all calls were queried at the same moment.
         """
         self.blocks.discard(kind)
-        self._releasing[kind] = deque(sorted(self._registry, key=lambda call: not _is_offloaded(call)))
+        self._releasing[kind] = dict.fromkeys(
+            sorted(self._registry, key=lambda call: not _is_offloaded(call))
+        )
         self._background.start(self._release(kind, self._releasing[kind]))
 
-    async def _release(self, kind: ReasonKind, calls: deque[Call]) -> None:
+    async def _release(self, kind: ReasonKind, calls: dict[Call, None]) -> None:
         while calls and self._releasing.get(kind) is calls:
-            call = calls.popleft()
-            offloaded = _is_offloaded(call)
-            call.media.post(media.Unblocked(kind))
-            await asyncio.sleep(CHECK_INTERVAL if offloaded else RELEASE_INTERVAL)
+            call = next(iter(calls))
+            del calls[call]
+            if self._registry.get(call.id) is call:  # it may have ended meanwhile
+                offloaded = _is_offloaded(call)
+                call.media.post(media.Unblocked(kind))
+                await asyncio.sleep(CHECK_INTERVAL if offloaded else RELEASE_INTERVAL)
 
 
 def _is_offloaded(call: Call) -> bool:

@@ -11,10 +11,13 @@ from stasis_offload.errors import OpenFlowError
 from stasis_offload.media import events as media
 from stasis_offload.media.path import Leg
 from stasis_offload.media.reasons import ReasonKind
-from stasis_offload.media.roles import FORWARDING_ROLES, Duty, Role, call_cookie
+from stasis_offload.media.roles import FORWARDING_ROLES, Duty, Role, call_cookie, owner_of
 from stasis_offload.openflow.flow import FlowCount
 from stasis_offload.openflow.switch import Switch
 from stasis_offload.signalling.state import Phase
+
+# So many calls are shown at a time, in a few milliseconds.
+_SLICE = 100
 
 
 class Operations:
@@ -32,7 +35,22 @@ class Operations:
         except OpenFlowError:
             counts = {}
         now = asyncio.get_running_loop().time()
-        return [_view(call, counts, now) for call in sorted(self._registry, key=lambda call: call.began)]
+        views = []
+        for number, call in enumerate(sorted(self._registry, key=lambda call: call.began), start=1):
+            views.append(_view(call, counts, now))
+            if number % _SLICE == 0:
+                await asyncio.sleep(0)  # what moves media has its turn
+        return views
+
+    async def call(self, call: str) -> CallView:
+        """Return one call as `calls` does, for the price of one; raises as `relay`."""
+        found = self._find(call)
+        try:
+            counted = await self._switch.flow_table.counts(owner_of(call), FORWARDING_ROLES)
+        except OpenFlowError:
+            counted = {}
+        counts = {call_cookie(call) | role: count for role, count in counted.items()}
+        return _view(found, counts, asyncio.get_running_loop().time())
 
     def health(self) -> Health:
         """Return the current problems."""

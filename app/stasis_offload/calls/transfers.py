@@ -1,5 +1,7 @@
 """Replacement channels (transfer, INVITE with Replaces, pickup), and calls that a Local pair joins."""
 
+from weakref import WeakValueDictionary
+
 from stasis_offload.asterisk.ari_events import Channel
 from stasis_offload.calls.background import Background
 from stasis_offload.calls.call import Call
@@ -8,7 +10,13 @@ from stasis_offload.calls.registry import Registry
 from stasis_offload.errors import AriError
 from stasis_offload.signalling.call_ids import bridge_id
 from stasis_offload.signalling.legs import LegEvent
-from stasis_offload.signalling.local_channels import LocalPair, can_optimize, find_local_pair
+from stasis_offload.signalling.local_channels import (
+    LocalPair,
+    Parties,
+    can_optimize,
+    find_local_pair,
+    other_half,
+)
 
 
 class Transfers:
@@ -19,6 +27,8 @@ class Transfers:
         self._ari = gateways.ari
         self._rtpstreams = gateways.rtpstreams
         self._background = background
+        # The calls of which a Local channel is, or was, a leg, by its name.
+        self._by_local: WeakValueDictionary[str, Call] = WeakValueDictionary()
 
     def announce(self, channel: Channel, *, replaces: str) -> bool:
         """Register a channel that Asterisk puts, or will put, in another's place; return False if that is no leg."""
@@ -63,8 +73,16 @@ class Transfers:
             self._background.start(self._optimize(pair), call=pair.near)
 
     def _local_pair(self, call: Call) -> LocalPair | None:
-        others = ((other.id, other.parties) for other in self._registry if other is not call)
-        return find_local_pair(call.id, call.parties, others)
+        parties = call.parties
+        others: list[tuple[str, Parties]] = []
+        for name in parties.values():
+            half = other_half(name)
+            if half:
+                self._by_local[name] = call
+                other = self._by_local.get(half)
+                if other and other is not call:
+                    others.append((other.id, other.parties))
+        return find_local_pair(call.id, parties, others)
 
     async def _optimize(self, pair: LocalPair) -> None:
         """Put the far leg into the near bridge; `on_entered_bridge` follows for both calls."""

@@ -29,7 +29,7 @@ def find_local_pair(call: str, parties: Parties, others: Iterable[tuple[str, Par
 
     The others are iterated only when a leg of the call is a Local channel.
     """
-    halves = {half: leg for leg, name in parties.items() if (half := _other_half(name))}
+    halves = {half: leg for leg, name in parties.items() if (half := other_half(name))}
     if not halves:
         return None
     for other, names in others:
@@ -54,7 +54,7 @@ def can_optimize(*bridges: Iterable[LegReport]) -> bool:
     )
 
 
-def _other_half(name: str) -> str | None:
+def other_half(name: str) -> str | None:
     """Return the name of a Local channel's other half (main/core_unreal.c, ast_unreal_new_channels)."""
     stem, half = name[:-2], name[-2:]
     other = {";1": ";2", ";2": ";1"}.get(half)

@@ -1,15 +1,27 @@
 """The variables of a caller's channel, and the order in which they are written."""
 
+import asyncio
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 
 import pytest
+import structlog
 
-from stasis_offload.calls.channel_variables import SETTLED_AFTER, Settling, variables_of
+from stasis_offload.calls import channel_variables
+from stasis_offload.calls.channel_variables import (
+    SETTLED_AFTER,
+    WRITERS,
+    ChannelVariables,
+    Settling,
+    variables_of,
+)
+from stasis_offload.errors import AriUnavailableError
 from stasis_offload.media import events as ev
 from stasis_offload.media.quality import Quality
 from stasis_offload.media.reasons import ReasonKind
 from stasis_offload.media.state import Placement
+from tests.support.fake_asterisk import FakeAsterisk
 from tests.support.placements import BOTH_COUNT, CONNECTED, GUARDED, LEARNING, OFFLOADED, POLICY, after
 
 RELAYED = after(ev.Blocked(ReasonKind.OPERATOR), start=GUARDED)
@@ -72,3 +84,54 @@ def test_a_short_call_that_was_never_offloaded_has_its_reason_and_not_that_of_it
     assert not ringing.known
     assert not ringing.then(CONNECTED, 20.0).known
     assert ringing.then(RELAYED, 20.0).then(RELAYED, 21.0).known
+
+
+class SlowAsterisk(FakeAsterisk):
+    """It notes the variables, answers when `answering` is set, and loses the first `lost` requests."""
+
+    def __init__(self, *, lost: int = 0) -> None:
+        super().__init__()
+        self.answering = asyncio.Event()
+        self.lost = lost
+        self.asked = 0
+        self.found: dict[tuple[str, str], str | None] = {}
+
+    async def set_variable(self, channel: str, *, name: str, value: str | None) -> None:
+        self.asked += 1
+        await self.answering.wait()
+        if self.lost:
+            self.lost -= 1
+            raise AriUnavailableError("no answer")
+        self.found[channel, name] = value
+
+
+async def written_by(asterisk: SlowAsterisk, calls: int) -> None:
+    """Let calls write their variables, and stop them when all are written."""
+    turns = asyncio.Semaphore(WRITERS)
+    all_of = [
+        ChannelVariables(f"1700000000.{n}", ari=asterisk, turns=turns, log=structlog.get_logger())
+        for n in range(calls)
+    ]
+    async with asyncio.TaskGroup() as tasks:
+        for variables in all_of:
+            variables.update(GUARDED, Quality())
+            tasks.create_task(variables.run())
+        with suppress(TimeoutError):
+            async with asyncio.timeout(0.05):
+                await asyncio.Event().wait()
+        assert asterisk.asked <= WRITERS
+        asterisk.answering.set()
+        async with asyncio.timeout(10):
+            while len(asterisk.found) < 3 * calls:  # noqa: ASYNC110 - what was written has no event
+                await asyncio.sleep(0.001)
+        for variables in all_of:
+            variables.stop()
+
+
+async def test_however_many_calls_write_variables_a_few_requests_are_under_way_and_what_is_lost_is_repeated(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(channel_variables, "REPEATED_AFTER", 0.01)
+    asterisk = SlowAsterisk(lost=3)
+    await written_by(asterisk, 50)
+    assert {value for (_, name), value in asterisk.found.items() if name == "OFFLOAD_STATUS"} == {"offloaded"}

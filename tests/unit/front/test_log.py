@@ -5,6 +5,7 @@ import io
 import json
 import logging
 import sys
+import threading
 import warnings
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -19,6 +20,7 @@ from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
 from stasis_offload.log import REDACTED, Redactor, configure
+from stasis_offload.log_writer import LogWriter
 
 SECRET = "s3cret pass/w\"örd's+1"
 
@@ -39,6 +41,13 @@ def _loggers_as_they_were() -> Iterator[None]:
     structlog.reset_defaults()
 
 
+def logged(stream: io.StringIO) -> str:
+    """Return what was logged; another thread writes it."""
+    for handler in logging.getLogger().handlers:
+        handler.flush()
+    return stream.getvalue()
+
+
 def configured(*, level: str = "info", stream: io.StringIO | None = None) -> io.StringIO:
     stream = stream or io.StringIO()
     configure(level=level, secrets=[SECRET], stream=stream)
@@ -49,7 +58,7 @@ def test_a_line_is_json_with_time_level_name_event_and_fields() -> None:
     stream = configured()
     with structlog.contextvars.bound_contextvars(call="1700000000.1"):
         structlog.get_logger("stasis_offload.service").info("flows.installed", ms=3)
-    line = json.loads(stream.getvalue())
+    line = json.loads(logged(stream))
     at = datetime.fromisoformat(line.pop("timestamp"))
     assert timedelta() <= datetime.now(UTC) - at < timedelta(minutes=1)
     assert line == {
@@ -64,9 +73,9 @@ def test_a_line_is_json_with_time_level_name_event_and_fields() -> None:
 def test_a_line_on_a_terminal_is_for_people() -> None:
     stream = configured(stream=Terminal())
     structlog.get_logger("stasis_offload.service").info("flows.installed", ms=3)
-    assert "flows.installed" in stream.getvalue()
+    assert "flows.installed" in logged(stream)
     with pytest.raises(json.JSONDecodeError):
-        json.loads(stream.getvalue())
+        json.loads(logged(stream))
 
 
 def test_the_level_is_that_of_our_lines_and_libraries_are_heard_from_warning_up() -> None:
@@ -75,11 +84,11 @@ def test_the_level_is_that_of_our_lines_and_libraries_are_heard_from_warning_up(
     for library in ("aioari.client", "aioswagger11.client", "aiohttp.access", "asyncio", "os_ken"):
         logging.getLogger(library).info("chatter")
         logging.getLogger(library).warning("trouble")
-    lines = [json.loads(line) for line in stream.getvalue().splitlines()]
+    lines = [json.loads(line) for line in logged(stream).splitlines()]
     assert [line["event"] for line in lines] == ["ours", *["trouble"] * 5]
     stream = configured(level="warning")
     structlog.get_logger("stasis_offload.ari").info("ours")
-    assert stream.getvalue() == ""
+    assert logged(stream) == ""
 
 
 def test_python_warnings_are_logged() -> None:
@@ -88,7 +97,7 @@ def test_python_warnings_are_logged() -> None:
         warnings.simplefilter("always")
         logging.captureWarnings(capture=True)
         warnings.warn("old", stacklevel=1)
-    assert "old" in json.loads(stream.getvalue())["event"]
+    assert "old" in json.loads(logged(stream))["event"]
 
 
 @pytest.mark.parametrize("stream", [io.StringIO(), Terminal()], ids=["json", "terminal"])
@@ -99,7 +108,7 @@ def test_a_traceback_is_logged_without_the_secret_in_it(stream: io.StringIO) -> 
     except ValueError:
         structlog.get_logger("stasis_offload.ari").exception("ours")
         logging.getLogger("aioari.client").exception("Event listener threw exception")
-    text = stream.getvalue()
+    text = logged(stream)
     assert text.count("Traceback (most recent call last)") == 2
     assert text.count(f"base 10: 'http://pbx/ari?api_key={REDACTED}'") == 2
     assert "s3cret" not in text
@@ -133,11 +142,11 @@ async def test_what_the_ari_library_raises_and_logs_about_a_url_shows_no_key(
     assert "s3cretpassword" in repr(error)  # or this test proves nothing
     structlog.get_logger("stasis_offload.ari").error("failed", error=error, text=str(error), exc_info=error)
     logging.getLogger("aioari.client").error("failed: %r", error, exc_info=error)
-    assert stream.getvalue().count("401") >= 3
-    assert "s3cretpassword" not in stream.getvalue() + "".join(capsys.readouterr())
+    assert logged(stream).count("401") >= 3
+    assert "s3cretpassword" not in logged(stream) + "".join(capsys.readouterr())
 
 
-text_secret = st.text(st.characters(exclude_categories=["Cs"]), min_size=4)
+text_secret = st.text(st.characters(exclude_categories=["Cs"]), min_size=8)
 
 
 @given(secret=text_secret, before=st.text(max_size=5), after=st.text(max_size=5))
@@ -198,3 +207,35 @@ def test_secrets_percent_encoded_are_found() -> None:
 def test_nothing_is_set_up_by_importing() -> None:
     assert "structlog" in sys.modules
     assert not structlog.is_configured()
+
+
+def test_a_password_that_may_be_a_part_of_any_word_leaves_the_log_readable_and_is_kept_out_of_keys() -> None:
+    redact = Redactor(["p"]).text
+    assert redact("flows.replaced by port 5060") == "flows.replaced by port 5060"
+    assert redact("GET http://pbx/ari?api_key=app:p") == f"GET http://pbx/ari?api_key={REDACTED}"
+
+
+def test_a_reader_of_the_log_that_stalls_stops_nobody_and_is_told_how_much_it_missed() -> None:
+    reading, stalled = threading.Event(), threading.Event()
+
+    class Stalled(io.StringIO):
+        def write(self, text: str, /) -> int:
+            stalled.set()
+            assert reading.wait(10)
+            return super().write(text)
+
+    stream = Stalled()
+    writer = LogWriter(stream, most=2)
+    log = logging.getLogger("any")
+    log.addHandler(writer)
+    log.warning("first")
+    assert stalled.wait(10)
+    for number in range(5):
+        log.warning("number %d", number)
+    reading.set()
+    writer.flush()
+    written = stream.getvalue().splitlines()
+    assert written[0] == "first"
+    assert written[1] == "number 0"
+    assert json.loads(written[2]) == {"event": "log.lost", "level": "warning", "lines": 3}
+    assert written[3:] == ["number 1"]
