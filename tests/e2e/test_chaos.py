@@ -8,7 +8,12 @@ from tests.chaos.faults import FAULTS
 from tests.chaos.playing import play
 
 CALLS = 4
-QUICK = ("application killed", "ARI's connections cut", "flows deleted by another program", "ovs-vswitchd killed")
+QUICK = (
+    "application killed",
+    "ARI's connections cut",
+    "flows deleted by another program",
+    "ovs-vswitchd killed",
+)
 
 
 @pytest.mark.parametrize("name", QUICK)
