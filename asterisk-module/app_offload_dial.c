@@ -16,7 +16,8 @@
  * OffloadDial() hands the caller to the Stasis application. When the caller has left it, hung up or not, and before
  * any h extension or hangup handler runs, it sets what app_dial.c sets at the end of a bridge.
  *
- * What is done in the instant in which something happens to a dialled channel is in offload_dial.c.
+ * What is done in the instant in which something happens to a dialled channel is in offload_dial.c, who is told of
+ * whom in offload_party.c.
  */
 
 /*** MODULEINFO
@@ -37,6 +38,7 @@
 #include "asterisk/strings.h"
 
 #include "offload_dial.h"
+#include "offload_party.h"
 
 static const char app[] = "OffloadDial";
 
@@ -181,29 +183,43 @@ static int offload_dial_exec(struct ast_channel *chan, const char *data)
 	return pbx_exec(chan, dial, data);
 }
 
+static struct ast_custom_function * const functions[] = {
+	&offload_caller, &offload_dial, &offload_party, &offload_connected,
+};
+
 static int unload_module(void)
 {
+	size_t i;
+
 	ast_unregister_application(app);
-	ast_custom_function_unregister(&offload_dial);
-	ast_custom_function_unregister(&offload_caller);
+	for (i = 0; i < ARRAY_LEN(functions); i++) {
+		ast_custom_function_unregister(functions[i]);
+	}
 	dials_destroy();
 	return 0;
 }
 
 static int load_module(void)
 {
+	int failed;
+	size_t i;
+
 	if (dials_init()) {
 		return AST_MODULE_LOAD_DECLINE;
 	}
-	if (ast_custom_function_register(&offload_caller) || ast_custom_function_register(&offload_dial)
-		|| ast_register_application_xml(app, offload_dial_exec)) {
+	failed = ast_register_application_xml(app, offload_dial_exec);
+	for (i = 0; i < ARRAY_LEN(functions); i++) {
+		failed |= ast_custom_function_register(functions[i]);
+	}
+	if (failed) {
 		unload_module();
 		return AST_MODULE_LOAD_DECLINE;
 	}
 	return AST_MODULE_LOAD_SUCCESS;
 }
 
-AST_MODULE_INFO(ASTERISK_GPL_KEY, AST_MODFLAG_DEFAULT, "OffloadDial(), OFFLOAD_CALLER(), OFFLOAD_DIAL()",
+AST_MODULE_INFO(ASTERISK_GPL_KEY, AST_MODFLAG_DEFAULT, 
+	"OffloadDial(), OFFLOAD_CALLER(), OFFLOAD_DIAL(), OFFLOAD_PARTY(), OFFLOAD_CONNECTED()",
 	.support_level = AST_MODULE_SUPPORT_EXTENDED,
 	.load = load_module,
 	.unload = unload_module,

@@ -11,7 +11,7 @@
 
 /*!
  * \file
- * \brief What options b, B, C, f, o and U of Dial() need and ARI has not.
+ * \brief What options b, B, C, d, e, f, o and U of Dial() need and ARI has not.
  *
  * ARI writes a dialplan function in the thread of the channel, between two frames, and holds no lock
  * (res/stasis/control.c, app_control_set_channel_var): the place where Dial() runs such a subroutine, too. The
@@ -91,6 +91,58 @@ static int offload_inherit_write(struct ast_channel *chan, const char *cmd,
 	return 0;
 }
 
+/*!
+ * Have the h extension of its caller's context, if there is one, run on a channel when that ends.
+ *
+ * Dial() has it run when the channel leaves its bridge (main/bridge_after.c), which no bridge of ARI does.
+ */
+static int offload_run_h_write(struct ast_channel *chan, const char *cmd,
+	char *data attribute_unused, const char *value)
+{
+	struct ast_channel *caller = ast_strlen_zero(value) ? NULL : ast_channel_get_by_name(value);
+	char handler[AST_MAX_CONTEXT + sizeof(",h,1")];
+	const char *context, *number;
+
+	if (!chan || !caller || caller == chan) {
+		ast_log(LOG_WARNING, "%s: needs a channel, and the unique id of its caller\n", cmd);
+		ast_channel_cleanup(caller);
+		return -1;
+	}
+	ast_channel_lock(caller);
+	context = ast_strdupa(ast_channel_context(caller));
+	ast_channel_unlock(caller);
+	ast_channel_unref(caller);
+
+	ast_channel_lock(chan);
+	number = ast_strdupa(S_COR(ast_channel_caller(chan)->id.number.valid,
+		ast_channel_caller(chan)->id.number.str, ""));
+	ast_channel_unlock(chan);
+	if (ast_exists_extension(chan, context, "h", 1, number)) {
+		snprintf(handler, sizeof(handler), "%s,h,1", context);
+		ast_pbx_hangup_handler_push(chan, handler);
+	}
+	return 0;
+}
+
+/*! Read the context in which the channel would go to a digit that it dials (app_dial.c, onedigit_goto); empty: in none. */
+static int offload_exit_read(struct ast_channel *chan, const char *cmd, char *digit, char *buf, size_t len)
+{
+	const char *context, *number;
+
+	if (!chan) {
+		ast_log(LOG_WARNING, "%s: no channel that dials\n", cmd);
+		return -1;
+	}
+	ast_channel_lock(chan);
+	context = pbx_builtin_getvar_helper(chan, "EXITCONTEXT");
+	context = ast_strdupa(context ? context : ast_channel_context(chan));
+	number = ast_strdupa(S_COR(ast_channel_caller(chan)->id.number.valid,
+		ast_channel_caller(chan)->id.number.str, ""));
+	ast_channel_unlock(chan);
+	ast_copy_string(buf, ast_exists_extension(chan, context, digit, 1, number) ? context : "", len);
+	return 0;
+}
+
 static int offload_reset_cdr_write(struct ast_channel *chan, const char *cmd,
 	char *data attribute_unused, const char *value attribute_unused)
 {
@@ -123,6 +175,16 @@ static struct ast_custom_function offload_inherit = {
 	.write = offload_inherit_write,
 };
 
+static struct ast_custom_function offload_run_h = {
+	.name = "OFFLOAD_RUN_H",
+	.write = offload_run_h_write,
+};
+
+static struct ast_custom_function offload_exit = {
+	.name = "OFFLOAD_EXIT",
+	.read = offload_exit_read,
+};
+
 static struct ast_custom_function offload_reset_cdr = {
 	.name = "OFFLOAD_RESET_CDR",
 	.write = offload_reset_cdr_write,
@@ -134,7 +196,7 @@ static struct ast_custom_function offload_rebridge = {
 };
 
 static struct ast_custom_function * const functions[] = {
-	&offload_sub, &offload_inherit, &offload_reset_cdr, &offload_rebridge,
+	&offload_sub, &offload_inherit, &offload_run_h, &offload_exit, &offload_reset_cdr, &offload_rebridge,
 };
 
 static int unload_module(void)
@@ -162,7 +224,7 @@ static int load_module(void)
 }
 
 AST_MODULE_INFO(ASTERISK_GPL_KEY, AST_MODFLAG_DEFAULT,
-	"OFFLOAD_SUB(), OFFLOAD_INHERIT(), OFFLOAD_RESET_CDR(), OFFLOAD_REBRIDGE()",
+	"OFFLOAD_SUB(), OFFLOAD_INHERIT(), OFFLOAD_RUN_H(), OFFLOAD_EXIT(), OFFLOAD_RESET_CDR(), OFFLOAD_REBRIDGE()",
 	.support_level = AST_MODULE_SUPPORT_EXTENDED,
 	.load = load_module,
 	.unload = unload_module,

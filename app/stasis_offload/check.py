@@ -36,9 +36,22 @@ _MODULES = {
 # What the application uses of ours. ARI succeeds in writing a function that does not exist, so that one of an old build
 # would be missed by nobody; each module names its functions in its description.
 FUNCTIONS = {
-    "app_offload_dial": ("OffloadDial()", "OFFLOAD_CALLER()", "OFFLOAD_DIAL()"),
+    "app_offload_dial": (
+        "OffloadDial()",
+        "OFFLOAD_CALLER()",
+        "OFFLOAD_DIAL()",
+        "OFFLOAD_PARTY()",
+        "OFFLOAD_CONNECTED()",
+    ),
     "func_offload_cause": ("OFFLOAD_HANGUPCAUSE()", "OFFLOAD_HANGUP()"),
-    "func_offload_sub": ("OFFLOAD_SUB()", "OFFLOAD_INHERIT()", "OFFLOAD_RESET_CDR()", "OFFLOAD_REBRIDGE()"),
+    "func_offload_sub": (
+        "OFFLOAD_SUB()",
+        "OFFLOAD_INHERIT()",
+        "OFFLOAD_RUN_H()",
+        "OFFLOAD_EXIT()",
+        "OFFLOAD_RESET_CDR()",
+        "OFFLOAD_REBRIDGE()",
+    ),
 }
 
 # Timeout of each check in seconds; they run concurrently.

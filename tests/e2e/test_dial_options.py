@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 
@@ -33,8 +33,22 @@ class Seen:
     noted: tuple[str, ...]
 
 
+def call(entry: str) -> None:
+    """Have asterisk1 call."""
+    control.originate(f"{entry}@asterisk2")
+
+
+def call_and_press(entry: str) -> None:
+    """Have asterisk1 call and send the digit 5 as soon as it hears something."""
+    control.asterisk("asterisk1", f"channel originate Local/press-{entry}@public application Wait 20")
+
+
 def seen(
-    entry: str, arguments: str, callees: tuple[str, ...], during: Callable[[], None] = lambda: None
+    entry: str,
+    arguments: str,
+    callees: tuple[str, ...],
+    during: Callable[[], None] = lambda: None,
+    begin: Callable[[str], None] = call,
 ) -> Seen:
     """Have asterisk1 call `entry`, which dials with these arguments, and observe the call to its end."""
     for name in GLOBALS:
@@ -43,7 +57,7 @@ def seen(
     control.asterisk("asterisk2", f'dialplan set global LAB_ARGS "{arguments}"')
     cdrs = Cdrs()
     with captured() as capture:
-        control.originate(f"{entry}@asterisk2")
+        begin(entry)
         during()
         cdr = cdrs.last()
         wait_until(
@@ -58,7 +72,10 @@ def seen(
         heard=heard_before_final(capture, dialogue) > 10,
         status=cdr["dialstatus"],
         cause=cdr["cause"],
-        noted=(*(noted("asterisk2", name) for name in GLOBALS), noted("asterisk1", "LAB_DIGITS")),
+        noted=(
+            *(noted("asterisk2", name).replace(f"/{entry}/", "/dialled/") for name in GLOBALS),
+            noted("asterisk1", "LAB_DIGITS"),
+        ),
     )
 
 
@@ -134,6 +151,15 @@ def test_with_s_the_call_ends_so_long_after_the_answer(options: str) -> None:
     assert call.status == "ANSWER"
 
 
+@pytest.mark.parametrize("others", ["", "&PJSIP/486@asterisk1"])
+def test_with_small_d_a_digit_leads_the_caller_elsewhere_before_the_answer(others: str) -> None:
+    arguments = f"PJSIP/1830@asterisk1{others},5,d"
+    plain, ours = (seen(f"d-{entry}", arguments, ("1830",), begin=call_and_press) for entry in ENTRIES)
+    # How much was heard until then depends on when the digit came.
+    assert ours == replace(plain, heard=ours.heard)
+    assert ours.noted[2] == "lab-exit/5/1/CANCEL/Ring"
+
+
 @pytest.mark.parametrize(
     ("others", "options"),
     [
@@ -188,6 +214,15 @@ def test_with_u_the_subroutine_decides_what_becomes_of_the_call(result: str) -> 
 def test_with_capital_g_both_go_on_in_the_dialplan() -> None:
     call = assert_as_dial("PJSIP/555@asterisk1,,G(lab-after^part^1)", "555")
     assert (call.noted[0], call.noted[2]) == ("Ring/ANSWER", "Up/inherited")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "runs"), [("PJSIP/5501@asterisk1,,e", 1), ("PJSIP/486@asterisk1,,e", 0)]
+)
+def test_with_e_the_h_extension_runs_on_the_callee_that_answered_as_well(arguments: str, runs: int) -> None:
+    plain, ours = (seen(f"e-{entry}", arguments, ("5501",)) for entry in ENTRIES)
+    assert ours == plain
+    assert ours.noted[2].count("/lab-e/h/") == runs
 
 
 def test_with_capital_f_the_callee_goes_on_when_the_caller_hangs_up() -> None:

@@ -82,6 +82,9 @@ def up() -> bool:
         ("PJSIP/302-dial-486@asterisk1,20", False, "BUSY"),
         ("PJSIP/302-180@asterisk1,1", False, "NOANSWER"),
         ("PJSIP/302-nowhere@asterisk1,20", False, "CHANUNAVAIL"),
+        ("PJSIP/302-556@asterisk1,20,i", False, "BUSY"),
+        ("PJSIP/302-556@asterisk1&PJSIP/404@asterisk1,20,i", False, "BUSY"),
+        ("PJSIP/302-556@asterisk1-uri,20,I", True, "ANSWER"),
     ],
 )
 def test_a_call_that_is_forwarded_ends_as_with_dial(
@@ -95,6 +98,18 @@ def test_a_call_that_is_forwarded_ends_as_with_dial(
     moved = next(m.at for m in capture.sip if m.start.startswith("SIP/2.0 302"))
     calls = [m.at for m in capture.sip if m.start.startswith("INVITE ") and m.header("Diversion")]
     assert not calls or calls[0] - moved < RINGS_WITHIN
+
+
+@pytest.mark.parametrize("number", ["custom", "plain"])
+def test_with_z_a_call_that_is_forwarded_rings_on_after_the_timeout(cdrs: Cdrs, number: str) -> None:
+    control.asterisk(
+        "asterisk2", "dialplan set global LAB_ARGS PJSIP/302-180@asterisk1&PJSIP/200@asterisk1,1,z"
+    )
+    control.originate(f"{number}@asterisk2")
+    # 200 answers after two seconds.
+    wait_until(up, within=10, what="an answer at both ends")
+    control.hang_up_all()
+    assert cdrs.last()["dialstatus"] == "ANSWER"
 
 
 @pytest.mark.parametrize("number", ["custom", "plain"])

@@ -189,6 +189,14 @@ class BridgeDestroyed:
     bridge: str
 
 
+@dataclass(frozen=True, slots=True)
+class DigitReceived:
+    """A channel sent a digit (DTMF) that Asterisk has read."""
+
+    channel: str
+    digit: str
+
+
 Event = (
     AriUp
     | AriDown
@@ -199,6 +207,7 @@ Event = (
     | HangupRequested
     | DialChanged
     | PlaybackFinished
+    | DigitReceived
     | Diverted
     | BridgePeer
     | Held

@@ -12,6 +12,7 @@ from stasis_offload.asterisk.ari_events import (
     ChannelDestroyed,
     DialChanged,
     DialState,
+    DigitReceived,
     Diverted,
     EnteredBridge,
     Event,
@@ -142,6 +143,9 @@ _PARSERS: Mapping[str, Callable[[Fields], Event | None]] = {
     "ChannelHangupRequest": _hangup_requested,
     "Dial": _dial,
     "PlaybackFinished": lambda fields: PlaybackFinished(playback=fields.text("playback", "id")),
+    "ChannelDtmfReceived": lambda fields: DigitReceived(
+        channel=fields.text("channel", "id"), digit=fields.text("digit")
+    ),
     "ChannelVarset": _varset,
     "ChannelHold": lambda fields: Held(channel=fields.text("channel", "id")),
     "ChannelUnhold": lambda fields: Unheld(channel=fields.text("channel", "id")),

@@ -11,7 +11,7 @@ from stasis_offload.signalling import commands as cmd
 from stasis_offload.signalling import option_commands as opt
 from stasis_offload.signalling.call_ids import CALLER, playback_id
 from stasis_offload.signalling.causes import DialStatus
-from stasis_offload.signalling.events import LimitSoundsRead
+from stasis_offload.signalling.events import ExitFound, LimitSoundsRead
 from stasis_offload.signalling.option_arguments import in_full
 from stasis_offload.signalling.time_limit import SOUND_VARIABLES, sounds_of
 
@@ -37,8 +37,10 @@ async def carry_out(  # noqa: PLR0912, PLR0915 - one row a command
                 await ari.set_variable(channel(CALLER), name=f"CHANNEL({groups})", value="")
         case cmd.CreateBridge():
             await ari.make_bridge(bridge)
-        case cmd.Create(n, endpoint):
-            await ari.create(channel(n), endpoint=endpoint, originator=channel(CALLER))
+        case cmd.Create(n, endpoint, withholds):
+            await ari.create(channel(n), endpoint=endpoint, originator=channel(CALLER), withholds=withholds)
+        case cmd.TellCaller(n):
+            await ari.set_variable(channel(CALLER), name="OFFLOAD_CONNECTED()", value=channel(n))
         case cmd.Join(n, silent):
             await ari.join(bridge=bridge, channel=channel(CALLER), silent=silent)
             await ari.join(bridge=bridge, channel=channel(n), silent=silent)
@@ -59,8 +61,8 @@ async def carry_out(  # noqa: PLR0912, PLR0915 - one row a command
             await ari.dial(channel=channel(n), caller=None if inherited else channel(CALLER))
         case cmd.CheckForwards():
             await check_forwards(ari, channel(CALLER))
-        case cmd.CreateDiverted(n, to, context):
-            await create_diverted(ari, channel(n), caller=channel(CALLER), to=to, context=context)
+        case cmd.CreateDiverted(n):
+            await create_diverted(ari, channel(n), command, caller=channel(CALLER))
         case cmd.Ring():
             await ari.indicate(channel(CALLER), Indication.RING)
         case cmd.StopRing():
@@ -81,6 +83,8 @@ async def carry_out(  # noqa: PLR0912, PLR0915 - one row a command
             await ari.play(channel(n), media=",".join(media), playback=playback_id(channel(CALLER), n))
         case opt.StopPlaying(n):
             await ari.stop_playback(playback_id(channel(CALLER), n))
+        case opt.RunHAtEnd(n):
+            await ari.set_variable(channel(n), name="OFFLOAD_RUN_H()", value=channel(CALLER))
         case opt.SendDigits(n, digits):
             await ari.send_digits(channel(n), digits)
             await _until_idle(ari, channel(n))
@@ -111,6 +115,7 @@ async def carry_out(  # noqa: PLR0912, PLR0915 - one row a command
             | cmd.HangUpReplaced()
             | cmd.SetDiversion()
             | opt.RunAnswerSub()
+            | opt.FindExit()
             | opt.ReadLimitSounds()
         ):
             raise TypeError(f"the call carries out {command}")
@@ -144,9 +149,16 @@ async def run_answer_sub(ari: AriClient, callee: str, *, sub: str, caller: str) 
     return result or ""
 
 
-async def read_limit_sounds(ari: AriClient, caller: str) -> LimitSoundsRead:
-    """Read the announcements of a time limit from the caller's channel."""
-    return sounds_of([await ari.get_variable(caller, name) for name in SOUND_VARIABLES])
+async def read(
+    ari: AriClient, caller: str, command: opt.ReadLimitSounds | opt.FindExit
+) -> ExitFound | LimitSoundsRead | None:
+    """Read from the caller's channel what a command wants to know; return the event that says it."""
+    match command:
+        case opt.ReadLimitSounds():
+            return sounds_of([await ari.get_variable(caller, name) for name in SOUND_VARIABLES])
+        case opt.FindExit(digit):
+            context = await ari.get_variable(caller, f"OFFLOAD_EXIT({digit})")
+            return ExitFound(f"{context}^{digit}^1") if context else None
 
 
 async def _run_sub(ari: AriClient, channel: str, *, sub: str, when: str = "") -> None:

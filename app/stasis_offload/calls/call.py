@@ -7,7 +7,12 @@ import structlog
 
 from stasis_offload.asterisk.ari_events import Channel
 from stasis_offload.asterisk.leg_report import UP
-from stasis_offload.calls.ari_commands import carry_out, read_limit_sounds, run_answer_sub, set_peer
+from stasis_offload.calls.ari_commands import (
+    carry_out,
+    read,
+    run_answer_sub,
+    set_peer,
+)
 from stasis_offload.calls.channel_variables import ChannelVariables
 from stasis_offload.calls.diversions import set_diversion
 from stasis_offload.calls.gateways import Gateways
@@ -234,8 +239,9 @@ class Call:
                 await self._within_limit(self.media.relay_until_start().wait())
             case cmd.EndMedia():
                 await self._end_media()
-            case opt.ReadLimitSounds():
-                self.post(await read_limit_sounds(self._ari, self.legs.channel(CALLER)))
+            case opt.ReadLimitSounds() | opt.FindExit():
+                if answer := await read(self._ari, self.legs.channel(CALLER), command):
+                    self.post(answer)
             case opt.RunAnswerSub(n, sub):
                 await self._run_answer_sub(n, sub)
             case cmd.HangUpReplaced(old, cause):

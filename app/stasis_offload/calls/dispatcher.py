@@ -58,6 +58,7 @@ class Dispatcher:
                 | ari.HangupRequested(channel)
                 | ari.DialChanged(channel)
                 | ari.Diverted(channel)
+                | ari.DigitReceived(channel)
             ):
                 self._on_leg_event(channel, event)
             case ari.PlaybackFinished(playback):

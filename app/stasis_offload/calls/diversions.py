@@ -19,13 +19,14 @@ async def check_forwards(ari: AriClient, caller: str) -> None:
         raise AriError("the call has been forwarded too often")
 
 
-async def create_diverted(ari: AriClient, channel: str, *, caller: str, to: str, context: str) -> None:
+async def create_diverted(ari: AriClient, channel: str, command: cmd.CreateDiverted, *, caller: str) -> None:
     """Create the channel to which a callee forwards, as Dial() does (app_dial.c, do_forward).
 
     A callee has FORWARD_CONTEXT from the caller, or it is global; from the caller alone it can be read in time.
     """
     own = await ari.get_variable(caller, "FORWARD_CONTEXT")
-    await ari.create(channel, endpoint=endpoint_of(to, own or context), originator=caller)
+    endpoint = endpoint_of(command.to, own or command.context)
+    await ari.create(channel, endpoint=endpoint, originator=caller, withholds=command.withholds)
 
 
 async def set_diversion(ari: AriClient, command: cmd.SetDiversion, legs: Legs) -> None:

@@ -25,13 +25,18 @@ def answer(dialing: Dialing, n: int, now: float, *, picked_up: bool) -> Step:
 
     If both are in the bridge already, and it has no answer to pass on, it would not bridge natively by itself
     (bridge_channel.c, bridge_channel_handle_control). Whoever left and came back would have one more CDR.
+
+    The bridge has told the caller who the callee is, but not who picked up.
     """
     options = dialing.request.options
+    end: tuple[cmd.Command, ...] = (opt.RunHAtEnd(n),) if options.runs_h and not options.part_at else ()
+    if picked_up or not (dialing.in_bridge or options.no_updates):
+        end = (*end, cmd.TellCaller(n))
     if dialing.in_bridge:
         after, commands = on_bridged(dialing, n, now)
         begin = (*ringback.end(dialing), cmd.Answer(bridged=True)) if picked_up or dialing.caller_up else ()
-        return after, (*begin, *_limit(dialing, n), *commands)
-    begin = (cmd.Answer(),) if options.answer_first else ()
+        return after, (*end, *begin, *_limit(dialing, n), *commands)
+    begin = (*end, cmd.Answer()) if options.answer_first else end
     if options.delays_answer:
         begin = (cmd.SetStatus(DialStatus.ANSWER), *begin, opt.Unbridge(n))
     files = tuple(
@@ -90,9 +95,8 @@ def _part(dialing: Dialing, n: int, place: Place) -> Step:
 
 
 def _bridge(dialing: Dialing, n: int) -> Step:
-    options = dialing.request.options
-    digits = zip((n, CALLER), options.digits, strict=True)
-    join = cmd.Join(n, silent=options.prepares_callee)
+    digits = zip((n, CALLER), dialing.request.options.digits, strict=True)
+    join = cmd.Join(n)
     sends = (opt.SendDigits(leg, text) for leg, text in digits if text)
     return dialing, (*_limit(dialing, n), *sends, *ringback.end(dialing), cmd.Answer(), join)
 

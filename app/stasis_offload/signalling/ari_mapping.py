@@ -8,6 +8,7 @@ from stasis_offload.asterisk.ari_events import (
     ChannelDestroyed,
     DialChanged,
     DialState,
+    DigitReceived,
     Diverted,
     HangupRequested,
     StasisEnd,
@@ -65,6 +66,8 @@ def _of_caller(event: AriEvent) -> ev.Event | None:
             return ev.CallerLeft(cause)
         case HangupRequested(cause=cause):
             return ev.CallerHangingUp(cause)
+        case DigitReceived(digit=digit):
+            return ev.CallerSentDigit(digit)
         case _:
             return None
 

@@ -29,10 +29,22 @@ class SetDuration:
 
 @dataclass(frozen=True, slots=True)
 class Create:
-    """Create the channel of callee n, with the caller as originator."""
+    """Create the channel of callee n, with the caller as originator.
+
+    `withholds`: `i`, that it announces no redirection; `I`, that before the answer it is told of no identity and no
+    redirection, and tells none.
+    """
 
     n: int
     endpoint: str
+    withholds: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TellCaller:
+    """Tell the caller who callee n is, who has answered, if that is known."""
+
+    n: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +65,11 @@ class CreateBridge:
 class Join:
     """Put the caller and callee n into the bridge; answered by CalleeBridged.
 
-    Each is told who the other is, unless an option has set that (`silent`).
+    Each is told who the other is, unless it is `silent`.
     """
 
     n: int
-    silent: bool = False
+    silent: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +87,15 @@ class CheckForwards:
 
 @dataclass(frozen=True, slots=True)
 class CreateDiverted:
-    """Create the channel of callee n, to whom a callee forwards: `to` in FORWARD_CONTEXT or `context`, or `TECH/resource`."""
+    """Create the channel of callee n, to whom a callee forwards: `to` in FORWARD_CONTEXT or `context`, or `TECH/resource`.
+
+    `withholds` as with Create.
+    """
 
     n: int
     to: str
     context: str
+    withholds: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +209,7 @@ Command = (
     SetStatus
     | SetDuration
     | Create
+    | TellCaller
     | LeavePickupGroups
     | CreateBridge
     | Join

@@ -54,7 +54,7 @@ _TABLE = (
         "b",
         "(context^exten^priority(args))",
         Treatment.DONE,
-        "The subroutine runs on each callee's channel before it is dialled. Its place is given in full, and CALLERID() is empty where Dial() has the dialled extension; needs `func_offload_sub`.",
+        "The subroutine runs on each callee's channel before it is dialled. Its place is given in full; needs `func_offload_sub`.",
     ),
     DialOption(
         "B",
@@ -66,7 +66,12 @@ _TABLE = (
     DialOption(
         "c", "", Treatment.DONE, "A target that is cancelled learns that the call was answered elsewhere."
     ),
-    DialOption("d", "", Treatment.LEFT, "What the caller dials before the answer is not followed yet."),
+    DialOption(
+        "d",
+        "",
+        Treatment.DONE,
+        "Before the answer a digit of the caller's leads to its extension, if there is one, in EXITCONTEXT or the caller's context; needs `func_offload_sub`.",
+    ),
     DialOption(
         "D",
         "(called:calling:progress)",
@@ -77,8 +82,8 @@ _TABLE = (
     DialOption(
         "e",
         "",
-        Treatment.LEFT,
-        "The h extension runs on the callee's channel after its end, where ARI does not reach it.",
+        Treatment.DONE,
+        "The h extension of the caller's context runs on the callee's channel, too, as a hangup handler; needs `func_offload_sub`.",
     ),
     DialOption(
         "f",
@@ -101,14 +106,12 @@ _TABLE = (
     ),
     DialOption("h", "", Treatment.LEFT, _DTMF),
     DialOption("H", "", Treatment.LEFT, _DTMF),
-    DialOption(
-        "i", "", Treatment.LEFT, "The bridge would tell the caller of the forward that is not followed (181)."
-    ),
+    DialOption("i", "", Treatment.DONE, "A callee that forwards (302) counts as busy."),
     DialOption(
         "I",
         "",
-        Treatment.LEFT,
-        "In the bridge in which a target is dialled Asterisk passes its updates on; without that bridge there is no early media.",
+        Treatment.DONE,
+        "Until the answer neither party is told of the other's identity, or of a redirection.",
     ),
     DialOption(
         "j", "", Treatment.LEFT, "ARI gives a new channel the caller's present streams, not the first ones."
@@ -170,7 +173,7 @@ _TABLE = (
     DialOption("W", "", Treatment.LEFT, _DTMF),
     DialOption("x", "", Treatment.LEFT, _DTMF),
     DialOption("X", "", Treatment.LEFT, _DTMF),
-    DialOption("z", "", Treatment.LEFT, "The timeout of a call that is forwarded cannot be lifted yet."),
+    DialOption("z", "", Treatment.DONE, "A call that is forwarded (302) may ring without limit."),
 )
 OPTIONS: Mapping[str, DialOption] = {option.letter: option for option in _TABLE}
 
@@ -181,10 +184,12 @@ class DialOptions:
 
     Before dialling the caller's CDR begins anew (`reset_cdr`: C), and subroutines run on the caller (`caller_sub`: B) and on
     each callee (`callee_sub`: b); a callee is sent the identity `connected` (f) with the presentation `presentation` (u)
-    and the tag `tag` (s), and has itself the `caller_id` (o; empty: the caller's).
+    and the tag `tag` (s), and has itself the `caller_id` (o; empty: the caller's). No callee may forward (`no_forwarding`: i), or
+    the timeout ends when one does (`forwards_wait`: z);
+    neither party is told who the other is before the answer (`no_updates`: I).
 
     Until the answer the caller is sent ringing at once (`ring_at_once`: r, R), and only that (`ring_only`: r), or hears
-    music of a class (`music`: m; empty: the channel's own). A target that is cancelled learns that the call was
+    music of a class (`music`: m; empty: the channel's own); a digit of the caller's may lead elsewhere (`digit_exits`: d). A target that is cancelled learns that the call was
     `answered_elsewhere` (c); targets are hung up with `dismiss_cause` when another one answers (Q).
 
     Before the two are bridged, each may hear a file (`files`, callee's and caller's: A), a subroutine runs on the callee
@@ -193,7 +198,7 @@ class DialOptions:
     `announced_limit` (L), which undoes S.
 
     When the callee hangs up, the caller continues in the dialplan (`go_on`: g); when the caller hangs up, the callee does
-    (`callee_goes_to`: F). Instead of being bridged, both continue there, the caller at `part_at`, the callee at the next
+    (`callee_goes_to`: F), unless the h extension runs on it at the end (`runs_h`: e). Instead of being bridged, both continue there, the caller at `part_at`, the callee at the next
     priority (G).
     """
 
@@ -205,9 +210,13 @@ class DialOptions:
     presentation: str | None = None
     tag: str | None = None
     caller_id: str | None = None
+    no_forwarding: bool = False
+    forwards_wait: bool = False
+    no_updates: bool = False
     ring_at_once: bool = False
     ring_only: bool = False
     music: str | None = None
+    digit_exits: bool = False
     answered_elsewhere: bool = False
     dismiss_cause: int = Cause.ANSWERED_ELSEWHERE
     files: tuple[str, str] = ("", "")
@@ -217,7 +226,13 @@ class DialOptions:
     time_limit: float | None = None
     announced_limit: AnnouncedLimit | None = None
     callee_goes_to: Place | None = None
+    runs_h: bool = False
     part_at: Place | None = None
+
+    @property
+    def withholds(self) -> str:
+        """What a callee's channel does not pass on, by the letters of the options."""
+        return "i" * self.no_forwarding + "I" * self.no_updates
 
     @property
     def entertained(self) -> bool:
@@ -267,9 +282,13 @@ def parse_options(text: str) -> DialOptions:
         presentation=arguments.get("u") or None,
         tag=arguments.get("s") or None,
         caller_id=arguments.get("o"),
+        no_forwarding="i" in arguments,
+        forwards_wait="z" in arguments,
+        no_updates="I" in arguments,
         ring_at_once=not arguments.keys().isdisjoint("rR"),
         ring_only="r" in arguments,
         music=arguments.get("m"),
+        digit_exits="d" in arguments,
         answered_elsewhere="c" in arguments,
         dismiss_cause=arg.parse_cause(arguments.get("Q", "")),
         files=arg.parse_files(arguments.get("A", "")),
@@ -278,7 +297,8 @@ def parse_options(text: str) -> DialOptions:
         answer_first="a" in arguments,
         time_limit=arg.parse_seconds(arguments.get("S", "")),
         announced_limit=arg.parse_limit(arguments.get("L", "")),
-        callee_goes_to=arg.parse_place("F", arguments.get("F", "")),
+        callee_goes_to=None if "e" in arguments else arg.parse_place("F", arguments.get("F", "")),
+        runs_h="e" in arguments,
         part_at=arg.parse_numbered_place("G", arguments.get("G", "")),
     )
 

@@ -1,5 +1,7 @@
 """What happens to a callee's channel from its creation until it is dialled (app_dial.c, dial_exec_full)."""
 
+from dataclasses import replace
+
 from stasis_offload.signalling import commands as cmd
 from stasis_offload.signalling import option_commands as opt
 from stasis_offload.signalling import ringback
@@ -8,13 +10,12 @@ from stasis_offload.signalling.state import Callee, Dialing, Step
 
 def on_created(dialing: Dialing, n: int) -> Step:
     """Dial callee n, whose channel is there, or put it into the bridge first."""
-    dialled, options, diversion = (
-        dialing.with_callee(n, Callee.DIALLED),
-        dialing.request.options,
-        dialing.diversion(n),
-    )
+    options, diversion = dialing.request.options, dialing.diversion(n)
+    dialled = dialing.with_callee(n, Callee.DIALLED)
     prepare: list[cmd.Command] = [opt.Inherit(n)] if _is_prepared(dialing, n) else []
     if diversion is not None:
+        if options.forwards_wait:
+            dialled = replace(dialled, deadline=None)
         prepare.append(cmd.SetDiversion(n, diversion.by, diversion.number, diversion.to))
     if options.caller_id is not None:
         prepare.append(opt.SetCallerId(n, options.caller_id))
@@ -22,9 +23,8 @@ def on_created(dialing: Dialing, n: int) -> Step:
         prepare.append(opt.SetConnected(n, options.connected, options.presentation, options.tag))
     if options.callee_sub is not None and diversion is None:
         prepare.append(opt.RunPreDialSub(n, options.callee_sub))
-    after, commands = (
-        (dialled, (cmd.Join(n, silent=_is_prepared(dialing, n)),)) if dialing.in_bridge else dial(dialled, n)
-    )
+    # Its channel itself tells the caller who it is, as soon as that is known (chan_pjsip.c, update_initial_connected_line).
+    after, commands = (dialled, (cmd.Join(n),)) if dialing.in_bridge else dial(dialled, n)
     return after, (*prepare, *commands)
 
 

@@ -7,6 +7,7 @@ be asked of it any more. What Dial() reads there is taken from the event and fro
 from dataclasses import replace
 
 from stasis_offload.signalling import commands as cmd
+from stasis_offload.signalling import ending
 from stasis_offload.signalling import events as ev
 from stasis_offload.signalling.causes import Cause, DialStatus
 from stasis_offload.signalling.state import Callee, Dialing, Diversion, Phase, Step
@@ -30,14 +31,21 @@ def endpoint_of(to: str, context: str) -> str:
     return to if "/" in to else f"Local/{to}@{context}"
 
 
-def may_follow(dialing: Dialing) -> bool:
-    """Return whether the call may be forwarded once more."""
-    return len(dialing.diversions) < MAX_DIVERSIONS
+def is_local(to: str) -> bool:
+    """Return whether a Local channel goes where a callee forwards to."""
+    return "/" not in to or to.upper().startswith("LOCAL/")
 
 
 def follow(dialing: Dialing, event: ev.CalleeDiverted) -> Step:
-    """Replace the callee by a new one; the caller is rung again when that rings."""
+    """Replace the callee by a new one, if the call may be forwarded; the caller is rung again when that rings.
+
+    Where option i forbids it Dial() counts the callee as busy, and has no cause of it.
+    """
     by = event.n
+    if dialing.request.options.no_forwarding:
+        return ending.refuse(replace(dialing, forbade=True), by, Cause.NONE)
+    if len(dialing.diversions) == MAX_DIVERSIONS:
+        return ending.refuse(dialing, by, Cause.USER_BUSY)
     n = len(dialing.callees) + 1
     diverted = replace(
         dialing.with_callee(by, Callee.DISMISSED),
@@ -45,7 +53,12 @@ def follow(dialing: Dialing, event: ev.CalleeDiverted) -> Step:
         ringing=False,
     )
     after = replace(diverted, callees=(*diverted.callees, Callee.CREATING))
-    return after, (cmd.CreateDiverted(n, event.to, event.context), cmd.HangUp(by, Cause.REDIRECTED))
+    # The dialplan that a Local channel runs may tell the caller whatever it wants.
+    withholds = "" if is_local(event.to) else dialing.request.options.withholds
+    return after, (
+        cmd.CreateDiverted(n, event.to, event.context, withholds),
+        cmd.HangUp(by, Cause.REDIRECTED),
+    )
 
 
 def refuse(dialing: Dialing) -> Step:

@@ -24,25 +24,29 @@ def wait_for_others(dialing: Dialing) -> Step:
     """Wait for the other targets after one failed; give up after the last."""
     if any(callee in WANTED or callee is Callee.HANGING_UP for callee in dialing.callees):
         return dialing, ()
-    return give_up(dialing, _status(dialing.causes))
+    return give_up(dialing, _status(dialing))
 
 
-def _status(causes: tuple[int, ...]) -> DialStatus:
+def _status(dialing: Dialing) -> DialStatus:
     """Return DIALSTATUS when every target failed (app_dial.c, handle_cause and wait_for_answer)."""
+    causes = dialing.causes
     if Cause.NO_ANSWER in causes or Cause.NORMAL_CLEARING in causes:
         return DialStatus.NOANSWER
-    if Cause.USER_BUSY in causes:
+    if dialing.forbade or Cause.USER_BUSY in causes:
         return DialStatus.BUSY
     return DialStatus.CONGESTION if Cause.CONGESTION in causes else DialStatus.CHANUNAVAIL
 
 
-def give_up(dialing: Dialing, status: DialStatus, *, dismissed: Cause = Cause.NORMAL_CLEARING) -> Step:
-    """Return the caller to the dialplan and hang up the remaining callees with a cause."""
-    after, hang_ups = dismiss(dialing, _cancelling(dialing, dismissed))
+def give_up(
+    dialing: Dialing, status: DialStatus, *, dismissed: Cause = Cause.NORMAL_CLEARING, place: str = ""
+) -> Step:
+    """Return the caller to the dialplan, at a place if one is given, and hang up the remaining callees with a cause."""
     # Dial() sets no cause of its own either: when no target failed, HANGUPCAUSE reads 0.
-    go_on = _continue_or_hang_up(
-        dialing, status, next((cause for cause in reversed(dialing.causes) if cause), 0)
-    )
+    cause = next((cause for cause in reversed(dialing.causes) if cause), 0)
+    # A caller who leaves by a digit ends the others with the cause that it has (app_dial.c, hanguptreecause).
+    dismissing = cause if place and cause else dismissed
+    after, hang_ups = dismiss(dialing, _cancelling(dialing, dismissing))
+    go_on = _continue_or_hang_up(dialing, status, cause, place)
     return replace(after, phase=Phase.ENDING, deadline=None), (*hang_ups, *ringback.end(dialing), go_on)
 
 
@@ -84,10 +88,10 @@ def release_caller(dialing: Dialing) -> Step:
     return after, (*hang_ups, cmd.ReleaseCaller(end.cause) if isinstance(end, cmd.HangUpCaller) else end)
 
 
-def _continue_or_hang_up(dialing: Dialing, status: DialStatus, cause: int) -> cmd.Command:
+def _continue_or_hang_up(dialing: Dialing, status: DialStatus, cause: int, place: str = "") -> cmd.Command:
     if dialing.caller_replaced:
         return cmd.HangUpCaller(cause or Cause.NORMAL_CLEARING)
-    return cmd.ContinueInDialplan(status, cause)
+    return cmd.ContinueInDialplan(status, cause, place)
 
 
 def end_by_caller(dialing: Dialing, cause: int) -> Step:

@@ -96,6 +96,20 @@ class CallerLeft:
 
 
 @dataclass(frozen=True, slots=True)
+class CallerSentDigit:
+    """The caller sent a digit (DTMF)."""
+
+    digit: str
+
+
+@dataclass(frozen=True, slots=True)
+class ExitFound:
+    """The caller's digit leads to `context^digit^priority`."""
+
+    place: str
+
+
+@dataclass(frozen=True, slots=True)
 class CalleeDiverted(CalleeEvent):
     """Callee n, whose own number is `number`, forwards the call (Dial, with `forward`) and ends.
 
@@ -193,6 +207,8 @@ Event = (
     | CalleeDestroyed
     | CallerHangingUp
     | CallerLeft
+    | CallerSentDigit
+    | ExitFound
     | CalleeDiverted
     | ForwardsExceeded
     | CalleeReplaced

@@ -10,6 +10,7 @@ from stasis_offload.asterisk.ari_events import (
     Channel,
     ChannelDestroyed,
     DialChanged,
+    DigitReceived,
     Diverted,
     HangupRequested,
     StasisEnd,
@@ -19,7 +20,9 @@ from stasis_offload.signalling import events as ev
 from stasis_offload.signalling.ari_mapping import event_from_ari
 from stasis_offload.signalling.call_ids import CALLER, call_of_callee, callee_id
 
-LegEvent = StasisStart | StasisEnd | ChannelDestroyed | HangupRequested | DialChanged | Diverted
+LegEvent = (
+    StasisStart | StasisEnd | ChannelDestroyed | HangupRequested | DialChanged | Diverted | DigitReceived
+)
 
 
 class Legs:

@@ -95,6 +95,10 @@ def _transition(dialing: Dialing, event: ev.Event, now: float) -> Step:  # noqa:
             )
         case Phase.DIALING, _, ev.DialTimedOut():
             after = ending.give_up(dialing, DialStatus.NOANSWER, dismissed=Cause.NO_ANSWER)
+        case Phase.DIALING, _, ev.CallerSentDigit(digit) if dialing.request.options.digit_exits:
+            after = dialing, (opt.FindExit(digit),)
+        case Phase.DIALING, _, ev.ExitFound(place):
+            after = ending.give_up(dialing, DialStatus.CANCEL, place=place)
         case Phase.DIALING, _, ev.BridgeFailed():
             after = ending.give_up(ending.failed(dialing, Cause.CONGESTION), DialStatus.CONGESTION)
         case Phase.DIALING, Callee.CREATING, ev.CalleeEnteredStasis(n):
@@ -111,11 +115,8 @@ def _transition(dialing: Dialing, event: ev.Event, now: float) -> Step:  # noqa:
             after = ending.wait_for_others(ending.failed(dialing.with_callee(n, Callee.DESTROYED), cause))
         case Phase.DIALING, Callee.DIALLED, ev.CalleeRejected(n, cause):
             after = ending.refuse(dialing, n, cause)
-        case Phase.DIALING, Callee.DIALLED | Callee.HANGING_UP, ev.CalleeDiverted(n):
-            follows = diversion.may_follow(dialing)
-            after = (
-                diversion.follow(dialing, event) if follows else ending.refuse(dialing, n, Cause.USER_BUSY)
-            )
+        case Phase.DIALING, Callee.DIALLED | Callee.HANGING_UP, ev.CalleeDiverted():
+            after = diversion.follow(dialing, event)
         case Phase.DIALING, _, ev.ForwardsExceeded():
             after = diversion.refuse(dialing)
         case Phase.DIALING, Callee.DIALLED, ev.CalleeLeftStasis(n):
@@ -195,7 +196,8 @@ def _start(dialing: Dialing, now: float, *, local: bool) -> Step:
         callees=(Callee.CREATING,) * len(request.targets),
         deadline=None if request.timeout is None else now + request.timeout,
     )
-    creates = (cmd.Create(n, endpoint) for n, endpoint in enumerate(request.targets, start=1))
+    withholds = request.options.withholds
+    creates = (cmd.Create(n, endpoint, withholds) for n, endpoint in enumerate(request.targets, start=1))
     # A caller who hangs up is already in the h extension when the event arrives, and variables can no longer be set.
     # Until a callee answers, h must read CANCEL.
     reset = (opt.ResetCdr(),) if request.options.reset_cdr else ()
@@ -224,4 +226,4 @@ def _connect(dialing: Dialing, n: int, now: float, *, picked_up: str | None = No
 
 def _replace_leg(dialing: Dialing, n: int, old: str, *, joined: bool) -> Step:
     """Continue with the replacement channel; hang up the channel that left by a transfer, as Dial() does."""
-    return dialing, (cmd.HangUpReplaced(old), cmd.StartMedia(n) if joined else cmd.Join(n))
+    return dialing, (cmd.HangUpReplaced(old), cmd.StartMedia(n) if joined else cmd.Join(n, silent=False))

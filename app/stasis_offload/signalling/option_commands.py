@@ -9,6 +9,13 @@ class ReadLimitSounds:
 
 
 @dataclass(frozen=True, slots=True)
+class FindExit:
+    """Look for the extension to which a digit of the caller's leads; answered by ExitFound if there is one."""
+
+    digit: str
+
+
+@dataclass(frozen=True, slots=True)
 class ResetCdr:
     """Begin the caller's CDR anew."""
 
@@ -105,6 +112,13 @@ class RunAnswerSub:
 
 
 @dataclass(frozen=True, slots=True)
+class RunHAtEnd:
+    """Have the h extension where the caller is run on callee n, too, when that ends."""
+
+    n: int
+
+
+@dataclass(frozen=True, slots=True)
 class SendDigits:
     """Send digits (DTMF) to leg n; ends when all are sent."""
 
@@ -122,6 +136,7 @@ class SendCallee:
 
 OptionCommand = (
     ReadLimitSounds
+    | FindExit
     | ResetCdr
     | RunSub
     | RunPreDialSub
@@ -135,6 +150,7 @@ OptionCommand = (
     | Play
     | StopPlaying
     | RunAnswerSub
+    | RunHAtEnd
     | SendDigits
     | SendCallee
 )

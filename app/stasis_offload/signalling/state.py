@@ -56,7 +56,8 @@ class Dialing:
     failed targets, in the order of failure. `deadline` is when DialTimedOut is due, in seconds of the clock passed to `step`. `ringing` is whether a
     callee's ringing was passed on to the caller, `entertained` whether that of an option was begun (signalling/ringback.py),
     `rang` and `progressed` whether it is known when a callee first rang and sent early media (signalling/durations.py),
-    `caller_here` whether the caller is still in the application, `caller_up` whether it was answered before,
+    `forbade` whether a callee forwarded that was not allowed to, `caller_here` whether the caller is still in the application,
+    `caller_up` whether it was answered before,
     `caller_replaced` whether a replacement channel is the caller: it has no dialplan to continue in. `caller_cause`
     is why the caller is hanging up, 0 when that is unknown; None when it is not. `hearing` are the legs that a file is
     played to (signalling/answering.py, time_limit.py). `limit_sounds` are the announcements of a time limit; of one that
@@ -74,6 +75,7 @@ class Dialing:
     rang: bool = False
     progressed: bool = False
     entertained: bool = False
+    forbade: bool = False
     caller_here: bool = True
     caller_up: bool = False
     caller_replaced: bool = False

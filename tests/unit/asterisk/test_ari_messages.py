@@ -18,6 +18,7 @@ from stasis_offload.asterisk.ari_events import (
     ChannelDestroyed,
     DialChanged,
     DialState,
+    DigitReceived,
     Diverted,
     EnteredBridge,
     Event,
@@ -145,6 +146,10 @@ MESSAGES: list[tuple[dict[str, Any], Event | None]] = [
     ({"type": "ChannelVarset", "variable": "BRIDGEPEER", "value": "of nobody"}, None),
     ({"type": "ChannelHold", "channel": channel(), "musicclass": "default"}, Held(CALLER_ID)),
     ({"type": "ChannelUnhold", "channel": channel()}, Unheld(CALLER_ID)),
+    (
+        {"type": "ChannelDtmfReceived", "channel": channel(), "digit": "1", "duration_ms": 100},
+        DigitReceived(CALLER_ID, "1"),
+    ),
     (
         {"type": "PlaybackFinished", "playback": {"id": "p", "target_uri": "channel:1", "state": "done"}},
         PlaybackFinished("p"),

@@ -98,6 +98,8 @@ def test_an_argument_without_an_end_is_an_error(text: str) -> None:
         ("L(10000:25000)", DialOptions(announced_limit=AnnouncedLimit(10.0))),
         ("L(1000:3000:2000)", DialOptions(announced_limit=AnnouncedLimit(1.0, 1.0, 2.0))),
         ("L(1000:2000:2000)", DialOptions(announced_limit=AnnouncedLimit(1.0))),
+        ("diIz", DialOptions(digit_exits=True, no_forwarding=True, no_updates=True, forwards_wait=True)),
+        ("eF(c^e^1)", DialOptions(runs_h=True)),
         ("F(c^e^1)", DialOptions(callee_goes_to=("c", "e", "1"))),
     ],
 )

@@ -49,7 +49,12 @@ def test_a_target_that_may_send_a_busy_frame_is_dialled_outside_the_bridge(targe
 
 
 def test_the_first_to_answer_wins_and_the_others_hear_that_it_was_answered_elsewhere() -> None:
-    assert last(TWO, *BOTH_CALLED, ev.CalleeAnswered(2)) == [cmd.HangUp(1, 26), cmd.Answer(), cmd.Join(2)]
+    assert last(TWO, *BOTH_CALLED, ev.CalleeAnswered(2)) == [
+        cmd.HangUp(1, 26),
+        cmd.TellCaller(2),
+        cmd.Answer(),
+        cmd.Join(2),
+    ]
     talking, commands = after(TWO, *BOTH_CALLED, ev.CalleeAnswered(2), ev.CalleeBridged(2))
     assert commands == [cmd.SetStatus(DialStatus.ANSWER), cmd.StartMedia(2)]
     assert (talking.phase, talking.winner) == (Phase.TALKING, 2)

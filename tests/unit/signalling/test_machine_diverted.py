@@ -1,11 +1,14 @@
 """The signalling machine when a callee forwards the call: where to, what the caller is told, and when it is too often."""
 
+from dataclasses import replace
+
 import pytest
 
 from stasis_offload.signalling import commands as cmd
 from stasis_offload.signalling import events as ev
 from stasis_offload.signalling import option_commands as opt
 from stasis_offload.signalling.causes import DialStatus
+from stasis_offload.signalling.dial_options import DialOptions
 from stasis_offload.signalling.diversion import MAX_DIVERSIONS, endpoint_of, is_exhausted
 from stasis_offload.signalling.machine import step
 from stasis_offload.signalling.resuming import resume
@@ -30,7 +33,7 @@ def test_a_number_is_called_over_the_dialplan_outside_the_bridge(was: tuple[ev.E
     ]
     assert after(ONE, *entered, ev.CalleeRinging(2))[1] == [cmd.Ring()]
     dialing, commands = after(ONE, *entered, ev.CalleeAnswered(2))
-    assert (dialing.winner, commands) == (2, [cmd.Answer(), cmd.Join(2)])
+    assert (dialing.winner, commands) == (2, [cmd.TellCaller(2), cmd.Answer(), cmd.Join(2)])
     assert dialing.dialled(2) == "Local/700"
 
 
@@ -39,7 +42,7 @@ def test_what_chan_pjsip_is_to_call_itself_is_called_inside_the_bridge() -> None
     assert after(ONE, *entered)[1] == [
         opt.Inherit(2),
         cmd.SetDiversion(2, by=1, number="555", to="PJSIP/peer/sip:700@there"),
-        cmd.Join(2, silent=True),
+        cmd.Join(2),
     ]
     assert after(ONE, *entered, ev.CalleeBridged(2))[1] == [cmd.Dial(2, inherited=True)]
 
@@ -50,10 +53,47 @@ def test_in_a_fork_the_new_target_takes_the_place_of_the_one_that_forwards() -> 
     assert commands[-2:] == [cmd.SetDiversion(3, by=1, number="", to="700"), cmd.Dial(3, inherited=True)]
     assert after(TWO, *diverted, ev.CalleeEnteredStasis(3), ev.CalleeAnswered(3))[1] == [
         cmd.HangUp(2, 26),
+        cmd.TellCaller(3),
         cmd.Answer(),
         cmd.Join(3),
     ]
     assert dialing.dialled(2) == "PJSIP/556@peer"
+
+
+STAYS = DialOptions(no_forwarding=True)
+
+
+def test_with_i_a_callee_that_forwards_counts_as_busy_and_leaves_no_cause() -> None:
+    one = replace(ONE, options=STAYS)
+    assert after(one)[1][1] == cmd.Create(1, one.targets[0], "i")
+    assert after(one, *CALLED, TO_NUMBER)[1] == [
+        cmd.HangUp(1, 0),
+        cmd.EndMedia(),
+        cmd.ContinueInDialplan(DialStatus.BUSY, 0),
+    ]
+    fork = replace(TWO, options=STAYS)
+    assert after(fork, *BOTH_CALLED, TO_NUMBER)[1] == [cmd.HangUp(1, 0)]
+    failed = (ev.CalleeDestroyed(1, 23), ev.CalleeDestroyed(2, 1))
+    assert after(fork, *BOTH_CALLED, TO_NUMBER, *failed)[1] == [
+        cmd.EndMedia(),
+        cmd.ContinueInDialplan(DialStatus.BUSY, 1),
+    ]
+
+
+def test_with_z_a_call_that_is_forwarded_may_ring_without_limit_once_the_new_channel_is_there() -> None:
+    one = replace(ONE, timeout=30.0, options=DialOptions(forwards_wait=True))
+    assert after(one, *CALLED, TO_NUMBER)[0].deadline is not None
+    assert after(one, *CALLED, TO_NUMBER, ev.CalleeEnteredStasis(2))[0].deadline is None
+
+
+@pytest.mark.parametrize(("to", "withholds"), [("700", ""), ("local/7@x", ""), ("PJSIP/7", "I")])
+def test_with_capital_i_a_dialplan_that_is_forwarded_to_may_tell_the_caller_of_identities(
+    to: str, withholds: str
+) -> None:
+    one = replace(ONE, options=DialOptions(no_updates=True))
+    assert after(one, *CALLED, replace(TO_NUMBER, to=to))[1][0] == cmd.CreateDiverted(
+        2, to, "phones", withholds
+    )
 
 
 def test_asterisk_may_announce_the_same_forward_twice() -> None:
@@ -100,7 +140,12 @@ def test_an_adopted_call_may_have_been_forwarded() -> None:
     dialing = resume(ONE, answered=True, callees={2: True}, now=100.0)
     assert (dialing.winner, len(dialing.callees), dialing.dialled(2)) == (2, 2, "Local/")
     ringing = resume(ONE, answered=False, callees={2: False}, now=100.0)
-    assert step(ringing, ev.CalleeAnswered(2), 100.0)[1] == (cmd.HangUp(1, 26), cmd.Answer(), cmd.Join(2))
+    assert step(ringing, ev.CalleeAnswered(2), 100.0)[1] == (
+        cmd.HangUp(1, 26),
+        cmd.TellCaller(2),
+        cmd.Answer(),
+        cmd.Join(2),
+    )
 
 
 @pytest.mark.parametrize(

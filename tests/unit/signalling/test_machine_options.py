@@ -1,5 +1,7 @@
 """The options of Dial() in the signalling machine."""
 
+from dataclasses import replace
+
 import pytest
 
 from stasis_offload.signalling import commands as cmd
@@ -35,7 +37,12 @@ def test_with_r_the_caller_rings_at_once_and_receives_nothing_else_until_the_ans
     assert last(SILENT, *CREATED, ev.CalleeProgress(1)) == ()
     assert last(SILENT, *CREATED, ev.CalleeRinging(1)) == (cmd.Ring(),)
     assert last(SILENT, *CREATED, ev.CalleeRinging(1), ev.CalleeRinging(1)) == ()
-    assert last(SILENT, *CREATED, ev.CalleeAnswered(1)) == (cmd.StopRing(), cmd.Answer(), cmd.Join(1))
+    assert last(SILENT, *CREATED, ev.CalleeAnswered(1)) == (
+        cmd.TellCaller(1),
+        cmd.StopRing(),
+        cmd.Answer(),
+        cmd.Join(1),
+    )
 
 
 def test_with_several_targets_the_caller_rings_once() -> None:
@@ -57,7 +64,12 @@ def test_with_m_the_caller_hears_music_until_the_answer_and_no_ringing() -> None
     assert last(MUSIC, *CREATED) == (cmd.Dial(1), opt.StartMusic("jazz"))
     assert last(MUSIC, *CREATED, ev.CalleeRinging(1)) == ()
     assert last(MUSIC, *CREATED, ev.CalleeProgress(1)) == (cmd.Progress(),)
-    assert last(MUSIC, *CREATED, ev.CalleeAnswered(1)) == (opt.StopMusic(), cmd.Answer(), cmd.Join(1))
+    assert last(MUSIC, *CREATED, ev.CalleeAnswered(1)) == (
+        cmd.TellCaller(1),
+        opt.StopMusic(),
+        cmd.Answer(),
+        cmd.Join(1),
+    )
     assert last(MUSIC, *CREATED, ev.CalleeDestroyed(1, 17))[0] == opt.StopMusic()
 
 
@@ -75,7 +87,7 @@ def test_with_c_a_target_that_is_cancelled_learns_that_another_answered() -> Non
 def test_with_q_the_others_are_hung_up_with_its_cause(cause: int) -> None:
     options = DialOptions(dismiss_cause=cause)
     answered = last(options, *BOTH_CALLED, ev.CalleeAnswered(2), targets=TWO)
-    assert answered == (cmd.HangUp(1, cause), cmd.Answer(), cmd.Join(2))
+    assert answered == (cmd.HangUp(1, cause), cmd.TellCaller(2), cmd.Answer(), cmd.Join(2))
 
 
 def test_with_s_asterisk_ends_the_call_from_the_answer_on() -> None:
@@ -83,6 +95,7 @@ def test_with_s_asterisk_ends_the_call_from_the_answer_on() -> None:
     limit = opt.SetTimeLimit(1, 5.0)
     assert last(options, *CALLED, ev.CalleeAnswered(1))[0] == limit
     assert last(options, *BOTH_CALLED, ev.CalleeAnswered(1), targets=TWO)[1:] == (
+        cmd.TellCaller(1),
         limit,
         cmd.Answer(),
         cmd.Join(1),
@@ -110,9 +123,31 @@ def test_a_callee_is_prepared_before_it_is_bridged_or_dialled_and_then_dialled_w
         opt.SetConnected(1, "1", None, "t"),
         opt.RunPreDialSub(1, "before,s,1(x)"),
     )
-    assert last(options, *CREATED) == (*prepared, cmd.Join(1, silent=True))
+    assert last(options, *CREATED) == (*prepared, cmd.Join(1))
     assert last(options, *CALLED) == (cmd.Dial(1, inherited=True),)
     assert last(options, *CREATED, targets=TWO) == (*prepared, cmd.Dial(1, inherited=True))
+
+
+def test_with_capital_i_nobody_is_told_of_the_other_outside_the_bridge_either() -> None:
+    options = DialOptions(no_updates=True)
+    assert last(options)[1] == cmd.Create(1, "PJSIP/555@peer", "I")
+    answered = last(options, *BOTH_CALLED, ev.CalleeAnswered(2), targets=TWO)
+    assert answered == (cmd.HangUp(1, 26), cmd.Answer(), cmd.Join(2))
+
+
+def test_with_d_a_digit_that_leads_somewhere_ends_the_dialling_and_another_changes_nothing() -> None:
+    options, digit = DialOptions(digit_exits=True), ev.CallerSentDigit("1")
+    assert last(options, *CALLED, digit) == (opt.FindExit("1"),)
+    assert last(options, *CALLED, digit, ev.ExitFound("menu^1^1")) == (
+        cmd.HangUp(1, 16),
+        cmd.EndMedia(),
+        cmd.ContinueInDialplan(DialStatus.CANCEL, 0, "menu^1^1"),
+    )
+    busy = (*BOTH_CALLED, ev.CalleeDestroyed(1, 17), digit, ev.ExitFound("menu^1^1"))
+    assert last(options, *busy, targets=TWO)[0] == cmd.HangUp(2, 17)
+    assert last(options, *CALLED, digit, ev.CalleeAnswered(1), ev.ExitFound("menu^1^1")) == ()
+    assert last(options, *CALLED, ev.CalleeAnswered(1), digit) == ()
+    assert last(RING, *CALLED, digit) == ()
 
 
 # Between answer and conversation
@@ -123,6 +158,7 @@ ANSWERED = (*CREATED, ev.CalleeAnswered(1))
 def test_with_d_digits_are_sent_to_the_callee_then_to_the_caller_before_it_is_answered() -> None:
     assert last(DialOptions(digits=("12", "3")), *ANSWERED) == (
         cmd.SetStatus(DialStatus.ANSWER),
+        cmd.TellCaller(1),
         opt.Unbridge(1),
         opt.SendDigits(1, "12"),
         opt.SendDigits(0, "3"),
@@ -135,6 +171,7 @@ def test_with_capital_a_both_hear_their_files_and_are_bridged_after_the_last() -
     options = DialOptions(files=("one", "two"))
     assert last(options, *ANSWERED) == (
         cmd.SetStatus(DialStatus.ANSWER),
+        cmd.TellCaller(1),
         opt.Unbridge(1),
         opt.Play(1, ("sound:one",)),
         opt.Play(0, ("sound:two",)),
@@ -160,7 +197,7 @@ def test_early_media_that_cannot_be_passed_on_is_ringing_to_the_caller() -> None
 
 def test_with_a_the_caller_is_answered_before_anything_else() -> None:
     options = DialOptions(answer_first=True, digits=("1", ""))
-    assert last(options, *ANSWERED)[1:3] == (cmd.Answer(), opt.Unbridge(1))
+    assert last(options, *ANSWERED)[1:4] == (cmd.TellCaller(1), cmd.Answer(), opt.Unbridge(1))
 
 
 def test_with_u_a_subroutine_runs_after_the_announcement_and_the_time_limit_counts_from_its_end() -> None:
@@ -212,6 +249,7 @@ def test_with_capital_g_both_go_on_in_the_dialplan_at_the_answer() -> None:
     parted = last(DialOptions(part_at=("a", "b", "1")), *ANSWERED)
     assert parted == (
         cmd.SetStatus(DialStatus.ANSWER),
+        cmd.TellCaller(1),
         opt.Unbridge(1),
         cmd.EndMedia(),
         cmd.ContinueInDialplan(DialStatus.ANSWER, 16, "a^b^1"),
@@ -220,6 +258,14 @@ def test_with_capital_g_both_go_on_in_the_dialplan_at_the_answer() -> None:
 
 
 # At the end
+
+
+def test_with_e_the_h_extension_will_run_on_the_callee_from_its_answer_on_unless_both_go_on() -> None:
+    options = DialOptions(runs_h=True)
+    assert last(options, *CALLED, ev.CalleeAnswered(1))[0] == opt.RunHAtEnd(1)
+    assert last(options, *BOTH_CALLED, ev.CalleeAnswered(2), targets=TWO)[1] == opt.RunHAtEnd(2)
+    parted = last(replace(options, part_at=("a", "b", "1")), *ANSWERED)
+    assert opt.RunHAtEnd(1) not in parted
 
 
 def test_with_capital_f_the_callee_goes_on_in_the_dialplan_when_the_caller_has_left() -> None:

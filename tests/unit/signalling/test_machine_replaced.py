@@ -28,7 +28,11 @@ def test_who_transfers_is_hung_up_and_the_others_talk_on(replacement: ev.Event) 
     "replacement", [ev.CalleeReplaced(1, "old", joined=False), ev.CallerReplaced("old", joined=False)]
 )
 def test_a_replacement_that_asterisk_did_not_get_into_the_bridge_is_put_there(replacement: ev.Event) -> None:
-    assert after(ONE, *TALKING, replacement)[1] == [cmd.ReturnMedia(), cmd.HangUpReplaced("old"), cmd.Join(1)]
+    assert after(ONE, *TALKING, replacement)[1] == [
+        cmd.ReturnMedia(),
+        cmd.HangUpReplaced("old"),
+        cmd.Join(1, silent=False),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -78,6 +82,7 @@ def test_whoever_picks_up_a_single_target_has_the_call_at_once(hanging_up: tuple
     assert commands == [
         cmd.ReturnMedia(),
         cmd.HangUpReplaced("old", cause=26),
+        cmd.TellCaller(1),
         cmd.StopRing(),
         cmd.Answer(bridged=True),
         cmd.SetStatus(DialStatus.ANSWER),
@@ -92,6 +97,7 @@ def test_whoever_picks_up_in_a_fork_has_the_others_cancelled() -> None:
         cmd.HangUp(2, 26),
         cmd.ReturnMedia(),
         cmd.HangUpReplaced("old", cause=26),
+        cmd.TellCaller(1),
         cmd.Answer(),
         cmd.Join(1),
     ]
@@ -103,7 +109,7 @@ def test_the_answer_of_whoever_picked_up_changes_nothing_more() -> None:
 
 def test_a_callee_that_is_replaced_before_we_know_of_its_answer_talks_on() -> None:
     dialing, commands = after(ONE, *TALKING, PICKED_UP)
-    assert (dialing.phase, commands[-1]) == (Phase.TALKING, cmd.Join(1))
+    assert (dialing.phase, commands[-1]) == (Phase.TALKING, cmd.Join(1, silent=False))
 
 
 def test_a_caller_may_be_replaced_while_it_rings() -> None:
