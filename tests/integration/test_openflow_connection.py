@@ -10,7 +10,8 @@ from stasis_offload.media.roles import FORWARDING_ROLES, Role, owner_of
 from stasis_offload.openflow.channel import Timeouts
 from stasis_offload.openflow.endpoint import LOOPBACK, Ptcp, Tcp
 from stasis_offload.openflow.events import SwitchDown, SwitchUp
-from tests.support.many_calls import flows_of
+from stasis_offload.openflow.gate import LEASE
+from tests.support.many_calls import flows_of, learning_flows_of
 from tests.support.ovs_container import Bridge, Ovs
 from tests.support.switch_events import SECONDS, Kind, connected, running, tapped
 
@@ -29,31 +30,71 @@ async def test_a_restart_of_the_switch_is_told_and_it_begins_anew(ovs: Ovs, brid
             await switch.flow_table.set_flows(owner_of("call"), ())
         assert (await events.next(SwitchDown)).reason.startswith(f"cannot connect to {bridge.management}: ")
         ovs.start()
-        await events.next(SwitchUp)
+        assert not (await events.next(SwitchUp)).kept
         assert bridge.flows() == [NORMAL]
         await switch.flow_table.set_flows(owner_of("call"), flows_of("call"))
         assert bridge.cookies() == {flow.cookie for flow in flows_of("call")}
 
 
-async def test_a_switch_that_hangs_is_found_out_and_come_back_to(ovs: Ovs, bridge: Bridge) -> None:
-    timeouts = Timeouts(connect=1.0, answer=1.0, silence=1.0)
-    async with connected(bridge.management, timeouts=timeouts) as (switch, events):
-        with ovs.frozen():
-            with pytest.raises(SwitchUnavailableError, match="no answer from the switch within 1 s"):
-                await switch.flow_table.set_flows(owner_of("call"), flows_of("call"))
-            assert (await events.next(SwitchDown)).reason == "no answer from the switch within 1 s"
-            assert (await events.next(SwitchDown)).reason == "no OpenFlow hello from the switch within 1 s"
-        await events.next(SwitchUp)
+async def test_what_a_switch_that_hangs_answers_late_is_done_and_nothing_else_happens(
+    ovs: Ovs, bridge: Bridge
+) -> None:
+    async with connected(bridge.management) as (switch, events):
         await switch.flow_table.set_flows(owner_of("call"), flows_of("call"))
-        assert bridge.cookies() == {flow.cookie for flow in flows_of("call")}
-
-
-async def test_a_switch_that_falls_silent_is_found_out_without_a_request(ovs: Ovs, bridge: Bridge) -> None:
-    timeouts = Timeouts(connect=1.0, answer=1.0, silence=1.0)
-    async with connected(bridge.management, timeouts=timeouts) as (_, events):
         with ovs.frozen():
-            assert (await events.next(SwitchDown)).reason == "nothing received from the switch for 2 s"
-        await events.next(SwitchUp)
+            change = asyncio.create_task(switch.flow_table.set_flows(owner_of("other"), flows_of("other", 1)))
+            counted = asyncio.create_task(switch.flow_table.counts(owner_of("call"), FORWARDING_ROLES))
+            with pytest.raises(SwitchUnavailableError, match="no counters from the switch within 2 s"):
+                await switch.flow_table.all_counts(FORWARDING_ROLES)
+            assert not change.done()
+            assert not counted.done()
+        await change
+        assert set(await counted) == set(FORWARDING_ROLES)
+        assert bridge.cookies() == {flow.cookie for flow in (*flows_of("call"), *flows_of("other", 1))}
+        assert events.rest() == []
+
+
+async def test_of_a_switch_that_was_silent_for_long_what_is_right_stays_and_the_rest_is_made_up_for(
+    ovs: Ovs, bridge: Bridge
+) -> None:
+    timeouts = Timeouts(connect=0.5, answer=1.0, silence=0.5)
+    async with connected(bridge.management, timeouts=timeouts) as (switch, events):
+        table = switch.flow_table
+        for number, call in enumerate(("stays", "ends", "changes")):
+            await table.set_flows(owner_of(call), flows_of(call, number))
+        with ovs.frozen():
+            down = await events.next(SwitchDown)
+            assert down.reason == "nothing received from the switch for 1 s"
+            assert 2 < down.grace <= LEASE
+            with pytest.raises(SwitchUnavailableError):
+                await table.remove_flows(owner_of("ends"), FORWARDING_ROLES)
+            with pytest.raises(SwitchUnavailableError):
+                await table.set_flows(owner_of("changes"), learning_flows_of("changes"))
+            assert (await events.next(SwitchDown)).reason == "no OpenFlow hello from the switch within 0.5 s"
+        assert (await events.next(SwitchUp)).kept
+        assert bridge.cookies() == {flow.cookie for flow in flows_of("stays")}
+        with pytest.raises(StopIteration):  # of which it is known
+            table.set_flows(owner_of("stays"), flows_of("stays")).send(None)
+        await table.set_flows(owner_of("changes"), learning_flows_of("changes"))
+        assert bridge.cookies() == {
+            flow.cookie for flow in (*flows_of("stays"), *learning_flows_of("changes"))
+        }
+        assert events.rest() == []
+
+
+async def test_a_change_without_an_answer_is_unknown_and_the_next_one_begins_with_the_removal(
+    ovs: Ovs, bridge: Bridge
+) -> None:
+    timeouts = Timeouts(answer=0.5)
+    async with connected(bridge.management, timeouts=timeouts) as (switch, events):
+        with (
+            ovs.frozen(),
+            pytest.raises(SwitchUnavailableError, match=r"no answer from the switch within 0\.5 s"),
+        ):
+            await switch.flow_table.set_flows(owner_of("call"), flows_of("call"))
+        assert events.rest() == []
+        await switch.flow_table.set_flows(owner_of("call"), learning_flows_of("call"))
+        assert bridge.cookies() == {flow.cookie for flow in learning_flows_of("call")}
 
 
 async def test_requests_under_way_when_the_connection_ends_are_told_so(ovs: Ovs, bridge: Bridge) -> None:

@@ -12,8 +12,8 @@ from stasis_offload.media.flows import (
     rtcp_flows,
     sampling_flows,
 )
-from stasis_offload.media.roles import FORWARDING_ROLES, Role, owner_of
-from stasis_offload.openflow.events import PacketIn
+from stasis_offload.media.roles import FORWARDING_ROLES, Role, call_cookie, owner_of
+from stasis_offload.openflow.events import FlowRemoved, PacketIn
 from stasis_offload.openflow.flow import Flow, FlowCount
 from stasis_offload.openflow.gate import LEASE, RENEW_EVERY
 from stasis_offload.openflow.switch import Switch
@@ -83,6 +83,20 @@ async def test_packets_are_shown_for_a_moment_and_counters_go_on(bridge: Bridge)
         await carry(one, two, 2)
         assert (await until_counted(switch, carried + 2)).packets == carried + 2
         assert events.rest() == []
+
+
+async def test_a_guard_that_somebody_deletes_is_added_again_and_counters_go_on(bridge: Bridge) -> None:
+    async with plugged(bridge.sockets) as (one, two, _), connected(bridge.management) as (switch, events):
+        await switch.flow_table.set_flows(owner_of("call"), whole())
+        await carry(one, two, 3)
+        await until_counted(switch, 3)
+        guard = call_cookie("call") | Role.GUARD_IN_CALLER
+        bridge.ofctl("del-flows", f"cookie={guard:#x}/-1")
+        assert (await events.next(FlowRemoved)).cookie == guard
+        await switch.flow_table.set_flows(owner_of("call"), whole())
+        assert bridge.cookies() == {flow.cookie for flow in whole()}
+        await carry(one, two, 2)
+        assert (await until_counted(switch, 5)).packets == 5
 
 
 async def test_what_many_calls_want_shown_is_two_changes(bridge: Bridge) -> None:

@@ -89,7 +89,7 @@ async def test_whatever_a_peer_sends_its_end_is_told_and_it_is_tried_again(data:
     async with listening(saying(said, then_close=True)) as endpoint, running(endpoint) as (switch, events):
         assert (await events.next(SwitchDown)).reason
         with pytest.raises(SwitchUnavailableError):
-            _ = switch.flow_table
+            _ = switch.flow_table.channel
 
 
 async def switch_without_bundles(reader: StreamReader, writer: StreamWriter) -> None:

@@ -155,6 +155,11 @@ class Bridge:
         self.ofctl("replace-flows", str(file))
         self.forget_datapath()
 
+    def saved_flows(self) -> list[str]:
+        """Return every flow of the bridge as ovs-save keeps them while ovs-vswitchd is restarted (ovs-ctl)."""
+        dump = self.ofctl("dump-flows", "--no-names")
+        return [line.strip() for line in dump.splitlines() if "actions=" in line]
+
     def forget_datapath(self) -> None:
         """Remove the datapath's flows, so that the next packets find the bridge's flows as they are now."""
         self.appctl("revalidator/purge")

@@ -83,14 +83,16 @@ class Dispatcher:
     def on_switch(self, event: switch.Event) -> None:
         """Route an event of the switch."""
         match event:
-            case switch.SwitchUp(description):
-                self._log.info("switch.up", datapath=f"{description.datapath_id:016x}")
+            case switch.SwitchUp(description, kept):
+                self._log.info("switch.up", datapath=f"{description.datapath_id:016x}", kept=kept)
                 self._gate.problems.pop("switch", None)
+                if not kept:
+                    self._gate.block(ReasonKind.SWITCH_UNREACHABLE)
                 self._gate.unblock(ReasonKind.SWITCH_UNREACHABLE)
-            case switch.SwitchDown(reason):
-                self._log.warning("switch.down", reason=reason)
+            case switch.SwitchDown(reason, grace):
+                self._log.warning("switch.down", reason=reason, grace=round(grace, 1))
                 self._gate.problems["switch"] = reason
-                self._gate.block(ReasonKind.SWITCH_UNREACHABLE)
+                self._gate.block_later(ReasonKind.SWITCH_UNREACHABLE, grace)
             case switch.PacketIn(cookie, in_port, frame):
                 call, role = self._registry.by_cookie(cookie), role_of(cookie)
                 if call and role:

@@ -125,6 +125,8 @@ class MediaSession:
             self.post(ev.FlowIdle(role.leg, event.count))
         elif event.reason is Removal.HARD:
             self.post(ev.WithholdingEnded(role.leg))
+        elif self.placement.state is State.LEARNING:
+            self.post(ev.CommandFailed(ReasonKind.FLOW_LOST))  # nothing of the call is observed any more
         elif self.placement.state is State.OFFLOADED:
             self._log.warning("flows.deleted_externally", role=role.name, reason=event.reason)
             self.post(ev.FlowDeleted(role.leg, event.count if role.forwards else None))
@@ -246,7 +248,7 @@ class MediaSession:
         except OpenFlowError as error:
             return (ev.FinalCounters(None), self._failed(error))
         self._log.info("flows.removed", ms=_milliseconds(_now() - before))
-        return (ev.FinalCounters(_by_role(counts)),)
+        return (ev.FinalCounters(_by_role(counts) or None),)  # of flows that were gone nothing is known
 
     async def _probe(self) -> Sequence[ev.Event]:
         before = _now()

@@ -7,7 +7,7 @@ from stasis_offload.calls.background import Background
 from stasis_offload.calls.call import Call
 from stasis_offload.calls.registry import Registry
 from stasis_offload.media import events as media
-from stasis_offload.media.reasons import ReasonKind
+from stasis_offload.media.reasons import Reason, ReasonKind
 from stasis_offload.media.state import State
 
 # From the release of one call to that of the next (s): 10 calls a second. Each change of a flow makes Open vSwitch
@@ -30,6 +30,7 @@ class OffloadGate:
         self._registry = registry
         self._background = background
         self._releasing: dict[ReasonKind, dict[Call, None]] = {}
+        self._later: dict[ReasonKind, asyncio.TimerHandle] = {}
 
     def block(self, kind: ReasonKind, calls: Iterable[Call] | None = None) -> tuple[asyncio.Event, ...]:
         """Block some calls, or all of them and those to come (None).
@@ -46,6 +47,20 @@ class OffloadGate:
             handled.append(call.media.post(media.Blocked(kind)))
         return tuple(handled)
 
+    def block_later(self, kind: ReasonKind, delay: float) -> None:
+        """Block all calls after seconds `delay`, unless `unblock` comes first; a later request replaces this one."""
+        self._cancel(kind)
+        if kind in self.blocks:
+            return
+        if delay > 0:
+            self._later[kind] = asyncio.get_running_loop().call_later(delay, self.block, kind)
+        else:
+            self.block(kind)
+
+    def _cancel(self, kind: ReasonKind) -> None:
+        if kind in self._later:
+            self._later.pop(kind).cancel()
+
     async def block_and_wait(self, kind: ReasonKind, calls: Iterable[Call] | None = None) -> int:
         """Block calls, wait as `block` describes, and return the number of calls."""
         handled = self.block(kind, calls)
@@ -57,12 +72,17 @@ class OffloadGate:
         """Lift a block from all calls, one call every 100 ms; first from those that have stayed in the switch.
 
         A cutover is unnoticed only if Asterisk relays what it has received before the next packet arrives. It could
-        not if all calls were queried at the same moment.
+        not if all calls were queried at the same moment. A block that was yet to come concerns only the calls that have
+        found its cause by themselves.
         """
+        self._cancel(kind)
+        concerned = [
+            call
+            for call in self._registry
+            if kind in self.blocks or call.media.placement.reason == Reason(kind)
+        ]
         self.blocks.discard(kind)
-        self._releasing[kind] = dict.fromkeys(
-            sorted(self._registry, key=lambda call: not _is_offloaded(call))
-        )
+        self._releasing[kind] = dict.fromkeys(sorted(concerned, key=lambda call: not _is_offloaded(call)))
         self._background.start(self._release(kind, self._releasing[kind]))
 
     async def _release(self, kind: ReasonKind, calls: dict[Call, None]) -> None:

@@ -20,10 +20,14 @@ MAX_XID = 0xFFFF_FFFF
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """Timeouts in seconds: connect, reply, and idle time before an echo request."""
+    """Timeouts in seconds: connect and hello, reply, and idle time before an echo request.
+
+    A switch that is busy answers late, and does then what it was asked. So a reply is waited for as long as the switch may be
+    silent altogether: sooner, its outcome would be unknown for nothing.
+    """
 
     connect: float = 5.0
-    answer: float = 2.0
+    answer: float = 10.0
     silence: float = 5.0
 
 
@@ -149,7 +153,7 @@ class Channel:
 
         Raises:
             OpenFlowError: the switch refused a message.
-            SwitchUnavailableError: the connection ended, or is closed now because the reply timed out.
+            SwitchUnavailableError: the connection ended, or the reply timed out.
 
         """
         (answer,) = await self._exchange(data, {xid: kind})
@@ -181,10 +185,7 @@ class Channel:
             for xid in waiting:
                 del self._pending[xid]
         if late:
-            # Which flows of the application it has is now unknown. A new connection begins with a sweep.
-            reason = f"no answer from the switch within {self._timeouts.answer:g} s"
-            self.close(reason)
-            raise SwitchUnavailableError(reason)
+            raise SwitchUnavailableError(f"no answer from the switch within {self._timeouts.answer:g} s")
         return [answer.result() for answer in answers]
 
     async def handshake(self) -> None:
@@ -196,11 +197,11 @@ class Channel:
         """
         self.send(encode.hello(self.new_xid()))
         try:
-            async with asyncio.timeout(self._timeouts.answer):
+            async with asyncio.timeout(self._timeouts.connect):
                 await self._greeted.wait()
         except TimeoutError:
             raise SwitchUnavailableError(
-                f"no OpenFlow hello from the switch within {self._timeouts.answer:g} s"
+                f"no OpenFlow hello from the switch within {self._timeouts.connect:g} s"
             ) from None
 
     async def run(self) -> NoReturn:

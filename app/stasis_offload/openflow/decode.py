@@ -24,11 +24,13 @@ _HEADER = Struct(ofp.OFP_HEADER_PACK_STR)
 _ELEMENT = Struct(ofp.OFP_HELLO_ELEM_HEADER_PACK_STR)
 _ERROR = Struct(ofp.OFP_ERROR_MSG_PACK_STR)
 _FEATURES = Struct(ofp.OFP_SWITCH_FEATURES_PACK_STR)
+_CONFIG = Struct(ofp.OFP_SWITCH_CONFIG_PACK_STR)
 _MULTIPART = Struct(ofp.OFP_MULTIPART_REPLY_PACK_STR)
 _DESCRIPTION = Struct(ofp.OFP_DESC_PACK_STR)
 _PORT = Struct(ofp.OFP_PORT_PACK_STR)
 _PORT_STATUS = Struct(ofp.OFP_PORT_STATUS_PACK_STR)
 _FLOW_STATS = Struct(ofp.OFP_FLOW_STATS_0_PACK_STR)
+_CONTENT = Struct("!BHHHH")
 _PACKET_IN = Struct(ofp.OFP_PACKET_IN_PACK_STR)
 _FLOW_REMOVED = Struct(ofp.OFP_FLOW_REMOVED_PACK_STR0)
 _MATCH = Struct("!HH")
@@ -54,6 +56,7 @@ class MessageKind(IntEnum):
     ERROR = ofp.OFPT_ERROR
     ECHO_REQUEST = ofp.OFPT_ECHO_REQUEST
     FEATURES_REPLY = ofp.OFPT_FEATURES_REPLY
+    GET_CONFIG_REPLY = ofp.OFPT_GET_CONFIG_REPLY
     PACKET_IN = ofp.OFPT_PACKET_IN
     FLOW_REMOVED = ofp.OFPT_FLOW_REMOVED
     PORT_STATUS = ofp.OFPT_PORT_STATUS
@@ -159,6 +162,12 @@ def parse_features(message: Message) -> int:
         return int(_FEATURES.unpack_from(message.body)[0])
 
 
+def parse_config(message: Message) -> int:
+    """Return the flags of a switch's configuration: how it handles fragments (7.3.2)."""
+    with _reading("configuration"):
+        return int(_CONFIG.unpack_from(message.body)[0])
+
+
 def has_more(message: Message) -> bool:
     """Return whether another message continues a multipart reply."""
     with _reading("multipart reply"):
@@ -197,6 +206,12 @@ def parse_flows(parts: Sequence[Message]) -> Iterator[SeenFlow]:
         # up to the port; the rest has a meaning for CONTROLLER alone (7.2.4).
         plain = rest.startswith(_EVERY_PACKET + _OUTPUT_NORMAL) and len(rest) == _PLAIN_NORMAL_SIZE
         yield SeenFlow(table=table, priority=priority, cookie=cookie, is_normal=plain)
+
+
+def parse_contents(part: Message) -> Iterator[tuple[int, bytes]]:
+    """Parse a part of the reply to `flow_stats_request`: the cookie and the content of each flow (`flowmod.content`)."""
+    for (_, table, _, _, priority, idle, hard, flags, cookie, _, _), rest in _flow_stats([part]):
+        yield cookie, _CONTENT.pack(table, priority, idle, hard, flags) + rest
 
 
 def _flow_stats(parts: Sequence[Message]) -> Iterator[tuple[tuple[int, ...], bytes]]:

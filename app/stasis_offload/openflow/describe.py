@@ -40,7 +40,9 @@ async def describe_switch(
         OpenFlowError: it does not support OpenFlow 1.3, or violates it.
 
     """
-    async with open_channel(endpoint, on_message=lambda _: None, timeouts=timeouts or Timeouts()) as channel:
+    async with open_channel(
+        endpoint, on_message=lambda _: None, timeouts=timeouts or Timeouts(answer=2.0)
+    ) as channel:
         description = await describe(channel)
         tables = (0, LEASE_TABLE, TABLE, SAMPLE_TABLE, SIZE_TABLE)
         flows = [flow for table in tables for flow in await read_flows(channel, table=table)]

@@ -59,13 +59,18 @@ def barrier(xid: int) -> bytes:
     return _message(xid, ofp.OFPT_BARRIER_REQUEST, b"")
 
 
-def subscribe(xid: int) -> bytes:
-    """Subscribe to packet-in, flow-removed and port-status.
+def config_request(xid: int) -> bytes:
+    """Request the switch's configuration."""
+    return _message(xid, ofp.OFPT_GET_CONFIG_REQUEST, b"")
+
+
+def subscribe(xid: int, *, flags: int) -> bytes:
+    """Subscribe to packet-in, flow-removed and port-status; `flags` are the switch's, how it handles fragments, and stay.
 
     OVS sends none of them on a bridge's management socket while miss_send_len is 0, the initial value there
     (ovs-vswitchd, ofproto/connmgr.c).
     """
-    return _encode(xid, messages.OFPSetConfig(_SWITCH, ofp.OFPC_FRAG_NORMAL, LEARNING_BYTES))
+    return _encode(xid, messages.OFPSetConfig(_SWITCH, flags, LEARNING_BYTES))
 
 
 def features_request(xid: int) -> bytes:

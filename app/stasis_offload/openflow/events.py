@@ -46,16 +46,21 @@ class SeenFlow:
 
 @dataclass(frozen=True, slots=True)
 class SwitchUp:
-    """The switch is connected and has no flow of the application."""
+    """The switch is connected. With `kept` it has had the application's flows all the time, else it has none."""
 
     description: SwitchDescription
+    kept: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class SwitchDown:
-    """The switch is not connected. Repeated only when the reason changes."""
+    """The switch is not connected. Repeated only when the reason changes.
+
+    For seconds `grace`, from now on, it still carries the calls, unless it has lost its flows; then Asterisk relays them.
+    """
 
     reason: str
+    grace: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,14 +1,14 @@
-"""Tracks the flows we installed. After an unknown outcome, the owner's next change begins by removing all of them."""
+"""Our flows in the switch, of which we remember more than one connection. After an unknown outcome all of an owner's go first."""
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from typing import NoReturn
 
 from stasis_offload.errors import OpenFlowError, SwitchUnavailableError
 from stasis_offload.openflow import decode, encode
+from stasis_offload.openflow.bundles import PartError, commit
 from stasis_offload.openflow.channel import Channel
 from stasis_offload.openflow.decode import MessageKind
 from stasis_offload.openflow.events import FlowRemoved, Removal
@@ -17,75 +17,115 @@ from stasis_offload.openflow.flow import (
     COOKIE_PREFIX,
     COOKIE_PREFIX_MASK,
     COOKIE_ROLE_MASK,
-    SAMPLE_TABLE,
     Flow,
     FlowCount,
     owner_cookie,
 )
 from stasis_offload.openflow.flowmod import Cookies
-from stasis_offload.openflow.plan import Plan, plan
+from stasis_offload.openflow.gate import Contents, Gates
+from stasis_offload.openflow.owners import OwnerFlows, compare, reporting
+from stasis_offload.openflow.plan import Plan
 from stasis_offload.openflow.sampler import Sampler
 
 # Concurrent requests. Others wait, and their reply timeout starts only when they are sent: otherwise, when some
 # thousand owners change at once, the last would time out while the first are encoded.
 IN_FLIGHT = 100
+# Seconds within which all counters at once are worth waiting for: whoever asked looks at the calls.
+ALL_COUNTS_WITHIN = 2.0
 
 _OURS = Cookies(COOKIE_PREFIX, COOKIE_PREFIX_MASK)
 
 
-class _PartError(OpenFlowError):
-    """The switch refused a part of a change and carried out the rest."""
-
-
-@dataclass(slots=True)
-class _Entry:
-    """The flows of one owner after our last change.
-
-    `outcome_unknown` says that the outcome of that change is unknown; `removed_by_switch` are the cookies of the
-    flows that have ended since without us. `possible` are the cookies of every flow that the switch may have: OVS
-    finds a flow by its whole cookie at once, by a part of it only by a search of all flows (collect_rules_loose,
-    ofproto/ofproto.c). `users` counts the changes that run or wait for `lock`.
-    """
-
-    flows: tuple[Flow, ...] = ()
-    outcome_unknown: bool = False
-    removed_by_switch: set[int] = field(default_factory=set)
-    possible: set[int] = field(default_factory=set)
-    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
-    users: int = 0
-
-
 class FlowTable:
-    """Our flows in the switch during one connection, which begins with `sweep`."""
+    """Our flows in the switch: what each owner has, should have, or may have. Attached to a connection at a time."""
 
-    def __init__(self, channel: Channel) -> None:
-        self.channel = channel
-        self.sampler = Sampler(channel)
-        self._entries: dict[int, _Entry] = {}
+    def __init__(self) -> None:
+        self.sampler = Sampler()
+        self._channel: Channel | None = None
+        self._why_not = "not connected yet"
+        self._entries: dict[int, OwnerFlows] = {}
+        self._changes = 0
         self._expected_removals: Counter[int] = Counter()
         self._slots = asyncio.Semaphore(IN_FLIGHT)
         self._removal_slots = asyncio.Semaphore(IN_FLIGHT)  # not the same: taken before one of those
 
-    async def sweep(self) -> None:
-        """Remove every flow with our cookie prefix: what an earlier process left.
+    @property
+    def channel(self) -> Channel:
+        """The present connection.
 
-        Raises as `Channel.send_and_confirm`.
+        Raises:
+            SwitchUnavailableError: there is none.
+
         """
-        xid = self.channel.new_xid()
-        await self.channel.send_and_confirm(xid, encode.change_flows(xid, remove=[_OURS]))
+        if self._channel is None:
+            raise SwitchUnavailableError(f"no connection to the switch: {self._why_not}")
+        return self._channel
 
-    async def remove_unknown(self, gate: int) -> None:
-        """Remove flows of ours of no owner we know, and not of our gate; raises as `Channel.request`.
+    @property
+    def is_attached(self) -> bool:
+        """Whether there is a connection."""
+        return self._channel is not None
 
-        An Open vSwitch that restarts (ovs-ctl) may restore what it had saved after the sweep.
+    def attach(self, channel: Channel) -> None:
+        """Send changes by this connection from now on."""
+        self._channel = channel
+        self._expected_removals.clear()  # what an earlier connection has not told, this one may never tell
+
+    def detach(self, reason: str) -> None:
+        """Send nothing until `attach`: whatever is to change meanwhile is unknown from then on."""
+        self._channel, self._why_not = None, reason
+
+    async def sweep(self, channel: Channel) -> None:
+        """Remove every flow with our cookie prefix, an earlier process's too, and know of none; raises as `Channel.send_and_confirm`."""
+        xid = channel.new_xid()
+        await channel.send_and_confirm(xid, encode.change_flows(xid, remove=[_OURS]))
+        for cookie, entry in tuple(self._entries.items()):
+            entry.hold(())
+            self._drop_if_needless(cookie)
+
+    async def read(self, channel: Channel) -> Contents:
+        """Return what the switch has of ours, gates too; raises as `Channel.request`."""
+        xid = channel.new_xid()
+        parts = await channel.request(xid, encode.flow_stats_request(xid, _OURS), MessageKind.MULTIPART_REPLY)
+        found: dict[int, list[bytes]] = {}
+        for part in parts:
+            for cookie, content in decode.parse_contents(part):
+                found.setdefault(cookie, []).append(content)
+            await asyncio.sleep(0)  # of some thousand calls it is megabytes
+        return found
+
+    async def audit(self, gates: Gates) -> list[FlowRemoved]:
+        """Compare the switch's flows with ours, and do as `settle`; raises as it, and as `Channel.request`."""
+        at = self._changes
+        return await self.settle(await self.read(self.channel), gates, at=at)
+
+    async def settle(self, found: Contents, gates: Gates, *, at: int | None = None) -> list[FlowRemoved]:
+        """Remove what the switch had of ours and should not have, after change number `at` (None: the last one).
+
+        These are flows of no owner we know, altered flows, all of an owner of whom the outcome of the last change is
+        unknown, and gates but the present one. Return the ends of flows that were not there twice, and of which the switch
+        has told nothing. Raises as `Channel.send_and_confirm`, and as `Gates.refuse_other`.
         """
-        async with self._slots:
-            found = await self._request_counts([_OURS])
-        owned = {*self._entries, gate & COOKIE_OWNER_MASK}
-        unknown = [Cookies(cookie) for cookie in found if cookie & COOKIE_OWNER_MASK not in owned]
-        if unknown:
-            xid = self.channel.new_xid()
-            await self.channel.send_and_confirm(xid, encode.change_flows(xid, remove=unknown))
+        gates.refuse_other(found)
+        findings = compare(self._entries, found, at=self._changes if at is None else at)
+        remove = sorted(findings.remove - gates.present)
+        channel = self.channel
+        for cookie, entry in tuple(self._entries.items()):
+            if entry.outcome_unknown and not entry.users:
+                self._expected_removals.update(entry.possible & found.keys())
+                entry.hold(())
+                self._drop_if_needless(cookie)
+        if remove:
+            xid = channel.new_xid()
+            await channel.send_and_confirm(xid, encode.change_flows(xid, remove=map(Cookies, remove)))
+        return [self._end_of(flow) for flow in findings.missing]
+
+    def _end_of(self, flow: Flow) -> FlowRemoved:
+        entry = self._entries.get(flow.cookie & COOKIE_OWNER_MASK)
+        if entry:
+            entry.removed_by_switch.add(flow.cookie)
+        reason = Removal.HARD if flow.hard_timeout else Removal.DELETE
+        return FlowRemoved(flow.cookie, reason, FlowCount())
 
     async def set_flows(self, owner: int, flows: Sequence[Flow]) -> None:
         """Replace the flows of an owner by `flows`, atomically; send nothing if they are unchanged.
@@ -93,8 +133,8 @@ class FlowTable:
         Raises:
             ValueError: a flow has the cookie of another owner.
             OpenFlowError: the switch refused; its flows are unchanged.
-            SwitchUnavailableError: the connection ended, or the reply timed out. If the outcome is unknown,
-                the next `set_flows` starts by removing all flows of this owner.
+            SwitchUnavailableError: there is no connection, it ended, or the reply timed out. What the owner has is
+                unknown then: the next `set_flows`, `settle` or `audit` starts by removing all flows of this owner.
 
         """
         cookie = owner_cookie(owner)
@@ -121,7 +161,11 @@ class FlowTable:
         Raises as `set_flows`.
         """
         async with self._removal_slots:
-            pending = self._request_counts(self._present(owner, roles))
+            try:
+                pending = self._request_counts(self._present(owner, roles))
+            except SwitchUnavailableError:
+                await self.set_flows(owner, but)  # fails too, and is made up for
+                raise
             try:
                 try:
                     await self.set_flows(owner, but)
@@ -136,8 +180,12 @@ class FlowTable:
     async def all_counts(self, roles: Collection[int]) -> dict[int, FlowCount]:
         """Return the counters of all owners' flows of these roles, by cookie; raises as `Channel.request`."""
         mask = COOKIE_PREFIX_MASK | COOKIE_ROLE_MASK
-        async with self._slots:
-            return await self._request_counts([Cookies(COOKIE_PREFIX | role, mask) for role in roles])
+        try:
+            async with asyncio.timeout(ALL_COUNTS_WITHIN), self._slots:
+                return await self._request_counts([Cookies(COOKIE_PREFIX | role, mask) for role in roles])
+        except TimeoutError:
+            text = f"no counters from the switch within {ALL_COUNTS_WITHIN:g} s"
+            raise SwitchUnavailableError(text) from None
 
     async def inject(self, in_port: int, frame: bytes) -> None:
         """Let a packet go the bridge's own way as if it had come in by a port, past our flows; raises as `Channel.send_and_confirm`."""
@@ -168,48 +216,48 @@ class FlowTable:
         return expected > 0
 
     @asynccontextmanager
-    async def _locked(self, cookie: int) -> AsyncIterator[_Entry]:
+    async def _locked(self, cookie: int) -> AsyncIterator[OwnerFlows]:
         """Serialize the changes of an owner's flows; drop the entry when it has none."""
-        entry = self._entries.setdefault(cookie, _Entry())
+        entry = self._entries.setdefault(cookie, OwnerFlows())
         entry.users += 1
         try:
             async with entry.lock:
                 yield entry
         finally:
             entry.users -= 1
-            if not (entry.users or entry.flows or entry.outcome_unknown):
-                del self._entries[cookie]
+            self._drop_if_needless(cookie)
 
-    async def _replace(self, entry: _Entry, flows: tuple[Flow, ...]) -> None:
-        if entry.outcome_unknown:
-            todo = Plan(remove=tuple(sorted(entry.possible)), add=flows)
-        else:
-            todo = plan(flows, entry.flows, ended=entry.removed_by_switch)
+    def _drop_if_needless(self, cookie: int) -> None:
+        if self._entries[cookie].is_needless:
+            del self._entries[cookie]
+
+    async def _replace(self, entry: OwnerFlows, flows: tuple[Flow, ...]) -> None:
+        todo = entry.plan(flows)
         if todo.is_empty:
             return
         removed_by_switch = frozenset(entry.removed_by_switch)
         async with self._slots:
             await self._carry_out(entry, todo)
-            entry.flows, entry.outcome_unknown = flows, False
-            entry.possible = {flow.cookie for flow in flows}
+            entry.hold(flows)
             entry.removed_by_switch -= removed_by_switch
 
-    async def _carry_out(self, entry: _Entry, todo: Plan) -> None:
+    async def _carry_out(self, entry: OwnerFlows, todo: Plan) -> None:
         """Carry out a change, in one round trip to the switch."""
-        xid = self.channel.new_xid()
+        outcome_unknown, entry.outcome_unknown = entry.outcome_unknown, True
+        channel = self.channel
+        xid = channel.new_xid()
         alone = not todo.add or len(todo.remove) + len(todo.add) == 1
         encoder = encode.change_flows if alone else encode.stage_bundle
         changes = encoder(xid, remove=map(Cookies, todo.remove), add=todo.add)
-        outcome_unknown, entry.outcome_unknown = entry.outcome_unknown, True
         entry.possible |= {flow.cookie for flow in todo.add}
-        expected = _reported(entry) & set(todo.remove)
+        expected = entry.reported & set(todo.remove)
         self._expected_removals.update(expected)
         try:
-            await (self.channel.send_and_confirm(xid, changes) if alone else self._commit(xid, changes))
+            await (channel.send_and_confirm(xid, changes) if alone else commit(channel, xid, changes))
         except SwitchUnavailableError:
             raise
-        except _PartError:
-            self._expected_removals.update((_reported(entry) - expected) | _reporting(todo.add))
+        except PartError:
+            self._expected_removals.update((entry.reported - expected) | reporting(todo.add))
             await self._restore(entry)
             entry.outcome_unknown = outcome_unknown
             raise
@@ -220,44 +268,25 @@ class FlowTable:
             for cookie in expected:
                 self._expected_removal(cookie)
             raise
+        finally:
+            self._changes += 1
+            entry.changed = self._changes
 
-    async def _commit(self, bundle: int, staged: bytes) -> None:
-        """Stage and commit an atomic bundle in one round trip.
-
-        The commit has a transaction id of its own, so that a refused commit, after which nothing has changed, can be
-        told from a refused part. The switch reports the cause under the staging's id, even if it finds it only at
-        the commit.
-
-        Raises:
-            _PartError: the switch refused a part at staging and committed the rest, as OVS does
-                (handle_bundle_add and do_bundle_commit in ofproto/ofproto.c).
-            OpenFlowError: the commit was refused, and nothing has changed.
-            SwitchUnavailableError: as `Channel.send_and_confirm`.
-
-        """
-        xid = self.channel.new_xid()
-        staging_error, commit_error = await self.channel.send_and_confirm_each(
-            (bundle, staged), (xid, encode.commit_bundle(xid, bundle))
-        )
-        if commit_error is not None:
-            raise staging_error or commit_error
-        if staging_error is not None:
-            raise _PartError(str(staging_error)) from staging_error
-
-    async def _restore(self, entry: _Entry) -> None:
+    async def _restore(self, entry: OwnerFlows) -> None:
         """Restore the flows before a change that was carried out only in part."""
-        xid = self.channel.new_xid()
+        channel = self.channel
+        xid = channel.new_xid()
         everything = map(Cookies, sorted(entry.possible))
         bundle = encode.stage_bundle(xid, remove=everything, add=entry.flows)
         try:
-            await self._commit(xid, bundle)
+            await commit(channel, xid, bundle)
         except SwitchUnavailableError:
             raise
         except OpenFlowError as error:
             self._close(f"the switch refused to take flows back: {error}")
 
     def _close(self, reason: str) -> NoReturn:
-        """Close the connection: a new one begins with a sweep."""
+        """Close the connection: a new one begins with a comparison."""
         self.channel.close(reason)
         raise SwitchUnavailableError(reason)
 
@@ -273,10 +302,10 @@ class FlowTable:
 
     def _request_counts(self, cookies: Sequence[Cookies]) -> asyncio.Task[dict[int, FlowCount]]:
         """Request counters at once, before anything sent later."""
-        xids = [self.channel.new_xid() for _ in cookies]
-        requests = {
-            xid: encode.flow_stats_request(xid, some) for xid, some in zip(xids, cookies, strict=True)
-        }
+        requests = {}
+        for some in cookies:
+            xid = self.channel.new_xid()
+            requests[xid] = encode.flow_stats_request(xid, some)
         pending = self.channel.request_now(requests, MessageKind.MULTIPART_REPLY) if requests else None
 
         async def counts() -> dict[int, FlowCount]:
@@ -292,12 +321,3 @@ class FlowTable:
 
 def _by_role(counts: Mapping[int, FlowCount]) -> dict[int, FlowCount]:
     return {cookie & COOKIE_ROLE_MASK: count for cookie, count in counts.items()}
-
-
-def _reported(entry: _Entry) -> set[int]:
-    """Return the cookies of the flows whose end the switch will report and has not yet."""
-    return _reporting(entry.flows) - entry.removed_by_switch
-
-
-def _reporting(flows: Iterable[Flow]) -> set[int]:
-    return {flow.cookie for flow in flows if flow.table != SAMPLE_TABLE}

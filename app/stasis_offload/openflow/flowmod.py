@@ -36,6 +36,7 @@ from stasis_offload.openflow.oxm import (
     NX_IN_PORT_FIELD,
     PASSED_GATE_BIT,
     REG15,
+    UDP,
     UDP_DST,
     UDP_SRC,
     VLAN_PCP,
@@ -49,9 +50,11 @@ from stasis_offload.openflow.oxm import (
 from stasis_offload.packets.frame import ETH_VLAN, Tag
 
 _HEADER = Struct(ofp.OFP_HEADER_PACK_STR)
-_FLOW_MOD = Struct(ofp.OFP_FLOW_MOD_PACK_STR0 + "HH")  # and the type and length of the match
+_FLOW_MOD = Struct(ofp.OFP_FLOW_MOD_PACK_STR0)
 _FLOW_MOD_SIZE = _HEADER.size + _FLOW_MOD.size
-_MATCH_SIZE = 4
+_MATCH = Struct("!HH")
+_NO_MATCH = _MATCH.pack(ofp.OFPMT_OXM, _MATCH.size) + bytes(4)
+_CONTENT = Struct("!BHHHH")
 _ACTIONS = Struct(ofp.OFP_INSTRUCTION_ACTIONS_PACK_STR)
 _OUTPUT = Struct(ofp.OFP_ACTION_OUTPUT_PACK_STR)
 
@@ -87,7 +90,20 @@ def addition(xid: int, flow: Flow) -> bytes:
         OpenFlowError: the flow forwards without matching a port.
 
     """
-    entry = _Entry(
+    return _addition(xid, _entry(flow))
+
+
+def content(flow: Flow) -> bytes:
+    """Return what tells a flow from others: as the switch has it, if nobody altered it (`decode.parse_contents`)."""
+    entry = _entry(flow)
+    flags = _flags(entry)
+    return _CONTENT.pack(
+        entry.table, entry.priority, entry.idle_timeout, entry.hard_timeout, flags
+    ) + _match_and_actions(entry)
+
+
+def _entry(flow: Flow) -> _Entry:
+    return _Entry(
         cookie=flow.cookie,
         table=flow.table,
         priority=flow.priority,
@@ -96,7 +112,6 @@ def addition(xid: int, flow: Flow) -> bytes:
         idle_timeout=flow.idle_timeout,
         hard_timeout=flow.hard_timeout,
     )
-    return _addition(xid, entry)
 
 
 def gate(xid: int, *, cookie: int, priority: int, hard_timeout: int) -> bytes:
@@ -104,7 +119,11 @@ def gate(xid: int, *, cookie: int, priority: int, hard_timeout: int) -> bytes:
 
     A register marks what has passed the gate: back in table 0, such a packet goes on as if there were no gate. Another
     mark is the lease's; a packet without it goes back at once.
+
+    One flow of LEASE_TABLE takes no packet, and is no other gate's: a switch that restores what it had saved replaces the
+    rest, of which it does not tell, and deletes this one, of which it does (`ovs-ofctl replace-flows`).
     """
+    own = REG15.matched(((cookie >> 8 | _NEVER) & 0xFFFF_FFFF).to_bytes(4, "big"))
     back = (
         _Entry(
             cookie=cookie, table=TABLE, priority=0xFFFF, fields=without_mark(LEASED_BIT), actions=_OWN_WAY
@@ -119,13 +138,14 @@ def gate(xid: int, *, cookie: int, priority: int, hard_timeout: int) -> bytes:
             cookie=cookie,
             table=0,
             priority=priority,
-            fields=family.udp + without_mark(PASSED_GATE_BIT),
+            fields=family.ethernet + UDP + without_mark(PASSED_GATE_BIT),
             actions=_PASSED_GATE + _resubmit(LEASE_TABLE) + _resubmit(TABLE),
             hard_timeout=hard_timeout,
         )
         for family in (IPV4, IPV6)
     )
-    return b"".join(_addition(xid, entry) for entry in (*back, *there))
+    sentinel = _Entry(cookie=cookie, table=LEASE_TABLE, priority=1, fields=own, actions=b"")
+    return b"".join(_addition(xid, entry) for entry in (sentinel, *back, *there))
 
 
 def lease(*, cookie: int, hard_timeout: int) -> bytes:
@@ -155,10 +175,7 @@ def lease(*, cookie: int, hard_timeout: int) -> bytes:
 
 
 def _addition(xid: int, entry: _Entry) -> bytes:
-    actions = entry.actions
-    applied = _ACTIONS.pack(ofp.OFPIT_APPLY_ACTIONS, _ACTIONS.size + len(actions)) if actions else b""
-    size = _MATCH_SIZE + len(entry.fields)
-    rest = entry.fields + bytes(-size % 8) + applied + actions
+    rest = _match_and_actions(entry)
     return (
         _HEADER.pack(ofp.OFP_VERSION, ofp.OFPT_FLOW_MOD, _FLOW_MOD_SIZE + len(rest), xid)
         + _FLOW_MOD.pack(
@@ -172,18 +189,27 @@ def _addition(xid: int, entry: _Entry) -> bytes:
             ofp.OFP_NO_BUFFER,
             ofp.OFPP_ANY,
             ofp.OFPG_ANY,
-            ofp.OFPFF_SEND_FLOW_REM if entry.table != SAMPLE_TABLE else 0,
-            ofp.OFPMT_OXM,
-            size,
+            _flags(entry),
         )
         + rest
     )
 
 
+def _flags(entry: _Entry) -> int:
+    return int(ofp.OFPFF_SEND_FLOW_REM) if entry.table != SAMPLE_TABLE else 0
+
+
+def _match_and_actions(entry: _Entry) -> bytes:
+    actions = entry.actions
+    applied = _ACTIONS.pack(ofp.OFPIT_APPLY_ACTIONS, _ACTIONS.size + len(actions)) if actions else b""
+    size = _MATCH.size + len(entry.fields)
+    return _MATCH.pack(ofp.OFPMT_OXM, size) + entry.fields + bytes(-size % 8) + applied + actions
+
+
 def removal(xid: int, cookies: Cookies) -> bytes:
     """Remove flows by cookie, whatever they match, from every table."""
     return (
-        _HEADER.pack(ofp.OFP_VERSION, ofp.OFPT_FLOW_MOD, _FLOW_MOD_SIZE + 4, xid)
+        _HEADER.pack(ofp.OFP_VERSION, ofp.OFPT_FLOW_MOD, _FLOW_MOD_SIZE + len(_NO_MATCH), xid)
         + _FLOW_MOD.pack(
             cookies.value,
             cookies.mask,
@@ -196,10 +222,8 @@ def removal(xid: int, cookies: Cookies) -> bytes:
             ofp.OFPP_ANY,
             ofp.OFPG_ANY,
             0,  # flags
-            ofp.OFPMT_OXM,
-            _MATCH_SIZE,
         )
-        + bytes(4)
+        + _NO_MATCH
     )
 
 
@@ -271,6 +295,7 @@ def _resubmit(table: int) -> bytes:
     )
 
 
+_NEVER = 1 << 31  # a bit of the register that no packet has
 _NICIRA = 0x2320
 _NXAST_RESUBMIT_TABLE = 14
 _NXAST_CHECK_PKT_LARGER = 49  # the result into one bit of a register (struct nx_action_check_pkt_larger)

@@ -6,14 +6,14 @@ costs Open vSwitch a new translation of every datapath flow (udpif_revalidator i
 The flows of the gate have a long timeout, and are added again together with other changes.
 """
 
+import asyncio
 import secrets
-from collections.abc import Container
+from collections.abc import Mapping, Sequence
 
 from stasis_offload.errors import OpenFlowError
 from stasis_offload.openflow import encode
 from stasis_offload.openflow.channel import Channel
-from stasis_offload.openflow.describe import read_flows
-from stasis_offload.openflow.flow import COOKIE_ROLE_MASK, LEASE_TABLE, is_ours, owner_cookie
+from stasis_offload.openflow.flow import COOKIE_ROLE_MASK, LEASE_TABLE, owner_cookie
 
 # Above what people type by hand (32768 is the default of ovs-ofctl).
 PRIORITY = 40_000
@@ -24,44 +24,81 @@ RENEW_EVERY = 2.0
 # Seconds until nothing of the gate of a dead process is left in the switch.
 LIFETIME = 60
 
+Contents = Mapping[int, Sequence[bytes]]
+"""The contents (`flowmod.content`, which begins with the table) of the flows of a switch, by cookie."""
+
 # Seconds. Whoever deleted our gate has opened one of its own by then, if it is another application.
 OTHER_OPENS_WITHIN = 1.0
 
 _ROLE = 0xFF
+# How many flows a gate has, with the lease (flowmod.gate, flowmod.lease).
+FLOWS = 7
 
 
 class Gate:
-    """The gate of one connection. Its cookie is new each time: a late report names a gate of an earlier connection."""
+    """The gate of connections between which it stays. Each has a cookie of its own: a late report names an earlier one.
 
-    def __init__(self, channel: Channel) -> None:
-        self._channel = channel
+    `leased_until` is until when at least the lease lasts, by the event loop's clock.
+    """
+
+    def __init__(self) -> None:
         self.cookie = owner_cookie(secrets.randbits(40)) | _ROLE
+        self.leased_until = 0.0
 
-    async def open(self) -> None:
+    async def open(self, channel: Channel) -> None:
         """Open the gate, or let it stay for another LIFETIME, and renew its lease.
 
         Raises as `Channel.send_and_confirm`.
         """
-        xid = self._channel.new_xid()
+        xid = channel.new_xid()
         message = encode.gate(xid, cookie=self.cookie, priority=PRIORITY, hard_timeout=LIFETIME)
-        await self._channel.send_and_confirm(xid, message)
-        await self.renew()
+        await channel.send_and_confirm(xid, message)
+        await self.renew(channel)
 
-    async def renew(self) -> None:
+    async def renew(self, channel: Channel) -> None:
         """Begin or restart the lease.
 
         Raises as `Channel.send_and_confirm`.
         """
-        xid = self._channel.new_xid()
+        leased_until = asyncio.get_running_loop().time() + LEASE
+        xid = channel.new_xid()
         message = encode.lease(xid, cookie=self.cookie, hard_timeout=LEASE)
-        await self._channel.send_and_confirm(xid, message)
+        await channel.send_and_confirm(xid, message)
+        self.leased_until = leased_until
 
-    @staticmethod
-    async def refuse_other(channel: Channel, own: Container[int]) -> None:
-        """Raise OpenFlowError if another application has a gate; those with the cookies `own` are earlier ones of ours.
+    def is_open(self, found: Contents) -> bool:
+        """Return whether the gate is among these flows of a switch, whole, and with its lease."""
+        return len(found.get(self.cookie, ())) == FLOWS
 
-        A lease that is not renewed ends. Raises also as `Channel.request`.
+
+class Gates:
+    """The gates of this process: the present one, if there is one, and those before, which a switch may restore."""
+
+    def __init__(self) -> None:
+        self.gate: Gate | None = None
+        self._cookies: set[int] = set()
+
+    def begin(self) -> Gate:
+        """Begin a gate in place of those before."""
+        self.gate = Gate()
+        self._cookies.add(self.gate.cookie)
+        return self.gate
+
+    @property
+    def present(self) -> frozenset[int]:
+        """The cookie of the present gate, if there is one."""
+        return frozenset({self.gate.cookie} if self.gate else ())
+
+    def earlier(self, found: Contents) -> frozenset[int]:
+        """Return the cookies of those before that are among the flows of a switch."""
+        return frozenset(found.keys() & self._cookies - self.present)
+
+    def refuse_other(self, found: Contents) -> None:
+        """Raise OpenFlowError if another application's gate is among the flows of a switch and has its lease.
+
+        A lease that is not renewed ends. Whoever begins takes the bridge from whoever is there.
         """
-        for flow in await read_flows(channel, table=LEASE_TABLE):
-            if is_ours(flow.cookie) and flow.cookie & COOKIE_ROLE_MASK == _ROLE and flow.cookie not in own:
-                raise OpenFlowError("another stasis-offload uses this bridge: one of the two has to stop")
+        others = {cookie for cookie in found if cookie & COOKIE_ROLE_MASK == _ROLE} - self._cookies
+        leased = any(content[0] == LEASE_TABLE for cookie in others for content in found[cookie])
+        if self._cookies and leased:
+            raise OpenFlowError("another stasis-offload uses this bridge: one of the two has to stop")

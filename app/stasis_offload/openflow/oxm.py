@@ -43,6 +43,7 @@ VLAN_VID = Field(ofp.OFPXMT_OFB_VLAN_VID, 2)
 VLAN_PCP = Field(ofp.OFPXMT_OFB_VLAN_PCP, 1)
 IP_DSCP = Field(ofp.OFPXMT_OFB_IP_DSCP, 1)
 IP_PROTO = Field(ofp.OFPXMT_OFB_IP_PROTO, 1)
+UDP = IP_PROTO.matched(bytes((PROTOCOL_UDP,)))
 UDP_SRC = Field(ofp.OFPXMT_OFB_UDP_SRC, 2)
 UDP_DST = Field(ofp.OFPXMT_OFB_UDP_DST, 2)
 # The field of OpenFlow 1.3 cannot be set. This one has the 16-bit numbers of OpenFlow 1.0, the low half of those of 1.3
@@ -54,16 +55,16 @@ REG15 = Field(15, 4, oxm_class=ofp.OFPXMC_NXM_1)
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """The differences between IPv4 and IPv6: the match for UDP, and the address fields."""
+    """The differences between IPv4 and IPv6: the match for it, and the address fields."""
 
-    udp: bytes
+    ethernet: bytes
     source: Field
     destination: Field
 
 
 def _family(ether_type: int, source: Field, destination: Field) -> Family:
-    udp = ETH_TYPE.matched(ether_type.to_bytes(2, "big")) + IP_PROTO.matched(bytes((PROTOCOL_UDP,)))
-    return Family(udp=udp, source=source, destination=destination)
+    ethernet = ETH_TYPE.matched(ether_type.to_bytes(2, "big"))
+    return Family(ethernet=ethernet, source=source, destination=destination)
 
 
 IPV4 = _family(ETH_IPV4, Field(ofp.OFPXMT_OFB_IPV4_SRC, 4), Field(ofp.OFPXMT_OFB_IPV4_DST, 4))
@@ -74,19 +75,24 @@ PASSED_GATE_BIT, LARGER_BIT, LEASED_BIT = 0, 1, 2
 
 
 def match_fields(match: Match) -> Iterator[bytes]:
-    """Yield the fields, each after those it depends on (OpenFlow 1.3.5, 7.2.3.6)."""
+    """Yield the fields, each after those it depends on (OpenFlow 1.3.5, 7.2.3.6), in the order of Open vSwitch's answers.
+
+    So what it says of a flow can be compared with this (nx_put_raw in lib/nx-match.c).
+    """
     source, destination = match.source, match.destination
+    family = family_of(destination)
     if match.in_port is not None:
         yield IN_PORT.matched(match.in_port.to_bytes(4, "big"))
-        vid = ofp.OFPVID_NONE if match.vlan is None else ofp.OFPVID_PRESENT | match.vlan
-        yield VLAN_VID.matched(vid.to_bytes(2, "big"))
         if match.eth_src is not None:
             yield ETH_SRC.matched(mac_bytes(match.eth_src))
-    family = family_of(destination)
-    yield family.udp
+    yield family.ethernet
+    if match.in_port is not None:
+        vid = ofp.OFPVID_NONE if match.vlan is None else ofp.OFPVID_PRESENT | match.vlan
+        yield VLAN_VID.matched(vid.to_bytes(2, "big"))
     if source is not None:
         yield family.source.matched(source.host.packed)
     yield family.destination.matched(destination.host.packed)
+    yield UDP
     if source is not None and source.port:
         yield UDP_SRC.matched(source.port.to_bytes(2, "big"))
     if destination.port:

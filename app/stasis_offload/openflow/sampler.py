@@ -18,10 +18,9 @@ WINDOW = 0.2
 
 
 class Sampler:
-    """What is to be shown of the packets that the switch forwards, on one connection."""
+    """What is to be shown of the packets that the switch forwards."""
 
-    def __init__(self, channel: Channel) -> None:
-        self._channel = channel
+    def __init__(self) -> None:
         self._requested: dict[int, Flow] = {}
 
     def request(self, flows: Iterable[Flow]) -> None:
@@ -34,7 +33,7 @@ class Sampler:
             cookie: flow for cookie, flow in self._requested.items() if cookie & COOKIE_OWNER_MASK != owner
         }
 
-    async def show(self) -> None:
+    async def show(self, channel: Channel) -> None:
         """Add the flows that were requested, and remove them after the window. A flow that is refused shows nothing.
 
         Raises as `Channel.send_and_confirm_each`.
@@ -42,11 +41,12 @@ class Sampler:
         flows, self._requested = tuple(self._requested.values()), {}
         if not flows:
             return
-        await self._change(add=flows)
+        await _change(channel, add=flows)
         await asyncio.sleep(WINDOW)
-        await self._change(remove=[Cookies(flow.cookie) for flow in flows])
+        await _change(channel, remove=[Cookies(flow.cookie) for flow in flows])
 
-    async def _change(self, *, add: Sequence[Flow] = (), remove: Sequence[Cookies] = ()) -> None:
-        bundle, xid = self._channel.new_xid(), self._channel.new_xid()
-        staged = encode.stage_bundle(bundle, remove=remove, add=add)
-        await self._channel.send_and_confirm_each((bundle, staged), (xid, encode.commit_bundle(xid, bundle)))
+
+async def _change(channel: Channel, *, add: Sequence[Flow] = (), remove: Sequence[Cookies] = ()) -> None:
+    bundle, xid = channel.new_xid(), channel.new_xid()
+    staged = encode.stage_bundle(bundle, remove=remove, add=add)
+    await channel.send_and_confirm_each((bundle, staged), (xid, encode.commit_bundle(xid, bundle)))

@@ -1,16 +1,19 @@
-"""The connection to the switch, reconnected whenever it ends. Each connection begins with a sweep of our flows.
+"""The connection to the switch, reconnected whenever it ends. Flows that are right stay (docs/decisions/0009).
+
+They do while the gate's lease lasts, which ends 6 s after the last renewal. A connection on which the gate is not found, or the
+first one, begins with a sweep.
 
 The sweep is of every application's flows. When another one's sweep has deleted our gate, the bridge is left to it, until it
 has no gate any more: else each would delete the other's flows as soon as it is connected.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
 from itertools import count
 from typing import NoReturn
 
-from stasis_offload.errors import OpenFlowError, SwitchUnavailableError
+from stasis_offload.errors import OpenFlowError
 from stasis_offload.openflow import decode, encode
 from stasis_offload.openflow.channel import Channel, Timeouts, open_channel
 from stasis_offload.openflow.decode import Message, MessageKind
@@ -20,21 +23,28 @@ from stasis_offload.openflow.events import (
     Event,
     FlowRemoved,
     PacketIn,
+    Port,
+    PortDown,
     Removal,
+    SwitchDescription,
     SwitchDown,
     SwitchUp,
 )
 from stasis_offload.openflow.flow import is_ours
 from stasis_offload.openflow.flow_table import FlowTable
-from stasis_offload.openflow.gate import OTHER_OPENS_WITHIN, RENEW_EVERY, Gate
+from stasis_offload.openflow.flowmod import Cookies
+from stasis_offload.openflow.gate import OTHER_OPENS_WITHIN, RENEW_EVERY, Contents, Gates
 
 FIRST_DELAY = 0.1  # seconds from the start of one attempt to connect to the start of the next
-MAX_DELAY = 5.0
+MAX_DELAY = 1.0  # much less than the gate's lease
 
 # Renewals: 10 s, in which a switch that restarts may restore flows it had saved.
 _RESTORED_WITHIN = 5
 # Renewals.
 _SAMPLED_EVERY = 5
+_AUDITED_EVERY = 15
+# Seconds between two looks for the gate, when the switch may be about to restore it.
+_LOOK_EVERY = 0.1
 
 # Whether the lease ended (FlowRemoved).
 _GATE_GONE = {
@@ -52,10 +62,10 @@ class Switch:
         self._endpoint = endpoint
         self._on_event = on_event
         self._timeouts = timeouts or Timeouts()
-        self._table: FlowTable | None = None
-        self._gate: Gate | None = None
-        self._gates: set[int] = set()
-        self._may_have_other = False
+        self._table = FlowTable()
+        self._gates = Gates()
+        self._ports: tuple[Port, ...] = ()
+        self._deleted = False
         self._splits = False
         self._down = SwitchDown(f"not connected to {endpoint} yet")
 
@@ -71,22 +81,13 @@ class Switch:
             try:
                 await self._serve()
             except OpenFlowError as error:
-                delay = FIRST_DELAY if self._table is not None else min(2 * delay, MAX_DELAY)
+                delay = FIRST_DELAY if self._table.is_attached else min(2 * delay, MAX_DELAY)
                 self._report_down(str(error))
-            finally:
-                self._table = None
             await asyncio.sleep(began + delay - loop.time())
 
     @property
     def flow_table(self) -> FlowTable:
-        """Our flows in the switch, valid for the present connection.
-
-        Raises:
-            SwitchUnavailableError: there is no connection.
-
-        """
-        if self._table is None:
-            raise SwitchUnavailableError(f"no connection to the switch: {self._down.reason}")
+        """Our flows in the switch."""
         return self._table
 
     @property
@@ -97,74 +98,125 @@ class Switch:
     async def _serve(self) -> NoReturn:
         async with open_channel(self._endpoint, on_message=self._receive, timeouts=self._timeouts) as channel:
             description = await describe(channel)
-            table = FlowTable(channel)
-            gate = Gate(channel)
-            if self._may_have_other:
-                await asyncio.sleep(OTHER_OPENS_WITHIN)
-                await Gate.refuse_other(channel, self._gates)
-            self._may_have_other = False
-            self._gates.add(gate.cookie)
-            await table.sweep()
-            await gate.open()
-            xid = channel.new_xid()
-            await channel.send_and_confirm(xid, encode.subscribe(xid))
-            self._table, self._gate, self._splits = table, gate, description.splits
-            self._on_event(SwitchUp(description))
-            await self._keep(channel, table)
+            await subscribe(channel)
+            found = await self._find(channel)
+            gate = self._gates.gate
+            kept = gate is not None and gate.is_open(found)
+            if gate is None or not kept:
+                if gate:
+                    gate.leased_until = 0.0
+                self._gates.refuse_other(found)
+                await self._table.sweep(channel)
+                gate, found = self._gates.begin(), {}
+            self._table.attach(channel)
+            ended = await self._table.settle(found, self._gates)
+            await gate.open(channel)
+            self._splits = description.splits
+            self._on_event(SwitchUp(description, kept=kept))
+            self._tell(self._ports_gone(description))
+            self._tell(ended)
+            await self._keep(channel)
+
+    async def _find(self, channel: Channel) -> Contents:
+        """Return what the switch has of ours, once it has our gate, or is not about to get it back.
+
+        Whoever deleted the gate is another application that opens one of its own, or a switch that restarts: it may write
+        back what it had saved. No gate but the present one is to lead there to flows that may be outdated.
+        """
+        deadline = asyncio.get_running_loop().time() + OTHER_OPENS_WITHIN
+        while True:
+            found = await self._table.read(channel)
+            await remove(channel, self._gates.earlier(found))
+            gate = self._gates.gate
+            if not self._deleted or (gate and gate.is_open(found)):
+                return found
+            await asyncio.sleep(_LOOK_EVERY)
+            self._deleted = asyncio.get_running_loop().time() < deadline
+
+    def _ports_gone(self, description: SwitchDescription) -> list[PortDown]:
+        """Return which ports are not there any more since the last connection."""
+        now = {port.number for port in description.ports}
+        gone = [PortDown(port.number) for port in self._ports if port.number not in now]
+        self._ports = description.ports
+        return gone
 
     async def sweep(self) -> None:
         """Remove every flow of ours, and then the gate for good: for the end of this process.
 
         Raises as `FlowTable.sweep`.
         """
-        table, self._gate = self.flow_table, None
-        await table.sweep()
+        channel, self._gates.gate = self._table.channel, None
+        await self._table.sweep(channel)
 
     async def probe(self) -> None:
         """Return when the switch has answered; raises as `Channel.send_and_confirm`."""
-        channel = self.flow_table.channel
+        channel = self._table.channel
         await channel.send_and_confirm(channel.new_xid(), b"")
 
-    async def _keep(self, channel: Channel, table: FlowTable) -> NoReturn:
-        """Renew the gate's lease, keep the gate, and show what is to be sampled, until the connection ends; raises as these do."""
+    async def _keep(self, channel: Channel) -> NoReturn:
+        """Renew the gate's lease, keep the gate, compare the flows, show what is to be sampled, until the connection ends.
+
+        Raises as these do.
+        """
         renewals = count()
         while True:
             with suppress(TimeoutError):
                 async with asyncio.timeout(RENEW_EVERY):
                     await channel.closed()
-            if self._gate:
-                renewal = next(renewals)
-                if renewal < _RESTORED_WITHIN:
-                    await table.remove_unknown(self._gate.cookie)
-                if renewal % _SAMPLED_EVERY:
-                    await self._gate.renew()
-                else:  # sent together, gate and samples cost the switch one translation of its datapath flows
-                    await asyncio.gather(self._gate.open(), table.sampler.show())
+            gate, renewal = self._gates.gate, next(renewals)
+            if gate is None:
+                continue
+            if renewal % _SAMPLED_EVERY:
+                await gate.renew(channel)
+            else:  # sent together, gate and samples cost the switch one translation of its datapath flows
+                await asyncio.gather(gate.open(channel), self._table.sampler.show(channel))
+            if renewal < _RESTORED_WITHIN or renewal % _AUDITED_EVERY == 0:
+                self._tell(await self._table.audit(self._gates))
+
+    def _tell(self, events: Iterable[Event]) -> None:
+        for event in events:
+            self._on_event(event)
 
     def _report_down(self, reason: str) -> None:
-        down = SwitchDown(reason)
-        if self._table is not None or down != self._down:
-            self._down = down
-            self._table = None
-            self._on_event(down)
+        gate, now = self._gates.gate, asyncio.get_running_loop().time()
+        if self._table.is_attached or reason != self._down.reason:
+            self._down = SwitchDown(reason, grace=max(0.0, gate.leased_until - now) if gate else 0.0)
+            self._table.detach(reason)
+            self._on_event(self._down)
 
     def _receive(self, message: Message) -> None:
         if message.kind == MessageKind.PORT_STATUS:
             down = decode.parse_port_status(message)
-            if down and self._table:
+            if down and self._table.is_attached:
                 self._on_event(down)
             return
         if message.kind == MessageKind.PACKET_IN:
             event: PacketIn | FlowRemoved = decode.parse_packet_in(message)
         else:
             event = decode.parse_flow_removed(message)
-        if self._table is None or not is_ours(event.cookie):
+        if not self._table.is_attached or not is_ours(event.cookie):
             return
-        if self._gate and event.cookie == self._gate.cookie:
+        if event.cookie in self._gates.present:
             # No packet reaches our flows any more: Asterisk relays all calls, which must begin again from there.
-            expired = isinstance(event, FlowRemoved) and event.reason is Removal.HARD
-            self._may_have_other = not expired
-            self._table.channel.close(_GATE_GONE[expired])
+            self._deleted = not (isinstance(event, FlowRemoved) and event.reason is Removal.HARD)
+            if not self._deleted:
+                self._gates.gate = None
+            self._table.channel.close(_GATE_GONE[not self._deleted])
             return
         if isinstance(event, PacketIn) or self._table.note_removed(event):
             self._on_event(event)
+
+
+async def subscribe(channel: Channel) -> None:
+    """Have the switch send packet-ins, flow-removed and port-status; raises as `Channel.request`."""
+    xid = channel.new_xid()
+    (answer,) = await channel.request(xid, encode.config_request(xid), MessageKind.GET_CONFIG_REPLY)
+    xid = channel.new_xid()
+    await channel.send_and_confirm(xid, encode.subscribe(xid, flags=decode.parse_config(answer)))
+
+
+async def remove(channel: Channel, cookies: Collection[int]) -> None:
+    """Remove the flows with these cookies; raises as `Channel.send_and_confirm`."""
+    if cookies:
+        xid = channel.new_xid()
+        await channel.send_and_confirm(xid, encode.change_flows(xid, remove=map(Cookies, sorted(cookies))))

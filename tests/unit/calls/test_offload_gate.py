@@ -125,3 +125,22 @@ async def test_each_kind_of_block_is_lifted_apart() -> None:
         gate_.unblock(ReasonKind.OPERATOR)
         await until_blocked(calls, ReasonKind.OPERATOR, 0)
         assert blocked(calls, ReasonKind.DRAIN) == [True] * CALLS
+
+
+async def test_a_block_that_is_to_come_comes_unless_its_cause_has_gone() -> None:
+    async with gate() as (gate_, calls):
+        gate_.block_later(ReasonKind.OPERATOR, RELEASE_INTERVAL)
+        gate_.unblock(ReasonKind.OPERATOR)
+        gate_.block_later(ReasonKind.DRAIN, 2 * RELEASE_INTERVAL)
+        await until_blocked(calls, ReasonKind.DRAIN, CALLS)
+        assert blocked(calls, ReasonKind.OPERATOR) == [False] * CALLS
+
+
+async def test_a_block_that_is_to_come_is_put_forward_and_off_by_a_later_request() -> None:
+    async with gate() as (gate_, calls):
+        gate_.block_later(ReasonKind.OPERATOR, 60)
+        gate_.block_later(ReasonKind.OPERATOR, 0)
+        gate_.block_later(ReasonKind.OPERATOR, 60)  # it is there already
+        await until_blocked(calls, ReasonKind.OPERATOR, CALLS)
+        gate_.unblock(ReasonKind.OPERATOR)
+        await until_blocked(calls, ReasonKind.OPERATOR, 0)

@@ -93,6 +93,8 @@ PARSERS: tuple[Callable[[Message], object], ...] = (
     decode.parse_error,
     decode.parse_features,
     decode.has_more,
+    decode.parse_config,
+    lambda message: list(decode.parse_contents(message)),
     decode.parse_packet_in,
     decode.parse_flow_removed,
     decode.parse_port_status,
@@ -199,6 +201,22 @@ def test_flow_statistics_are_counts_by_cookie(rows: list[tuple[int, int, int, in
     parts = [multipart(ofp.OFPMP_FLOW, b"".join(some)) for some in (entries[:split], entries[split:])]
     expected = [(cookie, FlowCount(packets, octets)) for cookie, packets, octets, _ in rows]
     assert list(decode.parse_flow_stats(parts)) == expected
+
+
+def test_the_content_of_a_flow_is_all_but_its_age_and_its_counters() -> None:
+    rest = bytes(range(24))
+    fixed = (48 + len(rest), 77, 9, 9, 30, 10, 11, 1)
+    entry = struct.pack(ofp.OFP_FLOW_STATS_0_PACK_STR, *fixed, 5, 6, 7) + rest
+    expected = [(5, struct.pack("!BHHHH", 77, 30, 10, 11, 1) + rest)]
+    assert list(decode.parse_contents(multipart(ofp.OFPMP_FLOW, entry))) == expected
+
+
+@given(st.integers(0, 3), st.integers(0, 0xFFFF))
+def test_how_a_switch_handles_fragments_stays_as_it_is(flags: int, miss_send_len: int) -> None:
+    reply = struct.pack(ofp.OFP_SWITCH_CONFIG_PACK_STR, flags, miss_send_len)
+    assert decode.parse_config(Message(4, ofp.OFPT_GET_CONFIG_REPLY, 1, reply)) == flags
+    (told,) = Framer().feed(encode.subscribe(1, flags=flags))
+    assert decode.parse_config(told) == flags
 
 
 def test_an_answer_to_another_question_is_an_error() -> None:

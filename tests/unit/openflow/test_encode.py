@@ -158,12 +158,12 @@ def test_fields_come_after_the_fields_they_depend_on() -> None:
     names = [name for name, _ in message.match.items()]
     assert names == [
         "in_port",
-        "vlan_vid",
         "eth_src",
         "eth_type",
-        "ip_proto",
+        "vlan_vid",
         "ipv4_src",
         "ipv4_dst",
+        "ip_proto",
         "udp_src",
         "udp_dst",
     ]
@@ -220,7 +220,8 @@ def test_every_other_message_is_of_its_type_and_carries_the_transaction() -> Non
         encode.echo_request(7): ofp.OFPT_ECHO_REQUEST,
         encode.echo_reply(7, b"payload"): ofp.OFPT_ECHO_REPLY,
         encode.barrier(7): ofp.OFPT_BARRIER_REQUEST,
-        encode.subscribe(7): ofp.OFPT_SET_CONFIG,
+        encode.subscribe(7, flags=0): ofp.OFPT_SET_CONFIG,
+        encode.config_request(7): ofp.OFPT_GET_CONFIG_REQUEST,
         encode.features_request(7): ofp.OFPT_FEATURES_REQUEST,
         encode.description_request(7): ofp.OFPT_MULTIPART_REQUEST,
         encode.ports_request(7): ofp.OFPT_MULTIPART_REQUEST,

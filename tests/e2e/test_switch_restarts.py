@@ -1,0 +1,86 @@
+"""The switch hangs, or restarts and gets back the flows that were saved before: as ovs-ctl does at a reload and an upgrade."""
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from lab import control
+from lab.control import wait_until
+from tests.support.edge_call import ALICE, BOB, assert_by_asterisk, assert_carried, conversation
+
+CALLS = 50
+HUNG = 2.5
+# As ovs-ctl: ovs-save writes scripts that restore the flows.
+_SAVE = "/usr/share/openvswitch/scripts/ovs-save save-flows breth0 >/tmp/restore"
+_PID = "cat /run/openvswitch/ovs-vswitchd.pid 2>/dev/null || true"
+RECORDING = "/tmp/restored.wav"
+
+
+@contextmanager
+def frozen_switch() -> Iterator[None]:
+    """Keep ovs-vswitchd from running."""
+    control.execute("ovs", "pkill", "-STOP", "-x", "ovs-vswitchd")
+    try:
+        yield
+    finally:
+        control.execute("ovs", "pkill", "-CONT", "-x", "ovs-vswitchd")
+
+
+def moves_since(start: float) -> list[str]:
+    """Return the reasons for which calls have left the switch."""
+    log = control.docker("logs", "--since", str(start), control.container("offload"), stderr=True)
+    events = map(json.loads, log.splitlines())
+    return [str(event["reason"]) for event in events if event.get("was") == "offloaded"]
+
+
+def offloaded() -> int:
+    return sum(call["state"] == "offloaded" for call in control.calls())
+
+
+def test_a_switch_that_hangs_for_two_and_a_half_seconds_moves_no_call() -> None:
+    control.originate("555@asterisk2", count=CALLS)
+    wait_until(lambda: offloaded() == CALLS, within=40, what="all calls to be in the switch")
+    wait_until(
+        lambda: min(call["state_age"] for call in control.calls()) > 3, within=10, what="all to be guarded"
+    )
+    start = time.time()
+    with frozen_switch():
+        wait_until(lambda: time.time() > start + HUNG, within=HUNG + 1, what="time to pass")
+    wait_until(lambda: time.time() > start + 2 * HUNG, within=HUNG + 1, what="time to pass")
+    assert moves_since(start) == []
+    assert offloaded() == CALLS
+    assert control.health()["problems"] == []
+
+
+def test_flows_that_are_restored_after_a_restart_carry_nothing_past_a_recording_that_began_meanwhile() -> (
+    None
+):
+    with conversation() as call:
+        carried = call.carried()
+        carried_until = call.passed(0.5)
+        caller = control.calls()[0]["caller"]
+        control.execute("ovs", "sh", "-c", _SAVE)
+        before = control.execute("ovs", "sh", "-c", _PID)
+        control.execute("ovs", "pkill", "-TERM", "-x", "ovs-vswitchd")
+        wait_until(
+            lambda: (
+                control.execute("ovs", "sh", "-c", _PID) not in ("", before)
+                and control.health()["problems"] == []
+            ),
+            within=20,
+            what="the application to be connected to the new switch",
+        )
+        control.asterisk("asterisk2", f"mixmonitor start {caller} {RECORDING}")
+        call.relayed("audio-hook:caller")
+        control.execute("ovs", "sh", "-c", "sh /tmp/restore")
+        start = call.passed(1.5)
+        assert control.flows() == []
+        end = call.passed(1.5)
+        control.asterisk("asterisk2", f"mixmonitor stop {caller}")
+        again = call.carried()
+        again_until = call.passed(0.5)
+    assert_carried(call.capture, carried, carried_until)
+    for speaker in (BOB, ALICE):
+        assert_by_asterisk(call.capture, speaker, start, end)
+    assert_carried(call.capture, again, again_until)
