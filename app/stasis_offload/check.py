@@ -260,8 +260,14 @@ def _judge_tables(others: tuple[SeenFlow, ...]) -> Item:
 
 def _advise(endpoint: Endpoint) -> str:
     match endpoint:
-        case Unix():
-            return "is ovs-vswitchd running, is that the bridge's socket, and may we write to it?"
+        case Unix(path):
+            if not Path(path).exists() or os.access(path, os.R_OK | os.W_OK, effective_ids=True):
+                return "is ovs-vswitchd running, and is that the bridge's socket?"
+            unit = f"stasis-offload-socket@{Path(path).stem}"
+            return (
+                "ovs-vswitchd makes it for root alone at each start: "
+                f"`systemctl enable --now {unit}.path {unit}.service` (systemd/) gives it to the group offload"
+            )
         case Tcp():
             return "does the bridge listen there (ovs-vsctl get-controller BRIDGE: ptcp:PORT)?"
         case Ptcp():

@@ -27,15 +27,19 @@ def path(tmp_path: Path) -> Iterator[Path]:
         yield path
 
 
-async def control_socket(path: Path) -> Item:
-    """Check with nothing at all there but this path, and pick what is said of it."""
-    config = Config.model_construct(
+def config_at(path: Path) -> Config:
+    """Configure nothing at all but this path, and a bridge beside it."""
+    return Config.model_construct(
         app="offload",
         ari=AriSettings(url="http://127.0.0.1:1", username="offload", password=SecretStr("s3cret")),
         asterisk=AsteriskSettings(control_socket=path),
         openflow=OpenFlowSettings.model_construct(connection=Unix(str(path.parent / "breth0.mgmt"))),
     )
-    items = await run_checks(config)
+
+
+async def control_socket(path: Path) -> Item:
+    """Check with nothing at all there but this path, and pick what is said of it."""
+    items = await run_checks(config_at(path))
     assert [item.name for item in items if item.ok] in ([], ["control socket"])
     (found,) = (item for item in items if item.name == "control socket")
     return found
@@ -71,6 +75,29 @@ async def test_a_socket_closed_to_us_says_who_we_are_and_what_to_do(path: Path) 
     assert "closed to us (" in item.text
     assert us in item.text
     assert "astctlpermissions = 0660" in item.text
+
+
+async def test_a_management_socket_that_is_roots_alone_names_the_units_that_give_it_away(path: Path) -> None:
+    management = path.parent / "breth0.mgmt"
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(management))
+        listener.listen()
+        os.chmod(management, 0)  # noqa: PTH101 - a local file
+        for parent in list(path.parents)[:3]:
+            os.chmod(parent, 0o755)  # noqa: PTH101 - a local file
+        user = os.geteuid()
+        os.seteuid(NOBODY if user == 0 else user)  # root is refused nothing
+        try:
+            items = {item.name: item for item in await run_checks(config_at(path))}
+        finally:
+            os.seteuid(user)
+    item = items["switch"]
+    assert not item.ok
+    unit = "stasis-offload-socket@breth0"
+    assert f"`systemctl enable --now {unit}.path {unit}.service` (systemd/)" in item.text
+    assert {f"{unit.partition('@')[0]}@{kind}" for kind in (".path", ".service")} <= {
+        each.name for each in (PROJECT / "systemd").iterdir()
+    }
 
 
 async def test_something_else_than_a_socket_is_named(tmp_path: Path) -> None:

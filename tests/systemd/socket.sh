@@ -1,0 +1,47 @@
+#!/bin/bash
+# The management socket's units, where systemd is the first process and Open vSwitch runs: a guest, or a container such as
+#   docker run --cap-add SYS_ADMIN --cap-add NET_ADMIN --security-opt seccomp=unconfined --device /dev/net/tun --tmpfs /run \
+#     --volume /sys/fs/cgroup:/sys/fs/cgroup --volume "$PWD:/src:ro" IMAGE /sbin/init
+# with the packages systemd-sysv and openvswitch-switch (Debian 12 where the host has cgroups of version 1).
+# Run there as root: /src/tests/systemd/socket.sh. It makes a user and a bridge, and leaves Open vSwitch running.
+set -euo pipefail
+
+units=$(dirname "$0")/../../systemd
+socket=/run/openvswitch/breth0.mgmt
+bridge=(add-br breth0 -- set bridge breth0 datapath_type=netdev)
+
+fail() { echo "FAILED: $*" >&2; exit 1; }
+
+# Waits until the group has the socket.
+granted() {
+    for _ in $(seq 50); do
+        [ "$(stat -c %G:%a "$socket" 2>/dev/null)" = offload:660 ] && { echo "ok: $*"; return; }
+        sleep 0.1
+    done
+    fail "$*: $(stat -c '%U:%G %a' "$socket" 2>&1)"
+}
+
+getent passwd offload >/dev/null || useradd --system --user-group --shell /usr/sbin/nologin offload
+ovs-vsctl --may-exist "${bridge[@]}"
+cp "$units"/stasis-offload-socket@.* /etc/systemd/system/
+systemctl daemon-reload
+systemctl enable --now --quiet stasis-offload-socket@breth0.path
+systemctl enable --quiet stasis-offload-socket@breth0.service
+systemctl start --no-block stasis-offload-socket@breth0.service
+granted "the units are started"
+for again in once twice; do
+    systemctl reload openvswitch-switch
+    granted "Open vSwitch is reloaded $again"
+done
+systemctl restart openvswitch-switch
+granted "Open vSwitch is restarted"
+ovs-vsctl del-br breth0 -- "${bridge[@]}"
+granted "the bridge is made anew"
+
+userdel offload
+systemctl restart openvswitch-switch
+sleep 6  # as long as the unit tries
+systemctl is-active --quiet ovs-vswitchd || fail "without the group ovs-vswitchd does not run"
+[ -S "$socket" ] || fail "without the group the bridge is not there"
+[ -z "$(systemctl list-units --failed --no-legend)" ] || fail "a unit has failed"
+echo "ok: without the group Open vSwitch runs"
