@@ -29,6 +29,7 @@ def call_as_json(view: CallView) -> dict[str, object]:
         "partial": view.partial,
         "packets": {"caller": view.from_caller.packets, "callee": view.from_callee.packets},
         "octets": {"caller": view.from_caller.octets, "callee": view.from_callee.octets},
+        "strangers": {"caller": view.strangers_at_caller, "callee": view.strangers_at_callee},
         "quality": {
             "caller": _quality_as_json(view.caller_quality),
             "callee": _quality_as_json(view.callee_quality),
@@ -87,6 +88,7 @@ def _parse_call(document: object) -> CallView:
             "partial": bool(partial),
             "packets": {"caller": int(caller_packets), "callee": int(callee_packets)},
             "octets": {"caller": int(caller_octets), "callee": int(callee_octets)},
+            "strangers": {"caller": int(strangers_at_caller), "callee": int(strangers_at_callee)},
             "quality": {"caller": dict(caller_quality), "callee": dict(callee_quality)},
         }:
             return CallView(
@@ -103,6 +105,8 @@ def _parse_call(document: object) -> CallView:
                 caller_quality=_parse_quality(caller_quality),
                 callee_quality=_parse_quality(callee_quality),
                 partial=partial,
+                strangers_at_caller=strangers_at_caller,
+                strangers_at_callee=strangers_at_callee,
             )
         case _:
             raise BadAnswerError(f"not a call as stasis-offload writes it: {str(document)[:60]}")

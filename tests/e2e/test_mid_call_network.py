@@ -11,7 +11,6 @@ from tests.support.edge_call import (
     ALICE,
     BOB,
     BOB_PORT,
-    assert_by_asterisk,
     assert_carried,
     assert_not_sent_on,
     assert_whole,
@@ -21,8 +20,6 @@ from tests.support.phone import EDGE, sdp
 
 HERE = f"{EDGE}:{BOB_PORT}"
 REBOUND = f"{EDGE}:40500"
-# Somebody who was never told to stop: he sends to Bob's port at Asterisk, too.
-STALE, STRANGER = f"{EDGE}:40700", 0x57A1E
 # What the switch may add to the time (s) in which a call's media follows a source that moves: milliseconds, but on a
 # machine that is shared.
 FOLLOWED_WITHIN = 0.4
@@ -75,27 +72,6 @@ def test_a_source_that_a_strict_asterisk_does_not_take_gives_the_call_back_until
     assert not [packet for packet in call.capture.heard(BOB) if lost + 0.1 < packet.at < told]
     assert_whole(call.capture, ALICE, carried, end, at=REBOUND)
     assert_carried(call.capture, carried, end)
-
-
-def test_a_call_to_whose_port_somebody_else_keeps_sending_stays_with_asterisk_until_he_stops() -> None:
-    with conversation() as call:
-        call.carried()
-        control.offload("relay", "--all")
-        call.passed(6.0)  # by then strictrtp has learned the source and takes no other
-        call.voices.set("stranger", from_=STALE, to=call.bob.media, ssrc=STRANGER)
-        control.offload("offload", "--all")
-        start = call.relayed("foreign-source:caller")
-        end = call.passed(5.0)
-        # The first cutover may come before the stranger's next packet.
-        returns = [reason for _, reason in call.returns()]
-        assert returns in (["operator"], ["operator", "foreign-source:caller"])
-        call.voices.drop("stranger")
-        carried, later = call.carried(), call.passed(0.5)
-    for speaker in (BOB, ALICE):
-        assert_whole(call.capture, speaker, start, end)
-        assert_by_asterisk(call.capture, speaker, start, end)
-    assert not call.capture.heard(STRANGER)
-    assert_carried(call.capture, carried, later)
 
 
 def test_a_party_that_falls_silent_for_a_while_misses_nothing_and_is_heard_when_it_speaks_again() -> None:

@@ -8,9 +8,11 @@ from stasis_offload.media import commands as cmd
 from stasis_offload.media import events as ev
 from stasis_offload.media.machine import step
 from stasis_offload.media.path import Leg
+from stasis_offload.media.reasons import ReasonKind
 from stasis_offload.media.roles import Role
 from stasis_offload.media.state import Phase, Placement, Policy
 from stasis_offload.openflow.flow import FlowCount
+from stasis_offload.packets.address import Address
 from stasis_offload.packets.frame import Datagram
 from tests.support.leg_reports import CALLEE, CALLER, passed_on, sighting
 
@@ -34,6 +36,17 @@ def seen(leg: Leg) -> ev.PacketObserved:
 
 def sampled_packet(leg: Leg) -> ev.PacketObserved:
     return ev.PacketObserved(leg, sighting(leg), by_switch=True)
+
+
+def moved_to(leg: Leg, source: Address) -> ev.GuardTriggered:
+    """Return a packet of a leg's stream that comes from elsewhere while the switch carries the call."""
+    return to_port_of(leg, source=source)
+
+
+def to_port_of(leg: Leg, *, rtp: bool = True, **changes: Any) -> ev.GuardTriggered:
+    """Return a packet to a leg's RTP port that its flow does not take."""
+    packet = sighting(leg, **changes)
+    return ev.GuardTriggered(ReasonKind.FOREIGN_SOURCE, leg, packet if rtp else None, packet.headers)
 
 
 def small_packet(leg: Leg, **changes: Any) -> ev.SmallPacketObserved:

@@ -26,6 +26,7 @@ class MediaMonitor:
     def __init__(self, *, log: FilteringBoundLogger) -> None:
         self.quality = Quality()
         self._log = log
+        self._malformed: set[Leg] = set()
         self._uncounted: dict[Leg, tuple[ObservedPacket, float]] = {}
 
     def on_rtcp(
@@ -38,7 +39,9 @@ class MediaMonitor:
         try:
             packets = parse_rtcp(datagram.payload)
         except BadPacketError as error:
-            self._log.info("media.not_rtcp", leg=leg, error=str(error))
+            if leg not in self._malformed:
+                self._log.info("media.not_rtcp", leg=leg, error=str(error))
+            self._malformed.add(leg)
             return ()
         other = placement.reports[leg.other]
         stream = None

@@ -12,6 +12,7 @@ from structlog.typing import FilteringBoundLogger
 from stasis_offload.calls.gateways import Gateways
 from stasis_offload.calls.leg_queries import LegQueries
 from stasis_offload.calls.media_monitor import MediaMonitor
+from stasis_offload.calls.packet_budget import PacketBudget
 from stasis_offload.calls.runner import MachineRunner
 from stasis_offload.errors import OpenFlowError, SwitchUnavailableError
 from stasis_offload.media import commands as cmd
@@ -22,7 +23,7 @@ from stasis_offload.media.path import Leg
 from stasis_offload.media.quality import Quality
 from stasis_offload.media.reasons import ReasonKind
 from stasis_offload.media.relaying import abandon
-from stasis_offload.media.roles import FORWARDING_ROLES, Role, owner_of
+from stasis_offload.media.roles import FORWARDING_ROLES, Duty, Role, owner_of
 from stasis_offload.media.state import Phase, Placement, Policy, State
 from stasis_offload.openflow.events import FlowRemoved, Removal
 from stasis_offload.openflow.flow import FlowCount
@@ -61,6 +62,7 @@ class MediaSession:
         self._on_change = on_change
         self._log = log
         self._legs = LegQueries(call, gateways=gateways, log=log)
+        self._budget = PacketBudget()
         self._removed = asyncio.Event()
         self._monitor = MediaMonitor(log=log)
         self._machine = MachineRunner[Placement, ev.Event, cmd.Command](
@@ -81,6 +83,11 @@ class MediaSession:
     def quality(self) -> Quality:
         """The quality of each leg, as far as the switch has carried the call."""
         return self._monitor.quality
+
+    def strangers(self, leg: Leg) -> int:
+        """Return how many packets came to a leg's RTP port from elsewhere, as far as the switch showed them."""
+        noted = self.placement.strangers.get(leg)
+        return (noted.count if noted else 0) + self._budget.refused[Role.of(Duty.GUARD_IN, leg)]
 
     @property
     def started(self) -> bool:
@@ -106,7 +113,9 @@ class MediaSession:
         return self._machine.post(event)
 
     def on_packet_in(self, role: Role, *, in_port: int, frame: bytes) -> None:
-        """Handle a packet that a flow of this call mirrored."""
+        """Handle a packet that a flow of this call mirrored, unless there are too many of its kind."""
+        if not self._budget.admits(role, _now()):
+            return
         event = mirrored(role, in_port=in_port, frame=frame)
         if event is None:
             return
@@ -185,6 +194,8 @@ class MediaSession:
         learning = before.state is after.state is State.LEARNING and before.reason == after.reason
         if after != before and not learning:
             self._on_change(after)
+        for leg in after.strangers.keys() - before.strangers.keys():
+            self._log.info("media.strangers", leg=leg, source=str(after.strangers[leg].source))
         if after.is_verified and not before.is_verified:
             self._log.info("media.verified", ms=round((now - after.since) * 1000))
 

@@ -109,4 +109,6 @@ def _view(call: Call, counts: Mapping[int, FlowCount], now: float) -> CallView:
         caller_quality=call.media.quality.of(Leg.CALLER),
         callee_quality=call.media.quality.of(Leg.CALLEE),
         partial=placement.partial,
+        strangers_at_caller=call.media.strangers(Leg.CALLER),
+        strangers_at_callee=call.media.strangers(Leg.CALLEE),
     )

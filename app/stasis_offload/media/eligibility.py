@@ -159,6 +159,12 @@ def has_received(report: LegReport) -> bool:
     return report.ssrc_rx is not None and report.packets_rx > 0
 
 
+def addresses_in(reports: Mapping[Leg, LegReport]) -> tuple[object, ...]:
+    """Return the channel of each leg, and the addresses between which its media goes."""
+    ordered = (reports.get(leg) for leg in Leg)
+    return tuple((each.channel_id, each.local, each.remote, each.sdp) for each in ordered if each)
+
+
 def is_other_media(before: Mapping[Leg, LegReport], after: Mapping[Leg, LegReport]) -> bool:
     """Return whether the reports differ in a channel, an address or what is sent: the path must be learned again."""
     return any(_media(before.get(leg)) != _media(after.get(leg)) for leg in Leg)

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from stasis_offload.media import commands as cmd
 from stasis_offload.media import events as ev
+from stasis_offload.media import strangers
 from stasis_offload.media.eligibility import (
     COMFORT_NOISE,
     are_several,
@@ -163,14 +164,13 @@ def tolerate_late_relay(placement: Placement, event: ev.GuardTriggered, now: flo
 
 
 def on_guard_triggered(placement: Placement, event: ev.GuardTriggered, now: float) -> Step:
-    """Remove the flows: Asterisk sends RTP of its own, which no leg sent it, or a leg sends from elsewhere."""
+    """Remove the flows: Asterisk sends RTP of its own, which no leg sent it, or a leg sends from elsewhere; not for a stranger's packet."""
     if is_of_stream(placement, event):
         return replace(placement, left={**placement.left, **left_by(placement, event)}), ()
     if event.packet is not None and is_passed_on(placement, event):
         return _check_way(placement, event.leg, event.packet, now)
-    if event.headers:
-        others = {**placement.other_sources, event.leg: event.headers.source}
-        placement = replace(placement, other_sources=others)
+    if event.kind is ReasonKind.FOREIGN_SOURCE:
+        return strangers.on_packet(placement, event, now)
     return relay(placement, Reason(event.kind, event.leg), now)
 
 

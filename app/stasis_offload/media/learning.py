@@ -27,6 +27,7 @@ from stasis_offload.media.cutover import (
 )
 from stasis_offload.media.eligibility import (
     COMFORT_NOISE,
+    addresses_in,
     has_received,
     is_other_media,
     why_not_observed,
@@ -46,6 +47,7 @@ from stasis_offload.media.reasons import Reason, ReasonKind
 from stasis_offload.media.relaying import Step, block, query_again, relay, why_not_now
 from stasis_offload.media.schedule import schedules_with
 from stasis_offload.media.state import NOT_NATIVE, Phase, Placement
+from stasis_offload.media.strangers import with_stranger
 
 # What is known of a leg's way from its last turn is too old after so many seconds: routes and bonds change.
 MAX_TURN = 30.0
@@ -224,8 +226,11 @@ def start_learning(
     placement: Placement, reports: Mapping[Leg, LegReport], now: float, *, soon: bool = False
 ) -> Step:
     """Start or restart learning from Asterisk's reports; `soon` is whether Asterisk has yet to bridge natively."""
+    addresses = addresses_in(reports)
     learning = replace(
         placement,
+        addresses=addresses,
+        addressed_at=placement.addressed_at if addresses == placement.addresses else now,
         phase=Phase.LEARNING,
         reason=Reason(ReasonKind.NO_MEDIA),
         since=now,
@@ -233,7 +238,8 @@ def start_learning(
         reports=reports,
         observed={},
         unobserved=reports,
-        strangers={},
+        strangers_observed={},
+        moving=frozenset(),
         relayed_packets={},
         last_packets={},
         silent=frozenset(),
@@ -321,10 +327,7 @@ def _if_as_reported(
     if event.by_switch or now < placement.since:
         return placement, ()
     if is_stranger(placement, event):
-        strangers = {**placement.strangers, leg: placement.strangers.get(leg, 0) + 1}
-        source = event.packet.headers.source if event.packet else event.source
-        others = {**placement.other_sources, leg: source}
-        return replace(placement, strangers=strangers, other_sources=others), ()
+        return with_stranger(placement, event, now), ()
     if event.packet is None:
         return relay(placement, Reason(ReasonKind.FOREIGN_MEDIA, leg), now)
     unobserved = {other: report for other, report in placement.unobserved.items() if other is not leg}

@@ -12,7 +12,8 @@ from dataclasses import replace
 from typing import Any, get_args
 
 from stasis_offload.media import events as ev
-from stasis_offload.media import forwarding, learning, rechecking, relaying, rtcp_relay, unheard
+from stasis_offload.media import forwarding, learning, rechecking, relaying, rtcp_relay, strangers, unheard
+from stasis_offload.media.reasons import ReasonKind
 from stasis_offload.media.relaying import Step
 from stasis_offload.media.state import Phase, Placement, State
 
@@ -168,6 +169,10 @@ def interrupts_query(placement: Placement, event: ev.Event, *, queued: Iterable[
             left = dict(placement.left)
             for each in queued:
                 left |= forwarding.left_by(placement, each)
+            if event.kind is ReasonKind.FOREIGN_SOURCE:
+                return strangers.is_the_legs(placement, event) and not forwarding.is_of_stream(
+                    placement, event
+                )
             noted = replace(placement, left=left)
             return not (forwarding.is_passed_on(noted, event) or forwarding.is_of_stream(placement, event))
         case ev.RtcpSent(leg, headers):
@@ -178,8 +183,27 @@ def interrupts_query(placement: Placement, event: ev.Event, *, queued: Iterable[
             return isinstance(event, ev.FlowDeleted)
 
 
+# Of a packet; each is one of many.
+_MIRRORED = (
+    ev.PacketObserved
+    | ev.PacketRelayed
+    | ev.SmallPacketObserved
+    | ev.GuardTriggered
+    | ev.RtcpReceived
+    | ev.RtcpSent
+    | ev.OtherDropped
+)
+# What takes the flows out, whatever packets still wait.
+_ENDING = ev.Blocked | ev.BridgeChanged | ev.CallEnded
+
+
 def supersedes(newer: ev.Event, older: ev.Event) -> bool:
-    """Return whether an event makes an earlier one needless: a later packet of the same stream, a bridge rebuilt again."""
+    """Return whether an event makes an earlier one needless: a later packet of the same stream, a bridge rebuilt again.
+
+    What ends or changes a call makes all packets needless that wait: however many, they do not hold it up.
+    """
+    if isinstance(newer, _ENDING) and isinstance(older, _MIRRORED):
+        return True
     match newer, older:
         case ev.BridgeRebuilt(), ev.BridgeRebuilt():
             return True

@@ -39,12 +39,12 @@ def relays_stream_of(placement: Placement, leg: Leg, packet: ObservedPacket) -> 
 
 
 def disturbed_by(placement: Placement) -> Reason | None:
-    """Return that somebody else sends to a leg's port, too: each of these packets would return an offloaded call."""
-    return next((Reason(ReasonKind.FOREIGN_SOURCE, leg) for leg in Leg if placement.strangers.get(leg)), None)
+    """Return that a leg's stream comes from elsewhere, too: each of these packets would return an offloaded call."""
+    return next((Reason(ReasonKind.FOREIGN_SOURCE, leg) for leg in Leg if leg in placement.moving), None)
 
 
 def was_disturbed(placement: Placement) -> bool:
-    """Return whether a packet of another source than a leg's came to its port before: the leg has not moved there."""
+    """Return whether a leg's stream came from elsewhere before, and the leg has not moved there."""
     sources = placement.other_sources.items()
     return any(placement.observed[leg][0].headers.source != source for leg, source in sources)
 
@@ -83,7 +83,7 @@ def why_dormant(placement: Placement) -> Reason:
             leg,
             before=placement.unobserved[leg],
             after=placement.reports[leg],
-            strangers=placement.strangers.get(leg, 0),
+            strangers=placement.strangers_observed.get(leg, 0),
         )
         for leg in Leg
         if leg not in placement.observed

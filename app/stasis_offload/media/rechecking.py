@@ -29,9 +29,12 @@ def on_call_changed(placement: Placement, _event: ev.BridgeChanged, now: float) 
     return reclaim(placement, now, signalled=True)
 
 
-def check_legs(placement: Placement, _event: ev.BridgeRebuilt, _now: float) -> Step:
-    """Query the legs at once while the flows stay: a refresh of a session changes nothing."""
-    return placement, (cmd.CheckLegs(CHECK_WITHIN),)
+def check_legs(placement: Placement, _event: ev.BridgeRebuilt, now: float) -> Step:
+    """Query the legs at once while the flows stay: a refresh of a session changes nothing.
+
+    Yet Asterisk may learn the source of a leg anew, if that is not the address of the SDP (strangers.py).
+    """
+    return replace(placement, addressed_at=now), (cmd.CheckLegs(CHECK_WITHIN),)
 
 
 def on_legs_checked(placement: Placement, event: ev.LegsChecked, now: float) -> Step:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from math import inf
 
 from stasis_offload.asterisk.leg_report import LegReport
 from stasis_offload.media import commands as cmd
@@ -47,6 +48,20 @@ class Policy:
     forward_rtcp: bool = True
     exclude: tuple[str, ...] = ()
     percentage: float = 100.0
+
+
+@dataclass(frozen=True, slots=True)
+class Strangers:
+    """What came to a leg's RTP port from elsewhere than the leg: how many packets in the call, the last one's source and time.
+
+    Asterisk is asked about the next one from `ask_at` on, and then after `wait` (s).
+    """
+
+    count: int = 0
+    source: Address | None = None
+    at: float = -inf
+    ask_at: float = -inf
+    wait: float = 0.0
 
 
 class State(StrEnum):
@@ -108,8 +123,9 @@ class Placement:
     - `unobserved`: the first report of each leg since its last observed packet
     - `last_packets`: the last packet of each leg, however old; `silent`: the legs that are known by it alone
     - `relayed_packets`: the last packet that Asterisk sent to the other leg, by the leg whose packets it relays
-    - `strangers`: how many packets came to a leg's RTP port that are not the leg's; `other_sources`: where the last of these
-      came from, be it in an earlier state, until none comes for a while
+    - `strangers_observed`: how many packets came to a leg's RTP port from elsewhere than the leg
+    - `moving`: the legs of which one of these has the SSRC; `other_sources`: where the last of these came from, be it in an
+      earlier state, until none comes for a while
     - `splits`: whether the switch can tell packets apart by their size
     - `schedules`: when the packets of each leg come; they outlast a stay
     - `cutting_over_since`: since when a moment for the cutover is waited for; `probed`: whether the switch has just answered
@@ -127,7 +143,9 @@ class Placement:
     - `unheard`: since when the module does not answer, and since when no event arrives from Asterisk, by the reason for
       which the call is relayed in the end
 
-    Of all stays:
+    Of the call:
+    - `strangers`: what came to each leg's RTP port from elsewhere than the leg
+    - `addressed_at`: when Asterisk was last seen to have set `addresses`, or may have set them anew
     - `earlier_counts`: what was forwarded in those before; if `partial`, it was more: in an earlier process, by whose last
       account it was `earlier_packets`, or by flows whose last counters could not be read
     - `rtcp_out`: the headers of the last RTCP of Asterisk's own to each leg
@@ -148,7 +166,8 @@ class Placement:
     observed: Mapping[Leg, tuple[ObservedPacket, float]] = field(default_factory=dict)
     known_at: float = 0.0
     unobserved: Mapping[Leg, LegReport] = field(default_factory=dict)
-    strangers: Mapping[Leg, int] = field(default_factory=dict)
+    strangers_observed: Mapping[Leg, int] = field(default_factory=dict)
+    moving: frozenset[Leg] = frozenset()
     other_sources: Mapping[Leg, Address | None] = field(default_factory=dict)
     relayed_packets: Mapping[Leg, ObservedPacket] = field(default_factory=dict)
     schedules: Mapping[Leg, Schedule] = field(default_factory=dict)
@@ -170,6 +189,9 @@ class Placement:
     ended_counts: Mapping[Leg, FlowCount] = field(default_factory=dict)
     counts: Mapping[Leg, FlowCount] = field(default_factory=dict)
     unheard: Mapping[ReasonKind, float] = field(default_factory=dict)
+    strangers: Mapping[Leg, Strangers] = field(default_factory=dict)
+    addresses: tuple[object, ...] = ()
+    addressed_at: float = -inf
     earlier_counts: Mapping[Leg, FlowCount] = field(default_factory=dict)
     partial: bool = False
     earlier_packets: int = 0

@@ -33,14 +33,14 @@ class Address:
             raise ValueError(f"not an address and port: {text!r}") from error
         if bracketed != (address.version == 6):  # noqa: PLR2004 - the IP version itself
             raise ValueError(f"not an address and port (IPv6 goes in brackets): {text!r}")
-        if isinstance(address, IPv6Address) and address.scope_id:
-            raise ValueError(f"an address with a zone cannot be matched by a switch: {text!r}")
         return cls(host=address, port=int(port))
 
     @property
     def is_concrete(self) -> bool:
-        """Whether a flow can match it: a unicast host that is neither unspecified nor loopback, and a port."""
+        """Whether a flow can match it: a port, and a unicast host that is neither unspecified nor loopback, and has no zone."""
         host = self.host
+        if isinstance(host, IPv6Address) and host.scope_id:
+            return False
         return self.port != 0 and not (host.is_unspecified or host.is_loopback or host.is_multicast)
 
     def __str__(self) -> str:

@@ -136,7 +136,6 @@ def test_a_missing_key_is_named(key: str) -> None:
         ("hold", None),
         ("local", "198.18.50.3"),
         ("remote", "198.18.50.3:99999"),
-        ("sdp", "[fe80::1%eth0]:4000"),
         ("formats", "ulaw"),
         ("formats", [1]),
         ("idle_s", "never"),

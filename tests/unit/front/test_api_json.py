@@ -38,6 +38,8 @@ view = st.builds(
     caller_quality=quality,
     callee_quality=quality,
     partial=st.booleans(),
+    strangers_at_caller=st.integers(0, 2**40),
+    strangers_at_callee=st.integers(0, 2**40),
 )
 
 
@@ -54,6 +56,7 @@ def test_a_call_has_this_shape() -> None:
         "partial": False,
         "packets": {"caller": 1234, "callee": 1230},
         "octets": {"caller": 246800, "callee": 246000},
+        "strangers": {"caller": 0, "callee": 0},
         "quality": {
             "caller": {
                 "loss": 0.0125,

@@ -32,6 +32,7 @@ from tests.support.placements import (
     VERIFIED,
     WATCHING,
     after,
+    moved_to,
     relayed,
     roles,
     seen,
@@ -202,7 +203,7 @@ def test_addresses_that_changed_while_learning_are_learned_anew() -> None:
             Reason(ReasonKind.ASTERISK_MEDIA, Leg.CALLER),
         ),
         (
-            ev.GuardTriggered(ReasonKind.FOREIGN_SOURCE, Leg.CALLEE),
+            moved_to(Leg.CALLEE, Address.parse("198.18.50.9:4000")),
             Reason(ReasonKind.FOREIGN_SOURCE, Leg.CALLEE),
         ),
         (ev.LegsReported(replace(CALLER, hold=True), CALLEE), Reason(ReasonKind.HOLD, Leg.CALLER)),

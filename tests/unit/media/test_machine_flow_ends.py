@@ -15,7 +15,7 @@ from stasis_offload.media.state import Placement, State
 from stasis_offload.openflow.flow import FlowCount
 from stasis_offload.packets.address import Address
 from stasis_offload.packets.frame import Tag
-from tests.support.leg_reports import CALLEE, CALLER, passed_on, sighting
+from tests.support.leg_reports import CALLEE, CALLER, passed_on
 from tests.support.placements import (
     BOTH_COUNT,
     CUT,
@@ -28,6 +28,7 @@ from tests.support.placements import (
     rtcp_of,
     sampled_packet,
     seen,
+    to_port_of,
 )
 
 ALIVE = after(rtcp_of(Leg.CALLEE), start=GUARDED, now=10.0)
@@ -37,9 +38,7 @@ LOST = Reason(ReasonKind.FLOW_LOST, Leg.CALLEE)
 
 
 def to_leg_port(*, rtp: bool = True, **changes: Any) -> ev.GuardTriggered:
-    packet = sighting(Leg.CALLEE, **changes)
-    kind = ReasonKind.FOREIGN_SOURCE
-    return ev.GuardTriggered(kind, Leg.CALLEE, packet if rtp else None, packet.headers)
+    return to_port_of(Leg.CALLEE, rtp=rtp, **changes)
 
 
 @pytest.mark.parametrize("start", [OFFLOADED, VERIFIED, GUARDED, after(IDLE, start=ALIVE, now=12.0)])
@@ -68,14 +67,14 @@ def test_what_found_no_flow_is_passed_on_by_asterisk_and_is_no_media_of_its_own(
         {"in_port": 9},
         {"tag": Tag(7)},
         {"eth_src": "02:00:00:00:00:99"},
-        None,
+        {"eth_src": "02:00:00:00:00:99", "ssrc": 7},
     ],
-    ids=["source", "port", "VLAN", "next hop", "unreadable"],
+    ids=["source", "port", "VLAN", "next hop", "next hop and stream"],
 )
-def test_any_other_packet_to_a_legs_port_takes_the_flows_out(
-    start: Placement, changes: dict[str, Any] | None
+def test_the_legs_own_packets_by_any_other_way_take_the_flows_out(
+    start: Placement, changes: dict[str, Any]
 ) -> None:
-    event = to_leg_port(**changes) if changes else ev.GuardTriggered(ReasonKind.FOREIGN_SOURCE, Leg.CALLEE)
+    event = to_leg_port(**changes)
     placement, commands = step(start, event, 2.0)
     assert placement.reason == Reason(ReasonKind.FOREIGN_SOURCE, Leg.CALLEE)
     assert commands == (cmd.RemoveFlows(placement.flows()),)

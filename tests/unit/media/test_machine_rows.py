@@ -11,8 +11,9 @@ from stasis_offload.media.path import Leg
 from stasis_offload.media.reasons import Reason, ReasonKind
 from stasis_offload.media.state import Phase, Placement, State
 from stasis_offload.openflow.flow import FlowCount
+from stasis_offload.packets.address import Address
 from tests.support.leg_reports import CALLEE, CALLER, OFPP_LOCAL, PHONE_PORT, passed_on
-from tests.support.placements import BOTH_COUNT, CONNECTED, ELIGIBLE, IN_PHASE, small_packet
+from tests.support.placements import BOTH_COUNT, CONNECTED, ELIGIBLE, IN_PHASE, moved_to, small_packet
 
 LASTING = [phase for phase in Phase if phase is not Phase.ENDED]
 IN_FLOWS = [phase for phase in LASTING if phase is not Phase.RELAYED]
@@ -49,7 +50,7 @@ def test_flows_go_first_and_the_reason_is_said(phase: Phase, event: ev.Event, re
     ("event", "reason"),
     [
         (
-            ev.GuardTriggered(ReasonKind.FOREIGN_SOURCE, Leg.CALLER),
+            moved_to(Leg.CALLER, Address.parse("198.18.50.9:4000")),
             Reason(ReasonKind.FOREIGN_SOURCE, Leg.CALLER),
         ),
         (ev.FlowIdle(Leg.CALLEE, FlowCount(1, 1)), Reason(ReasonKind.MEDIA_IDLE, Leg.CALLEE)),

@@ -30,10 +30,10 @@ def test_the_legs_are_queried_while_the_flows_stay_and_a_refresh_changes_nothing
     placement: Placement,
 ) -> None:
     checking, commands = step(placement, ev.BridgeRebuilt(), 2.0)
-    assert (checking, commands) == (placement, (cmd.CheckLegs(CHECK_WITHIN),))
+    assert (checking, commands) == (replace(placement, addressed_at=2.0), (cmd.CheckLegs(CHECK_WITHIN),))
     # Asterisk has counted on, and not received anything for longer.
     report = ev.LegsReported(replace(CALLER, idle=7, packets_tx=9999), replace(CALLEE, ssrc_tx=1))
-    assert step(checking, ev.LegsChecked(report), 2.0) == (placement, ())
+    assert step(checking, ev.LegsChecked(report), 2.0) == (checking, ())
 
 
 @pytest.mark.parametrize("placement", NOT_IN_SWITCH, ids=lambda placement: placement.phase)

@@ -24,6 +24,7 @@ from tests.support.placements import (
     OBSERVED,
     POLICY,
     after,
+    moved_to,
     relayed,
     sampled_packet,
     seen,
@@ -165,15 +166,13 @@ def test_what_asterisk_received_before_the_last_packet_on_the_switch_did_not_byp
 
 
 @pytest.mark.parametrize("leg", Leg)
-@pytest.mark.parametrize("rtp", [True, False])
-def test_a_call_to_whose_ports_somebody_else_sends_too_stays_with_asterisk_and_is_tried_again(
-    leg: Leg, *, rtp: bool
+def test_a_call_of_which_a_legs_stream_comes_from_elsewhere_too_stays_with_asterisk_and_is_tried_again(
+    leg: Leg,
 ) -> None:
     """Each of these packets would return it: `guard-in`."""
-    stranger = ev.PacketObserved(leg, sighting(leg, source=ELSEWHERE) if rtp else None, source=ELSEWHERE)
-    early = after(stranger, start=OBSERVED)
+    early = after(from_elsewhere(leg), start=OBSERVED)
     late = after(ELIGIBLE, relayed(Leg.CALLER), relayed(Leg.CALLEE), start=OBSERVED)
-    late = after(stranger, start=late)
+    late = after(from_elsewhere(leg), start=late)
     for start, event in ((early, ELIGIBLE), (late, ev.DeadlineReached())):
         placement, commands = step(start, event, 0.01)
         assert placement.reason == Reason(ReasonKind.FOREIGN_SOURCE, leg)
@@ -189,14 +188,13 @@ def test_a_call_to_whose_ports_somebody_else_sends_too_stays_with_asterisk_and_i
 
 @pytest.mark.parametrize("leg", Leg)
 @pytest.mark.parametrize("moved", [False, True])
-def test_after_a_return_for_a_strangers_packet_none_may_come_for_a_second_unless_the_leg_moved_there(
+def test_after_a_return_for_a_packet_from_elsewhere_none_may_come_for_a_second_unless_the_leg_moved_there(
     leg: Leg, *, moved: bool
 ) -> None:
     own = sighting(leg).headers.source
     source = own if moved else ELSEWHERE
     start = GUARDED if not moved else replace(GUARDED, path=_elsewhere(leg))
-    headers = sighting(leg, source=source).headers
-    back = after(ev.GuardTriggered(ReasonKind.FOREIGN_SOURCE, leg, headers=headers), start=start, now=9.0)
+    back = after(moved_to(leg, source), start=start, now=9.0)
     assert back.reason == Reason(ReasonKind.FOREIGN_SOURCE, leg)
     again = after(ev.DeadlineReached(), *IN, start=back, now=9.1)
     assert again.state is (State.OFFLOADED if moved else State.LEARNING)
