@@ -18,8 +18,11 @@ from stasis_offload.calls.registry import Registry
 from stasis_offload.calls.supervisor import Supervisor
 from stasis_offload.calls.transfers import Transfers
 from stasis_offload.errors import AriUnavailableError
+from stasis_offload.media.state import Policy
 from stasis_offload.openflow.endpoint import Unix
 from stasis_offload.openflow.switch import Switch
+from stasis_offload.signalling.call_ids import bridge_id, callee_id
+from stasis_offload.signalling.causes import DialStatus
 from tests.support.placements import POLICY
 
 APP = "offload"
@@ -105,6 +108,19 @@ class FakeAsterisk(AriClient):
         return [of for what, of in self.done if what in ("hang up", "release", "continue")]
 
 
+def answered(*numbers: int) -> FakeAsterisk:
+    """Return an Asterisk with answered calls of an earlier process, both parties of each in its bridge."""
+    callers = [in_stasis(f"1700000000.{n}", "PJSIP/a") for n in numbers]
+    callees = [Channel(callee_id(c.id, 1), "PJSIP/a", "Up", "", "", "Stasis", APP) for c in callers]
+    asterisk = FakeAsterisk(*callers, *callees)
+    asterisk.with_bridges = tuple(
+        Bridge(bridge_id(caller.id), "native_rtp", (caller.id, callee.id))
+        for caller, callee in zip(callers, callees, strict=True)
+    )
+    asterisk.variables = {(caller.id, "DIALSTATUS"): str(DialStatus.ANSWER) for caller in callers}
+    return asterisk
+
+
 @dataclass(frozen=True, slots=True)
 class World:
     """The whole of `calls/`, of which only Asterisk is not real and no switch is reached."""
@@ -120,11 +136,22 @@ class _EndError(Exception):
 
 
 @asynccontextmanager
-async def running(asterisk: FakeAsterisk) -> AsyncIterator[World]:
-    """Run the calls of an Asterisk until the block ends, and then break them off."""
+async def running(
+    asterisk: FakeAsterisk,
+    *,
+    switch: Switch | None = None,
+    rtpstreams: RtpStreams | None = None,
+    policy: Policy = POLICY,
+) -> AsyncIterator[World]:
+    """Run the calls of an Asterisk until the block ends, and then break them off; none but `asterisk` has to be there."""
+    gateways = Gateways(
+        ari=asterisk,
+        switch=switch or Switch(NOWHERE, lambda _: None),
+        rtpstreams=rtpstreams or RtpStreams(Path(NOWHERE.path)),
+    )
     try:
         async with TaskGroup() as tasks:
-            world = _world(asterisk, tasks)
+            world = _world(gateways, policy, tasks)
             tasks.create_task(world.recovery.run())
             yield world
             raise _EndError  # noqa: TRY301 - a task group ends its tasks by no other way
@@ -132,23 +159,20 @@ async def running(asterisk: FakeAsterisk) -> AsyncIterator[World]:
         pass
 
 
-def _world(asterisk: FakeAsterisk, tasks: TaskGroup) -> World:
-    gateways = Gateways(
-        ari=asterisk, switch=Switch(NOWHERE, lambda _: None), rtpstreams=RtpStreams(Path(NOWHERE.path))
-    )
+def _world(gateways: Gateways, policy: Policy, tasks: TaskGroup) -> World:
     registry, background = Registry(), Background(tasks)
     gate = OffloadGate(registry, background=background)
     gate.blocks.clear()
     transfers = Transfers(registry, gateways=gateways, background=background)
     supervisor = Supervisor(
-        registry, gateways=gateways, policy=POLICY, gate=gate, transfers=transfers, background=background
+        registry, gateways=gateways, policy=policy, gate=gate, transfers=transfers, background=background
     )
     dispatcher = Dispatcher(registry, supervisor=supervisor, transfers=transfers, gate=gate)
     recovery = Recovery(
         registry,
         supervisor=supervisor,
         transfers=transfers,
-        ari=asterisk,
+        ari=gateways.ari,
         app=APP,
         on_event=dispatcher.on_ari,
     )

@@ -17,6 +17,8 @@ from stasis_offload.media.state import Placement, State
 # Seconds for which a call must have been relayed for a reason before that is written: a hang-up or a transfer is several
 # changes to Asterisk, and takes less.
 SETTLED_AFTER = 0.5
+# Seconds in which what only counts is written once: each RTCP report changes it.
+COUNTED_EVERY = 5.0
 # Seconds after which a variable is written again that got no answer, and how many calls write theirs at a time.
 REPEATED_AFTER = 5.0
 WRITERS = 4
@@ -99,15 +101,20 @@ class ChannelVariables:
         self._wanted: dict[str, str] = {}
         self._settling = Settling()
         self._latest: tuple[Placement, Quality, bool] | None = None
+        self._settled: tuple[Placement, Quality, bool] | None = None
         self._changed = asyncio.Event()
         self._turn = asyncio.Lock()
         self._stopped = False
 
     def update(self, placement: Placement, quality: Quality, *, leaving: bool = False) -> None:
-        """Compute the variables to write; after a settled reason only another one that settles is written."""
-        self._latest = placement, quality, leaving
-        self._refresh()
-        self._changed.set()
+        """Have the variables written: status and reason at once, what only counts now and then.
+
+        After a settled reason only another one that settles is written.
+        """
+        before, self._latest = self._latest, (placement, quality, leaving)
+        if before is None or _status(*before) != _status(*self._latest):
+            self._refresh()
+            self._changed.set()
 
     def move_to(self, channel: str) -> None:
         """Write all variables to another channel from now on: a replacement is the caller."""
@@ -126,20 +133,22 @@ class ChannelVariables:
         while not self._stopped:
             waits = [wait for wait in (self._settling.wait(_now()), retry) if wait is not None]
             with suppress(TimeoutError):
-                async with asyncio.timeout(min(waits, default=None)):
+                async with asyncio.timeout(min([COUNTED_EVERY, *waits])):
                     await self._changed.wait()
             self._changed.clear()
             async with self._turns:
-                self._refresh()
                 retry = None if await self.write() else REPEATED_AFTER
 
     def _refresh(self) -> None:
-        if self._latest is None:
+        """Compute what is wanted, unless that was done with the same values, and they had settled."""
+        if self._latest is None or self._latest is self._settled:
             return
         (placement, quality, leaving), before, now = self._latest, self._settling, _now()
         self._settling = before.then(placement, now)
-        keep = leaving or (before.known and not self._settling.settled(now))
+        settled = self._settling.settled(now)
+        keep = leaving or (before.known and not settled)
         self._wanted = variables_of(placement, quality, self._wanted, keep=keep)
+        self._settled = self._latest if settled else None
 
     def stop(self) -> None:
         """End `run` after its current write.
@@ -152,6 +161,7 @@ class ChannelVariables:
     async def write(self) -> bool:
         """Write what is not written yet; a caller that no longer exists is no error. Return False if there was no answer."""
         async with self._turn:
+            self._refresh()
             for name, value in list(self._wanted.items()):
                 if self._written.get(name) == value:
                     continue
@@ -162,6 +172,10 @@ class ChannelVariables:
                     return not isinstance(error, AriUnavailableError)
                 self._written[name] = value
             return True
+
+
+def _status(placement: Placement, _: Quality, leaving: bool) -> tuple[object, ...]:  # noqa: FBT001 - as `update` has it
+    return placement.state, placement.reason, leaving
 
 
 def _now() -> float:

@@ -135,3 +135,35 @@ async def test_however_many_calls_write_variables_a_few_requests_are_under_way_a
     asterisk = SlowAsterisk(lost=3)
     await written_by(asterisk, 50)
     assert {value for (_, name), value in asterisk.found.items() if name == "OFFLOAD_STATUS"} == {"offloaded"}
+
+
+async def test_what_has_settled_is_written_and_what_only_counts_waits(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(channel_variables, "SETTLED_AFTER", 0.05)
+    monkeypatch.setattr(channel_variables, "COUNTED_EVERY", 0.2)
+    asterisk = SlowAsterisk()
+    asterisk.answering.set()
+    variables = ChannelVariables("c", ari=asterisk, turns=asyncio.Semaphore(1), log=structlog.get_logger())
+
+    def found(name: str) -> str | None:
+        return asterisk.found.get(("c", f"OFFLOAD_{name}"))
+
+    async def until(name: str, value: str) -> None:
+        async with asyncio.timeout(10):
+            while found(name) != value:  # noqa: ASYNC110 - what was written has no event
+                await asyncio.sleep(0.001)
+
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(variables.run())
+        variables.update(GUARDED, Quality())
+        await until("STATUS", "offloaded")
+        variables.update(RELAYED, Quality())
+        await until("STATUS", "relayed")
+        asked = asterisk.asked
+        for packets in range(1, 50):
+            variables.update(replace(RELAYED, earlier_packets=packets), Quality())
+            await asyncio.sleep(0)
+        await until("PACKETS", str(49 + int(found("PACKETS") or 0)))
+        assert asterisk.asked == asked + 1
+        variables.stop()

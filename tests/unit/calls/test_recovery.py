@@ -6,15 +6,14 @@ from dataclasses import replace
 
 import pytest
 
-from stasis_offload.asterisk.ari_events import Bridge, Channel, StasisEnd
+from stasis_offload.asterisk.ari_events import StasisEnd
 from stasis_offload.calls import recovery
 from stasis_offload.media.reasons import ReasonKind
-from stasis_offload.signalling.call_ids import bridge_id, callee_id
-from stasis_offload.signalling.causes import DialStatus
+from stasis_offload.signalling.call_ids import callee_id
 from stasis_offload.signalling.dial_args import parse_dial
 from stasis_offload.signalling.resuming import resume
 from stasis_offload.signalling.state import Phase
-from tests.support.fake_asterisk import APP, FakeAsterisk, in_stasis, running
+from tests.support.fake_asterisk import APP, FakeAsterisk, answered, in_stasis, running
 
 
 async def until(check: Callable[[], object], *, within: float = 10.0) -> None:
@@ -22,19 +21,6 @@ async def until(check: Callable[[], object], *, within: float = 10.0) -> None:
     async with asyncio.timeout(within):
         while not check():  # noqa: ASYNC110 - it has none
             await asyncio.sleep(0.001)
-
-
-def answered(*numbers: int) -> FakeAsterisk:
-    """Return an Asterisk with answered calls of an earlier process, both parties of each in its bridge."""
-    callers = [in_stasis(f"1700000000.{n}", "PJSIP/a") for n in numbers]
-    callees = [Channel(callee_id(c.id, 1), "PJSIP/a", "Up", "", "", "Stasis", APP) for c in callers]
-    asterisk = FakeAsterisk(*callers, *callees)
-    asterisk.with_bridges = tuple(
-        Bridge(bridge_id(caller.id), "native_rtp", (caller.id, callee.id))
-        for caller, callee in zip(callers, callees, strict=True)
-    )
-    asterisk.variables = {(caller.id, "DIALSTATUS"): str(DialStatus.ANSWER) for caller in callers}
-    return asterisk
 
 
 def gone(asterisk: FakeAsterisk, channel: str) -> None:
