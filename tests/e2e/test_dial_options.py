@@ -68,7 +68,12 @@ def seen(
     dialogue = capture.dialogue(entry)
     return Seen(
         caller=tuple(filter(None, map(_arrived, dialogue))),
-        callees=tuple(tuple(filter(None, map(_arrived, capture.dialogue(n)))) for n in callees),
+        callees=tuple(
+            tuple(
+                sent.replace(f":{entry}", ":dialled") for sent in map(_arrived, capture.dialogue(n)) if sent
+            )
+            for n in callees
+        ),
         heard=heard_before_final(capture, dialogue) > 10,
         status=cdr["dialstatus"],
         cause=cdr["cause"],
@@ -194,6 +199,11 @@ def test_the_callee_sees_the_identity_that_dial_shows(options: str) -> None:
     assert ("4711" in call.callees[0][0]) == ("f(" in options and "prohib" not in options)
 
 
+def test_with_f_alone_where_a_call_is_forwarded_to_sees_the_dialled_extension() -> None:
+    call = assert_as_dial("PJSIP/302-5501@asterisk1-uri,,f", "5501")
+    assert call.callees[0][0] == "INVITE from <sip:dialled"
+
+
 @pytest.mark.parametrize("options", ["D(12:34)a", "D(1w2)S(5)m"])
 def test_with_d_digits_are_sent_before_the_two_are_bridged(options: str) -> None:
     call = assert_as_dial(f"PJSIP/digits-2@asterisk1,,{options}", "digits-2")
@@ -225,7 +235,8 @@ def test_with_e_the_h_extension_runs_on_the_callee_that_answered_as_well(argumen
     assert ours.noted[2].count("/lab-e/h/") == runs
 
 
-def test_with_capital_f_the_callee_goes_on_when_the_caller_hangs_up() -> None:
+@pytest.mark.parametrize("options", ["F(lab-after^s^1)", "F"])
+def test_with_capital_f_the_callee_goes_on_when_the_caller_hangs_up(options: str) -> None:
     def hang_up() -> None:
         wait_until(lambda: len(control.channels("asterisk2")) == 2, within=10, what="two channels")
         wait_until(
@@ -239,7 +250,7 @@ def test_with_capital_f_the_callee_goes_on_when_the_caller_hangs_up() -> None:
         ]
         control.asterisk("asterisk1", f"channel request hangup {caller}")
 
-    call = assert_as_dial("PJSIP/555@asterisk1,,F(lab-after^s^1)", "555", during=hang_up)
+    call = assert_as_dial(f"PJSIP/555@asterisk1,,{options}", "555", during=hang_up)
     assert call.noted[2].startswith("Up/inherited")
 
 

@@ -12,7 +12,8 @@ class Channel:
     """A channel as represented by ARI (rest-api/api-docs/channels.json, model Channel).
 
     `state` is Asterisk's name for it (`Up`, `Ring`, `Ringing`, `Down`...), `caller` and `connected` are the
-    numbers of the two parties as set on this channel, `application` and `arguments` what the dialplan executes.
+    numbers of the two parties as set on this channel, `application` and `arguments` what the dialplan executes, `place` where:
+    context, extension, priority.
     """
 
     id: str
@@ -22,6 +23,7 @@ class Channel:
     connected: str
     application: str
     arguments: str
+    place: tuple[str, str, str] = ("", "", "1")
 
     @property
     def is_elsewhere(self) -> bool:

@@ -60,6 +60,11 @@ def parse_channel(value: object) -> Channel:
         connected=fields.text("connected", "number", default=""),
         application=fields.text("dialplan", "app_name", default=""),
         arguments=fields.text("dialplan", "app_data", default=""),
+        place=(
+            fields.text("dialplan", "context", default=""),
+            fields.text("dialplan", "exten", default=""),
+            str(fields.number("dialplan", "priority", default=1)),
+        ),
     )
 
 

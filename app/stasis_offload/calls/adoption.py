@@ -111,7 +111,7 @@ class Adoption:
     async def _adopt_by_caller(self, caller: Channel) -> None:
         mine = self._snapshot.callees(caller.id)
         try:
-            request = parse_dial(self._snapshot.arguments(caller) or ())
+            request = parse_dial(self._snapshot.arguments(caller) or (), caller.place)
         except DialArgumentError as error:
             if not mine:
                 self._supervisor.reject(caller.id, error)

@@ -43,7 +43,7 @@ class Supervisor:
     def start(self, channel: Channel, args: tuple[str, ...]) -> None:
         """Start the call of a channel that entered the application with these arguments."""
         try:
-            request = parse_dial(args)
+            request = parse_dial(args, channel.place)
         except DialArgumentError as error:
             self.reject(channel.id, error)
             return

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from stasis_offload.signalling.dial_options import NO_OPTIONS, DialOptions, parse_options
-from stasis_offload.signalling.option_arguments import DialArgumentError
+from stasis_offload.signalling.option_arguments import SOMEWHERE, DialArgumentError, Place
 
 _TIMEOUT = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)", re.ASCII)
 _QUOTING = re.compile(r'\\(.?)|"', re.DOTALL)
@@ -21,8 +21,8 @@ class DialRequest:
     options: DialOptions = NO_OPTIONS
 
 
-def parse_dial(args: Sequence[str]) -> DialRequest:
-    """Parse `DIALSTRING[,TIMEOUT[,OPTIONS]]` as passed in StasisStart (app_dial.c, dial_exec_full).
+def parse_dial(args: Sequence[str], here: Place = SOMEWHERE) -> DialRequest:
+    """Parse `DIALSTRING[,TIMEOUT[,OPTIONS]]` as passed in StasisStart (app_dial.c, dial_exec_full) by a channel that is `here`.
 
     Raises:
         DialArgumentError: naming what is wrong.
@@ -34,7 +34,9 @@ def parse_dial(args: Sequence[str]) -> DialRequest:
         )
     dialstring, timeout, options = (*args, "", "", "")[:3]
     return DialRequest(
-        targets=_parse_targets(dialstring), timeout=_parse_timeout(timeout), options=parse_options(options)
+        targets=_parse_targets(dialstring),
+        timeout=_parse_timeout(timeout),
+        options=parse_options(options, here),
     )
 
 

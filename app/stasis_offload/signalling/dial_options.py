@@ -54,7 +54,7 @@ _TABLE = (
         "b",
         "(context^exten^priority(args))",
         Treatment.DONE,
-        "The subroutine runs on each callee's channel before it is dialled. Its place is given in full; needs `func_offload_sub`.",
+        "The subroutine runs on each callee's channel before it is dialled. Needs `func_offload_sub`.",
     ),
     DialOption(
         "B",
@@ -89,20 +89,20 @@ _TABLE = (
         "f",
         "(x)",
         Treatment.DONE,
-        "The callee is sent x as the caller's identity; needs `func_offload_sub`. Without x it is left to Dial().",
+        "The callee is sent x as the caller's identity; without x, where it forwards to is sent the dialled extension, not the name of its hint. Needs `func_offload_sub`.",
     ),
     DialOption(
         "F",
         "(context^exten^priority)",
         Treatment.DONE,
-        "When the caller hangs up, the callee continues at a place that is given in full; without one it is left to Dial().",
+        "When the caller hangs up, the callee continues at that place, or after Dial().",
     ),
     DialOption("g", "", Treatment.DONE, "The caller continues in the dialplan when the callee hangs up."),
     DialOption(
         "G",
         "(context^exten^priority)",
         Treatment.DONE,
-        "At the answer the caller continues at a place that is given in full, and the callee at the next priority.",
+        "At the answer the caller continues at that place, whose priority is a number, and the callee at the next priority.",
     ),
     DialOption("h", "", Treatment.LEFT, _DTMF),
     DialOption("H", "", Treatment.LEFT, _DTMF),
@@ -183,7 +183,7 @@ class DialOptions:
     """The options of one call.
 
     Before dialling the caller's CDR begins anew (`reset_cdr`: C), and subroutines run on the caller (`caller_sub`: B) and on
-    each callee (`callee_sub`: b); a callee is sent the identity `connected` (f) with the presentation `presentation` (u)
+    each callee (`callee_sub`: b); a callee is sent the identity `connected` (f), or only if it is forwarded to `forwards_as`, with the presentation `presentation` (u)
     and the tag `tag` (s), and has itself the `caller_id` (o; empty: the caller's). No callee may forward (`no_forwarding`: i), or
     the timeout ends when one does (`forwards_wait`: z);
     neither party is told who the other is before the answer (`no_updates`: I).
@@ -207,6 +207,7 @@ class DialOptions:
     caller_sub: str | None = None
     callee_sub: str | None = None
     connected: str | None = None
+    forwards_as: str | None = None
     presentation: str | None = None
     tag: str | None = None
     caller_id: str | None = None
@@ -253,8 +254,8 @@ class DialOptions:
 NO_OPTIONS = DialOptions()
 
 
-def parse_options(text: str) -> DialOptions:
-    """Parse an option string.
+def parse_options(text: str, here: Place) -> DialOptions:
+    """Parse the option string of a Dial() that is `here`.
 
     Raises:
         DialArgumentError: naming the option that is unknown, left to Dial() or malformed, and why.
@@ -269,16 +270,13 @@ def parse_options(text: str) -> DialOptions:
             raise left_to_dial(letter, option.text)
     if arguments.get("r"):
         raise left_to_dial("r", "with a tone, which ARI does not play before the answer.")
-    if arguments.get("F") == "":
-        raise left_to_dial("F", "without a place it depends on where Dial() is.")
-    if arguments.get("f") == "":
-        raise left_to_dial("f", "without x it is for a call that is forwarded.")
     return DialOptions(
         go_on="g" in arguments,
         reset_cdr="C" in arguments,
-        caller_sub=arg.parse_sub("B", arguments.get("B", "")),
-        callee_sub=arg.parse_sub("b", arguments.get("b", "")),
-        connected=arguments.get("f"),
+        caller_sub=arg.parse_sub("B", arguments.get("B", ""), here),
+        callee_sub=arg.parse_sub("b", arguments.get("b", ""), here),
+        connected=arguments.get("f") or None,
+        forwards_as=f"<{here[1]}>" if arguments.get("f") == "" else None,
         presentation=arguments.get("u") or None,
         tag=arguments.get("s") or None,
         caller_id=arguments.get("o"),
@@ -297,10 +295,17 @@ def parse_options(text: str) -> DialOptions:
         answer_first="a" in arguments,
         time_limit=arg.parse_seconds(arguments.get("S", "")),
         announced_limit=arg.parse_limit(arguments.get("L", "")),
-        callee_goes_to=None if "e" in arguments else arg.parse_place("F", arguments.get("F", "")),
+        callee_goes_to=_after_caller(arguments, here),
         runs_h="e" in arguments,
-        part_at=arg.parse_numbered_place("G", arguments.get("G", "")),
+        part_at=arg.parse_numbered_place("G", arguments.get("G", ""), here),
     )
+
+
+def _after_caller(arguments: Mapping[str, str], here: Place) -> Place | None:
+    """Return where the callee goes when the caller hangs up; option e goes before (app_dial.c, setup_peer_after_bridge_goto)."""
+    if "F" not in arguments or "e" in arguments:
+        return None
+    return arg.parse_place("F", arguments["F"], here) or arg.next_place(here)
 
 
 def options_as_markdown() -> str:

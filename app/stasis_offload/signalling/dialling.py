@@ -19,8 +19,9 @@ def on_created(dialing: Dialing, n: int) -> Step:
         prepare.append(cmd.SetDiversion(n, diversion.by, diversion.number, diversion.to))
     if options.caller_id is not None:
         prepare.append(opt.SetCallerId(n, options.caller_id))
-    if options.connected is not None:
-        prepare.append(opt.SetConnected(n, options.connected, options.presentation, options.tag))
+    connected = options.connected or (options.forwards_as if diversion else None)
+    if connected is not None:
+        prepare.append(opt.SetConnected(n, connected, options.presentation, options.tag))
     if options.callee_sub is not None and diversion is None:
         prepare.append(opt.RunPreDialSub(n, options.callee_sub))
     # Its channel itself tells the caller who it is, as soon as that is known (chan_pjsip.c, update_initial_connected_line).

@@ -14,6 +14,9 @@ DIGITS = frozenset("0123456789*#abcdABCDwWfF")
 Place = tuple[str, str, str]
 """A place in the dialplan: context, extension, and priority or label."""
 
+SOMEWHERE: Place = ("context", "exten", "1")
+"""Where Dial() is, if that does not matter."""
+
 
 @dataclass(frozen=True, slots=True)
 class AnnouncedLimit:
@@ -136,14 +139,16 @@ def parse_files(text: str) -> tuple[str, str]:
     return called, calling
 
 
-def parse_place(letter: str, text: str) -> Place | None:
-    """Return a place that is given in full, for a channel that is no longer where it was; None for an empty text."""
+def parse_place(letter: str, text: str, here: Place) -> Place | None:
+    """Return a place, given by `[[context^]exten^]priority` and where Dial() is; None for an empty text."""
     if not text:
         return None
-    place = tuple(text.split("^"))
-    if len(place) != 3 or not all(place):  # noqa: PLR2004 - context, extension, priority
-        raise left_to_dial(letter, f"{text!r} is not CONTEXT^EXTEN^PRIORITY: it depends on where Dial() is.")
-    return place
+    context, exten, priority, *more = (*in_full(text, here), *text.split("^")[3:])
+    if more or not (context and exten and priority):
+        raise DialArgumentError(f"option {letter!r} has no place [[CONTEXT^]EXTEN^]PRIORITY: {text!r}")
+    if priority[0] in "+-" and priority[1:].isdecimal():
+        priority = str(int(here[2]) + int(priority))
+    return context, exten, priority
 
 
 def in_full(place: str, here: Sequence[str]) -> tuple[str, ...]:
@@ -152,22 +157,29 @@ def in_full(place: str, here: Sequence[str]) -> tuple[str, ...]:
     return (*here[: -len(given)], *given)[:3]
 
 
-def parse_numbered_place(letter: str, text: str) -> Place | None:
+def next_place(here: Place) -> Place:
+    """Return where the dialplan goes on after a place."""
+    context, exten, priority = here
+    return context, exten, str(int(priority) + 1)
+
+
+def parse_numbered_place(letter: str, text: str, here: Place) -> Place | None:
     """Return a place as `parse_place` does, whose priority is a number."""
-    place = parse_place(letter, text)
+    place = parse_place(letter, text, here)
     if place and not (place[2].isascii() and place[2].isdecimal()):
         raise left_to_dial(letter, f"the priority after {place[2]!r} is known to Asterisk alone.")
     return place
 
 
-def parse_sub(letter: str, text: str) -> str | None:
-    """Return Gosub()'s argument for `CONTEXT^EXTEN^PRIORITY[(ARG^...)]` (options b and B); None for an empty text."""
+def parse_sub(letter: str, text: str, here: Place) -> str | None:
+    """Return Gosub()'s argument for `[[CONTEXT^]EXTEN^]PRIORITY[(ARG^...)]` (options b and B); None for an empty text."""
     if not text:
         return None
     location, bracket, arguments = text.partition("(")
-    if parse_place(letter, location) is None:
-        raise left_to_dial(letter, f"{text!r} names no subroutine.")
-    return location.replace("^", ",") + bracket + arguments.replace("^", ",")
+    place = parse_place(letter, location, here)
+    if place is None:
+        raise DialArgumentError(f"option {letter!r} names no subroutine: {text!r}")
+    return ",".join(place) + bracket + arguments.replace("^", ",")
 
 
 def parse_answer_sub(text: str) -> str | None:

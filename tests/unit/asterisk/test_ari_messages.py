@@ -84,6 +84,7 @@ A_CHANNEL = Channel(
     connected="",
     application="Stasis",
     arguments="offload,PJSIP/180@loop,30",
+    place=("in", "enter", "4"),
 )
 
 MESSAGES: list[tuple[dict[str, Any], Event | None]] = [

@@ -25,6 +25,8 @@ from stasis_offload.signalling.option_arguments import (
 WITH_ARGUMENT = "AbBDfFGLmnoOPQrSsuU"
 WITHOUT = "aCcdEeghHiIjkKNpRtTwWxXz"
 
+HERE = ("in", "here", "7")
+
 
 def test_every_option_of_dial_is_in_the_table_once_with_its_argument_and_a_text() -> None:
     assert sorted(OPTIONS) == sorted(WITH_ARGUMENT + WITHOUT)
@@ -100,24 +102,26 @@ def test_an_argument_without_an_end_is_an_error(text: str) -> None:
         ("L(1000:2000:2000)", DialOptions(announced_limit=AnnouncedLimit(1.0))),
         ("diIz", DialOptions(digit_exits=True, no_forwarding=True, no_updates=True, forwards_wait=True)),
         ("eF(c^e^1)", DialOptions(runs_h=True)),
+        ("f", DialOptions(forwards_as="<here>")),
+        ("F", DialOptions(callee_goes_to=("in", "here", "8"))),
+        ("F(1)", DialOptions(callee_goes_to=("in", "here", "1"))),
+        ("F(+2)", DialOptions(callee_goes_to=("in", "here", "9"))),
+        ("F(e^label)", DialOptions(callee_goes_to=("in", "e", "label"))),
+        ("G(e^1)", DialOptions(part_at=("in", "e", "1"))),
+        ("b(e^1)B(1(x))", DialOptions(callee_sub="in,e,1", caller_sub="in,here,1(x)")),
         ("F(c^e^1)", DialOptions(callee_goes_to=("c", "e", "1"))),
     ],
 )
 def test_the_options_of_a_call_are_read(text: str, options: DialOptions) -> None:
-    assert parse_options(text) == options
+    assert parse_options(text, HERE) == options
 
 
 @pytest.mark.parametrize(
     "text",
     [
         "r(busy)",
-        "F",
-        "F(1)",
-        "F(e^1)",
-        "f",
-        "b(e^1)",
-        "b(1)",
         "B(c^^1)",
+        "F(c^e^1^x)",
         "b((x))",
         "D(1::2)",
         "D(x)",
@@ -127,26 +131,25 @@ def test_the_options_of_a_call_are_read(text: str, options: DialOptions) -> None
         "Q(x)",
         "Q(200)",
         "G(c^e^label)",
-        "G(1)",
         "Q(NONE)",
         "Q(0)",
     ],
 )
-def test_an_argument_that_depends_on_dial_itself_or_means_nothing_is_refused(text: str) -> None:
+def test_an_argument_that_asterisk_alone_understands_or_nobody_is_refused(text: str) -> None:
     with pytest.raises(DialArgumentError, match=f"option '{text[0]}'"):
-        parse_options(text)
+        parse_options(text, HERE)
 
 
 @pytest.mark.parametrize("letter", [letter for letter, o in OPTIONS.items() if o.treatment is Treatment.LEFT])
 def test_an_option_that_is_left_to_dial_is_named_with_its_reason(letter: str) -> None:
     reason = re.escape(f"option {letter!r} is left to Dial(): {OPTIONS[letter].text}")
     with pytest.raises(DialArgumentError, match=reason):
-        parse_options(f"g{letter}(x)")
+        parse_options(f"g{letter}(x)", HERE)
 
 
 def test_a_letter_that_is_no_option_is_named() -> None:
     with pytest.raises(DialArgumentError, match="no option 'Z'"):
-        parse_options("gZ")
+        parse_options("gZ", HERE)
 
 
 @given(st.text(alphabet='gmSL()\\"^: '))

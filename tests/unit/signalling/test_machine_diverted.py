@@ -86,6 +86,13 @@ def test_with_z_a_call_that_is_forwarded_may_ring_without_limit_once_the_new_cha
     assert after(one, *CALLED, TO_NUMBER, ev.CalleeEnteredStasis(2))[0].deadline is None
 
 
+def test_with_f_alone_only_where_a_call_is_forwarded_to_is_sent_another_identity() -> None:
+    one = replace(ONE, options=DialOptions(forwards_as="<600>"))
+    sets = opt.SetConnected(2, "<600>", None, None)
+    assert sets in after(one, *CALLED, TO_NUMBER, ev.CalleeEnteredStasis(2))[1]
+    assert after(one, ev.CalleeEnteredStasis(1))[1] == [cmd.Join(1)]
+
+
 @pytest.mark.parametrize(("to", "withholds"), [("700", ""), ("local/7@x", ""), ("PJSIP/7", "I")])
 def test_with_capital_i_a_dialplan_that_is_forwarded_to_may_tell_the_caller_of_identities(
     to: str, withholds: str
