@@ -60,8 +60,11 @@ def test_a_leg_that_is_moved_to_an_extension_of_ours_calls_in_turn_and_is_in_the
     redirect(names[moved], to="556")
     wait_until(
         lambda: (
-            [(call["caller"], call["state"] == "dialing") for call in control.calls()]
-            == [(names[moved], False)]
+            [
+                (call["caller"], call["callee"] in names, call["state"] == "dialing")
+                for call in control.calls()
+            ]
+            == [(names[moved], False, False)]
         ),
         within=10,
         what="the new call to be answered",

@@ -131,7 +131,8 @@ class Adoption:
         now = asyncio.get_running_loop().time()
         up = {n: channel.state == UP for n, channel in mine.items()}
         dialing = resume(request, answered=answered, callees=up, now=now)
-        call = self._supervisor.adopt(caller, dialing, earlier_packets=packets)
+        entry = self._snapshot.entry(caller.id)
+        call = self._supervisor.adopt(caller, dialing, earlier_packets=packets, entry=entry)
         for channel in mine.values():
             call.legs.set_name(channel.id, channel.name)
         if answered and dialing.winner is not None and up.get(dialing.winner):
@@ -148,7 +149,8 @@ class Adoption:
         up = {n: channel.state == UP for n, channel in self._snapshot.callees(call).items()}
         request = DialRequest(targets=("",) * max(up, default=1))
         dialing = resume(request, answered=True, callees=up, now=asyncio.get_running_loop().time())
-        self._supervisor.adopt(replace(member, id=call), dialing, earlier_packets=packets)
+        entry = self._snapshot.entry(call)
+        self._supervisor.adopt(replace(member, id=call), dialing, earlier_packets=packets, entry=entry)
 
     async def _lives(self, caller: Channel) -> bool:
         """Return whether a channel that Asterisk lists is one: it may still list one that has ended."""

@@ -15,7 +15,7 @@ from stasis_offload.media.reasons import ReasonKind
 from stasis_offload.media.roles import role_of
 from stasis_offload.openflow import events as switch
 from stasis_offload.signalling import events as sig
-from stasis_offload.signalling.call_ids import call_of_callee, call_of_playback
+from stasis_offload.signalling.call_ids import call_of_callee, call_of_playback, entry_of_callee
 from stasis_offload.signalling.legs import LegEvent
 
 
@@ -115,7 +115,7 @@ class Dispatcher:
             if not self._transfers.announce(channel, replaces=event.replaces):
                 self._supervisor.hang_up_orphan(channel.id)
         elif call_of_callee(channel.id) and not event.args:
-            if call is None or call.dialing.over:
+            if call is None or call.dialing.over or entry_of_callee(channel.id) != call.legs.entry:
                 self._supervisor.hang_up_orphan(channel.id)
             else:
                 call.legs.set_name(channel.id, channel.name)

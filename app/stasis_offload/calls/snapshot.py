@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 
 from stasis_offload.asterisk.ari_events import STASIS, Bridge, Channel
 from stasis_offload.asterisk.leg_report import PARTIES
-from stasis_offload.signalling.call_ids import call_of_bridge, call_of_callee
+from stasis_offload.signalling.call_ids import call_of_bridge, call_of_callee, entry_of_callee
 from stasis_offload.signalling.dial_args import split_arguments
 
 
@@ -25,10 +25,16 @@ class AsteriskSnapshot:
         self._app = app
         self._call_of = {channel: call for call, members in self.members.items() for channel in members}
         self._callees: dict[str, dict[int, Channel]] = defaultdict(dict)
-        for channel in self.channels.values():
+        self._entries: dict[str, int] = {}
+        for channel in sorted(self.channels.values(), key=lambda each: entry_of_callee(each.id)):
             dialled = call_of_callee(channel.id)
             if dialled and dialled[0] == self.call_of(channel.id) and not channel.is_elsewhere:
-                self._callees[dialled[0]][dialled[1]] = channel
+                call, n = dialled
+                entry = entry_of_callee(channel.id)
+                if entry > self._entries.setdefault(call, entry):
+                    self._entries[call] = entry
+                    self._callees[call].clear()
+                self._callees[call][n] = channel
 
     def call_of(self, channel: str) -> str:
         """Return the call that a channel is part of: that of its bridge, else that of its id."""
@@ -38,8 +44,15 @@ class AsteriskSnapshot:
         return dialled[0] if dialled else channel
 
     def callees(self, call: str) -> Mapping[int, Channel]:
-        """Return the channels that were dialled for a call and are part of it, by the number of the target."""
+        """Return the channels that were dialled for a call and are part of it, by the number of the target.
+
+        If its caller called more than once, those of the last time.
+        """
         return self._callees.get(call, {})
+
+    def entry(self, call: str) -> int | None:
+        """Return which of its caller's calls it is (call_ids.callee_id), as its callees' ids say; None without one."""
+        return self._entries.get(call)
 
     def in_bridge(self, channel: str) -> bool:
         """Return whether a channel is in one of our bridges."""

@@ -17,6 +17,9 @@ from stasis_offload.signalling.dial_args import parse_dial
 from stasis_offload.signalling.option_arguments import DialArgumentError
 from stasis_offload.signalling.state import Dialing
 
+# Callers whose calls are counted: those that came last. Of others no callee is left.
+_COUNTED = 10_000
+
 
 class Supervisor:
     """Runs every call from its start, or its adoption after a restart, to its end."""
@@ -38,6 +41,7 @@ class Supervisor:
         self._transfers = transfers
         self._background = background
         self._reentries: dict[str, StasisStart] = {}
+        self._entries: dict[str, int] = {}
         self._log = structlog.get_logger(__name__)
 
     def start(self, channel: Channel, args: tuple[str, ...]) -> None:
@@ -56,8 +60,18 @@ class Supervisor:
         )
         self.adopt(channel, Dialing(request)).post(started(channel))
 
-    def adopt(self, caller: Channel, dialing: Dialing, *, earlier_packets: int | None = None) -> Call:
-        """Run a call from a signalling state: a new one, or one of which an earlier process had so many packets forwarded."""
+    def adopt(
+        self,
+        caller: Channel,
+        dialing: Dialing,
+        *,
+        earlier_packets: int | None = None,
+        entry: int | None = None,
+    ) -> Call:
+        """Run a call from a signalling state: a new one, or one of an earlier process.
+
+        Of the latter, `earlier_packets` is what was forwarded, and `entry` which of its caller's calls it is.
+        """
         call = Call(
             caller,
             dialing,
@@ -66,11 +80,20 @@ class Supervisor:
             blocks=frozenset(self._gate.blocks),
             on_connected=self._transfers.optimize,
         )
+        call.legs.entry = self._count(caller.id, entry)
         if earlier_packets is not None:
             call.media.continue_from(earlier_packets)
         self._registry.add(call)
         self._background.start(self._run(call), call=call.id)
         return call
+
+    def _count(self, caller: str, entry: int | None) -> int:
+        """Count a call of a caller; return which of its calls it is, from 0."""
+        counted = self._entries.pop(caller, -1) + 1
+        self._entries[caller] = counted if entry is None else entry
+        if len(self._entries) > _COUNTED:
+            del self._entries[next(iter(self._entries))]
+        return self._entries[caller]
 
     def restart_later(self, event: StasisStart) -> None:
         """Start the next call of a caller once its present call is over, because both have the same id."""

@@ -18,7 +18,7 @@ from stasis_offload.asterisk.ari_events import (
 )
 from stasis_offload.signalling import events as ev
 from stasis_offload.signalling.ari_mapping import event_from_ari
-from stasis_offload.signalling.call_ids import CALLER, call_of_callee, callee_id
+from stasis_offload.signalling.call_ids import CALLER, call_of_callee, callee_id, entry_of_callee
 
 LegEvent = (
     StasisStart | StasisEnd | ChannelDestroyed | HangupRequested | DialChanged | Diverted | DigitReceived
@@ -26,9 +26,13 @@ LegEvent = (
 
 
 class Legs:
-    """The channels of one call by id and name, and the leg that each currently is (call_ids.CALLER)."""
+    """The channels of one call by id and name, and the leg that each currently is (call_ids.CALLER).
+
+    `entry` is which of its caller's calls it is (call_ids.callee_id).
+    """
 
     def __init__(self, caller: Channel) -> None:
+        self.entry = 0
         self._call = caller.id
         self._names = {caller.id: caller.name}
         self._replacements: dict[int, str] = {}
@@ -37,7 +41,7 @@ class Legs:
 
     def channel(self, n: int) -> str:
         """Return the id of the channel that leg n currently is, or will be once created."""
-        return self._replacements.get(n) or (callee_id(self._call, n) if n else self._call)
+        return self._replacements.get(n) or (callee_id(self._call, n, entry=self.entry) if n else self._call)
 
     def leg(self, channel: str) -> int | None:
         """Return the leg that a channel currently is; None if it was replaced or belongs to another call."""
@@ -47,7 +51,8 @@ class Legs:
         # A caller may have been a callee, and another program took it from that call.
         dialled = None if channel == self._call else call_of_callee(channel)
         call, n = dialled or (channel, CALLER)
-        return n if call == self._call and n not in self._replacements else None
+        mine = call == self._call and (n == CALLER or entry_of_callee(channel) == self.entry)
+        return n if mine and n not in self._replacements else None
 
     def name(self, n: int) -> str | None:
         """Return the name of the channel that leg n currently is."""

@@ -5,9 +5,11 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from stasis_offload.asterisk import ari_events as ari
-from stasis_offload.signalling.call_ids import callee_id
+from stasis_offload.asterisk.ari_events import Bridge
+from stasis_offload.signalling.call_ids import bridge_id, callee_id
 from stasis_offload.signalling.dial_args import parse_dial
 from stasis_offload.signalling.resuming import resume
+from stasis_offload.signalling.state import Phase
 from tests.support.fake_asterisk import FakeAsterisk, in_stasis, running
 
 CALLER = in_stasis("1700000000.1", "PJSIP/a")
@@ -46,3 +48,41 @@ async def test_a_callee_in_another_application_is_no_orphan_after_a_restart() ->
         world.recovery.begin()
         await until(lambda: bool(asterisk.done))
     assert asterisk.done == [("hang up", orphan.id)]
+
+
+AGAIN = callee_id(CALLER.id, 1, entry=1)
+
+
+async def test_the_callee_of_a_caller_that_calls_again_is_not_the_one_of_before() -> None:
+    asterisk = FakeAsterisk()
+    async with running(asterisk) as world:
+        dialing = resume(parse_dial(["PJSIP/a"]), answered=True, callees={1: True}, now=0)
+        world.supervisor.adopt(CALLER, dialing)
+        world.dispatcher.on_ari(ari.StasisEnd(CALLER.id))
+        world.dispatcher.on_ari(ari.StasisStart(CALLER, ("PJSIP/b",), None))
+        await until(lambda: ("release", CALLEE) in asterisk.done)
+        world.dispatcher.on_ari(ari.StasisEnd(CALLEE))
+        await until(lambda: ("create", AGAIN) in asterisk.done)
+        # The end of the first is reported late, and another of its kind enters the application too late.
+        world.dispatcher.on_ari(ari.ChannelDestroyed(CALLEE, 16))
+        world.dispatcher.on_ari(ari.StasisStart(in_stasis(CALLEE), (), None))
+        await until(lambda: ("hang up", CALLEE) in asterisk.done)
+        call = world.registry.get(CALLER.id)
+        assert call
+        assert call.dialing.phase is Phase.DIALING
+        world.dispatcher.on_ari(ari.ChannelDestroyed(AGAIN, 17))
+        await until(lambda: ("continue", CALLER.id) in asterisk.done)
+
+
+async def test_after_a_restart_the_callee_of_the_last_call_of_a_caller_is_the_callee() -> None:
+    callees = [in_stasis(callee_id(CALLER.id, 1, entry=entry)) for entry in (2, 0, 1)]
+    asterisk = FakeAsterisk(CALLER, *callees)
+    asterisk.variables[CALLER.id, "DIALSTATUS"] = "ANSWER"
+    asterisk.with_bridges = (Bridge(bridge_id(CALLER.id), "", (CALLER.id, callees[0].id)),)
+    async with running(asterisk) as world:
+        world.recovery.begin()
+        await until(lambda: world.registry.get(CALLER.id) is not None)
+        call = world.registry.get(CALLER.id)
+        assert call
+        assert call.legs.channel(1) == callees[0].id
+        assert call.legs.leg(callees[1].id) is None

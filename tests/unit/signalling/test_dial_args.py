@@ -4,7 +4,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stasis_offload.signalling.call_ids import bridge_id, call_of_bridge, call_of_callee, callee_id
+from stasis_offload.signalling.call_ids import (
+    bridge_id,
+    call_of_bridge,
+    call_of_callee,
+    callee_id,
+    entry_of_callee,
+)
 from stasis_offload.signalling.dial_args import DialRequest, parse_dial, split_arguments
 from stasis_offload.signalling.dial_options import DialOptions
 from stasis_offload.signalling.option_arguments import DialArgumentError
@@ -92,10 +98,12 @@ def test_any_arguments_make_a_request_or_a_named_error(args: list[str]) -> None:
     assert request.timeout is None or 0 < request.timeout < float("inf")
 
 
-@given(st.text(min_size=1), st.integers(min_value=1))
-def test_the_call_is_read_back_from_the_ids_made_for_it(call: str, n: int) -> None:
+@given(st.text(min_size=1), st.integers(min_value=1), st.integers(min_value=0))
+def test_the_call_is_read_back_from_the_ids_made_for_it(call: str, n: int, entry: int) -> None:
     assert call_of_bridge(bridge_id(call)) == call
-    assert call_of_callee(callee_id(call, n)) == (call, n)
+    callee = callee_id(call, n, entry=entry)
+    assert call_of_callee(callee) == (call, n)
+    assert entry_of_callee(callee) == entry
 
 
 @pytest.mark.parametrize(
