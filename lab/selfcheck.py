@@ -76,6 +76,8 @@ def problems() -> list[str]:
             found += _send(Way(f"{name} to node 2", end, there, DISCARD, lands=NODE2, other=end))
             found += _send(Way(f"{name} from node 2", NODE2, here, DISCARD, lands=end, other=NODE2))
             _ofctl("add-flow", _turn_back(end, here, there))
+            # The datapath would follow a moment later (ovs-vswitchd(8), revalidator/purge).
+            execute(NODE2.service, "ovs-appctl", "revalidator/purge")
             try:
                 found += _send(Way(f"{name} switched", end, there, SWITCHED, lands=end, other=NODE2))
             finally:
