@@ -70,9 +70,12 @@ class LegQueries:
         self._ending = self._ending or isinstance(event, ev.CallEnded)
         if self._query is None:
             return
+        # One whose time is up ends by itself, and its time can no longer be changed.
+        runs = not self._query.expired()
         if interrupts_query(placement, event, queued=queued):
-            self._query.reschedule(0)
+            if runs:
+                self._query.reschedule(0)
             self._query, self.interrupted = None, True
-        elif isinstance(event, ev.BridgeRebuilt):
+        elif runs and isinstance(event, ev.BridgeRebuilt):
             limit = asyncio.get_running_loop().time() + CHECK_WITHIN
             self._query.reschedule(min(limit, self._query.when() or limit))
