@@ -30,6 +30,8 @@ from stasis_offload.openflow.sampler import Sampler
 # Concurrent requests. Others wait, and their reply timeout starts only when they are sent: otherwise, when some
 # thousand owners change at once, the last would time out while the first are encoded.
 IN_FLIGHT = 100
+# Owners whose flows are worked out in one turn of the event loop: a few milliseconds.
+_AT_ONCE = 20
 # Seconds within which all counters at once are worth waiting for: whoever asked looks at the calls.
 ALL_COUNTS_WITHIN = 2.0
 
@@ -96,6 +98,10 @@ class FlowTable:
 
     async def audit(self, gates: Gates) -> list[FlowRemoved]:
         """Compare the switch's flows with ours, and do as `settle`; raises as it, and as `Channel.request`."""
+        for number, entry in enumerate(tuple(self._entries.values())):
+            _ = entry.contents
+            if number % _AT_ONCE == 0:
+                await asyncio.sleep(0)
         at = self._changes
         return await self.settle(await self.read(self.channel), gates, at=at)
 
@@ -111,7 +117,7 @@ class FlowTable:
         remove = sorted(findings.remove - gates.present)
         channel = self.channel
         for cookie, entry in tuple(self._entries.items()):
-            if entry.outcome_unknown and not entry.users:
+            if entry.is_unknown:
                 self._expected_removals.update(entry.possible & found.keys())
                 entry.hold(())
                 self._drop_if_needless(cookie)

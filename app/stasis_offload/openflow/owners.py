@@ -28,6 +28,12 @@ class OwnerFlows:
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     users: int = 0
     changed: int = 0
+    _contents: dict[int, bytes] | None = None
+
+    @property
+    def is_unknown(self) -> bool:
+        """Whether the outcome of the last change is unknown, and no other is under way, which would begin with the removal."""
+        return self.outcome_unknown and not self.users
 
     @property
     def is_needless(self) -> bool:
@@ -42,8 +48,15 @@ class OwnerFlows:
 
     def hold(self, flows: tuple[Flow, ...]) -> None:
         """Record that the switch has these flows of the owner and no others."""
-        self.flows, self.outcome_unknown = flows, False
+        self.flows, self.outcome_unknown, self._contents = flows, False, None
         self.possible, self.missing = {flow.cookie for flow in flows}, frozenset()
+
+    @property
+    def contents(self) -> dict[int, bytes]:
+        """The content of each flow (`flowmod.content`), by cookie: worked out once, which takes some 10 microseconds a flow."""
+        if self._contents is None:
+            self._contents = {flow.cookie: content(flow) for flow in self.flows}
+        return self._contents
 
     @property
     def reported(self) -> set[int]:
@@ -73,11 +86,11 @@ def compare(owners: Mapping[int, OwnerFlows], found: Mapping[int, Sequence[bytes
     }
     missing: list[Flow] = []
     for owner in owners.values():
-        if owner.outcome_unknown:
+        if owner.is_unknown:
             remove |= owner.possible
         elif not _has_changed(owner, at):
-            now = {flow.cookie for flow in owner.flows} - found.keys() - owner.removed_by_switch
-            missing += [flow for flow in owner.flows if flow.cookie in now & owner.missing]
+            now = {cookie for cookie in owner.contents if cookie not in found} - owner.removed_by_switch
+            missing += [flow for flow in owner.flows if flow.cookie in owner.missing and flow.cookie in now]
             owner.missing = frozenset(now)
     return Findings(remove=frozenset(remove), missing=tuple(missing))
 
@@ -92,8 +105,7 @@ def _is_wrong(owner: OwnerFlows | None, cookie: int, contents: Sequence[bytes], 
         return True
     if _has_changed(owner, at):
         return False
-    wanted = [content(flow) for flow in owner.flows if flow.cookie == cookie]
-    return owner.outcome_unknown or [*contents] != wanted
+    return owner.outcome_unknown or len(contents) != 1 or contents[0] != owner.contents.get(cookie)
 
 
 def _has_changed(owner: OwnerFlows, at: int) -> bool:

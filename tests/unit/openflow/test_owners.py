@@ -60,7 +60,7 @@ def test_of_an_owner_of_whom_the_last_outcome_is_unknown_all_is_removed() -> Non
 
 
 def test_nothing_is_said_of_owners_whose_flows_change_or_changed_since() -> None:
-    for change in ({"users": 1}, {"changed": 8}):
+    for change in ({"users": 1}, {"users": 1, "outcome_unknown": True}, {"changed": 8}):
         owners = owners_of({owner_cookie(1) | 1})
         for name, value in change.items():
             setattr(owners[owner_cookie(1)], name, value)
