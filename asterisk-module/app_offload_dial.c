@@ -184,7 +184,7 @@ static int offload_dial_exec(struct ast_channel *chan, const char *data)
 }
 
 static struct ast_custom_function * const functions[] = {
-	&offload_caller, &offload_dial, &offload_party, &offload_connected,
+	&offload_caller, &offload_dial, &offload_party, &offload_connected, &offload_forward,
 };
 
 static int unload_module(void)
@@ -218,8 +218,8 @@ static int load_module(void)
 	return AST_MODULE_LOAD_SUCCESS;
 }
 
-AST_MODULE_INFO(ASTERISK_GPL_KEY, AST_MODFLAG_DEFAULT, 
-	"OffloadDial(), OFFLOAD_CALLER(), OFFLOAD_DIAL(), OFFLOAD_PARTY(), OFFLOAD_CONNECTED()",
+AST_MODULE_INFO(ASTERISK_GPL_KEY, AST_MODFLAG_DEFAULT,
+	"OffloadDial(), OFFLOAD_CALLER(), OFFLOAD_DIAL(), OFFLOAD_PARTY(), OFFLOAD_CONNECTED(), OFFLOAD_FORWARD()",
 	.support_level = AST_MODULE_SUPPORT_EXTENDED,
 	.load = load_module,
 	.unload = unload_module,

@@ -28,7 +28,6 @@
 #include "asterisk/channel.h"
 #include "asterisk/dial.h"
 #include "asterisk/framehook.h"
-#include "asterisk/json.h"
 #include "asterisk/module.h"
 #include "asterisk/pbx.h"
 #include "asterisk/stasis.h"
@@ -51,6 +50,8 @@ struct dial {
 	/*! Where it is in the dialplan. */
 	char *context;
 	char *exten;
+	/*! What is known of the dialled channels that forwarded. */
+	struct ao2_container *forwards;
 	/*! Its unique id. */
 	char id[];
 };
@@ -70,6 +71,7 @@ static void dial_destroy(void *obj)
 	ast_free(dial->peer_number);
 	ast_free(dial->context);
 	ast_free(dial->exten);
+	ao2_cleanup(dial->forwards);
 	ao2_cleanup(dial->topic);
 }
 
@@ -98,6 +100,7 @@ struct dial *dial_begin(struct ast_channel *caller)
 		dial->topic = ao2_bump(ast_channel_topic(caller));
 		dial->context = ast_strdup(ast_channel_context(caller));
 		dial->exten = ast_strdup(ast_channel_exten(caller));
+		dial->forwards = forwards_alloc();
 	}
 	ast_channel_unlock(caller);
 	if (!dial) {
@@ -109,36 +112,10 @@ struct dial *dial_begin(struct ast_channel *caller)
 	return dial;
 }
 
-/*! Publish the beginning (no status) or the end of dialling, as Dial() does, without a lock of a channel. */
+/*! Publish the beginning (no status) or the end of dialling, without a lock of a channel. */
 static void publish(struct dial *dial, const char *peer_id, const char *dialstring, const char *status)
 {
-	RAII_VAR(struct ast_channel_snapshot *, caller, ast_channel_snapshot_get_latest(dial->id), ao2_cleanup);
-	RAII_VAR(struct ast_channel_snapshot *, peer, ast_channel_snapshot_get_latest(peer_id), ao2_cleanup);
-	struct ast_multi_channel_blob *payload;
-	struct stasis_message *message;
-	struct ast_json *blob;
-
-	if (!caller || !peer || !ast_channel_dial_type()) {
-		return;
-	}
-	blob = ast_json_pack("{s: s, s: s, s: s}", "dialstatus", S_OR(status, ""), "forward", "",
-		"dialstring", S_OR(dialstring, ""));
-	if (!blob) {
-		return;
-	}
-	payload = ast_multi_channel_blob_create(blob);
-	ast_json_unref(blob);
-	if (!payload) {
-		return;
-	}
-	ast_multi_channel_blob_add_channel(payload, "caller", caller);
-	ast_multi_channel_blob_add_channel(payload, "peer", peer);
-	message = stasis_message_create(ast_channel_dial_type(), payload);
-	ao2_ref(payload, -1);
-	if (message) {
-		stasis_publish(dial->topic, message);
-		ao2_ref(message, -1);
-	}
+	publish_dial(dial->topic, dial->id, peer_id, dialstring, status);
 }
 
 /*! End the dialling of every channel that is pending but one; lock held. */
@@ -222,6 +199,7 @@ static struct ast_frame *on_frame(struct ast_channel *chan, struct ast_frame *fr
 {
 	struct dial *dial = data;
 
+	forwards_note(dial->forwards, chan);
 	if (event == AST_FRAMEHOOK_EVENT_DETACHED) {
 		ao2_lock(dial);
 		end_one(dial, ast_channel_uniqueid(chan),
@@ -269,7 +247,7 @@ static int offload_caller_write(struct ast_channel *chan, const char *cmd, char 
 		return -1;
 	}
 	pbx_builtin_setvar_helper(chan, "DIALEDPEERNUMBER", S_OR(number, ""));
-	dial = ao2_find(dials, id, OBJ_SEARCH_KEY);
+	dial = dial_find(id);
 	if (!dial) {
 		/* A caller that is in Stasis() itself, or has left. */
 		return 0;
@@ -338,4 +316,19 @@ const char *dial_peer_name(const struct dial *dial)
 const char *dial_peer_number(const struct dial *dial)
 {
 	return dial->peer_number;
+}
+
+struct dial *dial_find(const char *caller_id)
+{
+	return ao2_find(dials, caller_id, OBJ_SEARCH_KEY);
+}
+
+struct ao2_container *dial_forwards(const struct dial *dial)
+{
+	return dial->forwards;
+}
+
+const char *dial_exten(const struct dial *dial)
+{
+	return S_OR(dial->exten, "");
 }

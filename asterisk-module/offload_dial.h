@@ -14,6 +14,7 @@
 
 #include "asterisk/channel.h"
 #include "asterisk/pbx.h"
+#include "asterisk/stasis.h"
 
 /*! A caller in OffloadDial(), an ao2 object. */
 struct dial;
@@ -36,7 +37,28 @@ const char *dial_peer_number(const struct dial *dial);
 /*! Return whether a channel is a caller in OffloadDial(). One that took a caller's place by a masquerade is. */
 int dials_have(const struct ast_channel *chan);
 
+/*! A caller by its unique id, an ao2 object, as long as it is in OffloadDial(); NULL if there is none. */
+struct dial *dial_find(const char *caller_id);
+
+/*! What is known of the channels that were dialled for a caller and forwarded. */
+struct ao2_container *dial_forwards(const struct dial *dial);
+
+/*! The extension that the caller is in. */
+const char *dial_exten(const struct dial *dial);
+
+struct ao2_container *forwards_alloc(void);
+
+/*! Note what a dialled channel says of where it forwards, if it does; the channel is locked. */
+void forwards_note(struct ao2_container *forwards, struct ast_channel *chan);
+
+/*! Publish the beginning (no status) or the end of dialling, as Dial() does, without a lock of a channel. */
+void publish_dial(struct stasis_topic *topic, const char *caller_id, const char *peer_id, const char *dialstring,
+	const char *status);
+
 /*! OFFLOAD_CALLER(): names the caller of a channel that is dialled. */
 extern struct ast_custom_function offload_caller;
+
+/*! OFFLOAD_FORWARD(): what a dialled channel that forwarded has said of it. */
+extern struct ast_custom_function offload_forward;
 
 #endif

@@ -42,6 +42,7 @@ FUNCTIONS = {
         "OFFLOAD_DIAL()",
         "OFFLOAD_PARTY()",
         "OFFLOAD_CONNECTED()",
+        "OFFLOAD_FORWARD()",
     ),
     "func_offload_cause": ("OFFLOAD_HANGUPCAUSE()", "OFFLOAD_HANGUP()"),
     "func_offload_sub": (

@@ -112,7 +112,25 @@ def test_with_z_a_call_that_is_forwarded_rings_on_after_the_timeout(cdrs: Cdrs, 
     assert cdrs.last()["dialstatus"] == "ANSWER"
 
 
-@pytest.mark.parametrize("number", ["custom", "plain"])
+@pytest.mark.parametrize(
+    ("arguments", "called"),
+    [
+        # [lab-forwards] has 180, and calls 556 for it.
+        ("PJSIP/302-180@asterisk1-context,20", ("556", "caller;unknown")),
+        ("PJSIP/twice-dial-556@asterisk1,20", ("556", "4711;user-busy")),
+        ("PJSIP/302-dial-556@asterisk1,20", ("556", "caller;unknown")),
+    ],
+)
+def test_what_the_phone_that_forwards_says_of_it_is_read_as_by_dial(
+    cdrs: Cdrs, arguments: str, called: tuple[str, str | None]
+) -> None:
+    ours, _ = outcome(cdrs, "ours", arguments, answered=True)
+    theirs, _ = outcome(cdrs, "plain", arguments, answered=True)
+    assert ours == theirs
+    assert called in ours.invited
+
+
+@pytest.mark.parametrize("number", ["custom", "ours", "plain"])
 def test_a_number_is_looked_for_in_forward_context(cdrs: Cdrs, number: str) -> None:
     seen, _ = outcome(cdrs, f"fwd-{number}", "PJSIP/302-180@asterisk1,20", answered=True)
     assert seen.dialstatus == "ANSWER"

@@ -61,8 +61,8 @@ async def carry_out(  # noqa: PLR0912, PLR0915 - one row a command
             await ari.dial(channel=channel(n), caller=None if inherited else channel(CALLER))
         case cmd.CheckForwards():
             await check_forwards(ari, channel(CALLER))
-        case cmd.CreateDiverted(n):
-            await create_diverted(ari, channel(n), command, caller=channel(CALLER))
+        case cmd.CreateDiverted():
+            await create_diverted(ari, command, channel)
         case cmd.Ring():
             await ari.indicate(channel(CALLER), Indication.RING)
         case cmd.StopRing():

@@ -87,12 +87,13 @@ class CheckForwards:
 
 @dataclass(frozen=True, slots=True)
 class CreateDiverted:
-    """Create the channel of callee n, to whom a callee forwards: `to` in FORWARD_CONTEXT or `context`, or `TECH/resource`.
+    """Create the channel of callee n, to whom callee `by` forwards: `to` in its FORWARD_CONTEXT or `context`, or `TECH/resource`.
 
     `withholds` as with Create.
     """
 
     n: int
+    by: int
     to: str
     context: str
     withholds: str = ""

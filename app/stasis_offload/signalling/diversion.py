@@ -1,7 +1,8 @@
 """Call forwarding by a callee (SIP 302), followed as Dial() does (app_dial.c, do_forward).
 
 Asterisk announces it in a Dial event and hangs the channel up (bridge_channel.c, bridge_handle_trip), so that nothing can
-be asked of it any more. What Dial() reads there is taken from the event and from the caller.
+be asked of it any more. What Dial() reads there our module has noted; of a caller in Stasis() itself, for which it notes
+nothing, it is taken from the event and from the caller.
 """
 
 from dataclasses import replace
@@ -56,7 +57,7 @@ def follow(dialing: Dialing, event: ev.CalleeDiverted) -> Step:
     # The dialplan that a Local channel runs may tell the caller whatever it wants.
     withholds = "" if is_local(event.to) else dialing.request.options.withholds
     return after, (
-        cmd.CreateDiverted(n, event.to, event.context, withholds),
+        cmd.CreateDiverted(n, by, event.to, event.context, withholds),
         cmd.HangUp(by, Cause.REDIRECTED),
     )
 

@@ -23,7 +23,7 @@ TO_URI = ev.CalleeDiverted(1, "PJSIP/peer/sip:700@there", "phones", "555")
 def test_a_number_is_called_over_the_dialplan_outside_the_bridge(was: tuple[ev.Event, ...]) -> None:
     called = (*CALLED, *was, TO_NUMBER)
     dialing, commands = after(ONE, *called)
-    assert commands == [cmd.CreateDiverted(2, "700", "phones"), cmd.HangUp(1, 23)]
+    assert commands == [cmd.CreateDiverted(2, 1, "700", "phones"), cmd.HangUp(1, 23)]
     assert (dialing.phase, dialing.in_bridge) == (Phase.DIALING, False)
     entered = (*called, ev.CalleeDestroyed(1, 23), ev.CalleeEnteredStasis(2))
     assert after(ONE, *entered)[1] == [
@@ -99,7 +99,7 @@ def test_with_capital_i_a_dialplan_that_is_forwarded_to_may_tell_the_caller_of_i
 ) -> None:
     one = replace(ONE, options=DialOptions(no_updates=True))
     assert after(one, *CALLED, replace(TO_NUMBER, to=to))[1][0] == cmd.CreateDiverted(
-        2, to, "phones", withholds
+        2, 1, to, "phones", withholds
     )
 
 
