@@ -9,7 +9,7 @@ from time import time
 import pytest
 
 from lab import control
-from lab.capture import Capture, captured
+from lab.capture import NODE2, Capture, captured
 from lab.talker_client import talker
 from tests.support.beside_dial import told
 from tests.support.observed import media_moved, more_packets
@@ -131,7 +131,7 @@ def test_the_parties_are_told_of_each_other_what_dial_tells_them(arguments: str)
 
 
 @pytest.mark.parametrize(
-    ("options", "told_in"), [("", "200 INVITE <sip:dialled@198.18.50.12>"), ("I", "200 INVITE")]
+    ("options", "told_in"), [("", f"200 INVITE <sip:dialled@{NODE2}>"), ("I", "200 INVITE")]
 )
 def test_a_caller_of_several_is_told_at_the_answer_who_answered(options: str, told_in: str) -> None:
     ours, dial = (
