@@ -29,7 +29,7 @@ test-module: ## the Asterisk module alone: 10,000 CLI calls under valgrind durin
 	@docker build --quiet --network host --file asterisk-module/test/Dockerfile --tag rtpstreams-test .
 	@docker run --rm --init --sysctl net.ipv6.conf.lo.disable_ipv6=0 rtpstreams-test
 
-bench: .venv/.ready lab ## the benchmark: moves, set-up, latency, CPU, flow programming; bench-report.json (6 minutes)
+bench: .venv/.ready lab ## the benchmark: moves, set-up, latency, CPU, flow programming; bench-report.json (10 minutes)
 	@$(PY) -m tests.bench
 
 chaos: .venv/.ready lab ## faults from a schedule that SEED decides, against CALLS calls; a table, chaos-report.json (7 minutes)

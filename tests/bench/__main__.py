@@ -17,7 +17,7 @@ from rich.console import Console
 from lab import control
 from lab.capture import HEADERS, captured
 from lab.control import LabError, pid_of
-from tests.bench import moves, programming, quiet, relaying, relays, report, setups
+from tests.bench import moves, programming, quiet, relaying, relays, report, scale, setups
 from tests.bench.load import EDGE, Server, bring_generator, calls_up
 from tests.bench.moves import Moved
 from tests.bench.relaying import MEASURED_S, Relayed
@@ -63,6 +63,10 @@ def _run() -> report.Results:
     for calls in quiet.CALLS:
         _say(f"let {calls} calls go on, {quiet.MEASURED_S:g} s: what the switch does beside their packets")
         going_on[calls] = _found(quiet.measure(calls))
+    at_scale = {}
+    for calls in scale.CALLS:
+        _say(f"let {calls} calls go on against shells that count: what they cost the application itself")
+        at_scale[calls] = _found(scale.measure(calls))
     _quiet()
     set_up = _set_up()
     moved, relayed = _move_and_relay()
@@ -78,6 +82,7 @@ def _run() -> report.Results:
         programmed=programmed,
         relayed=relayed,
         quiet=going_on,
+        scale=at_scale,
         load_average=load_average,
     )
 

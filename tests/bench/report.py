@@ -14,12 +14,14 @@ from tests.bench.moves import Moved
 from tests.bench.programming import Programmed
 from tests.bench.quiet import Quiet
 from tests.bench.relaying import Relayed
+from tests.bench.scale import Scale
 from tests.bench.setups import SetUp
 
 REPORT = Path("bench-report.json")
 # The rate of calls a second whose set-up the goals are about, and the number of calls that go on.
 RATE = 10
 QUIET_CALLS = 300
+SCALE_CALLS = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +52,15 @@ GOALS = (
     Goal("flows_ratio", 80, at_least=True),
     # A tenth of what leases of each flow's own cost (32,557).
     Goal("quiet_translations_per_s", 3255),
+    Goal("scale_cpu_percent", 3),
+    Goal("scale_memory_mib", 150),
+    Goal("scale_adoption_s", 2),
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """Everything that one run measured; `relayed` by relay, `set_up` by calls a second, `quiet` by calls.
+    """Everything that one run measured; `relayed` by relay, `set_up` by calls a second, `quiet` and `scale` by calls.
 
     `load_average` is the machine's when it began: what else ran is in every figure.
     """
@@ -65,6 +70,7 @@ class Results:
     programmed: Programmed
     relayed: Mapping[str, Relayed]
     quiet: Mapping[int, Quiet]
+    scale: Mapping[int, Scale]
     load_average: float
 
     @property
@@ -88,6 +94,9 @@ class Results:
             "flows_removed_per_s_seed": _rounded(programmed.seed_removed),
             "flows_ratio": _rounded(programmed.ratio),
             "quiet_translations_per_s": round(self.quiet[QUIET_CALLS].translations_per_s),
+            "scale_cpu_percent": _rounded(self.scale[SCALE_CALLS].cpu_percent),
+            "scale_memory_mib": _rounded(self.scale[SCALE_CALLS].memory_mib),
+            "scale_adoption_s": _rounded(self.scale[SCALE_CALLS].adoption_s),
         }
 
     @property
@@ -112,6 +121,15 @@ class Results:
                     "translations_per_s": round(it.translations_per_s),
                 }
                 for calls, it in self.quiet.items()
+            },
+            "scale": {
+                str(calls): {
+                    "cpu_percent": _rounded(it.cpu_percent),
+                    "memory_mib": _rounded(it.memory_mib),
+                    "adoption_s": _rounded(it.adoption_s),
+                    "loop_delay_ms": _rounded(it.delay_ms),
+                }
+                for calls, it in self.scale.items()
             },
             "latency_us": {relay: _rounded(it.latency_us_p50) for relay, it in by_relay},
             "latency_us_p99": {relay: _rounded(it.latency_us_p99) for relay, it in by_relay},
@@ -159,6 +177,11 @@ def show(results: Results, console: Console) -> None:
     for calls, quiet in results.quiet.items():
         table.add_row(str(calls), f"{quiet.cpu_ms_per_s:.1f}", f"{quiet.translations_per_s:.0f}")
     _print(console, table, numbers=range(3))
+    table = Table("calls, control side alone", "% of a core", "MiB", "s to adopt", "loop late by ms")
+    for calls, cost in results.scale.items():
+        figures = (cost.cpu_percent, cost.memory_mib, cost.adoption_s, cost.delay_ms)
+        table.add_row(str(calls), *(f"{figure:.1f}" for figure in figures))
+    _print(console, table, numbers=range(5))
     table = Table(
         "relay", "packets", "median us", "p99 us", "jitter us", "CPU ms / 1,000 packets", "of which (ms)"
     )

@@ -17,6 +17,7 @@ from tests.bench.moves import Moved, Moving
 from tests.bench.programming import Programmed
 from tests.bench.quiet import Quiet
 from tests.bench.relaying import Relayed, Watched
+from tests.bench.scale import Scale
 from tests.bench.setups import SetUp
 from tests.support.packets import CALLER, sent_by
 
@@ -109,6 +110,9 @@ def test_the_report_has_every_figure_and_says_which_goals_are_met() -> None:
         programmed=programmed,
         relayed={"asterisk": relayed},
         quiet={300: Quiet(calls=300, cpu_ms_per_s=12.0, translations_per_s=750.4)},
+        scale={
+            1000: Scale(1000, adoption_s=1.5, carried_s=20.0, cpu_percent=2.5, memory_mib=120.0, delay_ms=9.0)
+        },
         load_average=0.5,
     )
     written = report.as_json(results)
