@@ -18,7 +18,7 @@ from stasis_offload.asterisk.rtpstreams import RtpStreams
 from stasis_offload.config import Config
 from stasis_offload.errors import AriError, ModuleError, OpenFlowError, SwitchUnavailableError
 from stasis_offload.openflow.describe import describe_switch
-from stasis_offload.openflow.endpoint import Endpoint, Ptcp, Tcp, Unix
+from stasis_offload.openflow.endpoint import Endpoint, Pssl, Ptcp, Ssl, Tcp, Unix
 from stasis_offload.openflow.events import SeenFlow, SwitchDescription
 from stasis_offload.openflow.gate import PRIORITY
 
@@ -204,7 +204,7 @@ async def _check_switch(config: Config) -> tuple[Item, ...]:
         reached = Item("switch", ok=True, text=f"answers at {endpoint}")
         return (reached, Item("openflow", ok=False, text=str(error)), *rest)
     return (
-        _judge_datapath(switch),
+        _judge_datapath(switch, config.openflow.datapath_id),
         Item("openflow", ok=True, text=f"OpenFlow {switch.version}"),
         _judge_bundles(switch),
         _judge_sizes(switch),
@@ -212,11 +212,13 @@ async def _check_switch(config: Config) -> tuple[Item, ...]:
     )
 
 
-def _judge_datapath(switch: SwitchDescription) -> Item:
+def _judge_datapath(switch: SwitchDescription, expected: str) -> Item:
     ports = ", ".join(f"{port.number} {port.name}" for port in switch.ports if port.number <= _MAX_PORT)
     text = (
         f"{switch.hardware} {switch.software}, datapath {switch.datapath_id:016x}, ports: {ports or 'none'}"
     )
+    if expected not in ("", f"{switch.datapath_id:016x}"):
+        return Item("switch", ok=False, text=f"{text}; openflow.datapath_id wants {expected}")
     if not ports:
         return Item(
             "switch", ok=False, text=f"{text}; add the interface that carries the media to the bridge"
@@ -269,12 +271,13 @@ def _advise(endpoint: Endpoint) -> str:
                 "ovs-vswitchd makes it for root alone at each start: "
                 f"`systemctl enable --now {unit}.path {unit}.service` (systemd/) gives it to the group offload"
             )
-        case Tcp():
-            return "does the bridge listen there (ovs-vsctl get-controller BRIDGE: ptcp:PORT)?"
-        case Ptcp():
+        case Tcp() | Ssl():
+            method = "ptcp" if isinstance(endpoint, Tcp) else "pssl"
+            return f"does the bridge listen there (ovs-vsctl get-controller BRIDGE: {method}:PORT)?"
+        case Ptcp() | Pssl():
             return (
                 "the switch comes to one listener only: while the application runs, ask its /healthz instead; "
-                "else ovs-vsctl set-controller BRIDGE tcp:HOST:PORT"
+                f"else ovs-vsctl set-controller BRIDGE {'tcp' if isinstance(endpoint, Ptcp) else 'ssl'}:HOST:PORT"
             )
         case _:
             assert_never(endpoint)

@@ -4,6 +4,7 @@ import os
 import re
 import tomllib
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Literal
@@ -19,7 +20,7 @@ from pydantic_settings import (
 )
 
 from stasis_offload.errors import ConfigError
-from stasis_offload.openflow.endpoint import Endpoint, parse_endpoint
+from stasis_offload.openflow.endpoint import Endpoint, Pssl, Ssl, Tls, parse_endpoint
 
 DEFAULT_FILE = Path("/etc/stasis-offload/stasis-offload.toml")
 ENV_PREFIX = "STASIS_OFFLOAD_"
@@ -93,14 +94,32 @@ class AsteriskSettings(_Section):
 class OpenFlowSettings(_Section):
     """The connection to the switch."""
 
-    connection: Endpoint = Field(description="unix:PATH, tcp:HOST:PORT or ptcp:PORT[:HOST]")
+    private_key: str = Field(default="", description="a file with the private key, for ssl and pssl")
+    certificate: str = Field(default="", description="a file with our certificate, for ssl and pssl")
+    ca_certificate: str = Field(
+        default="", description="a file with the certificate of the authority that has signed the switch's"
+    )
+    datapath_id: str = Field(
+        default="",
+        pattern="^([0-9a-f]{16})?$",
+        description="the 16 hexadecimal digits of the only bridge that may get flows (ovs-vsctl get bridge BRIDGE datapath_id)",
+    )
+    connection: Endpoint = Field(
+        description="unix:PATH, tcp:HOST:PORT or ptcp:PORT[:HOST], or, with all three files for TLS, ssl:HOST:PORT or pssl:PORT[:HOST]"
+    )
 
     @field_validator("connection", mode="plain")
     @classmethod
-    def _parsed(cls, text: object) -> Endpoint:
+    def _parsed(cls, text: object, info: ValidationInfo) -> Endpoint:
         if not isinstance(text, str):
             raise ValueError("not text")  # noqa: TRY004 - pydantic turns only a ValueError into a mistake
-        return parse_endpoint(text)
+        endpoint = parse_endpoint(text)
+        if not isinstance(endpoint, Ssl | Pssl):
+            return endpoint
+        files = [info.data.get(key) for key in ("private_key", "certificate", "ca_certificate")]
+        if not all(files):
+            raise ValueError("files are missing")
+        return replace(endpoint, tls=Tls(*map(str, files)))
 
 
 class HttpSettings(_Section):

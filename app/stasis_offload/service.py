@@ -57,7 +57,7 @@ async def run(config: Config) -> None:
             dispatcher.on_ari(event)
 
     async with asyncio.TaskGroup() as outer:
-        switch = Switch(config.openflow.connection, on_switch)
+        switch = Switch(config.openflow.connection, on_switch, datapath_id=config.openflow.datapath_id)
         ari = AriClient(
             url=config.ari.url,
             username=config.ari.username,

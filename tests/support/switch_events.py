@@ -88,11 +88,11 @@ async def tapped(endpoint: Unix) -> AsyncIterator[tuple[Unix, Counter[int]]]:
 
 @asynccontextmanager
 async def running(
-    endpoint: Endpoint, *, timeouts: Timeouts | None = None
+    endpoint: Endpoint, *, timeouts: Timeouts | None = None, datapath_id: str = ""
 ) -> AsyncIterator[tuple[Switch, Events]]:
     """Keep a switch connected until the block ends."""
     events = Events()
-    switch = Switch(endpoint, events.tell, timeouts=timeouts)
+    switch = Switch(endpoint, events.tell, timeouts=timeouts, datapath_id=datapath_id)
     async with asyncio.TaskGroup() as tasks:
         run = tasks.create_task(switch.run())
         try:

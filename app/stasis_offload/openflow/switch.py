@@ -13,7 +13,7 @@ from contextlib import suppress
 from itertools import count
 from typing import NoReturn
 
-from stasis_offload.errors import OpenFlowError
+from stasis_offload.errors import OpenFlowError, SwitchUnavailableError
 from stasis_offload.openflow import decode, encode
 from stasis_offload.openflow.channel import Channel, Timeouts, open_channel
 from stasis_offload.openflow.decode import Message, MessageKind
@@ -54,12 +54,21 @@ _GATE_GONE = {
 
 
 class Switch:
-    """One OVS bridge, which `run` keeps connected. `on_event` is called in order, and must not block."""
+    """One OVS bridge, which `run` keeps connected. `on_event` is called in order, and must not block.
+
+    A bridge of another id than `datapath_id`, 16 hexadecimal digits, gets nothing; empty for any.
+    """
 
     def __init__(
-        self, endpoint: Endpoint, on_event: Callable[[Event], None], *, timeouts: Timeouts | None = None
+        self,
+        endpoint: Endpoint,
+        on_event: Callable[[Event], None],
+        *,
+        timeouts: Timeouts | None = None,
+        datapath_id: str = "",
     ) -> None:
         self._endpoint = endpoint
+        self._datapath_id = datapath_id
         self._on_event = on_event
         self._timeouts = timeouts or Timeouts()
         self._table = FlowTable()
@@ -98,6 +107,10 @@ class Switch:
     async def _serve(self) -> NoReturn:
         async with open_channel(self._endpoint, on_message=self._receive, timeouts=self._timeouts) as channel:
             description = await describe(channel)
+            if self._datapath_id not in ("", f"{description.datapath_id:016x}"):
+                raise SwitchUnavailableError(
+                    f"{self._endpoint} is datapath {description.datapath_id:016x}, not {self._datapath_id}"
+                )
             await subscribe(channel)
             found = await self._find(channel)
             gate = self._gates.gate

@@ -1,11 +1,12 @@
 """Byte streams to the switch. Every error names the endpoint and the cause."""
 
 import asyncio
+import ssl
 from asyncio import StreamReader, StreamWriter
 from os import strerror
 
 from stasis_offload.errors import SwitchUnavailableError
-from stasis_offload.openflow.endpoint import Endpoint, Ptcp, Tcp, Unix
+from stasis_offload.openflow.endpoint import Endpoint, Pssl, Ptcp, Ssl, Tcp, Tls, Unix
 
 Streams = tuple[StreamReader, StreamWriter]
 
@@ -24,13 +25,19 @@ async def connect(endpoint: Endpoint, *, deadline: float) -> Streams:
                     return await asyncio.open_unix_connection(path)
                 case Tcp(host, port):
                     return await asyncio.open_connection(host, port)
+                case Ssl(host, port, tls):
+                    return await asyncio.open_connection(host, port, ssl=_context(tls, server=False))
                 case Ptcp():
                     return await _accept(endpoint)
+                case Pssl(tls=tls):
+                    return await _accept(endpoint, _context(tls, server=True))
     except TimeoutError:
-        what = "no switch has connected to" if isinstance(endpoint, Ptcp) else "no answer from"
+        what = "no switch has connected to" if isinstance(endpoint, Ptcp | Pssl) else "no answer from"
         raise SwitchUnavailableError(f"{what} {endpoint} within {deadline:g} s") from None
+    except ssl.SSLError as error:
+        raise SwitchUnavailableError(f"cannot connect to {endpoint}: TLS: {error.reason or error}") from error
     except OSError as error:
-        what = "listen on" if isinstance(endpoint, Ptcp) else "connect to"
+        what = "listen on" if isinstance(endpoint, Ptcp | Pssl) else "connect to"
         raise SwitchUnavailableError(f"cannot {what} {endpoint}: {cause_of(error)}") from error
 
 
@@ -41,8 +48,29 @@ def cause_of(error: OSError) -> str:
     return error.strerror or str(error)
 
 
-async def _accept(endpoint: Ptcp) -> Streams:
-    """Accept the first connection and stop listening: while one switch is connected, others are refused."""
+def _context(tls: Tls | None, *, server: bool) -> ssl.SSLContext:
+    """Return what both ends must fulfil: a certificate of the authority. Its name is not looked at."""
+    if tls is None:
+        raise SwitchUnavailableError("no certificates for TLS")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER if server else ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_REQUIRED
+    for load, files in (
+        (context.load_cert_chain, (tls.certificate, tls.private_key)),
+        (context.load_verify_locations, (tls.ca_certificate,)),
+    ):
+        try:
+            load(*files)
+        except OSError as error:
+            raise SwitchUnavailableError(f"TLS: {' and '.join(files)}: {cause_of(error)}") from error
+    return context
+
+
+async def _accept(endpoint: Ptcp | Pssl, context: ssl.SSLContext | None = None) -> Streams:
+    """Accept the first connection and stop listening: while one switch is connected, others are refused.
+
+    By TLS it is the first that has shown a certificate.
+    """
     accepted: asyncio.Future[Streams] = asyncio.get_running_loop().create_future()
 
     def on_connection(reader: StreamReader, writer: StreamWriter) -> None:
@@ -51,7 +79,7 @@ async def _accept(endpoint: Ptcp) -> Streams:
         else:
             accepted.set_result((reader, writer))
 
-    server = await asyncio.start_server(on_connection, endpoint.host, endpoint.port)
+    server = await asyncio.start_server(on_connection, endpoint.host, endpoint.port, ssl=context)
     try:
         return await accepted
     finally:

@@ -134,7 +134,7 @@ def test_every_mistake_is_reported_at_once_with_its_key(
         "ari.username: missing, expected the name of a section of ari.conf",
         "ari.password: expected the password of that ari.conf section, here or in the file that password_file names",
         "ari.usrname: unknown key, did you mean ari.username?",
-        "openflow.connection: missing, expected unix:PATH, tcp:HOST:PORT or ptcp:PORT[:HOST]",
+        "openflow.connection: missing, expected unix:PATH, tcp:HOST:PORT or ptcp:PORT[:HOST], or, with all three files for TLS, ssl:HOST:PORT or pssl:PORT[:HOST]",
         "http.port: given 70000, expected a TCP port, 1 to 65535",
         "media.idle_timeout: given 0, expected whole seconds, 2 to 3600",
         "media.recheck: given 'soon', expected seconds, 0.5 to 3600",
@@ -183,7 +183,9 @@ def test_other_programs_variables_with_our_prefix_are_left_alone(
 def test_what_is_no_way_to_a_switch_is_refused(tmp_path: Path, connection: str) -> None:
     [line] = refusal(tmp_path, GOOD.replace('"unix:/run/openvswitch/breth0.mgmt"', connection))
     assert line.startswith("openflow.connection: given ")
-    assert line.endswith(", expected unix:PATH, tcp:HOST:PORT or ptcp:PORT[:HOST]")
+    assert line.endswith(
+        ", expected unix:PATH, tcp:HOST:PORT or ptcp:PORT[:HOST], or, with all three files for TLS, ssl:HOST:PORT or pssl:PORT[:HOST]"
+    )
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stasis_offload.openflow.endpoint import Endpoint, Ptcp, Tcp, Unix, parse_endpoint
+from stasis_offload.openflow.endpoint import Endpoint, Pssl, Ptcp, Ssl, Tcp, Unix, parse_endpoint
 
 PORTS = st.integers(1, 0xFFFF)
 HOSTS = st.from_regex(r"[a-z0-9]([a-z0-9-]{0,9}\.){0,2}[a-z]", fullmatch=True) | st.ip_addresses().map(str)
@@ -17,6 +17,8 @@ ENDPOINTS = (
     )
     | st.builds(Tcp, host=HOSTS, port=PORTS)
     | st.builds(Ptcp, host=HOSTS, port=PORTS)
+    | st.builds(Ssl, host=HOSTS, port=PORTS)
+    | st.builds(Pssl, host=HOSTS, port=PORTS)
 )
 
 
@@ -25,7 +27,9 @@ def test_an_endpoint_is_read_as_it_is_written(endpoint: Endpoint) -> None:
     assert parse_endpoint(str(endpoint)) == endpoint
 
 
-@given(st.text() | st.builds("{}:{}".format, st.sampled_from(("unix", "tcp", "ptcp", "ssl")), st.text()))
+@given(
+    st.text() | st.builds("{}:{}".format, st.sampled_from(("unix", "tcp", "ptcp", "ssl", "pssl")), st.text())
+)
 def test_any_text_is_an_endpoint_or_a_value_error_that_quotes_it(text: str) -> None:
     try:
         endpoint = parse_endpoint(text)
@@ -45,6 +49,8 @@ def test_any_text_is_an_endpoint_or_a_value_error_that_quotes_it(text: str) -> N
         ("ptcp:6653", Ptcp(port=6653, host="127.0.0.1")),
         ("ptcp:6653:0.0.0.0", Ptcp(port=6653, host="0.0.0.0")),
         ("ptcp:6653:[::]", Ptcp(port=6653, host="::")),
+        ("ssl:198.18.0.1:6653", Ssl(host="198.18.0.1", port=6653)),
+        ("pssl:6653", Pssl(port=6653, host="127.0.0.1")),
     ],
 )
 def test_the_forms_of_ovs_are_understood(text: str, endpoint: Endpoint) -> None:
@@ -58,8 +64,8 @@ def test_the_forms_of_ovs_are_understood(text: str, endpoint: Endpoint) -> None:
         ("/run/openvswitch/breth0.mgmt", "not the address of a switch"),
         ("unix", "not the address of a switch"),
         ("TCP:10.0.0.1:6653", "not the address of a switch"),
-        ("ssl:10.0.0.1:6653", "over TLS is not supported"),
-        ("pssl:6653", "over TLS is not supported"),
+        ("ssl:10.0.0.1", "no port between 1 and 65535"),
+        ("pssl:", "no port between 1 and 65535"),
         ("unix:", "no path"),
         ("unix:/" + "x" * 107, "at most 107 bytes"),
         ("tcp:10.0.0.1", "no port between 1 and 65535"),
