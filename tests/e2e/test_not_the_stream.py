@@ -9,9 +9,17 @@ from lab import control
 from lab.capture import Capture
 from lab.control import wait_until
 from stasis_offload.packets.address import Address
-from tests.support.edge_call import ALICE_PORT, BOB, BOB_PORT, Conversation, assert_carried, conversation
+from tests.support.edge_call import (
+    ALICE_PORT,
+    BOB,
+    BOB_PORT,
+    Conversation,
+    assert_carried,
+    conversation,
+    phones,
+)
 from tests.support.observed import FLOWS
-from tests.support.phone import EDGE
+from tests.support.phone import EDGE, sdp
 
 BOBS, ALICES = Address.parse(f"{EDGE}:{BOB_PORT}"), Address.parse(f"{EDGE}:{ALICE_PORT}")
 TIMES = 6
@@ -90,3 +98,16 @@ def test_what_is_no_rtcp_does_not_go_from_the_port_of_rtcp_to_the_other_phone(pa
     answers = [answer for answer in arrived(call.capture, bobs) if answer.startswith(STUN_ANSWER)]
     assert len(answers) == (TIMES if payload == STUN else 0)
     assert all(_TRANSACTION in answer for answer in answers)
+
+
+def test_a_phones_own_keepalives_and_stun_do_not_keep_its_call_from_the_switch() -> None:
+    with phones() as call:
+        call.connect(sdp(BOB_PORT), sdp(ALICE_PORT))
+        call.speak()
+        for payload in (STUN, b"\r\n\r\n"):
+            send(call, payload)
+        start = call.carried()
+        end = call.passed(0.5)
+        log = control.docker("logs", "--since", str(call.begun), control.container("offload"), stderr=True)
+    assert "foreign-media" not in log
+    assert_carried(call.capture, start, end)

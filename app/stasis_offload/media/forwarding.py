@@ -13,6 +13,7 @@ from stasis_offload.media.eligibility import (
     why_not_observed,
 )
 from stasis_offload.media.flows import is_forwarded
+from stasis_offload.media.observation import on_no_rtp, without_garbled
 from stasis_offload.media.path import Headers, Leg, ObservedPacket
 from stasis_offload.media.reasons import Reason, ReasonKind
 from stasis_offload.media.rechecking import check_report
@@ -268,7 +269,8 @@ def _sample(
     if not event.by_switch or event.leg not in placement.unsampled | placement.unverified:
         return placement, ()
     if event.packet is None:
-        return relay(placement, Reason(ReasonKind.FOREIGN_MEDIA, event.leg), now)
+        return on_no_rtp(placement, event.leg, now)
+    placement = without_garbled(placement, event.leg)
     if event.packet.payload_type == COMFORT_NOISE:
         return placement, ()
     reason = why_not_observed(event.leg, placement.reports[event.leg], event.packet)

@@ -38,9 +38,11 @@ from stasis_offload.media.observation import (
     disturbed_by,
     is_stranger,
     not_relayed,
+    on_no_rtp,
     was_disturbed,
     why_dormant,
     with_silent,
+    without_garbled,
 )
 from stasis_offload.media.path import Leg, ObservedPacket
 from stasis_offload.media.reasons import Reason, ReasonKind
@@ -329,7 +331,8 @@ def _if_as_reported(
     if is_stranger(placement, event):
         return with_stranger(placement, event, now), ()
     if event.packet is None:
-        return relay(placement, Reason(ReasonKind.FOREIGN_MEDIA, leg), now)
+        return on_no_rtp(placement, leg, now)
+    placement = without_garbled(placement, leg)
     unobserved = {other: report for other, report in placement.unobserved.items() if other is not leg}
     noted = replace(placement, unobserved=unobserved)
     if event.packet.payload_type == COMFORT_NOISE:

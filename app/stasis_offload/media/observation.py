@@ -6,10 +6,31 @@ from stasis_offload.media import events as ev
 from stasis_offload.media.eligibility import why_not_observable
 from stasis_offload.media.path import Leg, ObservedPacket
 from stasis_offload.media.reasons import Reason, ReasonKind
+from stasis_offload.media.relaying import Step, relay
 from stasis_offload.media.state import Placement
 
 # Two observations make a path only if neither is older (s): next hops and NAT bindings change.
 MAX_OBSERVATION_AGE = 1.0
+# What is no RTP is what a leg sends in place of audio if it comes for so long, and each packet so soon after the last (s).
+_GARBLED_FOR = 0.1
+_NEAR = 0.5
+
+
+def on_no_rtp(placement: Placement, leg: Leg, now: float) -> Step:
+    """Relay a call of which a leg sends what is no RTP for a while; a keepalive, or some STUN at once, tells nothing."""
+    since, last = placement.garbled.get(leg, (now, now))
+    if now - last > _NEAR:
+        since = now
+    if now - since >= _GARBLED_FOR:
+        return relay(placement, Reason(ReasonKind.FOREIGN_MEDIA, leg), now)
+    return replace(placement, garbled={**placement.garbled, leg: (since, now)}), ()
+
+
+def without_garbled(placement: Placement, leg: Leg) -> Placement:
+    """Record that a leg sends RTP."""
+    if leg not in placement.garbled:
+        return placement
+    return replace(placement, garbled={each: at for each, at in placement.garbled.items() if each is not leg})
 
 
 def with_silent(placement: Placement, now: float) -> Placement:

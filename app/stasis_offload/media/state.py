@@ -145,6 +145,7 @@ class Placement:
 
     Of the call:
     - `strangers`: what came to each leg's RTP port from elsewhere than the leg
+    - `garbled`: since when each leg sends only what is no RTP, and when the last of it came
     - `addressed_at`: when Asterisk was last seen to have set `addresses`, or may have set them anew
     - `earlier_counts`: what was forwarded in those before; if `partial`, it was more: in an earlier process, by whose last
       account it was `earlier_packets`, or by flows whose last counters could not be read
@@ -190,6 +191,7 @@ class Placement:
     counts: Mapping[Leg, FlowCount] = field(default_factory=dict)
     unheard: Mapping[ReasonKind, float] = field(default_factory=dict)
     strangers: Mapping[Leg, Strangers] = field(default_factory=dict)
+    garbled: Mapping[Leg, tuple[float, float]] = field(default_factory=dict)
     addresses: tuple[object, ...] = ()
     addressed_at: float = -inf
     earlier_counts: Mapping[Leg, FlowCount] = field(default_factory=dict)

@@ -176,8 +176,13 @@ def test_a_silent_leg_is_named_and_waited_for_with_one_flow(leg: Leg) -> None:
 
 
 @pytest.mark.parametrize("leg", Leg)
-def test_a_packet_that_is_not_rtp_ends_learning(leg: Leg) -> None:
-    placement, commands = step(LEARNING, ev.PacketObserved(leg, None), 0.0)
+def test_a_stream_that_is_not_rtp_ends_learning_and_some_packets_at_once_do_not(leg: Leg) -> None:
+    nothing = ev.PacketObserved(leg, None)
+    keepalives = after(*[nothing] * 12, start=LEARNING)
+    assert keepalives.state is State.LEARNING
+    assert after(nothing, start=keepalives, now=0.6).state is State.LEARNING
+    assert after(seen(leg), nothing, start=keepalives, now=0.1).state is State.LEARNING
+    placement, commands = step(keepalives, nothing, 0.1)
     assert placement.reason == Reason(ReasonKind.FOREIGN_MEDIA, leg)
     assert commands == (cmd.SetFlows(()),)
 

@@ -192,18 +192,26 @@ def test_each_audit_queries_counts_and_samples_one_packet_of_each_leg() -> None:
 @pytest.mark.parametrize(
     ("found", "kind"),
     [
-        (None, ReasonKind.FOREIGN_MEDIA),
         (sighting(Leg.CALLER, payload_type=3), ReasonKind.FOREIGN_MEDIA),
         (sighting(Leg.CALLER, ssrc=5), ReasonKind.FOREIGN_SSRC),
     ],
 )
-def test_what_an_audit_finds_wrong_sends_the_call_back(
-    found: ObservedPacket | None, kind: ReasonKind
-) -> None:
+def test_what_an_audit_finds_wrong_sends_the_call_back(found: ObservedPacket, kind: ReasonKind) -> None:
     audited = after(ev.DeadlineReached(), start=GUARDED, now=9.0)
     placement, commands = step(audited, ev.PacketObserved(Leg.CALLER, found, by_switch=True), 9.1)
     assert placement.reason == Reason(kind, Leg.CALLER)
     assert commands == (cmd.RemoveFlows(placement.flows()),)
+
+
+def test_an_audit_is_not_misled_by_a_keepalive_and_finds_a_stream_of_what_is_no_rtp() -> None:
+    nothing = ev.PacketObserved(Leg.CALLER, None, by_switch=True)
+    audited = after(ev.DeadlineReached(), nothing, start=GUARDED, now=9.0)
+    done = after(sampled_packet(Leg.CALLER), sampled_packet(Leg.CALLEE), start=audited, now=9.02)
+    assert (done.state, done.unsampled) == (State.OFFLOADED, frozenset())
+    again = after(ev.DeadlineReached(), nothing, start=done, now=19.0)
+    assert again.state is State.OFFLOADED
+    placement = after(nothing, start=again, now=19.1)
+    assert placement.reason == Reason(ReasonKind.FOREIGN_MEDIA, Leg.CALLER)
 
 
 def test_rtcp_stays_with_asterisk_where_the_operator_wants_it_and_still_tells_its_way() -> None:
