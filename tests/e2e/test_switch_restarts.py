@@ -84,3 +84,18 @@ def test_flows_that_are_restored_after_a_restart_carry_nothing_past_a_recording_
     for speaker in (BOB, ALICE):
         assert_by_asterisk(call.capture, speaker, start, end)
     assert_carried(call.capture, again, again_until)
+
+
+def test_a_bridge_that_is_flushed_by_its_fail_mode_gives_the_call_back_and_takes_it_again() -> None:
+    normal = "ovs-ofctl add-flow breth0 priority=0,actions=NORMAL"
+    with conversation() as call:
+        call.carried()
+        try:
+            for times, mode in enumerate(("set-fail-mode breth0 secure", "del-fail-mode breth0"), 1):
+                control.execute("ovs", "sh", "-c", f"ovs-vsctl {mode} && {normal}")
+                wait_until(lambda times=times: len(call.returns()) >= times, within=5, what="the return")  # type: ignore[misc] # mypy infers no type of a default
+                start, end = call.carried(), call.passed(0.5)
+            assert {reason for _, reason in call.returns()} <= {"call-changed", "switch-unreachable"}
+        finally:
+            control.execute("ovs", "sh", "-c", f"ovs-vsctl del-fail-mode breth0 && {normal}")
+    assert_carried(call.capture, start, end)

@@ -40,9 +40,8 @@ MAX_DELAY = 1.0  # much less than the gate's lease
 
 # Renewals: 10 s, in which a switch that restarts may restore flows it had saved.
 _RESTORED_WITHIN = 5
-# Renewals.
+# Renewals between two windows of samples, and between two comparisons.
 _SAMPLED_EVERY = 5
-_AUDITED_EVERY = 15
 # Seconds between two looks for the gate, when the switch may be about to restore it.
 _LOOK_EVERY = 0.1
 
@@ -183,7 +182,7 @@ class Switch:
                 await gate.renew(channel)
             else:  # sent together, gate and samples cost the switch one translation of its datapath flows
                 await asyncio.gather(gate.open(channel), self._table.sampler.show(channel))
-            if renewal < _RESTORED_WITHIN or renewal % _AUDITED_EVERY == 0:
+            if renewal < _RESTORED_WITHIN or renewal % _SAMPLED_EVERY == 0:
                 self._tell(await self._table.audit(self._gates))
 
     def _tell(self, events: Iterable[Event]) -> None:
