@@ -50,6 +50,10 @@ FRONT_FILES = {
     *("", "__main__", "api_json", "check", "cli", "config", "dialplan_files", "errors", "http_api"),
     *("log", "log_writer", "service"),
 }
+_TIME_OF_DAY = {
+    *(("time", name) for name in ("time", "time_ns", "localtime", "gmtime")),
+    *(("datetime", name) for name in ("now", "utcnow", "today")),
+}
 FORBIDDEN_IN_PURE = {"open", "print", "input", "eval", "exec", "breakpoint", "__builtins__"}
 # What imports a module by a name that no rule sees.
 BY_NAME = {"__import__", "importlib", "pkgutil", "runpy"}
@@ -184,3 +188,14 @@ def _is_constant(name: ast.expr) -> bool:
             return table.endswith("_LOGS")
         case _:
             return False
+
+
+@pytest.mark.parametrize("name", sorted(MODULES))
+def test_nothing_reads_the_clock_that_may_be_stepped(name: str) -> None:
+    """Only the log has the time of day: every deadline, age and interval is monotonic."""
+    attributes = {
+        (node.value.id, node.attr)
+        for node in ast.walk(MODULES[name])
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name)
+    }
+    assert not attributes & _TIME_OF_DAY
