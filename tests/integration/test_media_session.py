@@ -192,8 +192,9 @@ async def test_an_event_that_interrupts_an_audit_takes_the_flows_out_and_nothing
         assert await media.post(ev.Unblocked(ReasonKind.DRAIN)).wait()
         left = [Role.RTCP_DROP_CALLER, Role.RTCP_DROP_CALLEE]
         assert bridge.cookies() == {call_cookie("call") | role for role in left}
-        # The counters of the two flows that forward, and one bundle, which removes all flows but two and changes these.
-        assert sent[Kind.MULTIPART_REQUEST] - before[Kind.MULTIPART_REQUEST] == 2
+        # The counters of the two flows that forward, and one bundle, which removes all flows but two and changes these. Beside
+        # them all flows of the switch may be compared, once in two seconds.
+        assert sent[Kind.MULTIPART_REQUEST] - before[Kind.MULTIPART_REQUEST] in (2, 3)
         assert sent[Kind.EXPERIMENTER] - before[Kind.EXPERIMENTER] == len(carried) + 2
         cli.hangs = False
 

@@ -107,6 +107,8 @@ def _answer(message: Message) -> bytes:
             kind, body = 1, struct.pack("!HHBBHI", 1, 3, 4, 4, 8, message.xid)
         case 5:
             kind, body = 6, struct.pack("!QIBB2xII", 0xAB, 0, 1, 0, 0, 0)
+        case 7:
+            kind, body = 8, bytes(4)
         case 18 if message.body[:2] == b"\x00\x00":
             kind, body = 19, message.body[:8] + b"Example".ljust(1056, b"\0")
         case 18:
