@@ -40,14 +40,22 @@ struct party {
 	unsigned int known:1;
 };
 
-static void release_party(void *party)
+/*! For a hook and a datastore: each has a reference to the party and to the module, whose code it needs at its end. */
+static void *hold(struct party *party)
+{
+	ast_module_ref(AST_MODULE_SELF);
+	return ao2_bump(party);
+}
+
+static void release(void *party)
 {
 	ao2_ref(party, -1);
+	ast_module_unref(AST_MODULE_SELF);
 }
 
 static const struct ast_datastore_info party_info = {
 	.type = "offload_party",
-	.destroy = release_party,
+	.destroy = release,
 };
 
 static struct ast_frame *on_frame(struct ast_channel *chan, struct ast_frame *frame,
@@ -90,19 +98,13 @@ static int needs_frames(void *data attribute_unused, enum ast_frame_type type)
 	return type == AST_FRAME_CONTROL;
 }
 
-static void hook_destroy(void *data)
-{
-	ao2_ref(data, -1);
-	ast_module_unref(AST_MODULE_SELF);
-}
-
 /*! Hang the party on its channel, with a hook that follows its frames; channel locked. */
 static int follow(struct ast_channel *chan, struct party *party)
 {
 	struct ast_framehook_interface hook = {
 		.version = AST_FRAMEHOOK_INTERFACE_VERSION,
 		.event_cb = on_frame,
-		.destroy_cb = hook_destroy,
+		.destroy_cb = release,
 		.consume_cb = needs_frames,
 		.data = party,
 	};
@@ -111,13 +113,12 @@ static int follow(struct ast_channel *chan, struct party *party)
 	if (!store) {
 		return -1;
 	}
-	store->data = ao2_bump(party);
+	store->data = hold(party);
 	ast_channel_datastore_add(chan, store);
 
-	ast_module_ref(AST_MODULE_SELF);
-	ao2_ref(party, +1);
+	hold(party);
 	if (ast_framehook_attach(chan, &hook) < 0) {
-		hook_destroy(party);
+		release(party);
 		return -1;
 	}
 	return 0;
