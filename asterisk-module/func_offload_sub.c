@@ -11,7 +11,7 @@
 
 /*!
  * \file
- * \brief What options b, B, C, d, e, f, o and U of Dial() need and ARI has not.
+ * \brief What options b, B, C, d, e, f, o, r and U of Dial() need and ARI has not.
  *
  * ARI writes a dialplan function in the thread of the channel, between two frames, and holds no lock
  * (res/stasis/control.c, app_control_set_channel_var): the place where Dial() runs such a subroutine, too. The
@@ -29,6 +29,7 @@
 #include "asterisk/app.h"
 #include "asterisk/cdr.h"
 #include "asterisk/channel.h"
+#include "asterisk/indications.h"
 #include "asterisk/max_forwards.h"
 #include "asterisk/module.h"
 #include "asterisk/pbx.h"
@@ -143,6 +144,28 @@ static int offload_exit_read(struct ast_channel *chan, const char *cmd, char *di
 	return 0;
 }
 
+/*! Play a tone of indications.conf in place of ringing, or have the channel ring if there is no such tone. */
+static int offload_tone_write(struct ast_channel *chan, const char *cmd,
+	char *data attribute_unused, const char *value)
+{
+	struct ast_tone_zone_sound *tone;
+	int played;
+
+	if (!chan) {
+		ast_log(LOG_WARNING, "%s: no channel to play a tone to\n", cmd);
+		return -1;
+	}
+	tone = ast_get_indication_tone(ast_channel_zone(chan), S_OR(value, ""));
+	played = tone && !ast_strlen_zero(tone->data) && !ast_playtones_start(chan, 0, tone->data, 0);
+	if (tone) {
+		ast_tone_zone_sound_unref(tone);
+	}
+	if (!played) {
+		ast_log(LOG_WARNING, "%s on %s: there is no tone '%s'\n", cmd, ast_channel_name(chan), S_OR(value, ""));
+	}
+	return ast_indicate(chan, played ? AST_CONTROL_PROGRESS : AST_CONTROL_RINGING);
+}
+
 static int offload_reset_cdr_write(struct ast_channel *chan, const char *cmd,
 	char *data attribute_unused, const char *value attribute_unused)
 {
@@ -185,6 +208,11 @@ static struct ast_custom_function offload_exit = {
 	.read = offload_exit_read,
 };
 
+static struct ast_custom_function offload_tone = {
+	.name = "OFFLOAD_TONE",
+	.write = offload_tone_write,
+};
+
 static struct ast_custom_function offload_reset_cdr = {
 	.name = "OFFLOAD_RESET_CDR",
 	.write = offload_reset_cdr_write,
@@ -196,7 +224,8 @@ static struct ast_custom_function offload_rebridge = {
 };
 
 static struct ast_custom_function * const functions[] = {
-	&offload_sub, &offload_inherit, &offload_run_h, &offload_exit, &offload_reset_cdr, &offload_rebridge,
+	&offload_sub, &offload_inherit, &offload_run_h, &offload_exit, &offload_tone, &offload_reset_cdr,
+	&offload_rebridge,
 };
 
 static int unload_module(void)
@@ -224,7 +253,7 @@ static int load_module(void)
 }
 
 AST_MODULE_INFO(ASTERISK_GPL_KEY, AST_MODFLAG_DEFAULT,
-	"OFFLOAD_SUB(), OFFLOAD_INHERIT(), OFFLOAD_RUN_H(), OFFLOAD_EXIT(), OFFLOAD_RESET_CDR(), OFFLOAD_REBRIDGE()",
+	"OFFLOAD_SUB(), OFFLOAD_INHERIT(), OFFLOAD_RUN_H(), OFFLOAD_EXIT(), OFFLOAD_TONE(), OFFLOAD_RESET_CDR(), OFFLOAD_REBRIDGE()",
 	.support_level = AST_MODULE_SUPPORT_EXTENDED,
 	.load = load_module,
 	.unload = unload_module,

@@ -50,6 +50,7 @@ FUNCTIONS = {
         "OFFLOAD_INHERIT()",
         "OFFLOAD_RUN_H()",
         "OFFLOAD_EXIT()",
+        "OFFLOAD_TONE()",
         "OFFLOAD_RESET_CDR()",
         "OFFLOAD_REBRIDGE()",
     ),

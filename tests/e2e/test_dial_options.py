@@ -124,13 +124,22 @@ def assert_as_dial(arguments: str, *callees: str, during: Callable[[], None] = l
 
 @pytest.mark.parametrize(
     ("callee", "options"),
-    [("180", "r"), ("180", "m"), ("1830", "r"), ("1830", "R"), ("1830", "m(default)"), ("1830", "")],
+    [
+        ("180", "r"),
+        ("180", "r(busy)"),
+        ("180", "r(none)"),
+        ("180", "m"),
+        ("1830", "r"),
+        ("1830", "R"),
+        ("1830", "m(default)"),
+        ("1830", ""),
+    ],
 )
 def test_until_the_answer_the_caller_is_sent_what_dial_sends(callee: str, options: str) -> None:
     # What cancels the callee is another matter: ARI hangs up with a cause always, Dial() gives none at a timeout.
     call = assert_as_dial(f"PJSIP/{callee}@asterisk1,1,{options}")
     assert call.status == "NOANSWER"
-    assert call.heard == ((options[:1] == "m") or (callee == "1830" and options != "r"))
+    assert call.heard == (options[:1] == "m" or options == "r(busy)" or (callee == "1830" and options != "r"))
 
 
 def test_a_call_whose_caller_rang_or_heard_music_is_offloaded_after_the_answer() -> None:

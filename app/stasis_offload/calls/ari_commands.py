@@ -69,6 +69,8 @@ async def carry_out(  # noqa: PLR0912, PLR0915 - one row a command
             await ari.indicate(channel(CALLER), Indication.STOP_RING)
         case cmd.Progress():
             await ari.indicate(channel(CALLER), Indication.PROGRESS)
+        case opt.StartTone(tone):
+            await ari.set_variable(channel(CALLER), name="OFFLOAD_TONE()", value=tone)
         case opt.StartMusic(music):
             await ari.start_music(channel(CALLER), music=music)
         case opt.StopMusic():

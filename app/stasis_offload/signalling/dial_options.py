@@ -153,7 +153,7 @@ _TABLE = (
         "r",
         "(tone)",
         Treatment.DONE,
-        "The caller is sent ringing at once, and no audio before the answer. With a tone it is left to Dial().",
+        "The caller is sent ringing at once, and no audio before the answer; or it hears a tone of `indications.conf`, which needs `func_offload_sub`.",
     ),
     DialOption("R", "", Treatment.DONE, "The caller is sent ringing at once, then what the callee sends."),
     DialOption(
@@ -188,7 +188,7 @@ class DialOptions:
     the timeout ends when one does (`forwards_wait`: z);
     neither party is told who the other is before the answer (`no_updates`: I).
 
-    Until the answer the caller is sent ringing at once (`ring_at_once`: r, R), and only that (`ring_only`: r), or hears
+    Until the answer the caller is sent ringing at once (`ring_at_once`: r, R), and only that (`ring_only`: r), or hears a `tone` (r),
     music of a class (`music`: m; empty: the channel's own); a digit of the caller's may lead elsewhere (`digit_exits`: d). A target that is cancelled learns that the call was
     `answered_elsewhere` (c); targets are hung up with `dismiss_cause` when another one answers (Q).
 
@@ -216,6 +216,7 @@ class DialOptions:
     no_updates: bool = False
     ring_at_once: bool = False
     ring_only: bool = False
+    tone: str | None = None
     music: str | None = None
     digit_exits: bool = False
     answered_elsewhere: bool = False
@@ -268,8 +269,6 @@ def parse_options(text: str, here: Place) -> DialOptions:
             raise DialArgumentError(f"Dial() has no option {letter!r}")
         if option.treatment is Treatment.LEFT:
             raise left_to_dial(letter, option.text)
-    if arguments.get("r"):
-        raise left_to_dial("r", "with a tone, which ARI does not play before the answer.")
     return DialOptions(
         go_on="g" in arguments,
         reset_cdr="C" in arguments,
@@ -285,6 +284,7 @@ def parse_options(text: str, here: Place) -> DialOptions:
         no_updates="I" in arguments,
         ring_at_once=not arguments.keys().isdisjoint("rR"),
         ring_only="r" in arguments,
+        tone=arguments.get("r") or None,
         music=arguments.get("m"),
         digit_exits="d" in arguments,
         answered_elsewhere="c" in arguments,

@@ -62,6 +62,13 @@ class SetCallerId:
 
 
 @dataclass(frozen=True, slots=True)
+class StartTone:
+    """Play a tone of Asterisk's to the caller, as early media before the answer, or ringing if there is none of that name."""
+
+    tone: str
+
+
+@dataclass(frozen=True, slots=True)
 class StartMusic:
     """Play music on hold of a class to the caller, as early media before the answer; empty: the channel's own class."""
 
@@ -143,6 +150,7 @@ OptionCommand = (
     | Inherit
     | SetConnected
     | SetCallerId
+    | StartTone
     | StartMusic
     | StopMusic
     | SetTimeLimit

@@ -14,6 +14,8 @@ def begin(dialing: Dialing) -> Step:
         return dialing, ()
     if options.music is not None:
         return replace(dialing, entertained=True), (opt.StartMusic(options.music),)
+    if options.tone is not None:
+        return replace(dialing, entertained=True), (opt.StartTone(options.tone),)
     if options.ring_at_once:
         return replace(dialing, entertained=True), (cmd.Ring(),)
     return dialing, ()
@@ -21,7 +23,8 @@ def begin(dialing: Dialing) -> Step:
 
 def on_ringing(dialing: Dialing) -> Step:
     """Pass on the first ringing of a callee, even if an option has the caller ring already."""
-    if dialing.ringing or dialing.request.options.music is not None:
+    options = dialing.request.options
+    if dialing.ringing or options.music is not None or options.tone is not None:
         return dialing, ()
     return replace(dialing, ringing=True), () if dialing.in_bridge else (cmd.Ring(),)
 

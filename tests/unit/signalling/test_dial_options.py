@@ -73,6 +73,7 @@ def test_an_argument_without_an_end_is_an_error(text: str) -> None:
     [
         (" g ", DialOptions(go_on=True)),
         ("r", DialOptions(ring_at_once=True, ring_only=True)),
+        ("r(busy)", DialOptions(ring_at_once=True, ring_only=True, tone="busy")),
         ("R", DialOptions(ring_at_once=True)),
         ("m", DialOptions(music="")),
         ("m(jazz)c", DialOptions(music="jazz", answered_elsewhere=True)),
@@ -119,7 +120,6 @@ def test_the_options_of_a_call_are_read(text: str, options: DialOptions) -> None
 @pytest.mark.parametrize(
     "text",
     [
-        "r(busy)",
         "B(c^^1)",
         "F(c^e^1^x)",
         "b((x))",

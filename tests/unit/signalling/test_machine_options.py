@@ -45,6 +45,13 @@ def test_with_r_the_caller_rings_at_once_and_receives_nothing_else_until_the_ans
     )
 
 
+def test_with_r_and_a_tone_the_caller_hears_that_and_no_ringing() -> None:
+    options = replace(SILENT, tone="busy")
+    assert last(options, *CREATED) == (cmd.Dial(1), opt.StartTone("busy"))
+    assert last(options, *CREATED, ev.CalleeRinging(1)) == ()
+    assert last(options, *CREATED, ev.CalleeDestroyed(1, 17))[0] == cmd.StopRing()
+
+
 def test_with_several_targets_the_caller_rings_once() -> None:
     assert last(RING, ev.CalleeEnteredStasis(1), targets=TWO) == (cmd.Dial(1), cmd.Ring())
     assert last(RING, *BOTH_CALLED, targets=TWO) == (cmd.Dial(2),)
