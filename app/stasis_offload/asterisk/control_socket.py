@@ -41,8 +41,9 @@ class UnknownCommandError(ModuleError):
 async def ask(path: Path, command: str, *, connect_within: float) -> str:
     r"""Run one CLI command and return its output, without colours.
 
-    Asterisk must accept the connection within so many seconds; the output is waited for as long as it takes. The protocol (main/asterisk.c, netconsole()): Asterisk greets with `HOST/PID/VERSION\n`, we send
-    `cli quit after COMMAND\0`, it prints the output and closes.
+    Asterisk must accept the connection within so many seconds; the output is waited for as long as it takes. The protocol
+    (main/asterisk.c, netconsole()): Asterisk greets with `HOST/PID/VERSION\n`, we send `cli quit after COMMAND\0`, it prints
+    the output and closes.
 
     Raises:
         ModuleError: naming the socket and the cause.

@@ -1,4 +1,4 @@
-"""The connection to the switch, reconnected whenever it ends. Flows that are right stay (docs/decisions/0009).
+"""The connection to the switch, reconnected whenever it ends. Flows that are right stay (docs/decisions/0010).
 
 They do while the gate's lease lasts, which ends 6 s after the last renewal. A connection on which the gate is not found, or the
 first one, begins with a sweep.
