@@ -17,13 +17,13 @@
 A packet that goes its own way is treated as by the bridge without these flows. A mirrored packet is also sent to the
 application (packet-in).
 
-What goes to a leg is built from the headers that Asterisk itself sends to it (next hop, VLAN, priority, DSCP), and
-leaves as if it had come from Asterisk's port: the bridge's own flows choose its way. The learning flows end with the
-cutover; guards and RTCP flows exist only beside `forward` flows: `guard-in` from the cutover on, the others once it is
-verified. `rtcp-drop` outlives them by an interval or two of Asterisk's RTCP. `verify` and `sample` are in a table of their own: the first comes with the cutover until a packet is
-forwarded, the second for a moment at an audit (openflow/sampler.py).
-`small` and `large` are in another, and without them `forward` itself sends to the other leg.
-The application passes on what of the legs' RTCP goes to the other leg, and what of Asterisk's is none (rtcp_relay.py).
+What goes to a leg is built from the headers that Asterisk itself sends to it (next hop, VLAN, priority, DSCP), and leaves
+as if it had come from Asterisk's port: the bridge's own flows choose its way. The learning flows end with the cutover;
+guards and RTCP flows exist only beside `forward` flows: `guard-in` from the cutover on, the others once it is verified.
+`rtcp-drop` outlives them by an interval or two of Asterisk's RTCP. `verify` and `sample` are in a table of their own: the
+first comes with the cutover until a packet is forwarded, the second for a moment at an audit (openflow/sampler.py). `small`
+and `large` are in another, and without them `forward` itself sends to the other leg. The application passes on what of the
+legs' RTCP goes to the other leg, and what of Asterisk's is none (rtcp_relay.py).
 """
 
 from collections.abc import Collection, Mapping

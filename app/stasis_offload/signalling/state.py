@@ -52,16 +52,16 @@ class Diversion:
 class Dialing:
     """The signalling state of one call.
 
-    `callees` has one entry per target once Started, and one more for each of `diversions`; `causes` are those of the
-    failed targets, in the order of failure. `deadline` is when DialTimedOut is due, in seconds of the clock passed to `step`. `ringing` is whether a
-    callee's ringing was passed on to the caller, `entertained` whether that of an option was begun (signalling/ringback.py),
-    `rang` and `progressed` whether it is known when a callee first rang and sent early media (signalling/durations.py),
-    `forbade` whether a callee forwarded that was not allowed to, `caller_here` whether the caller is still in the application,
-    `caller_up` whether it was answered before,
-    `caller_replaced` whether a replacement channel is the caller: it has no dialplan to continue in. `caller_cause`
-    is why the caller is hanging up, 0 when that is unknown; None when it is not. `hearing` are the legs that a file is
-    played to (signalling/answering.py, time_limit.py). `limit_sounds` are the announcements of a time limit; of one that
-    has any, `ends` is when it ends the call, and `warns` when the next warning is due.
+    `callees` has one entry per target once Started, and one more for each of `diversions`; `causes` are those of the failed
+    targets, in the order of failure. `deadline` is when DialTimedOut is due, in seconds of the clock passed to `step`.
+    `ringing` is whether a callee's ringing was passed on to the caller, `entertained` whether that of an option was begun
+    (signalling/ringback.py), `rang` and `progressed` whether it is known when a callee first rang and sent early media
+    (signalling/durations.py), `forbade` whether a callee forwarded that was not allowed to, `caller_here` whether the
+    caller is still in the application, `caller_up` whether it was answered before, `caller_replaced` whether a replacement
+    channel is the caller: it has no dialplan to continue in. `caller_cause` is why the caller is hanging up, 0 when that is
+    unknown; None when it is not. `hearing` are the legs that a file is played to (signalling/answering.py, time_limit.py).
+    `limit_sounds` are the announcements of a time limit; of one that has any, `ends` is when it ends the call, and `warns`
+    when the next warning is due.
     """
 
     request: DialRequest
