@@ -69,8 +69,8 @@ def test_a_switch_that_dies_is_come_back_to_and_the_call_goes_on() -> None:
     control.execute("ovs", "pkill", "-KILL", "-x", "ovs-vswitchd")
     wait_until(
         lambda: (
-            [c["state"] for c in control.calls()] == ["offloaded"]
-            and control.calls()[0]["state_age"] < control.calls()[0]["age"] - before["age"]
+            (call := control.calls()[0])["state"] == "offloaded"
+            and call["state_age"] < call["age"] - before["age"]
         ),
         within=30,
         what="the media to be moved into the new switch",
