@@ -131,7 +131,9 @@ def test_the_parties_are_told_of_each_other_what_dial_tells_them(arguments: str)
 
 
 @pytest.mark.parametrize(
-    ("options", "told_in"), [("", f"200 INVITE <sip:dialled@{NODE2}>"), ("I", "200 INVITE")]
+    ("options", "told_in"),
+    [("", f"200 INVITE <sip:dialled@{NODE2}>"), ("I", "200 INVITE")],
+    ids=["", "I"],
 )
 def test_a_caller_of_several_is_told_at_the_answer_who_answered(options: str, told_in: str) -> None:
     ours, dial = (
