@@ -65,9 +65,6 @@ def test_a_session_that_either_side_refreshes_stays_in_the_switch_and_loses_no_p
 
 def test_two_parties_who_refresh_at_once_and_one_who_collides_with_asterisk_stay_in_the_switch() -> None:
     def scene(scene: Scene) -> None:
-        if scene.switched:  # Asterisk tells her after the answer, too (README, Limits)
-            scene.alice.invited()
-            scene.alice.answer(sdp(ALICE_PORT))
         for phone, port, channel in zip(
             (scene.bob, scene.alice), (BOB_PORT, ALICE_PORT), legs(), strict=True
         ):
