@@ -25,6 +25,7 @@ console = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isat
 
 def main() -> int:
     """Play the faults; 0 when no call was lost, and no packet that the fault had not hit."""
+    rows: list[Row] = []
     try:
         calls, seed = _numbers(sys.argv[1:])
         random = Random(seed)
@@ -33,14 +34,15 @@ def main() -> int:
         try:
             control.lift_blocks()
             hang_up()
-            rows = [_played(fault, calls, random) for fault in faults]
+            rows.extend(_played(fault, calls, random) for fault in faults)
         finally:
             restore()
             control.hang_up_all()
+            written = json.dumps([_as_json(row) for row in rows], indent=2)
+            REPORT.write_text(f"{written}\n", encoding="utf-8")
     except LabError as error:
         print(f"chaos: {error}", file=sys.stderr)
         return 1
-    REPORT.write_text(json.dumps([_as_json(row) for row in rows], indent=2) + "\n", encoding="utf-8")
     return _verdict(rows)
 
 
