@@ -26,6 +26,7 @@ RIGHT_WITHIN = 60.0
 _UP_WITHIN = 60.0
 _GONE_WITHIN = 20.0
 _FLOWS_GONE_WITHIN = 3.0
+_CARRIED_WITHIN = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,9 +161,15 @@ def _right(calls: int, forwarding: int | None = None, relayed_for: str | None = 
 
 
 def _new_call() -> bool:
-    """Return whether a new call is carried, which is made until it is taken."""
-    if not control.channels("asterisk1"):
+    """Return whether a new call is carried; one that Asterisk took before the application was there is made again."""
+    if _well() and not _tried(control.calls):
+        control.hang_up_all()
+        wait_until(
+            lambda: not control.channels("asterisk1"), within=_GONE_WITHIN, what="asterisk1 to be quiet"
+        )
         control.originate("555@asterisk2")
+        with suppress(LabError):
+            wait_until(lambda: _right(1), within=_CARRIED_WITHIN, what="it to be carried")
     return _right(1)
 
 
