@@ -43,10 +43,11 @@ _NAMES = {
 
 @dataclass
 class Cli:
-    """Asterisk's CLI socket: prints the reports of both legs, unless it hangs."""
+    """Asterisk's CLI socket: prints the reports of both legs, unless it hangs, until `ended` is set."""
 
     hangs: bool = False
     asked: asyncio.Event = field(default_factory=asyncio.Event)
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"asterisk/1/22\n")
@@ -54,7 +55,7 @@ class Cli:
             await reader.readuntil(b"\0")
             self.asked.set()
             if self.hangs:
-                await reader.read()
+                await self.ended.wait()
             else:
                 writer.write("".join(printed(report) for report in REPORTS.values()).encode())
                 await writer.drain()
@@ -95,11 +96,15 @@ async def session(
             on_change=on_change,
             log=structlog.get_logger(),
         )
+        before = asyncio.all_tasks()
         running = asyncio.create_task(media.run(), name="media")
         media.start(caller=CALLER.channel_id, callee=CALLEE.channel_id)
         yield media, cli, sent
         media.post(ev.CallEnded())
         await asyncio.wait([running])
+        cli.ended.set()
+        if begun := asyncio.all_tasks() - before:  # what asks Asterisk goes on until that answers
+            await asyncio.wait(begun)
 
 
 async def test_a_session_that_is_broken_off_leaves_its_flows_to_whoever_comes_next(
