@@ -31,7 +31,7 @@ Speaker = Callable[[bytes], Awaitable[bytes]]
 async def other_end(path: Path, speak: Speaker) -> AsyncIterator[list[bytes]]:
     """Listen at `path`; greet, hand each line that comes to `speak`, send what it returns and close."""
     lines: list[bytes] = []
-    served: set[asyncio.Task[None]] = set()
+    served: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -39,19 +39,21 @@ async def other_end(path: Path, speak: Speaker) -> AsyncIterator[list[bytes]]:
             writer.write(await speak(lines[-1]))
         finally:
             writer.close()
-            await writer.wait_closed()
 
     def begin(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        served.add(asyncio.create_task(serve(reader, writer)))
+        served[asyncio.create_task(serve(reader, writer))] = writer
 
     server = await asyncio.start_unix_server(begin, path)
     try:
         yield lines
     finally:
         server.close()
-        for task in served:
+        for task, writer in served.items():
             task.cancel()
-        await asyncio.gather(*served, return_exceptions=True)
+            writer.close()  # a task that has not begun does not
+        await asyncio.gather(
+            *served, *(writer.wait_closed() for writer in served.values()), return_exceptions=True
+        )
 
 
 def saying(answer: bytes) -> Speaker:
