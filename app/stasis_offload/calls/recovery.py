@@ -29,7 +29,7 @@ DIAL = "Dial"
 RETRY_INTERVAL = 1.0
 RECONCILE_INTERVAL = 60.0
 # States of a callee in which its end is yet to be reported.
-_EXISTING = (Callee.DIALLED, Callee.HANGING_UP, Callee.DISMISSED, Callee.RELEASED)
+_EXISTING = (Callee.DIALLED, Callee.HANGING_UP, Callee.DISMISSED, Callee.RELEASED, Callee.SENT_ON)
 
 
 class Recovery:

@@ -30,6 +30,7 @@ _REPEATED = (
     cmd.ReleaseCaller,
     cmd.HangUpReplaced,
     cmd.ContinueInDialplan,
+    opt.SendCallee,
     cmd.DestroyBridge,
 )
 

@@ -45,6 +45,8 @@ def event_from_result(command: cmd.Command, *, done: bool) -> ev.Event | None:
             return ev.CalleeRejected(n, Cause.NO_ROUTE_DESTINATION)
         case opt.Play(n), False:
             return ev.Played(n)
+        case opt.SendCallee(n), False:
+            return ev.CalleeNotSent(n)
         case cmd.CheckForwards(), False:
             return ev.ForwardsExceeded()
         case cmd.CreateBridge() | cmd.Join() | cmd.Answer(), False:

@@ -75,6 +75,11 @@ class CalleeLeftStasis(CalleeEvent):
 
 
 @dataclass(frozen=True, slots=True)
+class CalleeNotSent(CalleeEvent):
+    """Callee n could not be sent into the dialplan: there is no such place, or its channel is gone."""
+
+
+@dataclass(frozen=True, slots=True)
 class CalleeDestroyed(CalleeEvent):
     """The channel of callee n was destroyed (ChannelDestroyed)."""
 
@@ -204,6 +209,7 @@ Event = (
     | CalleeAnswered
     | CalleeHangingUp
     | CalleeLeftStasis
+    | CalleeNotSent
     | CalleeDestroyed
     | CallerHangingUp
     | CallerLeft

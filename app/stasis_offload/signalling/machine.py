@@ -172,6 +172,8 @@ def _transition(dialing: Dialing, event: ev.Event, now: float) -> Step:  # noqa:
             after = ending.end_by_callee(dialing.with_callee(n, Callee.DESTROYED), cause)
         case _, Callee.SENT_ON, ev.CalleeLeftStasis(n):
             after = dialing.with_callee(n, Callee.DESTROYED), ()
+        case _, Callee.SENT_ON, ev.CalleeNotSent(n):
+            after = dialing.with_callee(n, Callee.DISMISSED), (ending.hang_up_late(n),)
         case _, Callee.CREATING | Callee.DIALLED, ev.CalleeHangingUp(n):
             after = dialing.with_callee(n, Callee.HANGING_UP), ()
         case _, Callee.DISMISSED, ev.CalleeAnswered(n):

@@ -10,6 +10,7 @@ from stasis_offload.calls import repeating
 from stasis_offload.calls.repeating import carried_out
 from stasis_offload.errors import AriError, AriUnavailableError
 from stasis_offload.signalling import commands as cmd
+from stasis_offload.signalling import option_commands as opt
 from stasis_offload.signalling.causes import Cause
 
 log = structlog.get_logger()
@@ -47,6 +48,14 @@ async def test_what_is_repeated_for_long_says_so_now_and_then() -> None:
     lines = [line["command"] for line in logged if line["event"] == "ari.unavailable"]
     assert lines[:2] == ["HangUpCaller"] * 2
     assert len(lines) < 20
+
+
+async def test_a_callee_is_sent_on_by_a_second_attempt() -> None:
+    asterisk = Asterisk(fails=1)
+    async with asyncio.TaskGroup() as tasks:
+        command = opt.SendCallee(1, ("after", "s", "1"))
+        assert await carried_out(command, asterisk.carry_out, tasks=tasks, log=log)
+    assert asterisk.attempts == 2
 
 
 async def test_a_channel_that_never_answers_does_not_keep_the_rest_of_its_call() -> None:

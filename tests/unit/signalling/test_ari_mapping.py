@@ -4,6 +4,7 @@ import pytest
 
 from stasis_offload.signalling import commands as cmd
 from stasis_offload.signalling import events as ev
+from stasis_offload.signalling import option_commands as opt
 from stasis_offload.signalling.ari_mapping import event_from_result
 from stasis_offload.signalling.causes import DialStatus
 
@@ -17,6 +18,7 @@ from stasis_offload.signalling.causes import DialStatus
         (cmd.Dial(2), None, ev.CalleeRejected(2, 3)),
         (cmd.Answer(), None, ev.BridgeFailed()),
         (cmd.Ring(), None, None),
+        (opt.SendCallee(1, ("a", "s", "1")), None, ev.CalleeNotSent(1)),
         (cmd.HangUp(1, 16), None, None),
         (cmd.SetStatus(DialStatus.ANSWER), None, None),
     ],

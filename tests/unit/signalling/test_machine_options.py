@@ -283,6 +283,9 @@ def test_with_capital_f_the_callee_goes_on_in_the_dialplan_when_the_caller_has_l
         cmd.EndMedia(),
         cmd.DestroyBridge(),
     )
+    not_sent = (*answered, ev.CallerLeft(16), ev.CalleeNotSent(1))
+    assert last(options, *not_sent) == (cmd.EndMedia(), cmd.HangUp(1, 16))
+    assert last(options, *not_sent, ev.CalleeDestroyed(1, 16)) == (cmd.EndMedia(), cmd.DestroyBridge())
     assert last(options, *CALLED, ev.CallerHangingUp(16)) == (cmd.HangUp(1, 16),)
     hanging_up = (*answered, ev.CalleeHangingUp(1), ev.CallerLeft(16))
     assert last(options, *hanging_up) == ()
