@@ -7,6 +7,7 @@ from stasis_offload.signalling import option_commands as opt
 from stasis_offload.signalling import ringback, time_limit
 from stasis_offload.signalling.call_ids import CALLER
 from stasis_offload.signalling.causes import Cause, DialStatus
+from stasis_offload.signalling.diversion import is_local
 from stasis_offload.signalling.option_arguments import Place
 from stasis_offload.signalling.state import Callee, Dialing, Phase, Step
 
@@ -30,7 +31,7 @@ def answer(dialing: Dialing, n: int, now: float, *, picked_up: bool) -> Step:
     """
     options = dialing.request.options
     end: tuple[cmd.Command, ...] = (opt.RunHAtEnd(n),) if options.runs_h and not options.part_at else ()
-    if picked_up or not (dialing.in_bridge or options.no_updates):
+    if picked_up or not (dialing.in_bridge or _withholds(dialing, n)):
         end = (*end, cmd.TellCaller(n))
     if dialing.in_bridge:
         after, commands = on_bridged(dialing, n, now)
@@ -48,6 +49,12 @@ def answer(dialing: Dialing, n: int, now: float, *, picked_up: bool) -> Step:
         return replace(dialing, hearing=frozenset(file.n for file in files)), (*begin, *files)
     after, commands = _after_files(dialing, n)
     return after, (*begin, *commands)
+
+
+def _withholds(dialing: Dialing, n: int) -> bool:
+    """Return whether the caller is not to be told who callee n is: option I, but for a Local channel forwarded to."""
+    forwarded = dialing.diversion(n)
+    return dialing.request.options.no_updates and not (forwarded and is_local(forwarded.to))
 
 
 def on_bridged(dialing: Dialing, n: int, now: float) -> Step:

@@ -39,13 +39,16 @@ def resume(request: DialRequest, *, answered: bool, callees: Mapping[int, bool],
     forwarded to. The timeout restarts.
     """
     up = [n for n, is_up in callees.items() if is_up]
+    diversions = tuple(
+        Diversion(n, by=1, number="", to="Local/") for n in callees if n > len(request.targets)
+    )
+    waits = answered or (diversions and request.options.forwards_wait)
+    timeout = None if waits else request.timeout
     return Dialing(
         request=request,
         phase=Phase.TALKING if answered else Phase.DIALING,
-        diversions=tuple(
-            Diversion(n, by=1, number="", to="Local/") for n in callees if n > len(request.targets)
-        ),
+        diversions=diversions,
         callees=(Callee.DIALLED,) * max(len(request.targets), *callees, 1),
-        deadline=None if answered or request.timeout is None else now + request.timeout,
+        deadline=None if timeout is None else now + timeout,
         winner=min(up, default=1) if answered else None,
     )

@@ -103,6 +103,16 @@ def test_with_capital_i_a_dialplan_that_is_forwarded_to_may_tell_the_caller_of_i
     )
 
 
+@pytest.mark.parametrize(("to", "tells"), [("700", [cmd.TellCaller(3)]), ("SIP/7", [])])
+def test_with_capital_i_the_caller_is_told_who_answered_where_a_dialplan_was_forwarded_to(
+    to: str, tells: list[cmd.Command]
+) -> None:
+    two = replace(TWO, options=DialOptions(no_updates=True))
+    diverted = (*BOTH_CALLED, replace(TO_NUMBER, to=to), ev.CalleeDestroyed(1, 23), ev.CalleeEnteredStasis(3))
+    answered = after(two, *diverted, ev.CalleeAnswered(3))[1]
+    assert answered == [cmd.HangUp(2, 26), *tells, cmd.Answer(), cmd.Join(3)]
+
+
 def test_asterisk_may_announce_the_same_forward_twice() -> None:
     assert after(ONE, *CALLED, TO_NUMBER, TO_NUMBER)[1] == []
 

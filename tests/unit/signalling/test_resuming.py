@@ -27,6 +27,12 @@ def test_what_was_missed_is_told_by_what_is_there() -> None:
     )
 
 
+def test_with_z_a_call_that_was_forwarded_may_still_ring_without_limit() -> None:
+    waits = DialRequest(ONE.targets, timeout=30.0, options=DialOptions(forwards_wait=True))
+    assert resume(waits, answered=False, callees={2: False}, now=NOW).deadline is None
+    assert resume(waits, answered=False, callees={1: False}, now=NOW).deadline == NOW + 30.0
+
+
 @pytest.mark.parametrize(
     ("request_", "answered", "callees", "commands"),
     [
