@@ -125,17 +125,20 @@ static int follow(struct ast_channel *chan, struct party *party)
 }
 
 /*!
- * Complete the caller id of a dialled channel by the extension that dials it and the name of its hint, or by the name
- * that the dialplan has given the caller; return whether it has a number of its own; both channels locked.
+ * Complete the caller id of a dialled channel: without a number by the extension that dials it and the name of its hint,
+ * without a name by the one that the dialplan has given the caller, but not if it is dialled because another one forwards.
+ * Return whether it has a number of its own; both channels locked.
  */
-static int complete_caller_id(struct ast_channel *chan, struct ast_channel *caller, char *hint_name)
+static int complete_caller_id(struct ast_channel *chan, struct ast_channel *caller, char *hint_name, int forwarded)
 {
 	const struct ast_party_id *own = &ast_channel_caller(chan)->id;
 	const struct ast_party_id *given = &ast_channel_connected(caller)->id;
-	const char *given_name = S_COR(given->name.valid, given->name.str, "");
+	const char *name = S_COR(own->name.valid, own->name.str, "");
+	const char *given_name = forwarded ? "" : S_COR(given->name.valid, given->name.str, "");
 	int has_number = !ast_strlen_zero(S_COR(own->number.valid, own->number.str, NULL));
 	struct ast_party_caller complete;
 
+	/* What it leaves empty stays as it is: a name of the channel's own is not in it. */
 	ast_party_caller_set_init(&complete, ast_channel_caller(chan));
 	if (!has_number) {
 		ast_party_id_init(&complete.id);
@@ -145,11 +148,10 @@ static int complete_caller_id(struct ast_channel *chan, struct ast_channel *call
 			complete.id.name.valid = 1;
 			complete.id.name.str = hint_name;
 		}
+		name = hint_name;
 	}
-	if (ast_strlen_zero(S_COR(complete.id.name.valid, complete.id.name.str, NULL))) {
-		if (!ast_strlen_zero(given_name)) {
-			complete.id.name = given->name;
-		}
+	if (ast_strlen_zero(name) && !ast_strlen_zero(given_name)) {
+		complete.id.name = given->name;
 	} else if (has_number) {
 		return 1;
 	}
@@ -163,7 +165,7 @@ static int offload_party_write(struct ast_channel *chan, const char *cmd, char *
 	char hint_name[AST_MAX_EXTENSION] = "";
 	const char *context, *exten;
 	struct party *party;
-	int res;
+	int res, forwarded;
 
 	party = chan && caller && caller != chan ? ao2_alloc(sizeof(*party), NULL) : NULL;
 	if (!party) {
@@ -173,6 +175,7 @@ static int offload_party_write(struct ast_channel *chan, const char *cmd, char *
 	}
 	party->stays = strchr(S_OR(data, ""), 'i') != NULL;
 	party->silent = strchr(S_OR(data, ""), 'I') != NULL;
+	forwarded = strchr(S_OR(data, ""), 'f') != NULL;
 
 	ast_channel_lock(caller);
 	context = ast_strdupa(ast_channel_context(caller));
@@ -181,7 +184,7 @@ static int offload_party_write(struct ast_channel *chan, const char *cmd, char *
 	ast_get_hint(NULL, 0, hint_name, sizeof(hint_name), caller, context, exten);
 
 	ast_channel_lock_both(chan, caller);
-	party->known = complete_caller_id(chan, caller, hint_name);
+	party->known = complete_caller_id(chan, caller, hint_name, forwarded);
 	ast_channel_unlock(caller);
 	res = follow(chan, party);
 	ast_channel_unlock(chan);

@@ -94,7 +94,7 @@ def test_several_calls_whose_parties_are_told_a_new_name_at_once_stay_in_the_swi
             assert all(p.by_switch for p in heard)
 
 
-def identities(number: str, arguments: str) -> list[list[str]]:
+def identities(number: str, arguments: str, *, callee: str = "phone-names") -> list[list[str]]:
     """Return what Bob and Alice are told of each other in a call, until both are told another number."""
     ports = (CALLEE_PORT + 1, CALLEE_PORT + 2)
     with ExitStack() as stack:
@@ -102,7 +102,7 @@ def identities(number: str, arguments: str) -> list[list[str]]:
             stack.enter_context(Phone(name, port=port, knows_update=False))
             for name, port in zip(("bob", "alice"), ports, strict=True)
         )
-        target = f"PJSIP/phone-names/sip:alice@{EDGE}:{ports[1]}"
+        target = f"PJSIP/{callee}/sip:alice@{EDGE}:{ports[1]}"
         control.asterisk("asterisk2", f"dialplan set global LAB_ARGS {arguments.format(target)}")
         bob.call(number, sdp(40000), user="names")
         alice.invited()
@@ -114,10 +114,11 @@ def identities(number: str, arguments: str) -> list[list[str]]:
         for phone, port in ((bob, 40000), (alice, 42000)):
             phone.invited()
             phone.answer(sdp(port))
+        dialled = number.removeprefix("named-")
         # Whether a 180 of option r has an identity depends on which thread is faster.
         return [
             [
-                re.sub("180 INVITE.*", "180 INVITE", words).replace(f":{number}@", ":dialled@")
+                re.sub("180 INVITE.*", "180 INVITE", words).replace(f":{dialled}@", ":dialled@")
                 for words in heard
             ]
             for heard in (told(phone.messages, since=0) for phone in (bob, alice))
@@ -143,3 +144,18 @@ def test_a_caller_of_several_is_told_at_the_answer_who_answered(options: str, to
     repeated = [word for word in dial[0] if word == told_in.replace("200 ", "")]
     assert [ours[0], repeated, ours[1]] == [[w for w in dial[0] if w not in repeated], repeated, dial[1]]
     assert told_in in ours[0]
+
+
+@pytest.mark.parametrize(
+    ("callee", "told_in"),
+    [("phone-named", '"Alice" <sip:4321'), ("phone-names", '"Given" <sip:dialled')],
+    ids=["its-own", "the-dialplans"],
+)
+def test_a_name_that_the_dialplan_gives_is_told_of_a_callee_without_one(callee: str, told_in: str) -> None:
+    ours, dial = (
+        identities(f"named-{number}", "{}&PJSIP/486@asterisk1", callee=callee)
+        for number in ("custom", "plain")
+    )
+    [answer] = [words for words in ours[0] if words.startswith("200 ")]
+    assert answer in dial[0]
+    assert told_in in answer

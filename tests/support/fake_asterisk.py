@@ -88,7 +88,15 @@ class FakeAsterisk(AriClient):
     async def join(self, *, bridge: str, channel: str, silent: bool = False) -> None:
         pass
 
-    async def create(self, channel: str, *, endpoint: str, originator: str, withholds: str = "") -> None:  # noqa: ARG002 - Asterisk's
+    async def create(
+        self,
+        channel: str,
+        *,
+        endpoint: str,  # noqa: ARG002 - Asterisk's
+        originator: str,  # noqa: ARG002
+        withholds: str = "",  # noqa: ARG002
+        forwarded: bool = False,  # noqa: ARG002
+    ) -> None:
         self.done.append(("create", channel))
 
     async def hang_up(self, channel: str, *, cause: int) -> None:  # noqa: ARG002 - Asterisk's

@@ -104,14 +104,17 @@ class AriClient(AriConnection):
         with _fine_if(NOT_FOUND, CONFLICT, UNPROCESSABLE):
             await self._call("bridges", "removeChannel", bridgeId=bridge, channel=channel)
 
-    async def create(self, channel: str, *, endpoint: str, originator: str, withholds: str = "") -> None:
+    async def create(
+        self, channel: str, *, endpoint: str, originator: str, withholds: str = "", forwarded: bool = False
+    ) -> None:
         """Create a channel with this id for an endpoint (`TECH/resource`); StasisStart follows.
 
         The originator's formats are offered first (resource_channels.c). Our module is told who calls what number, and what
-        the channel `withholds` (asterisk-module/README.md, OFFLOAD_PARTY). The
+        the channel `withholds`, and whether another one `forwarded` to it (asterisk-module/README.md, OFFLOAD_PARTY). The
         other half of a Local channel may call in turn: ids made of each other would reach the limit of 149 characters.
         """
         number = endpoint.partition("/")[2]
+        party = f"OFFLOAD_PARTY({withholds}{'f' * forwarded})"
         await self._call(
             "channels",
             "create",
@@ -122,7 +125,7 @@ class AriClient(AriConnection):
             app=self._app,
             variables={
                 "OFFLOAD_CALLER()": f"{originator},{number}",
-                f"OFFLOAD_PARTY({withholds})": originator,
+                party: originator,
             },
         )
 

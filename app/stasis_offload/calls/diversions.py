@@ -31,7 +31,13 @@ async def create_diverted(ari: AriClient, command: cmd.CreateDiverted, channel: 
     noted = await _context(ari, caller, channel(command.by))
     context = noted or await ari.get_variable(caller, "FORWARD_CONTEXT") or command.context
     endpoint = endpoint_of(command.to, context)
-    await ari.create(channel(command.n), endpoint=endpoint, originator=caller, withholds=command.withholds)
+    await ari.create(
+        channel(command.n),
+        endpoint=endpoint,
+        originator=caller,
+        withholds=command.withholds,
+        forwarded=True,
+    )
 
 
 async def set_diversion(ari: AriClient, command: cmd.SetDiversion, legs: Legs) -> None:
