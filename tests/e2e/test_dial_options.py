@@ -242,6 +242,7 @@ def test_with_e_the_h_extension_runs_on_the_callee_that_answered_as_well(argumen
     plain, ours = (seen(f"e-{entry}", arguments, ("5501",)) for entry in ENTRIES)
     assert ours == plain
     assert ours.noted[2].count("/lab-e/h/") == runs
+    assert ours.noted[2].endswith("allowed") == bool(runs)
 
 
 @pytest.mark.parametrize("options", ["F(lab-after^s^1)", "F", "F(nolabel)"])
