@@ -159,3 +159,18 @@ def test_a_name_that_the_dialplan_gives_is_told_of_a_callee_without_one(callee: 
     [answer] = [words for words in ours[0] if words.startswith("200 ")]
     assert answer in dial[0]
     assert told_in in answer
+
+
+def told_by_a_number(number: str) -> list[str]:
+    """Return what Bob is told in a call with option I that is forwarded (302) to a number of the dialplan."""
+    control.asterisk("asterisk2", "dialplan set global LAB_ARGS PJSIP/302-dial-556@asterisk1,20,I")
+    with Phone("bob", port=CALLEE_PORT + 1, knows_update=False) as bob:
+        bob.call(number, sdp(40000), user="names")
+        assert " 200 " in bob.answered().start
+        return [words for words in told(bob.messages, since=0) if words.startswith("200 ")]
+
+
+def test_with_capital_i_a_caller_is_told_at_the_answer_where_a_number_was_forwarded_to() -> None:
+    ours, dial = (told_by_a_number(number) for number in ("custom", "plain"))
+    assert ours == dial
+    assert "<sip:" in ours[0]
