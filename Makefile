@@ -15,7 +15,7 @@ demo: .venv/.ready lab ## the demonstration: CALLS calls relayed, offloaded, rel
 	@echo "demo: $(CALLS) calls, relayed and offloaded"
 	@$(PY) -m lab.demo $(CALLS)
 
-test: .venv/.ready lab ## every test but the module's own: unit, integration, and whole calls in the lab (18 minutes)
+test: .venv/.ready lab ## every test but the module's own: unit, integration, and whole calls in the lab (16 minutes)
 	@echo "test: whole calls in the lab, and the unit and integration tests beside them"
 	@scripts/test.sh
 

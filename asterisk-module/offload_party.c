@@ -26,6 +26,7 @@
 #include "asterisk/framehook.h"
 #include "asterisk/module.h"
 #include "asterisk/pbx.h"
+#include "asterisk/stasis_channels.h"
 #include "asterisk/strings.h"
 
 #include "offload_party.h"
@@ -38,6 +39,8 @@ struct party {
 	unsigned int silent:1;
 	/*! It has an identity of its own, or has told one. */
 	unsigned int known:1;
+	/*! A frame was read since the phone forwarded the call: the bridge has published that. */
+	unsigned int forwarded:1;
 };
 
 /*! For a hook and a datastore: each has a reference to the party and to the module, whose code it needs at its end. */
@@ -58,12 +61,30 @@ static const struct ast_datastore_info party_info = {
 	.destroy = release,
 };
 
+/*!
+ * Publish at its end that a channel was forwarded, if nothing else has; channel locked.
+ *
+ * A bridge publishes it before it reads the next frame (main/bridge_channel.c, bridge_handle_trip), and does not come to that
+ * if it notices first that the phone has ended the dialog.
+ */
+static void follow_forward(struct ast_channel *chan, struct party *party, enum ast_framehook_event event)
+{
+	if (event == AST_FRAMEHOOK_EVENT_READ) {
+		party->forwarded = 1;
+	} else if (event == AST_FRAMEHOOK_EVENT_DETACHED && !party->forwarded) {
+		ast_channel_publish_dial_forward(NULL, chan, NULL, NULL, "CANCEL", ast_channel_call_forward(chan));
+	}
+}
+
 static struct ast_frame *on_frame(struct ast_channel *chan, struct ast_frame *frame,
 	enum ast_framehook_event event, void *data)
 {
 	struct party *party = data;
 	int drop = 0;
 
+	if (!ast_strlen_zero(ast_channel_call_forward(chan))) {
+		follow_forward(chan, party, event);
+	}
 	if (!frame || frame->frametype != AST_FRAME_CONTROL) {
 		return frame;
 	}

@@ -23,6 +23,7 @@ from stasis_offload.media.reasons import Reason, ReasonKind
 from stasis_offload.media.rechecking import CHECK_WITHIN
 from stasis_offload.media.roles import Duty, Role, call_cookie
 from stasis_offload.media.state import Phase, Placement, Policy, State
+from stasis_offload.openflow.gate import RENEW_EVERY
 from stasis_offload.packets.address import Address
 from stasis_offload.packets.frame import Datagram, build_udp
 from tests.support.leg_reports import CALLEE, CALLER
@@ -119,6 +120,19 @@ async def test_a_session_that_is_broken_off_leaves_its_flows_to_whoever_comes_ne
         await media.end()
         assert present
         assert bridge.cookies() == present
+
+
+async def test_what_a_session_that_is_broken_off_leaves_is_removed_if_the_application_goes_on(
+    bridge: Bridge, tmp_path: Path
+) -> None:
+    async with session(bridge, tmp_path) as (media, _, _):
+        await offload(media)
+        [run] = [task for task in asyncio.all_tasks() if task.get_name() == "media"]
+        run.cancel()
+        await media.end()
+        async with asyncio.timeout(3 * RENEW_EVERY):
+            while bridge.cookies():  # noqa: ASYNC110 - the switch is what is looked at
+                await asyncio.sleep(0.1)
 
 
 async def test_a_call_waits_until_there_is_room_to_learn_it(bridge: Bridge, tmp_path: Path) -> None:

@@ -105,9 +105,12 @@ async def test_what_many_calls_want_shown_is_two_changes(bridge: Bridge) -> None
         before = sent[Kind.EXPERIMENTER]
         for flow in flows:
             switch.flow_table.sampler.request([flow])
-        await until_cookies(bridge, {flow.cookie for flow in flows})
+        changes = 2 * len(["open", *flows, "commit"])
+        async with asyncio.timeout(SECONDS):
+            while sent[Kind.EXPERIMENTER] - before < changes:  # noqa: ASYNC110 - a count has no event
+                await asyncio.sleep(0.01)
         await until_cookies(bridge, set())
-        assert sent[Kind.EXPERIMENTER] - before == 2 * len(["open", *flows, "commit"])
+        assert sent[Kind.EXPERIMENTER] - before == changes
 
 
 async def test_of_a_call_that_ends_first_nothing_is_shown(bridge: Bridge) -> None:
@@ -160,8 +163,8 @@ async def test_a_renewal_translates_nothing(bridge: Bridge) -> None:
         await translations_after(Kind.FLOW_MOD, 1)  # the gate is added again
         before = await translations_after(Kind.PACKET_OUT, 2)
         changes = sent[Kind.FLOW_MOD]
-        # One for each packet that renews, of which the first may have been on its way.
-        assert 2 <= await translations_after(Kind.PACKET_OUT, 2) - before <= 3 < STREAMS
+        # One for each packet that renews, of which the first and the last may have been on their way.
+        assert 1 <= await translations_after(Kind.PACKET_OUT, 2) - before <= 3 < STREAMS
         assert sent[Kind.FLOW_MOD] == changes
         await carry(one, two, 3)
 

@@ -143,7 +143,8 @@ class MediaSession:
     async def run(self) -> None:
         """Run the machine until the call ends, and remove what flows of the call are left.
 
-        Cancelled, it leaves them to the end of the process, or to the program that has taken this one's place.
+        Cancelled, it leaves them to the end of the process, or to the program that has taken this one's place; if this one goes
+        on, to the next comparison with the switch.
         """
         try:
             try:
@@ -156,6 +157,7 @@ class MediaSession:
                 # Sends nothing if there are none.
                 await self._switch.flow_table.set_flows(self._owner, ())
         finally:
+            self._switch.flow_table.doubt(self._owner)
             self._learning.remove(self._call)
             self._removed.set()
 

@@ -79,7 +79,8 @@ class OffloadGate:
         concerned = [
             call
             for call in self._registry
-            if kind in self.blocks or call.media.placement.reason == Reason(kind)
+            if kind in self.blocks | call.media.placement.blocks
+            or call.media.placement.reason == Reason(kind)
         ]
         self.blocks.discard(kind)
         self._releasing[kind] = dict.fromkeys(sorted(concerned, key=lambda call: not _is_offloaded(call)))

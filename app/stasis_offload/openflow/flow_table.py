@@ -133,6 +133,12 @@ class FlowTable:
         reason = Removal.HARD if flow.hard_timeout else Removal.DELETE
         return FlowRemoved(flow.cookie, reason, FlowCount())
 
+    def doubt(self, owner: int) -> None:
+        """Have the owner's flows removed by the next comparison, unless it changes them before: nobody follows them any more."""
+        entry = self._entries.get(owner_cookie(owner))
+        if entry and entry.flows:
+            entry.outcome_unknown = True
+
     async def set_flows(self, owner: int, flows: Sequence[Flow]) -> None:
         """Replace the flows of an owner by `flows`, atomically; send nothing if they are unchanged.
 

@@ -114,10 +114,10 @@ class Switch:
             found = await self._find(channel)
             gate = self._gates.gate
             kept = gate is not None and gate.is_open(found)
+            if gate and not kept:
+                gate.leased_until = 0.0
+            self._gates.refuse_other(found)
             if gate is None or not kept:
-                if gate:
-                    gate.leased_until = 0.0
-                self._gates.refuse_other(found)
                 await self._table.sweep(channel)
                 gate, found = self._gates.begin(), {}
             self._table.attach(channel)
@@ -170,11 +170,13 @@ class Switch:
 
         Raises as these do.
         """
-        renewals = count()
+        renewals, loop = count(), asyncio.get_running_loop()
+        due = loop.time() + RENEW_EVERY
         while True:
             with suppress(TimeoutError):
-                async with asyncio.timeout(RENEW_EVERY):
+                async with asyncio.timeout_at(due):
                     await channel.closed()
+            due = loop.time() + RENEW_EVERY
             gate, renewal = self._gates.gate, next(renewals)
             if gate is None:
                 continue

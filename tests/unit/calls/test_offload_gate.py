@@ -98,6 +98,15 @@ async def test_calls_are_released_one_after_the_other() -> None:
         assert asyncio.get_running_loop().time() - began >= (CALLS - 1) * RELEASE_INTERVAL
 
 
+async def test_a_second_unblock_leaves_none_of_those_behind_that_the_first_had_yet_to_release() -> None:
+    async with gate() as (gate_, calls):
+        await gate_.block_and_wait(ReasonKind.SWITCH_UNREACHABLE)
+        gate_.unblock(ReasonKind.SWITCH_UNREACHABLE)
+        await until_blocked(calls, ReasonKind.SWITCH_UNREACHABLE, CALLS - 2)
+        gate_.unblock(ReasonKind.SWITCH_UNREACHABLE)
+        await until_blocked(calls, ReasonKind.SWITCH_UNREACHABLE, 0)
+
+
 async def test_a_block_during_the_release_is_for_every_call_again() -> None:
     async with gate() as (gate_, calls):
         await gate_.block_and_wait(ReasonKind.OPERATOR)
