@@ -1,4 +1,7 @@
-"""Writes the log in a thread of its own: whoever reads it may stall, and calls must not."""
+"""Writes the log in a thread of its own: whoever reads it may stall, and calls must not.
+
+logging.handlers.QueueListener would wait at the end for a reader that has stalled, for ever.
+"""
 
 import json
 import logging

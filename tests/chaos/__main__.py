@@ -14,8 +14,8 @@ from rich.table import Table
 from lab import control
 from lab.control import LabError
 from tests.chaos.faults import FAULTS, NOT_PLAYED, Fault
-from tests.chaos.hosts import restore
 from tests.chaos.playing import Row, hang_up, play
+from tests.support.hosts import restore
 
 REPORT = Path("chaos-report.json")
 MOST_CALLS = 100

@@ -8,7 +8,7 @@ from random import Random
 from lab import control
 from lab.capture import NODE2
 from lab.control import LabError
-from tests.chaos.hosts import (
+from tests.support.hosts import (
     FORWARD,
     application_started,
     asterisk_module,
@@ -18,26 +18,11 @@ from tests.chaos.hosts import (
     stopped_process,
     switch_restarted,
 )
+from tests.support.strangers import reports_to, scan
 
 BRIDGE = "breth0"
 OFCTL = ("ovs-ofctl", "-O", "OpenFlow13")
 _CONTROL_SOCKET = "/run/asterisk/asterisk.ctl"
-# Ports of Asterisk's RTP (lab/asterisk/rtp.conf's defaults), and what a scanner sends to each, 1,000 a second.
-_SCAN = f"""
-import socket, time
-out = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-began = time.monotonic()
-for n, port in enumerate(range(10000, 20001)):
-    out.sendto(b"x", ("{NODE2}", port))
-    time.sleep(max(0, began + n / 1000 - time.monotonic()))
-"""
-# A sender report (RFC 3550 6.4.1) of nobody, from two ports in turn.
-_FLOOD = r"""
-exec 3<>/dev/udp/$1/$2 4<>/dev/udp/$1/$2
-for _ in $(seq "$3"); do
-    for out in 3 4; do printf '\x80\xc8\0\6\1\2\3\4aaaaaaaaaaaaaaaaaaaa' >&$out; done
-done
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,28 +46,23 @@ class Fault:
 _USERSPACE = "the lab's switch forwards packets in the process that was hit"
 
 
-def _lasting(seconds: float) -> None:
-    """Let a fault last."""
-    time.sleep(seconds)
-
-
 def _application_killed(random: Random) -> None:
     control.stop("offload", kill=True)
     with application_started():
-        _lasting(random.uniform(0.5, 3.0))
+        time.sleep(random.uniform(0.5, 3.0))
 
 
 def _application_away(_: Random) -> None:
     """Longer than the lease of the gate: Asterisk relays again before the next process is there."""
     control.stop("offload", kill=True)
     with application_started():
-        _lasting(8.0)
+        time.sleep(8.0)
 
 
 def _application_stopped(random: Random) -> None:
     with application_started():
         control.stop("offload")
-        _lasting(random.uniform(0.5, 3.0))
+        time.sleep(random.uniform(0.5, 3.0))
 
 
 def _application_restarted(_: Random) -> None:
@@ -93,7 +73,7 @@ def _application_restarted(_: Random) -> None:
 def _application_frozen(_: Random) -> None:
     """Longer than the lease of the gate."""
     with paused("offload"):
-        _lasting(8.0)
+        time.sleep(8.0)
 
 
 def _switch_killed(_: Random) -> None:
@@ -103,7 +83,7 @@ def _switch_killed(_: Random) -> None:
 
 def _switch_frozen(_: Random) -> None:
     with stopped_process("ovs", "ovs-vswitchd"):
-        _lasting(2.5)
+        time.sleep(2.5)
 
 
 def _switch_reloaded(_: Random) -> None:
@@ -131,13 +111,13 @@ def _switch_reloaded(_: Random) -> None:
 
 def _asterisk_frozen(_: Random) -> None:
     with paused("asterisk2"):
-        _lasting(20.0)
+        time.sleep(20.0)
 
 
 def _asterisk_restarted(_: Random) -> None:
     """Asterisk takes no new call, and starts again when the last one has ended."""
     control.asterisk("asterisk2", "core restart gracefully")
-    _lasting(2.0)
+    time.sleep(2.0)
 
 
 def _websocket_cut(_: Random) -> None:
@@ -153,14 +133,14 @@ def _websocket_cut(_: Random) -> None:
 def _control_socket_gone(_: Random) -> None:
     control.execute("asterisk2", "mv", _CONTROL_SOCKET, f"{_CONTROL_SOCKET}.gone")
     try:
-        _lasting(12.0)
+        time.sleep(12.0)
     finally:
         control.execute("asterisk2", "mv", f"{_CONTROL_SOCKET}.gone", _CONTROL_SOCKET)
 
 
 def _module_unloaded(_: Random) -> None:
     with asterisk_module("res_rtpstreams.so"):
-        _lasting(12.0)
+        time.sleep(12.0)
 
 
 def _flows_deleted(_: Random) -> None:
@@ -173,18 +153,18 @@ def _flows_altered(random: Random) -> None:
 
 
 def _port_scan(_: Random) -> None:
-    control.execute("edge", "python3", "-c", _SCAN)
+    scan(rate=1000)
 
 
 def _rtcp_flood(random: Random) -> None:
     port = random.choice(rtp_ports()) + 1
-    control.execute("asterisk1", "bash", "-c", _FLOOD, "bash", NODE2, str(port), "2000")
+    control.execute("edge", *reports_to(NODE2, port, rate=2000, seconds=2))
 
 
 def _link_down(random: Random) -> None:
     control.execute("ovs", "ip", "link", "set", "eth0", "down")
     try:
-        _lasting(random.uniform(0.5, 2.0))
+        time.sleep(random.uniform(0.5, 2.0))
     finally:
         control.execute("ovs", "ip", "link", "set", "eth0", "up")
 

@@ -12,7 +12,7 @@ from lab import control
 from lab.capture import HEADERS, Capture, captured
 from lab.control import LabError, wait_until
 from tests.chaos.faults import Fault
-from tests.chaos.hosts import FORWARD
+from tests.support.hosts import FORWARD
 
 T = TypeVar("T")
 

@@ -1,8 +1,5 @@
 """Parties of whom only one speaks: the other sends no packet for longer than a flow lives without one."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 from lab import control
 from lab.control import wait_until
 from tests.support.edge_call import (
@@ -16,6 +13,7 @@ from tests.support.edge_call import (
     conversation,
     phones,
 )
+from tests.support.hosts import paused
 from tests.support.phone import sdp
 
 # Longer than media.idle_timeout, and than the rtp_timeout of phone-timeout (both 10 s).
@@ -49,16 +47,6 @@ def test_two_who_take_turns_stay_in_the_switch_while_rtcp_shows_that_both_are_th
     assert_carried(call.capture, carried, end)
 
 
-@contextmanager
-def _paused_application() -> Iterator[None]:
-    """Have the application learn of nothing while the block runs, which must be shorter than the gate's lease."""
-    control.docker("pause", control.container("offload"))
-    try:
-        yield
-    finally:
-        control.docker("unpause", control.container("offload"))
-
-
 def _forwarded_legs() -> int:
     return sum("idle_timeout=" in flow for flow in control.flows())
 
@@ -71,7 +59,7 @@ def test_a_party_that_speaks_again_before_its_ended_flow_is_added_again_is_heard
         call.voices.set("alice", silent=1)
         call.passed(9.0)
         assert _forwarded_legs() == BOTH
-        with _paused_application():
+        with paused("offload"):  # for less than the lease of the gate
             wait_until(lambda: _forwarded_legs() < BOTH, within=4, what="the silent party's flow to end")
             call.voices.set("alice", silent=0)
             call.passed(0.2)

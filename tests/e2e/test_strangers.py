@@ -1,23 +1,21 @@
 """Who is no party of a call sends to its ports: the parties hear nothing of it, and the call stays in the switch."""
 
-import json
 import time
 
 from lab import control
-from lab.capture import NODE2
 from lab.control import wait_until
 from tests.support.edge_call import (
     ALICE,
     ALICE_PORT,
     BOB,
     BOB_PORT,
-    Conversation,
     assert_carried,
     assert_whole,
     conversation,
 )
-from tests.support.observed import FLOWS, media_moved
+from tests.support.observed import FLOWS, logged, media_moved
 from tests.support.phone import EDGE, SECOND
+from tests.support.strangers import reports_to, scan
 
 STRANGER = 0x57A1E
 # Seconds; by then strictrtp has learned both sources (STRICT_RTP_LEARN_TIMEOUT in res/res_rtp_asterisk.c).
@@ -50,30 +48,6 @@ raw.bind(("eth0", 0))
 for _ in range(5):
     raw.send(bytes.fromhex(mac.replace(":", "")) + bytes.fromhex("020000000099") + b"\\x08\\x00" + head + udp)
 """
-# Every port of RTP's range once, from one socket: host, packets a second, from.
-_SCAN = """
-import socket, struct, sys, time
-host, rate = sys.argv[1], float(sys.argv[2])
-sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-sender.bind((sys.argv[3], 0))
-begun = time.monotonic()
-for number, port in enumerate(range(10000, 20001)):
-    time.sleep(max(0, begun + number / rate - time.monotonic()))
-    sender.sendto(struct.pack("!BBHII", 0x80, 0, number & 0xffff, 0, 0x5CA2) + bytes(160), (host, port))
-"""
-# Sender reports from two ports in turn: host, port, packets a second, seconds, from.
-_RTCP_FLOOD = """
-import socket, struct, sys, time
-host, port, rate, seconds = sys.argv[1], int(sys.argv[2]), float(sys.argv[3]), float(sys.argv[4])
-senders = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(2)]
-for sender in senders:
-    sender.bind((sys.argv[5], 0))
-report = struct.pack("!BBHIQIII", 0x80, 200, 6, 0xB0B, 0, 0, 0, 0)
-begun = time.monotonic()
-for number in range(int(rate * seconds)):
-    time.sleep(max(0, begun + number / rate - time.monotonic()))
-    senders[number % 2].sendto(report, (host, port))
-"""
 
 
 def rtp(payload: bytes = bytes(160)) -> bytes:
@@ -86,11 +60,6 @@ def send(media: str, payload: bytes, *, rate: int = 50, times: int = 10, **how: 
     to = int(port) + int(str(how.get("above", 0)))
     words = (host, to, rate, times, how.get("ttl", 64), how.get("source", SECOND), payload.hex())
     control.execute("edge", "python3", "-c", _SEND, *map(str, words))
-
-
-def log_of(call: Conversation, event: str) -> list[dict[str, object]]:
-    log = control.docker("logs", "--since", str(call.begun), control.container("offload"), stderr=True)
-    return [line for line in map(json.loads, log.splitlines()) if line["event"] == event]
 
 
 def test_whatever_strangers_send_to_a_calls_ports_it_stays_in_the_switch_and_the_parties_hear_nothing_of_it() -> (
@@ -118,18 +87,17 @@ def test_whatever_strangers_send_to_a_calls_ports_it_stays_in_the_switch_and_the
     assert not [stream for stream in call.capture.arriving if stream.ssrc == STRANGER]
     assert not [other for other in call.capture.other if other.arrived and other.datagram.payload == b"x"]
     assert all(500 < row["strangers"][leg] < 700 for leg in ("caller", "callee"))
-    assert len(log_of(call, "media.strangers")) == 2
+    assert [event["event"] for event in logged(call.begun)].count("media.strangers") == 2
 
 
 def test_a_scan_of_every_port_moves_no_call() -> None:
     control.originate("555@asterisk2", count=8)
     media_moved(8)
     begun = time.time()
-    control.execute("edge", "python3", "-c", _SCAN, NODE2, "2500", SECOND)
+    scan(rate=2500)
     rows = control.calls()
     assert [row["state"] for row in rows] == ["offloaded"] * 8
-    log = control.docker("logs", "--since", f"{begun:.3f}", control.container("offload"), stderr=True)
-    assert "media.relayed" not in log
+    assert "media.relayed" not in [event["event"] for event in logged(begun)]
     assert all(row["strangers"] == {"caller": 1, "callee": 1} for row in rows)
 
 
@@ -158,7 +126,7 @@ def test_a_flood_of_reports_changes_no_flow_and_does_not_hold_up_a_hang_up() -> 
         wait_until(lambda: len(control.flows()) == FLOWS, within=10, what="all flows to be there")
         installed = cookies()
         host, _, port = call.bob.media.rpartition(":")
-        flood = ("python3", "-c", _RTCP_FLOOD, host, str(int(port) + 1), "1500", "4", EDGE)
+        flood = reports_to(host, int(port) + 1, rate=1500, seconds=4)
         with control.running("edge", *flood, within=20):
             start = time.time()
             call.passed(2.0)
@@ -168,7 +136,7 @@ def test_a_flood_of_reports_changes_no_flow_and_does_not_hold_up_a_hang_up() -> 
             wait_until(lambda: not control.flows(), within=1.5, what="the flows to go")
     assert_carried(call.capture, start, end)
     assert [reason for _, reason in call.returns()] == ["ended"]
-    assert len(log_of(call, "media.not_rtcp")) <= 1
+    assert [event["event"] for event in logged(call.begun)].count("media.not_rtcp") <= 1
     got = [report for report in call.capture.rtcp if report.arrived and start <= report.at < end]
     assert len(got) < 2.0 * 10 + 60  # of 3,000
 

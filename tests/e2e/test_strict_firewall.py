@@ -1,6 +1,5 @@
 """A host whose firewall sees nothing of the packets while the switch carries a call, and may drop them afterwards."""
 
-import json
 import os
 
 import pytest
@@ -15,6 +14,7 @@ from tests.support.edge_call import (
     conversation,
 )
 from tests.support.network import iptables_rule, strict_firewall, tracking
+from tests.support.observed import logged
 
 # The first audit is 11 s after the cutover, the next as late again: with a shorter memory the first comes too late, and
 # with this one the streams are forgotten before the return if there is none.
@@ -48,8 +48,7 @@ def test_a_leg_that_sends_and_that_asterisk_does_not_receive_after_a_return_is_n
             unheard = call.relayed("not-received:callee")
             end = call.passed(0.5)
         carried, later = call.carried(), call.passed(0.5)
-        log = control.docker("logs", "--since", str(unheard - 5), control.container("offload"), stderr=True)
-    said = [json.loads(line) for line in log.splitlines() if "not-received" in line]
+        said = [line for line in logged(unheard - 5) if "not-received" in str(line)]
     assert {(line["event"], line["level"]) for line in said} == {("media.relayed", "warning")}
     assert not [packet for packet in call.capture.heard(ALICE) if unheard <= packet.at < end]
     assert_whole(call.capture, BOB, unheard, end)

@@ -3,7 +3,6 @@
 Asterisk is stopped as a debugger, a core dump or swap stops it. It can change nothing then.
 """
 
-import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,10 +10,10 @@ from contextlib import contextmanager
 from lab import control
 from lab.capture import captured
 from lab.control import wait_until
-from tests.e2e.test_moving_media import assert_whole
 from tests.support.applications import application
 from tests.support.edge_call import BOB_PORT, assert_carried, conversation
-from tests.support.observed import media_moved, more_packets
+from tests.support.hosts import paused
+from tests.support.observed import assert_all_whole, media_moved, more_packets, returned
 from tests.support.phone import sdp
 
 CALLS = 6
@@ -22,25 +21,16 @@ CALLS = 6
 PAST_THE_PONG = 17.0
 
 
-def returns(since: float, *, but: str | None = None) -> list[str]:
+def why_returned(since: float, *, but: str | None = None) -> list[str]:
     """List why calls have left the switch, all or all but one."""
-    log = control.docker("logs", "--since", f"{since:.3f}", control.container("offload"), stderr=True)
-    events = (json.loads(line) for line in log.splitlines())
-    return [
-        str(event["reason"])
-        for event in events
-        if (event["event"], event.get("was")) == ("media.relayed", "offloaded") and event["call"] != but
-    ]
+    return [str(event["reason"]) for event in returned(since) if event["call"] != but]
 
 
 @contextmanager
 def frozen() -> Iterator[float]:
     """Stop Asterisk while the block runs; yields the moment."""
-    control.docker("pause", control.container("asterisk2"))
-    try:
+    with paused("asterisk2"):
         yield time.time()
-    finally:
-        control.docker("unpause", control.container("asterisk2"))
 
 
 def until(moment: float) -> None:
@@ -71,10 +61,10 @@ def test_a_frozen_asterisk_costs_no_packet_and_a_party_that_hung_up_meanwhile_is
         wait_until(lambda: control.health()["ok"], within=8, what="the application to hear of Asterisk again")
         media_moved(CALLS - 1)
         more_packets(25)
-        assert not returns(begun, but=leaving)
+        assert not why_returned(begun, but=leaving)
         control.hang_up_all()
         wait_until(lambda: not control.calls(), within=10, what="the calls to end")
-    assert_whole(capture, streams=2 * (CALLS - 1))
+    assert_all_whole(capture, streams=2 * (CALLS - 1))
     assert_carried(other.capture, begun, left)
 
 
@@ -108,7 +98,7 @@ def test_what_changed_while_no_event_arrived_is_found_when_they_do_and_no_other_
     reasons = {call["call"]: call["reason"] for call in control.calls()}
     assert reasons.pop(recorded["call"]) == "audio-hook:caller"
     assert set(reasons.values()) == {None}
-    assert returns(begun) == ["audio-hook:caller"]
+    assert why_returned(begun) == ["audio-hook:caller"]
 
 
 @contextmanager
@@ -134,7 +124,7 @@ def test_without_events_for_longer_than_the_grace_no_media_stays_in_the_switch()
             assert control.calls()[0]["reason"] == "asterisk-unreachable"
             wait_until(lambda: not control.flows(), within=2, what="no flow of the call")
         media_moved()
-        assert returns(begun) == ["asterisk-unreachable"]
+        assert why_returned(begun) == ["asterisk-unreachable"]
         control.hang_up_all()
         wait_until(lambda: not control.calls(), within=10, what="the call to end")
 
@@ -164,4 +154,4 @@ def test_a_busy_cli_costs_no_call_its_place() -> None:
         control.originate("555@asterisk2", count=2)
         media_moved(10)
     assert states() == ["offloaded"] * 10
-    assert not returns(begun)
+    assert not why_returned(begun)

@@ -1,12 +1,10 @@
 """A call between two phones at the edge that speak all the time, and what is asked of the packets afterwards."""
 
-import json
 import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
 from itertools import pairwise
 
 from lab import control
@@ -14,7 +12,7 @@ from lab.capture import Capture, Packet, captured
 from lab.control import wait_until
 from lab.talker_client import Talker, talker
 from stasis_offload.packets.address import Address
-from tests.support.observed import more_packets
+from tests.support.observed import logged_at, more_packets, returned
 from tests.support.phone import CALLEE_PORT, CALLER_PORT, EDGE, Phone, sdp
 
 # Who is heard is told by the first SSRC of a speaker (lab/rtp_talker.py).
@@ -86,12 +84,7 @@ class Conversation:
 
     def returns(self) -> list[tuple[float, str]]:
         """List when (Unix time, s) and why the call has left the switch."""
-        log = control.docker("logs", "--since", str(self.begun), control.container("offload"), stderr=True)
-        return [
-            (datetime.fromisoformat(event["timestamp"]).timestamp(), str(event["reason"]))
-            for event in map(json.loads, log.splitlines())
-            if (event["event"], event.get("was")) == ("media.relayed", "offloaded")
-        ]
+        return [(logged_at(event), str(event["reason"])) for event in returned(self.begun)]
 
     def passed(self, seconds: float) -> float:
         """Let them talk for so long; return the end."""

@@ -5,13 +5,12 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
 
 from lab import control
 from lab.capture import FROM_ASTERISK, FROM_SWITCH, Capture, Packet, Stream, captured
 from lab.control import wait_until
 from tests.support.ari_program import Program
-from tests.support.observed import media_moved, more_packets
+from tests.support.observed import logged, logged_at, media_moved, more_packets
 
 # The switch may go on forwarding for so long (s) once Asterisk has sent a packet of its own: milliseconds on a quiet
 # machine, but these share theirs ...
@@ -116,15 +115,9 @@ class Call:
     def _moved(self, event: str, reason: str | None, *, after: float = 0.0) -> float | None:
         """Tell when the log says that the media moved so, for the first time since the change began."""
         since = max(self.begun, after)
-        log = control.docker("logs", "--since", f"{since:.3f}", control.container("offload"), stderr=True)
-        lines = (json.loads(line) for line in log.splitlines())
-        moves = (line for line in lines if line["event"] == event and line.get("call") == self.caller)
-        times = (_unix(move["timestamp"]) for move in moves if move["reason"] == reason)
+        moves = (line for line in logged(since) if line["event"] == event and line.get("call") == self.caller)
+        times = (logged_at(move) for move in moves if move["reason"] == reason)
         return next((at for at in times if at > since), None)
-
-
-def _unix(timestamp: str) -> float:
-    return datetime.fromisoformat(timestamp).timestamp()
 
 
 @contextmanager

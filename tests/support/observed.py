@@ -1,9 +1,12 @@
-"""What the tests of whole calls wait for: media in the switch, and what node 2's dialplan noted of a call."""
+"""What the tests of whole calls wait for and read: media in the switch, the application's log, what node 2's dialplan noted."""
 
 import json
+from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from lab import control
+from lab.capture import Capture
 from lab.control import wait_until
 
 # Of a call that has been in the switch for a moment: of each leg RTP and its two sizes, RTCP, guards (docs/media.md).
@@ -29,6 +32,35 @@ def more_packets(count: int) -> None:
 
 def _packets() -> int:
     return min(int(packets) for call in control.calls() for packets in call["packets"].values())
+
+
+def assert_all_whole(capture: Capture, *, streams: int) -> None:
+    """Every stream that one endpoint sent reached the other without a gap, a duplicate, or a packet out of turn."""
+    assert len(capture.sent) == len(capture.end_to_end) == streams
+    for stream in capture.end_to_end:
+        assert (stream.lost, stream.duplicated, stream.reordered) == (0, 0, 0), stream.packets
+        carried = stream.by_switch()
+        assert all(packet.at < carried[0].at for packet in stream.foreign), stream.foreign
+
+
+def logged(since: float) -> list[dict[str, Any]]:
+    """Return the events that the application has logged from a moment on (Unix time, s)."""
+    log = control.docker("logs", "--since", f"{since:.3f}", control.container("offload"), stderr=True)
+    return [json.loads(line) for line in log.splitlines()]
+
+
+def logged_at(event: Mapping[str, Any]) -> float:
+    """Return when an event was logged (Unix time, s)."""
+    return datetime.fromisoformat(event["timestamp"]).timestamp()
+
+
+def returned(since: float) -> list[dict[str, Any]]:
+    """Return the events that say that a call has left the switch, and why."""
+    return [
+        event
+        for event in logged(since)
+        if (event["event"], event.get("was")) == ("media.relayed", "offloaded")
+    ]
 
 
 class Cdrs:

@@ -83,6 +83,20 @@ def variables_of(
     return variables
 
 
+@dataclass(frozen=True, slots=True)
+class _Latest:
+    """What the variables are made of; `leaving` as for `variables_of`'s `keep`."""
+
+    placement: Placement
+    quality: Quality
+    leaving: bool
+
+    @property
+    def status(self) -> tuple[State, Reason | None, bool]:
+        """What is written at once."""
+        return self.placement.state, self.placement.reason, self.leaving
+
+
 class ChannelVariables:
     """The variables of one caller, whose id is `channel`, written when they change.
 
@@ -100,8 +114,8 @@ class ChannelVariables:
         self._written: dict[str, str] = {}
         self._wanted: dict[str, str] = {}
         self._settling = Settling()
-        self._latest: tuple[Placement, Quality, bool] | None = None
-        self._settled: tuple[Placement, Quality, bool] | None = None
+        self._latest: _Latest | None = None
+        self._settled: _Latest | None = None
         self._changed = asyncio.Event()
         self._turn = asyncio.Lock()
         self._stopped = False
@@ -111,8 +125,8 @@ class ChannelVariables:
 
         After a settled reason only another one that settles is written.
         """
-        before, self._latest = self._latest, (placement, quality, leaving)
-        if before is None or _status(*before) != _status(*self._latest):
+        before, self._latest = self._latest, _Latest(placement, quality, leaving)
+        if before is None or before.status != self._latest.status:
             self._refresh()
             self._changed.set()
 
@@ -143,12 +157,12 @@ class ChannelVariables:
         """Compute what is wanted, unless that was done with the same values, and they had settled."""
         if self._latest is None or self._latest is self._settled:
             return
-        (placement, quality, leaving), before, now = self._latest, self._settling, _now()
-        self._settling = before.then(placement, now)
+        latest, before, now = self._latest, self._settling, _now()
+        self._settling = before.then(latest.placement, now)
         settled = self._settling.settled(now)
-        keep = leaving or (before.known and not settled)
-        self._wanted = variables_of(placement, quality, self._wanted, keep=keep)
-        self._settled = self._latest if settled else None
+        keep = latest.leaving or (before.known and not settled)
+        self._wanted = variables_of(latest.placement, latest.quality, self._wanted, keep=keep)
+        self._settled = latest if settled else None
 
     def stop(self) -> None:
         """End `run` after its current write.
@@ -172,10 +186,6 @@ class ChannelVariables:
                     return not isinstance(error, AriUnavailableError)
                 self._written[name] = value
             return True
-
-
-def _status(placement: Placement, _: Quality, leaving: bool) -> tuple[object, ...]:  # noqa: FBT001 - as `update` has it
-    return placement.state, placement.reason, leaving
 
 
 def _now() -> float:
