@@ -107,6 +107,8 @@ def identities(number: str, arguments: str, *, callee: str = "phone-names") -> l
         bob.call(number, sdp(40000), user="names")
         alice.invited()
         alice.progress(sdp(42000))
+        # An answer that comes before Bob's 183 has been written puts its name into that too.
+        bob.alerted()
         alice.answer(sdp(42000))
         assert " 200 " in bob.answered().start
         for channel in control.channels("asterisk2"):

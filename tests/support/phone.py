@@ -201,6 +201,10 @@ class Phone:
         """Wait for the final response to our INVITE."""
         return self._response("INVITE")
 
+    def alerted(self) -> SipMessage:
+        """Wait for a response to our INVITE that says how the call goes on: 180 to 183."""
+        return self._arrived(lambda message: message.start.startswith("SIP/2.0 18"), "ringing or progress")
+
     def invited(self) -> SipMessage:
         """Wait for an INVITE, the first or one within the call."""
         invite = self._arrived(lambda message: message.start.startswith("INVITE "), "an INVITE")
