@@ -29,6 +29,7 @@ from stasis_offload.packets.frame import Datagram, build_udp
 from tests.support.leg_reports import CALLEE, CALLER
 from tests.support.ovs_container import Bridge
 from tests.support.packets import rtp
+from tests.support.placements import rtcp_of
 from tests.support.switch_events import SECONDS, Kind, connected, tapped
 
 # An audit every second.
@@ -254,3 +255,21 @@ async def test_a_defect_leaves_the_call_with_asterisk_and_says_so(bridge: Bridge
         await media.end()
         assert bridge.cookies() == set()
         assert (media.placement.state, media.placement.reason) == (State.RELAYED, Reason(ReasonKind.DEFECT))
+
+
+async def test_rtcp_goes_on_while_asterisk_does_not_answer_a_query(bridge: Bridge, tmp_path: Path) -> None:
+    async with session(bridge, tmp_path) as (media, cli, sent):
+        await offload(media)
+        await until(media, Phase.GUARDED)
+        cli.hangs = True
+        cli.asked.clear()
+        await cli.asked.wait()
+        before, path = sent[Kind.PACKET_OUT], media.placement.path
+        assert path
+        media.post(ev.RtcpSent(Leg.CALLEE, path.callee.received, b"", cname=b"asterisk"))
+        async with asyncio.timeout(1.0):  # the query ends after two
+            for _ in range(3):
+                await media.post(rtcp_of(Leg.CALLER)).wait()
+        assert sent[Kind.PACKET_OUT] == before + 3
+        assert media.placement.state is State.OFFLOADED
+        cli.hangs = False

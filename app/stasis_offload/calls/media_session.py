@@ -17,7 +17,7 @@ from stasis_offload.calls.runner import MachineRunner
 from stasis_offload.errors import OpenFlowError, SwitchUnavailableError
 from stasis_offload.media import commands as cmd
 from stasis_offload.media import events as ev
-from stasis_offload.media.machine import step, supersedes
+from stasis_offload.media.machine import passes_query, step, supersedes
 from stasis_offload.media.mirrored import mirrored
 from stasis_offload.media.path import Leg
 from stasis_offload.media.quality import Quality
@@ -232,9 +232,9 @@ class MediaSession:
             case cmd.InjectPacket():
                 return await self._inject(command)
             case cmd.QueryLegs():
-                return await self._legs.query()
+                return await self._machine.beside(self._legs.query(), passes_query)
             case cmd.CheckLegs(within):
-                return await self._legs.check(within)
+                return await self._machine.beside(self._legs.check(within), passes_query)
             case cmd.ReadCounters():
                 return (ev.CountersRead(await self._counts()),)
             case cmd.RemoveFlows():

@@ -27,13 +27,14 @@ _MAX_DELAY = 0.05
 S = TypeVar("S", bound=Timed)
 E = TypeVar("E")
 C = TypeVar("C")
+T = TypeVar("T")
 
 
 class MachineRunner(Generic[S, E, C]):
     """One running machine.
 
     `step` decides; `execute` carries out the commands of one step in their order and returns the events that answer
-    them, which are processed before any that arrived meanwhile. `execute` must turn the errors it expects into events;
+    them, which are processed before any that arrived meanwhile, but for those that pass (`beside`). `execute` must turn the errors it expects into events;
     any other exception ends `run`. `on_transition` receives each step (the state before, the event, the state after,
     the time of the step) once the state is stored, before the commands are carried out.
 
@@ -81,15 +82,32 @@ class MachineRunner(Generic[S, E, C]):
             self._arrived.set()
         return handled
 
+    async def beside(self, work: Awaitable[T], passes: Callable[[S, E], bool]) -> T:
+        """Do work that `execute` waits for, and process meanwhile those posted events that pass, in their order."""
+        passing = asyncio.create_task(self._pass(passes))
+        try:
+            return await work
+        finally:
+            passing.cancel()
+            await asyncio.wait([passing])
+            if not passing.cancelled():
+                passing.result()  # a defect
+
+    async def _pass(self, passes: Callable[[S, E], bool]) -> None:
+        while True:
+            passing = next((posted for posted in self._inbox if passes(self.state, posted[0])), None)
+            if passing is None:
+                self._arrived.clear()
+                await self._arrived.wait()
+            else:
+                self._inbox.remove(passing)
+                await self._process(*passing)
+
     async def run(self) -> None:
         """Process events until the machine has ended."""
         try:
             while not self.state.over:
-                event, arrived, handled = await self._next()
-                try:
-                    await self._handle(event, arrived)
-                finally:
-                    handled.set()
+                await self._process(*await self._next())
         finally:
             self._ended.set()
             for _, _, waiting in self._inbox:
@@ -110,6 +128,12 @@ class MachineRunner(Generic[S, E, C]):
         if self._inbox and self._inbox[0][1] <= late:
             return self._inbox.popleft()
         return self._expired, _now(), asyncio.Event()
+
+    async def _process(self, event: E, arrived: float, handled: asyncio.Event) -> None:
+        try:
+            await self._handle(event, arrived)
+        finally:
+            handled.set()
 
     async def _handle(self, event: E, now: float) -> None:
         events = deque([(event, now)])

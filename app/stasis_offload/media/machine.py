@@ -183,6 +183,19 @@ def interrupts_query(placement: Placement, event: ev.Event, *, queued: Iterable[
             return isinstance(event, ev.FlowDeleted)
 
 
+def passes_query(placement: Placement, event: ev.Event) -> bool:
+    """Return whether an event need not wait for a query: RTCP, or an answer to STUN, that is passed on whatever the answer is."""
+    match event:
+        case ev.RtcpReceived() | ev.OtherDropped():
+            return True
+        case ev.RtcpSent(leg, headers):
+            if placement.state is State.OFFLOADED:
+                return forwarding.is_known_way(placement, leg, headers)
+            return not event.says_lost
+        case _:
+            return False
+
+
 # Of a packet; each is one of many.
 _MIRRORED = (
     ev.PacketObserved

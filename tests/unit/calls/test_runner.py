@@ -159,3 +159,58 @@ async def test_a_defect_ends_the_machine_and_all_who_wait_for_it() -> None:
         await machine.run()
     for handled in posted:
         await handled.wait()
+
+
+def is_packet(_log: Log, event: str) -> bool:
+    return event.startswith("packet")
+
+
+def step_packets(log: Log, event: str, now: float) -> tuple[Log, tuple[str, ...]]:
+    after, commands = step(log, event, now)
+    return after, ("inject",) if is_packet(log, event) else commands
+
+
+async def test_what_passes_a_question_is_done_before_its_answer_with_its_commands_and_the_rest_after() -> (
+    None
+):
+    answered, done = asyncio.Event(), list[str]()
+
+    async def execute(commands: tuple[str, ...]) -> list[str]:
+        if "packet 1" in machine.state.events:
+            done.append(machine.state.events[-1])
+            return []
+        await machine.beside(answered.wait(), is_packet)
+        return [f"answer to {command}" for command in commands]
+
+    machine = MachineRunner[Log, str, str](Log(), step=step_packets, execute=execute, expired="deadline")
+    running = asyncio.create_task(machine.run())
+    machine.post("question")
+    machine.post("later")
+    await machine.post("packet 1").wait()
+    await machine.post("packet 2").wait()
+    assert done == ["packet 1", "packet 2"]
+    answered.set()
+    machine.post("end")
+    await running
+    assert machine.state.events == (
+        "question",
+        "packet 1",
+        "packet 2",
+        "answer to query",
+        "later",
+        "end",
+    )
+
+
+async def test_a_defect_of_what_passes_a_question_ends_the_machine() -> None:
+    async def execute(commands: tuple[str, ...]) -> list[str]:
+        if "query" not in commands:
+            raise RuntimeError("as planned")
+        await machine.beside(handled.wait(), is_packet)
+        return []
+
+    machine = MachineRunner[Log, str, str](Log(), step=step_packets, execute=execute, expired="deadline")
+    machine.post("question")
+    handled = machine.post("packet")
+    with pytest.raises(RuntimeError, match="as planned"):
+        await machine.run()

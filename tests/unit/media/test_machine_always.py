@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from stasis_offload.media import commands as cmd
 from stasis_offload.media import events as ev
-from stasis_offload.media.machine import step
+from stasis_offload.media.machine import passes_query, step
 from stasis_offload.media.path import Leg
 from stasis_offload.media.reasons import ReasonKind
 from stasis_offload.media.relaying import BLOCKS
@@ -149,3 +149,26 @@ def _blocks_after(blocks: frozenset[ReasonKind], event: ev.Event) -> frozenset[R
             return blocks - {ReasonKind.ENDED}
         case _:
             return blocks
+
+
+@given(
+    start=st.sampled_from(STARTS),
+    events=st.lists(st.one_of(*EVENTS.values()), max_size=20),
+    event=st.one_of(EVENTS[ev.RtcpSent], EVENTS[ev.RtcpReceived], EVENTS[ev.OtherDropped]),
+)
+def test_what_need_not_wait_for_a_query_moves_no_media_and_asks_nothing(
+    start: Placement, events: list[ev.Event], event: ev.Event
+) -> None:
+    placement = start
+    for each in events:
+        placement, _ = step(placement, each, 1.0)
+    after, commands = step(placement, event, 1.0)
+    if passes_query(placement, event):
+        assert all(isinstance(command, cmd.InjectPacket) for command in commands)
+        assert (after.phase, after.reason, after.flows()) == (
+            placement.phase,
+            placement.reason,
+            placement.flows(),
+        )
+    else:
+        assert isinstance(event, ev.RtcpSent)
