@@ -1,13 +1,13 @@
 """An Asterisk that does at once what it is asked, for tests of what our application makes of its events."""
 
 from asyncio import TaskGroup, sleep
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from stasis_offload.asterisk.ari import AriClient
-from stasis_offload.asterisk.ari_events import Bridge, Channel
+from stasis_offload.asterisk.ari_events import Bridge, Channel, Event
 from stasis_offload.asterisk.rtpstreams import RtpStreams
 from stasis_offload.calls.background import Background
 from stasis_offload.calls.dispatcher import Dispatcher
@@ -48,6 +48,7 @@ class FakeAsterisk(AriClient):
 
     `dialling` maps the ids of the channels in OffloadDial() to the name of the application; `ghosts` are channels that are
     listed and have ended, `with_bridges` the bridges (`bridges_fail`: there is no answer), `variables` values by channel and name.
+    `meanwhile` is what happens while the channels are read.
     """
 
     def __init__(self, *has: Channel) -> None:
@@ -55,6 +56,7 @@ class FakeAsterisk(AriClient):
         self.has = has
         self.failures: dict[str, int] = {}
         self.bridges_fail = False
+        self.meanwhile: Callable[[], object] = lambda: None
         self.dialling: dict[str, str] = {}
         self.ghosts: set[str] = set()
         self.with_bridges: tuple[Bridge, ...] = ()
@@ -62,7 +64,9 @@ class FakeAsterisk(AriClient):
         self.done: list[tuple[str, str]] = []
 
     async def channels(self) -> tuple[Channel, ...]:
-        return self.has
+        has = self.has
+        self.meanwhile()
+        return has
 
     async def bridges(self) -> tuple[Bridge, ...]:
         if self.bridges_fail:
@@ -138,6 +142,11 @@ class World:
     supervisor: Supervisor
     dispatcher: Dispatcher
     recovery: Recovery
+
+    def on_ari(self, event: Event) -> None:
+        """Take an event as service.py does."""
+        if not self.recovery.holds(event):
+            self.dispatcher.on_ari(event)
 
 
 class _EndError(Exception):

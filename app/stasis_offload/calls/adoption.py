@@ -29,7 +29,8 @@ from stasis_offload.signalling.state import Dialing
 class Adoption:
     """The adoption of the calls of one snapshot, several at a time, those first that a party has left.
 
-    Events about a call that waits for its turn are held until then, and give it the next turn.
+    Events about a call that waits for its turn are held until then, and give it the next turn. Those of a call whose adoption
+    has failed are held on.
     """
 
     def __init__(
@@ -48,7 +49,8 @@ class Adoption:
         self._ari = ari
         self._on_adopted = on_adopted
         self._on_event = on_event
-        self._waiting = dict.fromkeys(sorted(self._left_behind(), key=snapshot.is_whole))
+        left_behind = (call for call in self._left_behind() if registry.get(call) is None)
+        self._waiting = dict.fromkeys(sorted(left_behind, key=snapshot.is_whole))
         self._urgent: deque[str] = deque()
         self._held: dict[str, list[ev.Event]] = defaultdict(list)
         self._adopting: set[str] = set()
@@ -64,6 +66,10 @@ class Adoption:
         self._urgent.append(call)
         return True
 
+    def not_routed(self) -> list[ev.Event]:
+        """Return the events that are held; those of one call are in their order."""
+        return [event for events in self._held.values() for event in events]
+
     async def run(self) -> None:
         """Adopt the calls.
 
@@ -76,7 +82,7 @@ class Adoption:
             raise self._failure
 
     def _left_behind(self) -> Iterator[str]:
-        """Yield the calls that are not ours yet: of a caller in the application, or of whoever is in its bridge."""
+        """Yield the calls: of a caller in the application, or of whoever is in its bridge."""
         snapshot = self._snapshot
         for channel in snapshot.channels.values():
             if channel.id == snapshot.call_of(channel.id) and snapshot.arguments(channel) is not None:
@@ -94,40 +100,37 @@ class Adoption:
 
     async def _adopt(self, call: str) -> None:
         self._adopting.add(call)
+        caller = self._snapshot.channels.get(call)
         try:
-            if self._registry.get(call) is None:
-                caller = self._snapshot.channels.get(call)
-                await (self._adopt_by_caller(caller) if caller else self._adopt_without_caller(call))
+            adopted = await (self._adopt_by_caller(caller) if caller else self._adopt_without_caller(call))
         except AriError as error:
             self._failure = error
-        finally:
-            self._adopting.discard(call)
-        adopted = self._registry.get(call)
+            return
+        self._adopting.discard(call)
         if adopted:
             self._on_adopted(adopted)
         for event in self._held.pop(call, ()):
             self._on_event(event)
 
-    async def _adopt_by_caller(self, caller: Channel) -> None:
+    async def _adopt_by_caller(self, caller: Channel) -> Call | None:
         mine = self._snapshot.callees(caller.id)
         try:
             request = parse_dial(self._snapshot.arguments(caller) or (), caller.place)
         except DialArgumentError as error:
             if not mine:
                 self._supervisor.reject(caller.id, error)
-            return
+            return None
         if not self._snapshot.in_bridge(caller.id) and not await self._lives(caller):
-            return
+            return None
         status = await self._ari.get_variable(caller.id, "DIALSTATUS")
         packets = await self._earlier_packets(caller.id)
         # Before the two are bridged, what an option asks for may have been under way: it begins again.
         answered = status == DialStatus.ANSWER and (not mine or bool(self._snapshot.members.get(caller.id)))
         if self._registry.get(caller.id):
-            return
+            return None
         self._log.info("call.adopted", call=caller.id, answered=answered)
         if not mine and not status:
-            self._supervisor.adopt(caller, Dialing(request))
-            return
+            return self._supervisor.adopt(caller, Dialing(request))
         now = asyncio.get_running_loop().time()
         up = {n: channel.state == UP for n, channel in mine.items()}
         dialing = resume(request, answered=answered, callees=up, now=now)
@@ -138,19 +141,21 @@ class Adoption:
         if answered and dialing.winner is not None and up.get(dialing.winner):
             # As if just bridged: the machine starts the media, and calls that a Local pair joins are merged.
             call.post(sig.CalleeBridged(dialing.winner))
+        return call
 
-    async def _adopt_without_caller(self, call: str) -> None:
+    async def _adopt_without_caller(self, call: str) -> Call | None:
         """Adopt a call whose caller was replaced or is gone: no channel has its dial string any more."""
         member = self._snapshot.channels[self._snapshot.members[call][0]]
         packets = await self._earlier_packets(member.id)
         if self._registry.get(call):
-            return
+            return None
         self._log.info("call.adopted", call=call, answered=True)
         up = {n: channel.state == UP for n, channel in self._snapshot.callees(call).items()}
         request = DialRequest(targets=("",) * max(up, default=1))
         dialing = resume(request, answered=True, callees=up, now=asyncio.get_running_loop().time())
         entry = self._snapshot.entry(call)
-        self._supervisor.adopt(replace(member, id=call), dialing, earlier_packets=packets, entry=entry)
+        caller = replace(member, id=call)
+        return self._supervisor.adopt(caller, dialing, earlier_packets=packets, entry=entry)
 
     async def _lives(self, caller: Channel) -> bool:
         """Return whether a channel that Asterisk lists is one: it may still list one that has ended."""
@@ -162,12 +167,16 @@ class Adoption:
         return int(written) if written and written.isdecimal() else 0
 
     def _call_of(self, event: ev.Event) -> str:
-        """Return the call of an event that its call must not miss; empty for others, and for a caller that enters."""
+        """Return the call of an event that its call must not miss; empty for others."""
         match event:
-            case ev.StasisStart(replaces=str(replaced)):
-                return self._snapshot.call_of(replaced)
+            case ev.StasisStart(channel, replaces=str(replaced)):
+                in_place = self._snapshot.in_bridge(channel.id) and not self._snapshot.in_bridge(replaced)
+                return self._snapshot.call_of(channel.id if in_place else replaced)
             case ev.StasisStart(channel, args):
-                return self._snapshot.call_of(channel.id) if call_of_callee(channel.id) and not args else ""
+                if call_of_callee(channel.id) and not args:
+                    return self._snapshot.call_of(channel.id)
+                # A caller enters after whatever is held of its channel.
+                return channel.id if channel.id in self._held else ""
             case (
                 ev.StasisEnd(channel)
                 | ev.ChannelDestroyed(channel)

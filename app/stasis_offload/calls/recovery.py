@@ -1,7 +1,7 @@
 """Recovery after a lost connection or a restart: adopts calls, posts missed events, removes orphans."""
 
 import asyncio
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from typing import NoReturn
@@ -14,6 +14,7 @@ from stasis_offload.asterisk.leg_report import UP
 from stasis_offload.calls.adoption import Adoption
 from stasis_offload.calls.call import Call
 from stasis_offload.calls.concurrency import for_each
+from stasis_offload.calls.held_events import HeldEvents
 from stasis_offload.calls.registry import Registry
 from stasis_offload.calls.snapshot import AsteriskSnapshot
 from stasis_offload.calls.supervisor import Supervisor
@@ -55,16 +56,23 @@ class Recovery:
         self._app = app
         self._on_event = on_event
         self._adoption: Adoption | None = None
+        self._held: HeldEvents | None = None
+        self._behind: set[str] = set()
         self._begun = asyncio.Event()
         self._log = structlog.get_logger(__name__)
 
     def begin(self) -> None:
         """Begin, or begin again: events arrive from this moment on."""
+        self._held = HeldEvents(self._registry)
+        # Those that may have missed events: of before, and each that is adopted, in whichever attempt.
+        self._behind = {call.id for call in self._registry}
         self._begun.set()
 
     def holds(self, event: Event) -> bool:
-        """Hold an event back whose call is about to be adopted; return False if it is to be routed now."""
-        return self._adoption is not None and self._adoption.holds(event)
+        """Hold an event back whose call may be, or is, about to be adopted; return False if it is to be routed now."""
+        if self._adoption is not None and self._adoption.holds(event):
+            return True
+        return self._held is not None and self._held.holds(event)
 
     async def run(self) -> NoReturn:
         """Recover after each `begin`; while nothing has begun, reconcile once a minute."""
@@ -84,11 +92,9 @@ class Recovery:
     async def _recover_again_until_done(self) -> None:
         """Recover; after an error again, unless a new connection begins everything anew."""
         self._begun.clear()
-        # Those that may have missed events: of before, and each that is adopted, in whichever attempt.
-        known = {call.id for call in self._registry}
         while True:
             try:
-                await self._recover(known)
+                await self._recover()
             except AriError as error:
                 self._log.warning("recovery.failed", error=str(error))
             else:
@@ -96,38 +102,61 @@ class Recovery:
             if await self._has_begun(within=RETRY_INTERVAL):
                 return
 
-    async def _recover(self, known: set[str]) -> None:
+    async def _recover(self) -> None:
         """Adopt calls of an earlier process, post the events that calls have missed, remove orphans.
 
         Before anything else the media of calls returns whose channels are gone: another Asterisk may use their ports. What
-        happens to an adopted call arrives as an event; what happened before is in the second snapshot. The ids of
-        adopted calls are added to `known`.
+        happens to an adopted call arrives as an event; what happened before is in the second snapshot.
         """
-        self._return_media({channel.id for channel in await self._ari.channels()})
-        await self._adopt_calls(await self._snapshot(), known)
-        snapshot = await self._snapshot()
+        legs = self._legs()
+        self._return_media({channel.id for channel in await self._ari.channels()}, legs)
+        first = await self._snapshot()
         for call in self._registry:
-            if call.id in known:
-                self._replay_missed(call, snapshot)
-        await self._remove_orphans(snapshot)
+            # The other party waits to be released.
+            if (
+                call.id in self._behind
+                and not first.is_whole(call.id)
+                and call.dialing.phase is Phase.TALKING
+            ):
+                self._replay_missed(call, first, legs.get(call.id, {}))
+        await self._adopt_calls(first)
+        legs = self._legs()
+        second = await self._snapshot()
+        for call in self._registry:
+            if call.id in self._behind:
+                self._replay_missed(call, second, legs.get(call.id, {}))
+        for channel in first.idle & second.idle:
+            if not self._registry.knows(channel):
+                self._supervisor.start(second.channels[channel], ())
+        await self._remove_orphans(second, known=legs)
 
-    def _return_media(self, channels: Collection[str]) -> None:
-        """Take the calls out of the switch of which a leg is none of Asterisk's channels any more."""
+    def _legs(self) -> dict[str, dict[int, str]]:
+        """Return, by call, the channel of each leg whose absence from what is read next would mean something."""
+        return {call.id: _existing(call) for call in self._registry}
+
+    def _return_media(self, channels: Collection[str], legs: Mapping[str, Mapping[int, str]]) -> None:
+        """Take the calls out of the switch of which a leg was, and is, none of Asterisk's channels any more."""
         for call in self._registry:
-            winner = call.dialing.winner
-            legs = [call.legs.channel(leg) for leg in (CALLER, winner) if leg is not None]
-            if any(leg not in channels for leg in legs) and call.media.started:
+            was = legs.get(call.id, {})
+            parties = [leg for leg in (CALLER, call.dialing.winner) if leg is not None]
+            gone = any(
+                (channel := call.legs.channel(leg)) == was.get(leg) and channel not in channels
+                for leg in parties
+            )
+            if gone and call.media.started:
                 call.media.relay_until_start()
 
-    async def _adopt_calls(self, snapshot: AsteriskSnapshot, known: set[str]) -> None:
-        """Adopt the calls of an earlier process, and add their ids to `known`."""
+    async def _adopt_calls(self, snapshot: AsteriskSnapshot) -> None:
+        """Adopt the calls of an earlier process; they are `behind` from then on."""
 
         def on_adopted(call: Call) -> None:
-            known.add(call.id)
+            self._behind.add(call.id)
+            legs = _existing(call)
+            self._commit_unannounced(call, snapshot, legs)
             if call.dialing.phase is Phase.TALKING and not snapshot.is_whole(call.id):
-                self._replay_missed(call, snapshot)  # the other party waits to be released
+                self._replay_missed(call, snapshot, legs)  # the other party waits to be released
 
-        self._adoption = Adoption(
+        adoption = Adoption(
             snapshot,
             registry=self._registry,
             supervisor=self._supervisor,
@@ -135,41 +164,68 @@ class Recovery:
             on_adopted=on_adopted,
             on_event=self._on_event,
         )
-        try:
-            await self._adoption.run()
-        finally:
-            self._adoption = None
+        events = self._adoption.not_routed() if self._adoption is not None else []
+        self._adoption = adoption
+        if self._held is not None and not self._begun.is_set():
+            events += self._held.events
+            self._held = None
+        for event in events:
+            if not adoption.holds(event):
+                self._on_event(event)
+        await adoption.run()
+        self._adoption = None
 
-    def _replay_missed(self, call: Call, snapshot: AsteriskSnapshot) -> None:
-        """Post the events that a call has missed."""
-        if call.dialing.phase is Phase.TALKING and call.dialing.winner:
-            members = [member for member in snapshot.members.get(call.id, ()) if snapshot.is_ours(member)]
-            for leg, replacement in call.legs.unannounced(members, (CALLER, call.dialing.winner)):
-                self._transfers.commit_unannounced(call, leg, snapshot.channels[replacement])
+    def _commit_unannounced(self, call: Call, snapshot: AsteriskSnapshot, legs: Mapping[int, str]) -> None:
+        """Make those the legs of a call that are in its bridge in their places; `legs` as for `_replay_missed`."""
+        if call.dialing.phase is not Phase.TALKING or not call.dialing.winner:
+            return
+        was = legs.values()
+        members = [
+            member
+            for member in snapshot.members.get(call.id, ())
+            if snapshot.is_ours(member) and (member not in was or call.legs.leg(member) is not None)
+        ]
+        parties = [leg for leg in (CALLER, call.dialing.winner) if call.legs.channel(leg) == legs.get(leg)]
+        for leg, replacement in call.legs.unannounced(members, parties):
+            self._transfers.commit_unannounced(call, leg, snapshot.channels[replacement])
+
+    def _replay_missed(self, call: Call, snapshot: AsteriskSnapshot, legs: Mapping[int, str]) -> None:
+        """Post the events that a call has missed; `legs` are its channels when the reading of the snapshot began.
+
+        Of a leg that has become another channel since, the snapshot says nothing.
+        """
+        self._commit_unannounced(call, snapshot, legs)
+        callees = {n: call.legs.channel(n) for n, _ in enumerate(call.dialing.callees, start=1)}
         up = {
-            n: snapshot.channels[channel].state == UP
-            for n, _ in enumerate(call.dialing.callees, start=1)
-            if (channel := call.legs.channel(n)) in snapshot.channels
-            and not snapshot.channels[channel].is_elsewhere
+            n: found.state == UP
+            for n, channel in callees.items()
+            if (found := snapshot.channels.get(channel)) and not found.is_elsewhere
         }
-        here = snapshot.is_ours(call.legs.channel(CALLER))
-        for event in missed(call.dialing, caller_here=here, callees=up):
+        absent = [n for n, channel in callees.items() if n not in up and channel == legs.get(n)]
+        caller = call.legs.channel(CALLER)
+        here = snapshot.is_ours(caller)
+        left = not here and caller == legs.get(CALLER)
+        for event in missed(call.dialing, caller_left=left, callees=up, absent=absent):
             call.post(event)
         if call.dialing.phase is Phase.NEW and here:
-            call.post(started(snapshot.channels[call.legs.channel(CALLER)]))
+            call.post(started(snapshot.channels[caller]))
 
-    async def _remove_orphans(self, snapshot: AsteriskSnapshot) -> None:
-        """Hang up callees and destroy bridges whose caller is in no Stasis application any more."""
+    async def _remove_orphans(self, snapshot: AsteriskSnapshot, *, known: Collection[str]) -> None:
+        """Hang up callees and destroy bridges whose caller is in no Stasis application any more.
+
+        Not those of calls that were known when the reading of the snapshot began: they end their channels themselves, or
+        have sent them on since.
+        """
         owned = {channel.id for channel in snapshot.channels.values() if channel.application == STASIS}
         for channel, found in snapshot.channels.items():
             call = snapshot.call_of(channel)
             is_callee = (
                 call_of_callee(channel) and not found.is_elsewhere and snapshot.arguments(found) is None
             )
-            if is_callee and call not in owned and self._registry.get(call) is None:
+            if is_callee and call not in owned and call not in known and self._registry.get(call) is None:
                 self._supervisor.hang_up_orphan(channel)
         for call in snapshot.members:
-            if call not in owned and self._registry.get(call) is None:
+            if call not in owned and call not in known and self._registry.get(call) is None:
                 await self._ari.destroy_bridge(bridge_id(call))
 
     async def _reconcile(self) -> None:
@@ -198,6 +254,13 @@ class Recovery:
         return (
             replace(channel, application=STASIS, arguments=f"{app},{channel.arguments}") if app else channel
         )
+
+
+def _existing(call: Call) -> dict[int, str]:
+    """Return the channels of a call's legs by their numbers, without those that may not have been created yet."""
+    callees = enumerate(call.dialing.callees, start=1)
+    legs = [n for n, callee in callees if callee is not Callee.CREATING]
+    return {leg: call.legs.channel(leg) for leg in (CALLER, *legs)}
 
 
 def _channels(call: Call) -> list[tuple[int, str]]:

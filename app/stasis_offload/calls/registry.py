@@ -44,6 +44,10 @@ class Registry:
             or (self._calls.get(dialled[0]) if dialled else None)
         )
 
+    def knows(self, channel: str) -> bool:
+        """Return whether a channel is a leg of a call, or is announced as one."""
+        return channel in self._pending or self.by_channel(channel) is not None
+
     def by_cookie(self, cookie: int) -> Call | None:
         """Find the call that owns a flow."""
         return self._by_owner.get(owner_in(cookie))

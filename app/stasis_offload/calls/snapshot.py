@@ -54,6 +54,21 @@ class AsteriskSnapshot:
         """Return which of its caller's calls it is (call_ids.callee_id), as its callees' ids say; None without one."""
         return self._entries.get(call)
 
+    @property
+    def idle(self) -> frozenset[str]:
+        """The channels in the application that we have not created, without arguments and in no bridge of ours.
+
+        A replacement is one of them until Asterisk puts it in its place.
+        """
+        return frozenset(
+            channel.id
+            for channel in self.channels.values()
+            if self.is_ours(channel.id)
+            and self.arguments(channel) is None
+            and not call_of_callee(channel.id)
+            and not self.in_bridge(channel.id)
+        )
+
     def in_bridge(self, channel: str) -> bool:
         """Return whether a channel is in one of our bridges."""
         return channel in self._call_of
@@ -68,11 +83,13 @@ class AsteriskSnapshot:
         return found is not None and self._application(found) == self._app
 
     def arguments(self, channel: Channel) -> list[str] | None:
-        """Return the arguments with which a caller entered the application; None for any other channel."""
+        """Return the arguments with which a caller entered the application; None for any other channel.
+
+        Callees and replacements (res/stasis/stasis_bridge.c, bridge_stasis_run_cb) enter without.
+        """
         if self._application(channel) != self._app:
             return None
-        arguments = split_arguments(channel.arguments)[1:]
-        return None if call_of_callee(channel.id) and not arguments else arguments
+        return split_arguments(channel.arguments)[1:] or None
 
     @staticmethod
     def _application(channel: Channel) -> str | None:

@@ -33,12 +33,14 @@ class Transfers:
     def announce(self, channel: Channel, *, replaces: str) -> bool:
         """Register a channel that Asterisk puts, or will put, in another's place; return False if that is no leg."""
         call = self._registry.by_channel(replaces)
-        if call and call.pick_up(channel, replaces=replaces):
+        if call is None or call.legs.leg(channel.id) is not None:
+            # A recovery may have found it in its place before this event.
+            its = self._registry.by_channel(channel.id)
+            return its is not None and its.legs.leg(channel.id) is not None
+        if call.pick_up(channel, replaces=replaces):
             self._registry.commit_replacement(call, channel.id)
             return True
-        return call is not None and self._registry.announce_replacement(
-            call, channel.id, channel.name, replaces=replaces
-        )
+        return self._registry.announce_replacement(call, channel.id, channel.name, replaces=replaces)
 
     def on_leg_event(self, channel: str, event: LegEvent) -> None:
         """Route an event about a channel to its call, and commit the replacement that becomes a leg by it."""

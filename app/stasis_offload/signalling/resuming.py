@@ -1,6 +1,6 @@
 """What became of a call while nobody looked: after a lost connection to Asterisk, or in an earlier process."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from stasis_offload.signalling import events as ev
 from stasis_offload.signalling.call_ids import CALLER
@@ -9,16 +9,19 @@ from stasis_offload.signalling.dial_args import DialRequest
 from stasis_offload.signalling.state import Callee, Dialing, Diversion, Phase
 
 
-def missed(dialing: Dialing, *, caller_here: bool, callees: Mapping[int, bool]) -> tuple[ev.Event, ...]:
+def missed(
+    dialing: Dialing, *, caller_left: bool, callees: Mapping[int, bool], absent: Collection[int]
+) -> tuple[ev.Event, ...]:
     """Return the events that were lost while the connection to Asterisk was down, inferred from its channels.
 
-    `caller_here` is whether the caller exists and still runs Stasis(); `callees` maps the number of each
-    callee channel that exists to whether it is up.
+    `caller_left` is whether the caller is no more, or runs Stasis() no more; `callees` maps the number of each callee
+    channel that exists to whether it is up, and `absent` are the numbers of those that exist no more.
     """
-    events: list[ev.Event] = [] if caller_here else [ev.CallerLeft(0)]
+    events: list[ev.Event] = [ev.CallerLeft(0)] if caller_left else []
     for n, callee in enumerate(dialing.callees, start=1):
-        if n not in callees:
+        if n in absent:
             events.append(ev.CalleeDestroyed(n, Cause.NORMAL_CLEARING))
+        if n not in callees:
             continue
         if callee not in (Callee.DIALLED, Callee.HANGING_UP):
             events.append(ev.CalleeEnteredStasis(n))

@@ -3,14 +3,16 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import count
 
 import pytest
 
-from stasis_offload.asterisk.ari_events import StasisEnd
+from stasis_offload.asterisk.ari_events import Bridge, Channel, EnteredBridge, StasisEnd, StasisStart
 from stasis_offload.calls import recovery
 from stasis_offload.media.reasons import ReasonKind
-from stasis_offload.signalling.call_ids import callee_id
+from stasis_offload.signalling.call_ids import CALLER, bridge_id, callee_id
 from stasis_offload.signalling.dial_args import parse_dial
+from stasis_offload.signalling.events import CalleeBridged
 from stasis_offload.signalling.resuming import resume
 from stasis_offload.signalling.state import Phase
 from tests.support.fake_asterisk import APP, FakeAsterisk, answered, in_stasis, running
@@ -125,3 +127,105 @@ async def test_the_media_of_a_call_returns_whose_channels_another_asterisk_does_
         first, second = world.registry
         await until(lambda: ReasonKind.ENDED in first.media.placement.blocks)
         assert not second.media.placement.blocks
+
+
+CALL = "1700000000.1"
+CALLEE = callee_id(CALL, 1)
+NEW = in_stasis("1700000009.1")
+# Who takes the place of the caller of an answered call.
+REPLACED = (StasisStart(NEW, (), CALL), EnteredBridge(bridge_id(CALL), NEW.id), StasisEnd(CALL))
+
+
+def swap(asterisk: FakeAsterisk) -> None:
+    """Have NEW in the place of the caller."""
+    asterisk.has = (NEW, *(it for it in asterisk.has if it.id != CALL))
+    asterisk.with_bridges = tuple(
+        replace(bridge, channels=(NEW.id, CALLEE)) if CALL in bridge.channels else bridge
+        for bridge in asterisk.with_bridges
+    )
+
+
+def nothing_fails(asterisk: FakeAsterisk) -> None:
+    """Asterisk answers."""
+
+
+def no_answer_about_bridges(asterisk: FakeAsterisk) -> None:
+    fails = iter((False, True))
+    asterisk.meanwhile = lambda: setattr(asterisk, "bridges_fail", next(fails, False))
+
+
+def no_answer_about_the_call(asterisk: FakeAsterisk) -> None:
+    asterisk.failures = {channel.id: 1 for channel in asterisk.has}
+
+
+FAILURES = pytest.mark.parametrize("fail", [nothing_fails, no_answer_about_bridges, no_answer_about_the_call])
+
+
+@FAILURES
+@pytest.mark.parametrize("swapped", [False, True])
+async def test_a_transfer_is_followed_of_a_call_that_is_not_adopted_yet(
+    fail: Callable[[FakeAsterisk], None], monkeypatch: pytest.MonkeyPatch, *, swapped: bool
+) -> None:
+    monkeypatch.setattr(recovery, "RETRY_INTERVAL", 0.01)
+    asterisk = answered(1)
+    asterisk.has += (NEW,)
+    if swapped:
+        swap(asterisk)
+    fail(asterisk)
+    async with running(asterisk) as world:
+        world.recovery.begin()
+        for event in REPLACED if swapped else REPLACED[:1]:
+            world.on_ari(event)
+        await until(lambda: world.registry.get(CALL))
+        if not swapped:
+            swap(asterisk)
+            for event in REPLACED[1:]:
+                world.on_ari(event)
+        [call] = world.registry
+        await until(lambda: call.legs.channel(CALLER) == NEW.id and call.media.placement.connected)
+        assert call.dialing.phase is Phase.TALKING
+    assert not {NEW.id, CALLEE} & set(asterisk.released)
+
+
+@FAILURES
+async def test_a_callee_that_enters_before_its_call_is_adopted_is_dialled(
+    fail: Callable[[FakeAsterisk], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recovery, "RETRY_INTERVAL", 0.01)
+    callee = Channel(CALLEE, "PJSIP/a", "Down", "", "", "", "")
+    asterisk = FakeAsterisk(in_stasis(CALL, "PJSIP/a"), callee)
+    fail(asterisk)
+    async with running(asterisk) as world:
+        world.recovery.begin()
+        world.on_ari(StasisStart(callee, (), None))
+        await until(lambda: [call.callee for call in world.registry] == [callee.name])
+        assert asterisk.released == []
+
+
+@pytest.mark.parametrize("reading", [1, 2, 3])
+async def test_a_leg_that_is_replaced_while_asterisks_state_is_read_is_not_missed_in_it(reading: int) -> None:
+    asterisk = answered(1)
+    asterisk.with_bridges += (Bridge(bridge_id("orphan"), "", ()),)
+    async with running(asterisk) as world:
+        world.supervisor.adopt(
+            in_stasis(CALL), resume(parse_dial(["PJSIP/a"]), answered=True, callees={1: True}, now=0.0)
+        )
+        [call] = world.registry
+        call.legs.set_name(CALLEE, "PJSIP/a")
+        call.post(CalleeBridged(1))
+        await until(lambda: call.media.placement.connected)
+        readings = count(1)
+
+        def meanwhile() -> None:
+            if next(readings) == reading:
+                swap(asterisk)
+                for event in REPLACED:
+                    world.on_ari(event)
+
+        asterisk.meanwhile = meanwhile
+        world.recovery.begin()
+        await until(lambda: ("destroy", bridge_id("orphan")) in asterisk.done)
+        await until(lambda: call.legs.channel(CALLER) == NEW.id and call.media.placement.connected)
+        await until(lambda: ReasonKind.ENDED not in call.media.placement.blocks)
+        assert call.dialing.phase is Phase.TALKING
+    assert not {NEW.id, CALLEE} & set(asterisk.released)

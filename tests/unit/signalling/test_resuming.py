@@ -14,13 +14,20 @@ from tests.support.dialings import NOW, ONE, TWO, after
 
 def test_what_was_missed_is_told_by_what_is_there() -> None:
     dialing, _ = after(TWO, ev.CalleeEnteredStasis(1))
-    assert missed(dialing, caller_here=True, callees={1: False, 2: False}) == (ev.CalleeEnteredStasis(2),)
-    assert missed(dialing, caller_here=True, callees={2: True}) == (
+
+    def told(
+        *, left: bool = False, callees: dict[int, bool], absent: tuple[int, ...] = ()
+    ) -> tuple[ev.Event, ...]:
+        return missed(dialing, caller_left=left, callees=callees, absent=absent)
+
+    assert told(callees={1: False, 2: False}) == (ev.CalleeEnteredStasis(2),)
+    assert told(callees={2: True}) == (ev.CalleeEnteredStasis(2), ev.CalleeAnswered(2))
+    assert told(callees={2: True}, absent=(1,)) == (
         ev.CalleeDestroyed(1, 16),
         ev.CalleeEnteredStasis(2),
         ev.CalleeAnswered(2),
     )
-    assert missed(dialing, caller_here=False, callees={}) == (
+    assert told(left=True, callees={}, absent=(1, 2)) == (
         ev.CallerLeft(0),
         ev.CalleeDestroyed(1, 16),
         ev.CalleeDestroyed(2, 16),
@@ -55,7 +62,8 @@ def test_a_call_of_an_earlier_process_is_taken_up_where_it_stands(
 ) -> None:
     dialing = resume(request_, answered=answered, callees=callees, now=NOW)
     all_commands: list[cmd.Command] = []
-    for event in missed(dialing, caller_here=True, callees=callees):
+    absent = {1, 2} - set(callees)
+    for event in missed(dialing, caller_left=False, callees=callees, absent=absent):
         dialing, more = step(dialing, event, NOW)
         all_commands += more
     assert all_commands == commands
