@@ -12,9 +12,10 @@ from tests.support.edge_call import (
     assert_carried,
     assert_whole,
     conversation,
+    phones,
 )
 from tests.support.observed import FLOWS, logged, media_moved
-from tests.support.phone import EDGE, SECOND
+from tests.support.phone import EDGE, SECOND, sdp
 from tests.support.strangers import reports_to, scan
 
 STRANGER = 0x57A1E
@@ -90,15 +91,25 @@ def test_whatever_strangers_send_to_a_calls_ports_it_stays_in_the_switch_and_the
     assert [event["event"] for event in logged(call.begun)].count("media.strangers") == 2
 
 
-def test_a_scan_of_every_port_moves_no_call() -> None:
+def test_a_scan_of_every_port_moves_no_call_and_shows_the_application_what_came_to_the_calls_ports_alone() -> (
+    None
+):
     control.originate("555@asterisk2", count=8)
     media_moved(8)
-    begun = time.time()
+    begun, before = time.time(), messages()
     scan(rate=2500)
+    shown = messages() - before
     rows = control.calls()
     assert [row["state"] for row in rows] == ["offloaded"] * 8
     assert "media.relayed" not in [event["event"] for event in logged(begun)]
     assert all(row["strangers"] == {"caller": 1, "callee": 1} for row in rows)
+    # Of 10,001: one to each port of RTP and of RTCP. The rest are the reports, audits and comparisons of 4 s.
+    assert 2 * 2 * 8 <= shown < 300
+
+
+def messages() -> int:
+    """Return how many messages the switch has sent to whoever speaks OpenFlow with it (lib/rconn.c)."""
+    return int(control.execute("ovs", "ovs-appctl", "coverage/read-counter", "rconn_sent"))
 
 
 def test_a_stranger_who_sends_all_the_time_from_the_start_returns_a_call_once_and_asterisk_never_follows_him() -> (
@@ -118,6 +129,26 @@ def test_a_stranger_who_sends_all_the_time_from_the_start_returns_a_call_once_an
         assert_whole(call.capture, speaker, start, end)
     assert not call.capture.heard(STRANGER)
     assert not [stream for stream in call.capture.arriving if stream.destination.port == 40700]
+
+
+def test_a_flood_on_legs_that_are_learned_delays_neither_the_cutover_nor_a_hang_up() -> None:
+    """The leg that has not spoken yet is learned until it does; no two packets of the flood could be of one stream."""
+    with phones() as call:
+        call.connect(sdp(BOB_PORT), sdp(ALICE_PORT))
+        call.voices.set("bob", from_=f"{EDGE}:{BOB_PORT}", to=call.bob.media, ssrc=BOB)
+        host, _, port = call.alice.media.rpartition(":")
+        flood = (host, port, "2000", "8000", "64", EDGE, rtp().hex())
+        with control.running("edge", "python3", "-c", _SEND, *flood, within=20):
+            call.passed(1.0)
+            assert control.calls()[0]["state"] != "offloaded"
+            call.voices.set("alice", from_=f"{EDGE}:{ALICE_PORT}", to=call.alice.media, ssrc=ALICE)
+            start = call.carried()
+            end = call.passed(0.5)
+            call.alice.leave()
+            wait_until(lambda: not control.flows(), within=1.5, what="the flows to go")
+    assert_carried(call.capture, start, end)
+    assert not call.capture.heard(STRANGER)
+    assert not [stream for stream in call.capture.arriving if stream.ssrc == STRANGER]
 
 
 def test_a_flood_of_reports_changes_no_flow_and_does_not_hold_up_a_hang_up() -> None:

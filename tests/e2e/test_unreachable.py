@@ -6,12 +6,13 @@ Asterisk is stopped as a debugger, a core dump or swap stops it. It can change n
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 
 from lab import control
-from lab.capture import captured
+from lab.capture import Capture, captured
 from lab.control import wait_until
 from tests.support.applications import application
-from tests.support.edge_call import BOB_PORT, assert_carried, conversation
+from tests.support.edge_call import ALICE, BOB, BOB_PORT, assert_carried, conversation
 from tests.support.hosts import paused
 from tests.support.observed import assert_all_whole, media_moved, more_packets, returned
 from tests.support.phone import sdp
@@ -19,6 +20,11 @@ from tests.support.phone import sdp
 CALLS = 6
 # Seconds; the application takes a websocket for dead after 15 s without a pong (asterisk/ari_http.py).
 PAST_THE_PONG = 17.0
+# Seconds; Asterisk sends its first RTCP within 5 s (rtp.conf, rtcpinterval), and the parties' passes from then on: often, so
+# that many a report comes while an audit waits 2 s for Asterisk.
+REPORTED_WITHIN = 6.0
+OFTEN = 0.1
+AT_ONCE = 0.5
 
 
 def why_returned(since: float, *, but: str | None = None) -> list[str]:
@@ -45,7 +51,9 @@ def test_a_frozen_asterisk_costs_no_packet_and_a_party_that_hung_up_meanwhile_is
     with captured() as capture, conversation() as other:
         control.originate("555@asterisk2", count=CALLS - 1)
         media_moved(CALLS)
-        more_packets(50)
+        for speaker in ("bob", "alice"):
+            other.voices.set(speaker, rtcp=OFTEN)
+        other.passed(REPORTED_WITHIN)
         leaving = control.calls()[0]["call"]
         begun = time.time()
         with frozen() as at:
@@ -66,6 +74,16 @@ def test_a_frozen_asterisk_costs_no_packet_and_a_party_that_hung_up_meanwhile_is
         wait_until(lambda: not control.calls(), within=10, what="the calls to end")
     assert_all_whole(capture, streams=2 * (CALLS - 1))
     assert_carried(other.capture, begun, left)
+    assert longest_without_reports(other.capture, begun, left) < AT_ONCE
+
+
+def longest_without_reports(capture: Capture, start: float, end: float) -> float:
+    """Return the longest time (s) between two moments in which a party got no report of the other's."""
+    got = (
+        [each.at for each in capture.rtcp if each.arrived and each.ssrc == speaker and start < each.at < end]
+        for speaker in (BOB, ALICE)
+    )
+    return max(later - earlier for at in got for earlier, later in pairwise([start, *at, end]))
 
 
 def test_a_hold_that_asterisk_hears_of_late_is_obeyed_then_and_not_before() -> None:

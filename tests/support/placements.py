@@ -18,8 +18,11 @@ from tests.support.leg_reports import CALLEE, CALLER, passed_on, sighting
 
 POLICY = Policy(verify_within=1.0, recheck=15.0, idle_timeout=10, returns_per_minute=3, flap_wait=60.0)
 ELIGIBLE = ev.LegsReported(CALLER, CALLEE)
-# RFC 3550 6.4.2, without a report block.
-EMPTY_REPORT = bytes.fromhex("80c90001 0000beef")
+# Of each leg, RFC 3550 6.4.2, without a report block.
+EMPTY_REPORTS = {
+    leg: bytes.fromhex("80c90001") + (report.ssrc_rx or 0).to_bytes(4, "big")
+    for leg, report in ((Leg.CALLER, CALLER), (Leg.CALLEE, CALLEE))
+}
 BOTH_COUNT = {Role.FORWARD_CALLER: FlowCount(5, 1070), Role.FORWARD_CALLEE: FlowCount(4, 856)}
 
 
@@ -53,8 +56,9 @@ def small_packet(leg: Leg, **changes: Any) -> ev.SmallPacketObserved:
     return ev.SmallPacketObserved(leg, sighting(leg, size=16, **changes))
 
 
-def rtcp_of(leg: Leg, payload: bytes = EMPTY_REPORT, *, ttl: int = 64, port: int = 61_111) -> ev.RtcpReceived:
+def rtcp_of(leg: Leg, payload: bytes | None = None, *, ttl: int = 64, port: int = 61_111) -> ev.RtcpReceived:
     headers = sighting(leg).headers
+    payload = EMPTY_REPORTS[leg] if payload is None else payload
     return ev.RtcpReceived(
         leg,
         Datagram(

@@ -9,6 +9,7 @@ from stasis_offload.media import events as ev
 from stasis_offload.media.path import Leg, ObservedPacket
 from stasis_offload.media.quality import Quality
 from stasis_offload.media.reception import Stream
+from stasis_offload.media.rtcp_relay import is_own
 from stasis_offload.media.state import Placement, State
 from stasis_offload.openflow.flow import FlowCount
 from stasis_offload.packets.rtcp import parse_rtcp
@@ -42,6 +43,8 @@ class MediaMonitor:
             if leg not in self._malformed:
                 self._log.info("media.not_rtcp", leg=leg, error=str(error))
             self._malformed.add(leg)
+            return ()
+        if not is_own(placement, leg, datagram):
             return ()
         other = placement.reports[leg.other]
         stream = None

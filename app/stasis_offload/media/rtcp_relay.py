@@ -16,11 +16,23 @@ from stasis_offload.media.path import Leg
 from stasis_offload.media.relaying import Step
 from stasis_offload.media.state import Placement
 from stasis_offload.packets.frame import Datagram, build_udp
-from stasis_offload.packets.rtcp import with_cname
+from stasis_offload.packets.rtcp import reporters, with_cname
+
+
+def is_own(placement: Placement, leg: Leg, datagram: Datagram) -> bool:
+    """Return whether what came to a leg's RTCP port is the leg's own RTCP: whose SSRC its RTP has.
+
+    Another's, such as one of a call before on the same ports, Asterisk skips (ast_rtcp_interpret in res/res_rtp_asterisk.c).
+    """
+    own = placement.reports[leg].ssrc_rx
+    found = reporters(datagram.payload)
+    return bool(found) and (own is None or found == {own})
 
 
 def pass_on_report(placement: Placement, event: ev.RtcpReceived, now: float) -> Step:
-    """Record that the leg is there, even if it sends no audio, and pass its RTCP on to the other leg."""
+    """Record that the leg is there, even if it sends no audio, and pass on its RTCP; another's changes nothing."""
+    if not is_own(placement, event.leg, event.datagram):
+        return placement, ()
     alive = replace(placement, rtcp_at={**placement.rtcp_at, event.leg: now})
     to_other = _to_other(placement, event.leg, event.datagram)
     return alive, (to_other,) if to_other else ()

@@ -96,6 +96,15 @@ def cname_of(data: bytes) -> bytes | None:
     return None
 
 
+def reporters(data: bytes) -> frozenset[int]:
+    """Return the SSRCs of those whose reports are in RTCP; none if it is malformed."""
+    try:
+        packets = parse_rtcp(data)
+    except BadPacketError:
+        return frozenset()
+    return frozenset(packet.ssrc for packet in packets if not isinstance(packet, Bye))
+
+
 def says_lost(data: bytes) -> bool:
     """Return whether a report in RTCP that may be truncated has a loss since the report before it."""
     try:

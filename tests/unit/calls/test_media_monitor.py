@@ -21,9 +21,9 @@ def listener() -> MediaMonitor:
     return MediaMonitor(log=structlog.get_logger())
 
 
-def report(*, about: int, lost: int = 0) -> Datagram:
+def report(*, about: int, lost: int = 0, by: int = CALLER.ssrc_rx or 0) -> Datagram:
     """Build a receiver report of the caller's (RFC 3550 6.4.2): `lost` of 256 packets, a jitter of 1 ms."""
-    header = struct.pack("!BBHI", 0x81, 201, 7, CALLER.ssrc_rx or 0)
+    header = struct.pack("!BBHI", 0x81, 201, 7, by)
     block = struct.pack("!IIIIII", about, lost << 24 | lost, 1000, 8, 0, 0)
     return rtcp_of(Leg.CALLER, header + block).datagram
 
@@ -41,6 +41,13 @@ def test_a_report_about_another_stream_tells_nothing_of_this_call() -> None:
     ear = listener()
     ear.on_rtcp(ev.RtcpReceived(Leg.CALLER, report(about=0xDEAD)), placement=REPORTED, now=2.0)
     assert ear.quality.of(Leg.CALLER).loss is None
+
+
+def test_a_report_of_another_at_the_legs_port_tells_nothing_of_this_call() -> None:
+    ear = listener()
+    of_another = report(about=CALLEE.ssrc_rx or 0, lost=64, by=0xDEAD)
+    ear.on_rtcp(ev.RtcpReceived(Leg.CALLER, of_another), placement=REPORTED, now=2.0)
+    assert ear.quality == listener().quality
 
 
 def test_what_is_not_rtcp_changes_nothing() -> None:

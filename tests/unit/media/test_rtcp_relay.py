@@ -19,7 +19,7 @@ from stasis_offload.packets.rtcp import with_cname
 from tests.support.leg_reports import passed_on
 from tests.support.packets import frame
 from tests.support.placements import (
-    EMPTY_REPORT,
+    EMPTY_REPORTS,
     GUARDED,
     IN,
     OFFLOADED,
@@ -30,7 +30,14 @@ from tests.support.placements import (
     sampled_packet,
 )
 
+EMPTY_REPORT = EMPTY_REPORTS[Leg.CALLER]
 CNAME = b"5f3a7b0e-0000-4000-8000-0123456789ab"
+# By another SSRC than the leg's, alone and behind a report of its own; a BYE alone.
+OTHERS = (
+    EMPTY_REPORTS[Leg.CALLEE],
+    EMPTY_REPORT + EMPTY_REPORTS[Leg.CALLEE],
+    bytes.fromhex("81cb0001 0000aaaa"),
+)
 STUN = bytes.fromhex("0001 0000 2112a442 000000000000000000000000")
 # Where Asterisk sends its RTCP to the callee: not by the way of its RTP, nor to the port above.
 OWN = replace(
@@ -82,6 +89,11 @@ def test_it_is_whole_with_right_checksums_up_to_the_largest_packet(rest: bytes) 
 )
 def test_what_is_no_rtcp_goes_no_further_than_asterisk(payload: bytes) -> None:
     assert step(known(), rtcp_of(Leg.CALLER, payload), 4.0)[1] == ()
+
+
+@pytest.mark.parametrize("payload", OTHERS)
+def test_the_rtcp_of_another_does_not_go_on_and_is_no_sign_of_life(payload: bytes) -> None:
+    assert step(known(), rtcp_of(Leg.CALLER, payload), 4.0) == (known(), ())
 
 
 @pytest.mark.parametrize(
