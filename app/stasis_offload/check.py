@@ -14,6 +14,7 @@ from typing import assert_never
 import structlog
 
 from stasis_offload.asterisk.ari import AriClient
+from stasis_offload.asterisk.control_socket import ask
 from stasis_offload.asterisk.rtpstreams import RtpStreams
 from stasis_offload.config import Config
 from stasis_offload.errors import AriError, ModuleError, OpenFlowError, SwitchUnavailableError
@@ -55,6 +56,10 @@ FUNCTIONS = {
         "OFFLOAD_REBRIDGE()",
     ),
 }
+
+# A command of the CLI that the application has no use for, and what it means if it may run it.
+_NOT_NEEDED = "core show uptime"
+_WHOLE_CLI = "who has the socket has the whole CLI: limit its group by cli_permissions.conf, see SECURITY.md"
 
 # Timeout of each check in seconds; they run concurrently.
 _WITHIN = 10.0
@@ -189,7 +194,12 @@ async def _check_module(config: Config) -> tuple[Item, ...]:
         version = await RtpStreams(config.asterisk.control_socket).version()
     except ModuleError as error:
         return (Item("module", ok=False, text=str(error)),)
-    return (Item("module", ok=True, text=f"res_rtpstreams {version}"),)
+    text = f"res_rtpstreams {version}"
+    try:
+        await ask(config.asterisk.control_socket, _NOT_NEEDED, connect_within=_WITHIN)
+    except ModuleError:
+        return (Item("module", ok=True, text=text),)
+    return (Item("module", ok=True, text=f"{text}; {_WHOLE_CLI}"),)
 
 
 async def _check_switch(config: Config) -> tuple[Item, ...]:

@@ -11,6 +11,7 @@ def test_check_finds_everything_in_order_and_says_so_line_by_line() -> None:
     lines = control.offload("check").splitlines()
     assert len(lines) == 14
     assert all(line.startswith("ok ") for line in lines), lines
+    assert "cli_permissions" not in "".join(lines)  # the lab limits what the application may run
 
 
 def test_calls_prints_a_table_of_what_carries_each_call() -> None:

@@ -1,5 +1,6 @@
 """What `check` says of a control socket's rights; the rest of it needs a real Asterisk and a real switch."""
 
+import asyncio
 import os
 import re
 import socket
@@ -98,6 +99,32 @@ async def test_a_management_socket_that_is_roots_alone_names_the_units_that_give
     assert {f"{unit.partition('@')[0]}@{kind}" for kind in (".path", ".service")} <= {
         each.name for each in (PROJECT / "systemd").iterdir()
     }
+
+
+@pytest.mark.parametrize(
+    ("answer", "limited"),
+    [
+        (b"You don't have permissions to run 'core show uptime' command\n", True),
+        (b"System uptime: 1 s\n", False),
+    ],
+    ids=["limited", "the whole CLI"],
+)
+async def test_a_cli_that_runs_more_for_us_than_we_need_is_fine_with_a_warning(
+    tmp_path: Path, answer: bytes, *, limited: bool
+) -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"pbx/1/22.10.1\n")
+        asked = await reader.readuntil(b"\0")
+        writer.write(b"res_rtpstreams 1.0.0\n" if b"rtpstreams version" in asked else answer)
+        writer.close()
+
+    path = tmp_path / "asterisk.ctl"
+    async with await asyncio.start_unix_server(serve, path):
+        items = await run_checks(config_at(path))
+    (module,) = (item for item in items if item.name == "module")
+    assert module.ok
+    assert module.text.startswith("res_rtpstreams 1.0.0")
+    assert ("cli_permissions.conf" in module.text) is not limited
 
 
 async def test_something_else_than_a_socket_is_named(tmp_path: Path) -> None:
