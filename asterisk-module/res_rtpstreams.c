@@ -149,6 +149,8 @@ static char *handle_rtpstreams(struct ast_cli_entry *e, int cmd, struct ast_cli_
 			"       One JSON object per line and bridged channel, of one bridge or of all.\n"
 			"       rtpstreams version\n"
 			"       The version of this module.\n";
+		/* "core restart gracefully" lasts as long as the last call. A query at its end finds the module in use or gone. */
+		ast_cli_allow_at_shutdown(e);
 		return NULL;
 	case CLI_GENERATE:
 		if (a->pos == 1) {

@@ -14,6 +14,7 @@ from tests.support.hosts import (
     asterisk_module,
     flow_where,
     paused,
+    restart_gracefully,
     rtp_ports,
     stopped_process,
     switch_restarted,
@@ -115,9 +116,9 @@ def _asterisk_frozen(_: Random) -> None:
 
 
 def _asterisk_restarted(_: Random) -> None:
-    """Asterisk takes no new call, and starts again when the last one has ended."""
-    control.asterisk("asterisk2", "core restart gracefully")
-    time.sleep(2.0)
+    """Asterisk takes no new call, refuses most CLI commands for longer than to the next audit, and starts again after the calls."""
+    restart_gracefully()
+    time.sleep(12.0)
 
 
 def _websocket_cut(_: Random) -> None:
@@ -179,7 +180,7 @@ FAULTS = (
     Fault("ovs-vswitchd frozen for 2.5 s", _switch_frozen, hits_media=_USERSPACE, stays=True),
     Fault("ovs-vswitchd reloaded with saved flows", _switch_reloaded, hits_media=_USERSPACE),
     Fault("Asterisk frozen for 20 s", _asterisk_frozen, stays=True),
-    Fault("Asterisk gracefully restarted", _asterisk_restarted, ends_calls=True),
+    Fault("Asterisk gracefully restarted", _asterisk_restarted, stays=True, ends_calls=True),
     Fault("ARI's connections cut", _websocket_cut),
     Fault("Asterisk's CLI socket gone for 12 s", _control_socket_gone),
     Fault("res_rtpstreams unloaded for 12 s", _module_unloaded),

@@ -13,8 +13,8 @@ from lab.capture import Capture, captured
 from lab.control import wait_until
 from tests.support.applications import application
 from tests.support.edge_call import ALICE, BOB, BOB_PORT, assert_carried, conversation
-from tests.support.hosts import paused
-from tests.support.observed import assert_all_whole, media_moved, more_packets, returned
+from tests.support.hosts import paused, restart_gracefully
+from tests.support.observed import assert_all_whole, logged, media_moved, more_packets, returned
 from tests.support.phone import sdp
 
 CALLS = 6
@@ -159,6 +159,28 @@ def test_an_asterisk_that_was_killed_leaves_no_flow_to_its_successor() -> None:
         control.start("asterisk2")
     wait_until(lambda: not control.flows(), within=3, what="the flows to go")
     wait_until(lambda: not control.calls(), within=5, what="the calls to end")
+
+
+def refuses(command: str) -> bool:
+    return "cannot be run" in control.asterisk("asterisk2", command)
+
+
+def test_a_graceful_restart_that_waits_for_a_call_changes_nothing_for_it() -> None:
+    """Asterisk's CLI refuses all but a few commands meanwhile (allowed_on_shutdown() in main/cli.c)."""
+    with conversation() as call:
+        call.carried()
+        restart_gracefully()
+        try:
+            wait_until(lambda: refuses("core show uptime"), within=5, what="the restart to be due")
+            assert " 200 " in call.bob.reinvite(sdp(BOB_PORT, direction="sendonly")).start
+            call.relayed("hold:callee")
+            assert " 200 " in call.bob.reinvite(sdp(BOB_PORT)).start
+            start = call.carried()
+            end = call.passed(0.5)
+        finally:
+            control.asterisk("asterisk2", "core abort shutdown")
+    assert_carried(call.capture, start, end)
+    assert "module.unreachable" not in [event["event"] for event in logged(call.begun)]
 
 
 def test_a_busy_cli_costs_no_call_its_place() -> None:
