@@ -26,6 +26,7 @@ from stasis_offload.http_api import serve
 from stasis_offload.media.state import Policy
 from stasis_offload.openflow.events import Event as SwitchEvent
 from stasis_offload.openflow.switch import Switch
+from stasis_offload.signalling.call_ids import CallIds
 
 # Seconds in which a stop returns the media of every call; after that the idle timeouts of the flows do it.
 DRAIN_WITHIN = 5.0
@@ -77,8 +78,10 @@ async def run(config: Config) -> None:
             exclude=media.exclude,
             percentage=media.percentage,
         )
-        gateways = Gateways(ari=ari, switch=switch, rtpstreams=RtpStreams(config.asterisk.control_socket))
-        registry = Registry()
+        ids = CallIds(config.app)
+        rtpstreams = RtpStreams(config.asterisk.control_socket)
+        gateways = Gateways(ari=ari, switch=switch, rtpstreams=rtpstreams, ids=ids)
+        registry = Registry(ids)
         try:
             async with asyncio.TaskGroup() as tasks:
                 background = Background(tasks)
@@ -98,7 +101,6 @@ async def run(config: Config) -> None:
                     supervisor=supervisor,
                     transfers=transfers,
                     ari=ari,
-                    app=config.app,
                     on_event=dispatcher.on_ari,
                 )
                 operations = Operations(registry, gate=gate, switch=switch)

@@ -19,8 +19,7 @@ from stasis_offload.openflow.flow_table import FlowTable
 from stasis_offload.openflow.switch import Switch
 from stasis_offload.packets.address import Address
 from stasis_offload.packets.frame import Datagram, build_udp
-from stasis_offload.signalling.call_ids import bridge_id, callee_id
-from tests.support.fake_asterisk import NOWHERE
+from tests.support.fake_asterisk import IDS, NOWHERE
 from tests.support.leg_reports import CALLEE, CALLER
 from tests.support.packets import rtp
 
@@ -42,9 +41,9 @@ def reports_of(call: str, number: int) -> dict[Leg, LegReport]:
         remote = address("198.18.1." if leg is Leg.CALLER else "198.18.2.", 0)
         both[leg] = replace(
             report,
-            channel_id=call if leg is Leg.CALLER else callee_id(call, 1),
-            peer_id=callee_id(call, 1) if leg is Leg.CALLER else call,
-            bridge_id=bridge_id(call),
+            channel_id=call if leg is Leg.CALLER else IDS.callee(call, 1),
+            peer_id=IDS.callee(call, 1) if leg is Leg.CALLER else call,
+            bridge_id=IDS.bridge(call),
             local=address("198.18.0.", offset),
             remote=remote,
             sdp=remote,
@@ -58,7 +57,7 @@ class CountingModule(RtpStreams):
     def __init__(self, calls: Sequence[str]) -> None:
         super().__init__(Path(NOWHERE.path))
         self.queries = 0
-        self.legs = {bridge_id(call): reports_of(call, n) for n, call in enumerate(calls)}
+        self.legs = {IDS.bridge(call): reports_of(call, n) for n, call in enumerate(calls)}
 
     async def report(self, bridge_id: str) -> tuple[LegReport, ...]:
         self.queries += 1

@@ -33,7 +33,7 @@ from stasis_offload.asterisk.ari_events import (
 from stasis_offload.asterisk.ari_messages import EVENT_TYPES
 from stasis_offload.asterisk.indication import Indication
 from stasis_offload.errors import AriError, AriUnavailableError
-from stasis_offload.signalling.call_ids import bridge_id, callee_id
+from tests.support.fake_asterisk import IDS
 
 E = TypeVar("E", bound=Event)
 
@@ -168,7 +168,7 @@ async def test_a_call_is_made_and_every_event_of_it_is_heard_in_order(asterisk: 
             "Stasis",
             "offload,Local/answer@in,30,g",
         )
-        call, callee, bridge = start.channel.id, callee_id(start.channel.id, 1), bridge_id(start.channel.id)
+        call, callee, bridge = start.channel.id, IDS.callee(start.channel.id, 1), IDS.bridge(start.channel.id)
 
         await ari.make_bridge(bridge)
         await ari.make_bridge(bridge)  # as after a restart of ours

@@ -26,6 +26,7 @@ from stasis_offload.media.state import Phase, Placement, Policy, State
 from stasis_offload.openflow.gate import RENEW_EVERY
 from stasis_offload.packets.address import Address
 from stasis_offload.packets.frame import Datagram, build_udp
+from tests.support.fake_asterisk import IDS
 from tests.support.leg_reports import CALLEE, CALLER
 from tests.support.ovs_container import Bridge
 from tests.support.packets import rtp
@@ -92,7 +93,7 @@ async def session(
         ari = AriClient(url="http://127.0.0.1:1", username="", password="", app="", on_event=lambda _: None)
         media = MediaSession(
             "call",
-            gateways=Gateways(ari, switch, RtpStreams(path), learning or LearningQueue()),
+            gateways=Gateways(ari, switch, RtpStreams(path), IDS, learning or LearningQueue()),
             policy=POLICY,
             blocks=frozenset(),
             on_change=on_change,

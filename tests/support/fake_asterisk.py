@@ -22,11 +22,12 @@ from stasis_offload.errors import AriUnavailableError
 from stasis_offload.media.state import Policy
 from stasis_offload.openflow.endpoint import Unix
 from stasis_offload.openflow.switch import Switch
-from stasis_offload.signalling.call_ids import bridge_id, callee_id
+from stasis_offload.signalling.call_ids import CallIds
 from stasis_offload.signalling.causes import DialStatus
 from tests.support.placements import POLICY
 
 APP = "offload"
+IDS = CallIds(APP)
 NOWHERE = Unix("/nonexistent")
 
 
@@ -124,10 +125,10 @@ class FakeAsterisk(AriClient):
 def answered(*numbers: int) -> FakeAsterisk:
     """Return an Asterisk with answered calls of an earlier process, both parties of each in its bridge."""
     callers = [in_stasis(f"1700000000.{n}", "PJSIP/a") for n in numbers]
-    callees = [Channel(callee_id(c.id, 1), "PJSIP/a", "Up", "", "", "Stasis", APP) for c in callers]
+    callees = [Channel(IDS.callee(c.id, 1), "PJSIP/a", "Up", "", "", "Stasis", APP) for c in callers]
     asterisk = FakeAsterisk(*callers, *callees)
     asterisk.with_bridges = tuple(
-        Bridge(bridge_id(caller.id), "native_rtp", (caller.id, callee.id))
+        Bridge(IDS.bridge(caller.id), "native_rtp", (caller.id, callee.id))
         for caller, callee in zip(callers, callees, strict=True)
     )
     asterisk.variables = {(caller.id, "DIALSTATUS"): str(DialStatus.ANSWER) for caller in callers}
@@ -167,6 +168,7 @@ async def running(
         ari=asterisk,
         switch=switch or Switch(NOWHERE, lambda _: None),
         rtpstreams=rtpstreams or RtpStreams(Path(NOWHERE.path)),
+        ids=IDS,
         learning=LearningQueue(most=learned_at_once),
     )
     try:
@@ -180,7 +182,7 @@ async def running(
 
 
 def _world(gateways: Gateways, policy: Policy, tasks: TaskGroup) -> World:
-    registry, background = Registry(), Background(tasks)
+    registry, background = Registry(IDS), Background(tasks)
     gate = OffloadGate(registry, background=background)
     gate.blocks.clear()
     transfers = Transfers(registry, gateways=gateways, background=background)
@@ -193,7 +195,6 @@ def _world(gateways: Gateways, policy: Policy, tasks: TaskGroup) -> World:
         supervisor=supervisor,
         transfers=transfers,
         ari=gateways.ari,
-        app=APP,
         on_event=dispatcher.on_ari,
     )
     return World(registry, supervisor, dispatcher, recovery)

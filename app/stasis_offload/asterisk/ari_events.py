@@ -25,11 +25,6 @@ class Channel:
     arguments: str
     place: tuple[str, str, str] = ("", "", "1")
 
-    @property
-    def is_elsewhere(self) -> bool:
-        """Whether it runs another application than Stasis()."""
-        return self.application not in ("", STASIS)
-
 
 @dataclass(frozen=True, slots=True)
 class Bridge:

@@ -18,7 +18,6 @@ from stasis_offload.calls.snapshot import AsteriskSnapshot
 from stasis_offload.calls.supervisor import Supervisor
 from stasis_offload.errors import AriError
 from stasis_offload.signalling import events as sig
-from stasis_offload.signalling.call_ids import call_of_bridge, call_of_callee
 from stasis_offload.signalling.causes import DialStatus
 from stasis_offload.signalling.dial_args import DialRequest, parse_dial
 from stasis_offload.signalling.option_arguments import DialArgumentError
@@ -173,7 +172,7 @@ class Adoption:
                 in_place = self._snapshot.in_bridge(channel.id) and not self._snapshot.in_bridge(replaced)
                 return self._snapshot.call_of(channel.id if in_place else replaced)
             case ev.StasisStart(channel, args):
-                if call_of_callee(channel.id) and not args:
+                if self._registry.ids.call_of_callee(channel.id) and not args:
                     return self._snapshot.call_of(channel.id)
                 # A caller enters after whatever is held of its channel.
                 return channel.id if channel.id in self._held else ""
@@ -186,6 +185,6 @@ class Adoption:
             ):
                 return self._snapshot.call_of(channel)
             case ev.EnteredBridge(bridge):
-                return call_of_bridge(bridge) or ""
+                return self._registry.ids.call_of_bridge(bridge) or ""
             case _:
                 return ""

@@ -82,9 +82,9 @@ async def carry_out(  # noqa: PLR0912, PLR0915 - one row a command
             await ari.join(bridge=bridge, channel=channel(n))
             await ari.part(bridge=bridge, channel=channel(n))
         case opt.Play(n, media):
-            await ari.play(channel(n), media=",".join(media), playback=playback_id(channel(CALLER), n))
+            await ari.play(channel(n), media=",".join(media), playback=playback_id(bridge, n))
         case opt.StopPlaying(n):
-            await ari.stop_playback(playback_id(channel(CALLER), n))
+            await ari.stop_playback(playback_id(bridge, n))
         case opt.RunHAtEnd(n):
             await ari.set_variable(channel(n), name="OFFLOAD_RUN_H()", value=channel(CALLER))
         case opt.SendDigits(n, digits):

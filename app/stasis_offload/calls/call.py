@@ -29,7 +29,7 @@ from stasis_offload.signalling import commands as cmd
 from stasis_offload.signalling import events as sig
 from stasis_offload.signalling import option_commands as opt
 from stasis_offload.signalling.ari_mapping import event_from_result
-from stasis_offload.signalling.call_ids import CALLER, bridge_id
+from stasis_offload.signalling.call_ids import CALLER
 from stasis_offload.signalling.causes import DialStatus
 from stasis_offload.signalling.legs import LegEvent, Legs
 from stasis_offload.signalling.machine import returns_media, step
@@ -67,7 +67,7 @@ class Call:
         self.id = caller.id
         self.began = asyncio.get_running_loop().time()
         self.left = False
-        self.legs = Legs(caller)
+        self.legs = Legs(caller, gateways.ids)
         self.media = MediaSession(
             caller.id,
             gateways=gateways,
@@ -83,7 +83,7 @@ class Call:
         self._media_ended = False
         self._tasks = asyncio.TaskGroup()
         self._ari = gateways.ari
-        self._bridge = bridge_id(caller.id)
+        self._bridge = gateways.ids.bridge(caller.id)
         self._log = log
         self._variables = ChannelVariables(
             caller.id, ari=gateways.ari, turns=gateways.variable_turns, log=log

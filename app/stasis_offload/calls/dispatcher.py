@@ -15,7 +15,6 @@ from stasis_offload.media.reasons import ReasonKind
 from stasis_offload.media.roles import role_of
 from stasis_offload.openflow import events as switch
 from stasis_offload.signalling import events as sig
-from stasis_offload.signalling.call_ids import call_of_callee, call_of_playback, entry_of_callee
 from stasis_offload.signalling.legs import LegEvent
 
 
@@ -110,17 +109,18 @@ class Dispatcher:
 
     def _on_start(self, event: ari.StasisStart) -> None:
         channel = event.channel
-        call = self._registry.by_channel(channel.id)
+        call, ids = self._registry.by_channel(channel.id), self._registry.ids
+        is_callee = ids.call_of_callee(channel.id) is not None
         if event.replaces is not None:
             if not self._transfers.announce(channel, replaces=event.replaces):
                 self._supervisor.hang_up_orphan(channel.id)
-        elif call_of_callee(channel.id) and not event.args:
-            if call is None or call.dialing.over or entry_of_callee(channel.id) != call.legs.entry:
+        elif is_callee and not event.args:
+            if call is None or call.dialing.over or ids.entry_of_callee(channel.id) != call.legs.entry:
                 self._supervisor.hang_up_orphan(channel.id)
             else:
                 call.legs.set_name(channel.id, channel.name)
                 call.on_ari_event(event)
-        elif call is None or (call_of_callee(channel.id) and call.id != channel.id):
+        elif call is None or (is_callee and call.id != channel.id):
             # A callee that another program sent to an extension which dials is a caller.
             self._supervisor.start(channel, event.args)
         elif call.left:
@@ -134,7 +134,7 @@ class Dispatcher:
         self._transfers.on_leg_event(channel, event)
 
     def _on_playback_finished(self, playback: str) -> None:
-        found = call_of_playback(playback)
+        found = self._registry.ids.call_of_playback(playback)
         call = self._registry.get(found[0]) if found else None
         if call and found:
             call.post(sig.Played(found[1]))

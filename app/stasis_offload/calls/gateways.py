@@ -8,14 +8,16 @@ from stasis_offload.asterisk.rtpstreams import RtpStreams
 from stasis_offload.calls.channel_variables import WRITERS
 from stasis_offload.calls.learning_queue import LearningQueue
 from stasis_offload.openflow.switch import Switch
+from stasis_offload.signalling.call_ids import CallIds
 
 
 @dataclass(frozen=True, slots=True)
 class Gateways:
-    """Asterisk's REST interface, the switch, the CLI of our Asterisk module, and for what calls wait for their turn."""
+    """Asterisk's REST interface, the switch, the CLI of our Asterisk module, our ids, and for what calls wait for their turn."""
 
     ari: AriClient
     switch: Switch
     rtpstreams: RtpStreams
+    ids: CallIds
     learning: LearningQueue = field(default_factory=LearningQueue)
     variable_turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(WRITERS))

@@ -2,7 +2,6 @@
 
 from stasis_offload.asterisk import ari_events as ari
 from stasis_offload.calls.registry import Registry
-from stasis_offload.signalling.call_ids import call_of_bridge, call_of_callee
 
 
 class HeldEvents:
@@ -24,7 +23,7 @@ class HeldEvents:
                 held = self._registry.by_channel(replaced) is None
             case ari.StasisStart(channel, args):
                 # A caller enters only after whatever is held of its channel.
-                is_callee = call_of_callee(channel.id) and not args
+                is_callee = self._registry.ids.call_of_callee(channel.id) and not args
                 held = channel.id in self._channels or (
                     bool(is_callee) and self._registry.by_channel(channel.id) is None
                 )
@@ -39,7 +38,8 @@ class HeldEvents:
                 if held:
                     self._channels.add(channel)
             case ari.EnteredBridge(bridge):
-                held = call_of_bridge(bridge) is not None and self._registry.by_bridge(bridge) is None
+                ours = self._registry.ids.call_of_bridge(bridge) is not None
+                held = ours and self._registry.by_bridge(bridge) is None
             case _:
                 held = False
         if held:

@@ -13,7 +13,6 @@ from stasis_offload.media.path import Leg
 from stasis_offload.media.reasons import ReasonKind
 from stasis_offload.media.rechecking import CHECK_WITHIN
 from stasis_offload.media.state import Placement
-from stasis_offload.signalling.call_ids import bridge_id
 
 
 class LegQueries:
@@ -38,7 +37,7 @@ class LegQueries:
             return ()  # while a call is hung up, Asterisk's reports give reasons that no longer matter
         try:
             async with asyncio.timeout(within) as self._query:
-                reports = await self._gateways.rtpstreams.report(bridge_id(self._call))
+                reports = await self._gateways.rtpstreams.report(self._gateways.ids.bridge(self._call))
         except TimeoutError:
             return ()
         except ModuleError as error:

@@ -21,7 +21,7 @@ from stasis_offload.calls.supervisor import Supervisor
 from stasis_offload.calls.transfers import Transfers
 from stasis_offload.errors import AriError
 from stasis_offload.signalling.ari_mapping import started
-from stasis_offload.signalling.call_ids import CALLER, bridge_id, call_of_callee
+from stasis_offload.signalling.call_ids import CALLER
 from stasis_offload.signalling.resuming import ended, missed
 from stasis_offload.signalling.state import Callee, Phase
 
@@ -46,14 +46,12 @@ class Recovery:
         supervisor: Supervisor,
         transfers: Transfers,
         ari: AriClient,
-        app: str,
         on_event: Callable[[Event], None],
     ) -> None:
         self._registry = registry
         self._supervisor = supervisor
         self._transfers = transfers
         self._ari = ari
-        self._app = app
         self._on_event = on_event
         self._adoption: Adoption | None = None
         self._held: HeldEvents | None = None
@@ -199,7 +197,7 @@ class Recovery:
         up = {
             n: found.state == UP
             for n, channel in callees.items()
-            if (found := snapshot.channels.get(channel)) and not found.is_elsewhere
+            if (found := snapshot.channels.get(channel)) and not snapshot.is_elsewhere(found)
         }
         absent = [n for n, channel in callees.items() if n not in up and channel == legs.get(n)]
         caller = call.legs.channel(CALLER)
@@ -211,22 +209,24 @@ class Recovery:
             call.post(started(snapshot.channels[caller]))
 
     async def _remove_orphans(self, snapshot: AsteriskSnapshot, *, known: Collection[str]) -> None:
-        """Hang up callees and destroy bridges whose caller is in no Stasis application any more.
+        """Hang up callees and destroy bridges whose caller is not in our application any more.
 
         Not those of calls that were known when the reading of the snapshot began: they end their channels themselves, or
         have sent them on since.
         """
-        owned = {channel.id for channel in snapshot.channels.values() if channel.application == STASIS}
+        owned = {channel for channel in snapshot.channels if snapshot.is_ours(channel)}
         for channel, found in snapshot.channels.items():
             call = snapshot.call_of(channel)
             is_callee = (
-                call_of_callee(channel) and not found.is_elsewhere and snapshot.arguments(found) is None
+                self._registry.ids.call_of_callee(channel)
+                and not snapshot.is_elsewhere(found)
+                and snapshot.arguments(found) is None
             )
             if is_callee and call not in owned and call not in known and self._registry.get(call) is None:
                 self._supervisor.hang_up_orphan(channel)
         for call in snapshot.members:
             if call not in owned and call not in known and self._registry.get(call) is None:
-                await self._ari.destroy_bridge(bridge_id(call))
+                await self._ari.destroy_bridge(self._registry.ids.bridge(call))
 
     async def _reconcile(self) -> None:
         """End the legs whose channels are no more: their end was missed."""
@@ -244,7 +244,7 @@ class Recovery:
 
     async def _snapshot(self) -> AsteriskSnapshot:
         channels = await for_each(await self._ari.channels(), self._as_in_stasis)
-        return AsteriskSnapshot(channels, await self._ari.bridges(), app=self._app)
+        return AsteriskSnapshot(channels, await self._ari.bridges(), ids=self._registry.ids)
 
     async def _as_in_stasis(self, channel: Channel) -> Channel:
         """Return a caller in OffloadDial(), which Asterisk shows as one in Dial(), as in Stasis(); others as they are."""

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from stasis_offload.calls.call import Call
 from stasis_offload.media.roles import owner_of
 from stasis_offload.openflow.flow import owner_in
-from stasis_offload.signalling.call_ids import call_of_bridge, call_of_callee
+from stasis_offload.signalling.call_ids import CallIds
 
 
 class Registry:
@@ -15,7 +15,8 @@ class Registry:
     pending from their announcement, committed once they are a leg.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, ids: CallIds) -> None:
+        self.ids = ids
         self._calls: dict[str, Call] = {}
         self._by_owner: dict[int, Call] = {}
         self._replacements: dict[str, Call] = {}
@@ -33,11 +34,11 @@ class Registry:
 
     def by_bridge(self, bridge: str) -> Call | None:
         """Find the call that a bridge was created for."""
-        return self._calls.get(call_of_bridge(bridge) or "")
+        return self._calls.get(self.ids.call_of_bridge(bridge) or "")
 
     def by_channel(self, channel: str) -> Call | None:
         """Find the call of which a channel is a leg, or that dialled it."""
-        dialled = call_of_callee(channel)
+        dialled = self.ids.call_of_callee(channel)
         return (
             self._replacements.get(channel)
             or self._calls.get(channel)

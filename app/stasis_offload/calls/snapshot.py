@@ -5,32 +5,29 @@ from collections.abc import Iterable, Mapping
 
 from stasis_offload.asterisk.ari_events import STASIS, Bridge, Channel
 from stasis_offload.asterisk.leg_report import PARTIES
-from stasis_offload.signalling.call_ids import call_of_bridge, call_of_callee, entry_of_callee
+from stasis_offload.signalling.call_ids import CallIds
 from stasis_offload.signalling.dial_args import split_arguments
 
 
 class AsteriskSnapshot:
-    """What Asterisk has at one moment: `channels` by their ids, `members` of our bridges by the call.
+    """What Asterisk has at one moment: `channels` by their ids, `members` of our bridges by the call; `ids` are our own."""
 
-    `app` is the name of our Stasis application.
-    """
-
-    def __init__(self, channels: Iterable[Channel], bridges: Iterable[Bridge], *, app: str) -> None:
+    def __init__(self, channels: Iterable[Channel], bridges: Iterable[Bridge], *, ids: CallIds) -> None:
+        self._ids = ids
         self.channels = {channel.id: channel for channel in channels}
         self.members = {
             call: tuple(channel for channel in bridge.channels if channel in self.channels)
             for bridge in bridges
-            if (call := call_of_bridge(bridge.id))
+            if (call := ids.call_of_bridge(bridge.id))
         }
-        self._app = app
         self._call_of = {channel: call for call, members in self.members.items() for channel in members}
         self._callees: dict[str, dict[int, Channel]] = defaultdict(dict)
         self._entries: dict[str, int] = {}
-        for channel in sorted(self.channels.values(), key=lambda each: entry_of_callee(each.id)):
-            dialled = call_of_callee(channel.id)
-            if dialled and dialled[0] == self.call_of(channel.id) and not channel.is_elsewhere:
+        for channel in sorted(self.channels.values(), key=lambda each: ids.entry_of_callee(each.id)):
+            dialled = ids.call_of_callee(channel.id)
+            if dialled and dialled[0] == self.call_of(channel.id) and not self.is_elsewhere(channel):
                 call, n = dialled
-                entry = entry_of_callee(channel.id)
+                entry = ids.entry_of_callee(channel.id)
                 if entry > self._entries.setdefault(call, entry):
                     self._entries[call] = entry
                     self._callees[call].clear()
@@ -40,7 +37,7 @@ class AsteriskSnapshot:
         """Return the call that a channel is part of: that of its bridge, else that of its id."""
         if channel in self._call_of:
             return self._call_of[channel]
-        dialled = call_of_callee(channel)
+        dialled = self._ids.call_of_callee(channel)
         return dialled[0] if dialled else channel
 
     def callees(self, call: str) -> Mapping[int, Channel]:
@@ -51,7 +48,7 @@ class AsteriskSnapshot:
         return self._callees.get(call, {})
 
     def entry(self, call: str) -> int | None:
-        """Return which of its caller's calls it is (call_ids.callee_id), as its callees' ids say; None without one."""
+        """Return which of its caller's calls it is (CallIds.callee), as its callees' ids say; None without one."""
         return self._entries.get(call)
 
     @property
@@ -65,7 +62,7 @@ class AsteriskSnapshot:
             for channel in self.channels.values()
             if self.is_ours(channel.id)
             and self.arguments(channel) is None
-            and not call_of_callee(channel.id)
+            and not self._ids.call_of_callee(channel.id)
             and not self.in_bridge(channel.id)
         )
 
@@ -80,14 +77,18 @@ class AsteriskSnapshot:
     def is_ours(self, channel: str) -> bool:
         """Return whether a channel exists and is in our application."""
         found = self.channels.get(channel)
-        return found is not None and self._application(found) == self._app
+        return found is not None and self._application(found) == self._ids.app
+
+    def is_elsewhere(self, channel: Channel) -> bool:
+        """Return whether a channel runs another application than ours."""
+        return channel.application != "" and self._application(channel) != self._ids.app
 
     def arguments(self, channel: Channel) -> list[str] | None:
         """Return the arguments with which a caller entered the application; None for any other channel.
 
         Callees and replacements (res/stasis/stasis_bridge.c, bridge_stasis_run_cb) enter without.
         """
-        if self._application(channel) != self._app:
+        if self._application(channel) != self._ids.app:
             return None
         return split_arguments(channel.arguments)[1:] or None
 

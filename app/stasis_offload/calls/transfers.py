@@ -8,7 +8,6 @@ from stasis_offload.calls.call import Call
 from stasis_offload.calls.gateways import Gateways
 from stasis_offload.calls.registry import Registry
 from stasis_offload.errors import AriError
-from stasis_offload.signalling.call_ids import bridge_id
 from stasis_offload.signalling.legs import LegEvent
 from stasis_offload.signalling.local_channels import (
     LocalPair,
@@ -88,7 +87,8 @@ class Transfers:
 
     async def _optimize(self, pair: LocalPair) -> None:
         """Put the far leg into the near bridge; `on_entered_bridge` follows for both calls."""
-        bridges = [await self._rtpstreams.report(bridge_id(call)) for call in (pair.near, pair.far)]
+        ids = self._registry.ids
+        bridges = [await self._rtpstreams.report(ids.bridge(call)) for call in (pair.near, pair.far)]
         near, far = self._registry.get(pair.near), self._registry.get(pair.far)
         if not (near and far and self._local_pair(near) == pair and can_optimize(*bridges)):
             return
@@ -99,7 +99,7 @@ class Transfers:
             return
         near.join_opt_out(far)
         try:
-            await self._ari.join(bridge=bridge_id(near.id), channel=moving)
+            await self._ari.join(bridge=ids.bridge(near.id), channel=moving)
         except AriError:
             self._registry.cancel_replacement(moving)
             raise

@@ -18,7 +18,7 @@ from stasis_offload.asterisk.ari_events import (
 )
 from stasis_offload.signalling import events as ev
 from stasis_offload.signalling.ari_mapping import event_from_ari
-from stasis_offload.signalling.call_ids import CALLER, call_of_callee, callee_id, entry_of_callee
+from stasis_offload.signalling.call_ids import CALLER, CallIds
 
 LegEvent = (
     StasisStart | StasisEnd | ChannelDestroyed | HangupRequested | DialChanged | Diverted | DigitReceived
@@ -28,10 +28,11 @@ LegEvent = (
 class Legs:
     """The channels of one call by id and name, and the leg that each currently is (call_ids.CALLER).
 
-    `entry` is which of its caller's calls it is (call_ids.callee_id).
+    `entry` is which of its caller's calls it is (CallIds.callee).
     """
 
-    def __init__(self, caller: Channel) -> None:
+    def __init__(self, caller: Channel, ids: CallIds) -> None:
+        self._ids = ids
         self.entry = 0
         self._call = caller.id
         self._names = {caller.id: caller.name}
@@ -41,7 +42,9 @@ class Legs:
 
     def channel(self, n: int) -> str:
         """Return the id of the channel that leg n currently is, or will be once created."""
-        return self._replacements.get(n) or (callee_id(self._call, n, entry=self.entry) if n else self._call)
+        return self._replacements.get(n) or (
+            self._ids.callee(self._call, n, entry=self.entry) if n else self._call
+        )
 
     def leg(self, channel: str) -> int | None:
         """Return the leg that a channel currently is; None if it was replaced or belongs to another call."""
@@ -49,9 +52,9 @@ class Legs:
             if replacement == channel:
                 return n
         # A caller may have been a callee, and another program took it from that call.
-        dialled = None if channel == self._call else call_of_callee(channel)
+        dialled = None if channel == self._call else self._ids.call_of_callee(channel)
         call, n = dialled or (channel, CALLER)
-        mine = call == self._call and (n == CALLER or entry_of_callee(channel) == self.entry)
+        mine = call == self._call and (n == CALLER or self._ids.entry_of_callee(channel) == self.entry)
         return n if mine and n not in self._replacements else None
 
     def name(self, n: int) -> str | None:

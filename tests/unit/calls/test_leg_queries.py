@@ -14,7 +14,7 @@ from stasis_offload.calls.leg_queries import LegQueries
 from stasis_offload.media import events as ev
 from stasis_offload.media.state import Phase, Placement
 from stasis_offload.openflow.switch import Switch
-from tests.support.fake_asterisk import NOWHERE, FakeAsterisk
+from tests.support.fake_asterisk import IDS, NOWHERE, FakeAsterisk
 from tests.support.placements import POLICY
 
 WITHIN = 0.02
@@ -30,7 +30,7 @@ async def test_an_event_in_the_moment_in_which_a_query_runs_out_of_time_changes_
         silent.bind(str(path))
         silent.listen()
         switch = Switch(NOWHERE, lambda _: None)
-        gateways = Gateways(ari=FakeAsterisk(), switch=switch, rtpstreams=RtpStreams(path))
+        gateways = Gateways(ari=FakeAsterisk(), switch=switch, rtpstreams=RtpStreams(path), ids=IDS)
         queries = LegQueries("1700000000.1", gateways=gateways, log=structlog.get_logger())
         query = asyncio.create_task(queries.query(WITHIN))
         await asyncio.sleep(0)

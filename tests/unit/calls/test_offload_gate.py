@@ -19,6 +19,7 @@ from stasis_offload.openflow.endpoint import Unix
 from stasis_offload.openflow.switch import Switch
 from stasis_offload.signalling.dial_args import parse_dial
 from stasis_offload.signalling.state import Dialing
+from tests.support.fake_asterisk import IDS
 from tests.support.placements import POLICY
 
 CALLS = 5
@@ -28,14 +29,16 @@ def nowhere() -> Gateways:
     """Return an outside world of which nothing was ever reached: calls that are not connected need none of it."""
     unix = Unix("/nonexistent")
     ari = AriClient(url="http://127.0.0.1:1", username="", password="", app="", on_event=lambda _: None)
-    return Gateways(ari=ari, switch=Switch(unix, lambda _: None), rtpstreams=RtpStreams(Path(unix.path)))
+    return Gateways(
+        ari=ari, switch=Switch(unix, lambda _: None), rtpstreams=RtpStreams(Path(unix.path)), ids=IDS
+    )
 
 
 @asynccontextmanager
 async def gate() -> AsyncIterator[tuple[OffloadGate, list[Call]]]:
     """Run the media of some calls that begin without a block."""
     async with asyncio.TaskGroup() as tasks:
-        registry = Registry()
+        registry = Registry(IDS)
         calls = []
         for number in range(CALLS):
             caller = Channel(

@@ -10,12 +10,12 @@ import pytest
 from stasis_offload.asterisk.ari_events import Bridge, Channel, EnteredBridge, StasisEnd, StasisStart
 from stasis_offload.calls import recovery
 from stasis_offload.media.reasons import ReasonKind
-from stasis_offload.signalling.call_ids import CALLER, bridge_id, callee_id
+from stasis_offload.signalling.call_ids import CALLER
 from stasis_offload.signalling.dial_args import parse_dial
 from stasis_offload.signalling.events import CalleeBridged
 from stasis_offload.signalling.resuming import resume
 from stasis_offload.signalling.state import Phase
-from tests.support.fake_asterisk import APP, FakeAsterisk, answered, in_stasis, running
+from tests.support.fake_asterisk import APP, IDS, FakeAsterisk, answered, in_stasis, running
 
 
 async def until(check: Callable[[], object], *, within: float = 10.0) -> None:
@@ -38,7 +38,7 @@ async def test_callers_that_waited_are_dialled_although_the_first_reading_failed
     first, second = in_stasis("1700000000.1", "PJSIP/a"), in_stasis("1700000000.2", "PJSIP/a")
     asterisk = FakeAsterisk(first, second)
     asterisk.failures[second.id] = 1
-    wanted = {("create", callee_id(caller.id, 1)) for caller in (first, second)}
+    wanted = {("create", IDS.callee(caller.id, 1)) for caller in (first, second)}
     async with running(asterisk) as world:
         world.recovery.begin()
         await until(lambda: set(asterisk.done) == wanted)
@@ -56,7 +56,7 @@ async def test_of_the_callers_in_dial_those_in_offload_dial_are_adopted_and_the_
         await until(lambda: asterisk.done)
         [call] = world.registry
         assert (call.id, call.dialing.caller_up) == (ours.id, True)
-    assert asterisk.done == [("create", callee_id(ours.id, 1))]
+    assert asterisk.done == [("create", IDS.callee(ours.id, 1))]
 
 
 async def test_a_channel_that_is_listed_and_has_ended_is_no_call() -> None:
@@ -71,14 +71,14 @@ async def test_a_channel_that_is_listed_and_has_ended_is_no_call() -> None:
 
 async def test_of_answered_calls_the_party_left_behind_is_released_first() -> None:
     asterisk = answered(*range(100))
-    gone(asterisk, callee_id("1700000000.90", 1))
+    gone(asterisk, IDS.callee("1700000000.90", 1))
     gone(asterisk, "1700000000.95")
     async with running(asterisk) as world:
         world.recovery.begin()
         await until(lambda: len(world.registry) > 1)
         assert {call.id for call in [*world.registry][:2]} == {"1700000000.90", "1700000000.95"}
         await until(lambda: len(asterisk.released) == 2)
-        assert sorted(asterisk.released) == sorted(("1700000000.90", callee_id("1700000000.95", 1)))
+        assert sorted(asterisk.released) == sorted(("1700000000.90", IDS.callee("1700000000.95", 1)))
         await until(lambda: all(call.media.started for call in world.registry if call.id < "1700000000.9"))
 
 
@@ -94,7 +94,7 @@ async def test_a_party_that_hangs_up_during_the_recovery_ends_its_call_at_once()
         adopted = [call.id for call in world.registry]
         assert adopted.index(hung_up.channel) < adopted.index("1700000000.90")
         await until(lambda: asterisk.released)
-        assert asterisk.released == [callee_id(hung_up.channel, 1)]
+        assert asterisk.released == [IDS.callee(hung_up.channel, 1)]
         await until(lambda: all(call.media.started for call in world.registry))
 
 
@@ -107,8 +107,8 @@ async def test_a_call_whose_end_nobody_was_told_of_ends_all_the_same(monkeypatch
         await until(lambda: [call.dialing.phase for call in world.registry] == [Phase.TALKING] * 2)
         gone(asterisk, "1700000000.1")
         await until(lambda: asterisk.released)
-        assert asterisk.released == [callee_id("1700000000.1", 1)]
-        gone(asterisk, callee_id("1700000000.1", 1))
+        assert asterisk.released == [IDS.callee("1700000000.1", 1)]
+        gone(asterisk, IDS.callee("1700000000.1", 1))
         await until(lambda: [call.id for call in world.registry] == ["1700000000.2"])
 
 
@@ -116,12 +116,12 @@ async def test_the_media_of_a_call_returns_whose_channels_another_asterisk_does_
     None
 ):
     gone, there = in_stasis("1700000000.1", "PJSIP/a"), in_stasis("1700000000.2", "PJSIP/a")
-    asterisk = FakeAsterisk(there, in_stasis(callee_id(there.id, 1)))
+    asterisk = FakeAsterisk(there, in_stasis(IDS.callee(there.id, 1)))
     async with running(asterisk) as world:
         for caller in (gone, there):
             dialing = resume(parse_dial(["PJSIP/a"]), answered=True, callees={1: True}, now=0.0)
             call = world.supervisor.adopt(caller, dialing)
-            call.media.start(caller=caller.id, callee=callee_id(caller.id, 1))
+            call.media.start(caller=caller.id, callee=IDS.callee(caller.id, 1))
         asterisk.bridges_fail = True
         world.recovery.begin()
         first, second = world.registry
@@ -130,10 +130,10 @@ async def test_the_media_of_a_call_returns_whose_channels_another_asterisk_does_
 
 
 CALL = "1700000000.1"
-CALLEE = callee_id(CALL, 1)
+CALLEE = IDS.callee(CALL, 1)
 NEW = in_stasis("1700000009.1")
 # Who takes the place of the caller of an answered call.
-REPLACED = (StasisStart(NEW, (), CALL), EnteredBridge(bridge_id(CALL), NEW.id), StasisEnd(CALL))
+REPLACED = (StasisStart(NEW, (), CALL), EnteredBridge(IDS.bridge(CALL), NEW.id), StasisEnd(CALL))
 
 
 def swap(asterisk: FakeAsterisk) -> None:
@@ -205,7 +205,7 @@ async def test_a_callee_that_enters_before_its_call_is_adopted_is_dialled(
 @pytest.mark.parametrize("reading", [1, 2, 3])
 async def test_a_leg_that_is_replaced_while_asterisks_state_is_read_is_not_missed_in_it(reading: int) -> None:
     asterisk = answered(1)
-    asterisk.with_bridges += (Bridge(bridge_id("orphan"), "", ()),)
+    asterisk.with_bridges += (Bridge(IDS.bridge("orphan"), "", ()),)
     async with running(asterisk) as world:
         world.supervisor.adopt(
             in_stasis(CALL), resume(parse_dial(["PJSIP/a"]), answered=True, callees={1: True}, now=0.0)
@@ -224,7 +224,7 @@ async def test_a_leg_that_is_replaced_while_asterisks_state_is_read_is_not_misse
 
         asterisk.meanwhile = meanwhile
         world.recovery.begin()
-        await until(lambda: ("destroy", bridge_id("orphan")) in asterisk.done)
+        await until(lambda: ("destroy", IDS.bridge("orphan")) in asterisk.done)
         await until(lambda: call.legs.channel(CALLER) == NEW.id and call.media.placement.connected)
         await until(lambda: ReasonKind.ENDED not in call.media.placement.blocks)
         assert call.dialing.phase is Phase.TALKING

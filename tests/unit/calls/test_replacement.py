@@ -10,16 +10,15 @@ from stasis_offload.asterisk import ari_events as ari
 from stasis_offload.calls.call import Call
 from stasis_offload.media.reasons import ReasonKind
 from stasis_offload.signalling import events as sig
-from stasis_offload.signalling.call_ids import bridge_id, callee_id
 from stasis_offload.signalling.dial_args import parse_dial
 from stasis_offload.signalling.resuming import resume
 from stasis_offload.signalling.state import Phase
-from tests.support.fake_asterisk import FakeAsterisk, World, in_stasis, running
+from tests.support.fake_asterisk import IDS, FakeAsterisk, World, in_stasis, running
 
 CALLER = in_stasis("1700000000.1", "PJSIP/a")
 NEW = in_stasis("1700000009.1")
 ANNOUNCED = ari.StasisStart(NEW, (), CALLER.id)
-ENTERED = ari.EnteredBridge(bridge_id(CALLER.id), NEW.id)
+ENTERED = ari.EnteredBridge(IDS.bridge(CALLER.id), NEW.id)
 HANGING_UP = ari.HangupRequested(CALLER.id, 16)
 GONE = ari.StasisEnd(CALLER.id)
 # The replacement is announced before it enters the bridge, and the replaced channel leaves after that.
@@ -34,7 +33,7 @@ ORDERS = [
 async def talking(world: World) -> Call:
     dialing = resume(parse_dial(["PJSIP/a"]), answered=True, callees={1: True}, now=0)
     call = world.supervisor.adopt(CALLER, dialing)
-    call.legs.set_name(callee_id(CALLER.id, 1), "PJSIP/a-2")
+    call.legs.set_name(IDS.callee(CALLER.id, 1), "PJSIP/a-2")
     call.post(sig.CalleeBridged(1))
     await until(lambda: call.media.placement.connected)
     return call

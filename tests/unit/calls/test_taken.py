@@ -6,14 +6,13 @@ from dataclasses import replace
 
 from stasis_offload.asterisk import ari_events as ari
 from stasis_offload.asterisk.ari_events import Bridge
-from stasis_offload.signalling.call_ids import bridge_id, callee_id
 from stasis_offload.signalling.dial_args import parse_dial
 from stasis_offload.signalling.resuming import resume
 from stasis_offload.signalling.state import Phase
-from tests.support.fake_asterisk import FakeAsterisk, in_stasis, running
+from tests.support.fake_asterisk import IDS, FakeAsterisk, in_stasis, running
 
 CALLER = in_stasis("1700000000.1", "PJSIP/a")
-CALLEE = callee_id(CALLER.id, 1)
+CALLEE = IDS.callee(CALLER.id, 1)
 
 
 async def until(reached: Callable[[], bool]) -> None:
@@ -30,19 +29,19 @@ async def test_a_callee_sent_to_an_extension_that_dials_is_a_caller_beside_its_o
         world.dispatcher.on_ari(ari.StasisEnd(CALLEE))
         world.dispatcher.on_ari(ari.StasisStart(in_stasis(CALLEE, "PJSIP/b"), ("PJSIP/b",), None))
         assert {call.id for call in world.registry} == {old.id, CALLEE}
-        await until(lambda: ("create", callee_id(CALLEE, 1)) in asterisk.done)
+        await until(lambda: ("create", IDS.callee(CALLEE, 1)) in asterisk.done)
         new = world.registry.by_channel(CALLEE)
         assert new is not old
-        assert new is world.registry.by_channel(callee_id(CALLEE, 1))
+        assert new is world.registry.by_channel(IDS.callee(CALLEE, 1))
         world.dispatcher.on_ari(ari.ChannelDestroyed(CALLEE, 16))
-        await until(lambda: ("hang up", callee_id(CALLEE, 1)) in asterisk.done)
+        await until(lambda: ("hang up", IDS.callee(CALLEE, 1)) in asterisk.done)
     assert ("hang up", CALLEE) not in asterisk.done
 
 
 async def test_a_callee_in_another_application_is_no_orphan_after_a_restart() -> None:
-    orphan = in_stasis(callee_id("1700000000.7", 1))
-    taken = replace(in_stasis(callee_id("1700000000.8", 1)), application="ConfBridge", arguments="1")
-    calls = in_stasis(callee_id("1700000000.9", 1), "PJSIP/b")
+    orphan = in_stasis(IDS.callee("1700000000.7", 1))
+    taken = replace(in_stasis(IDS.callee("1700000000.8", 1)), application="ConfBridge", arguments="1")
+    calls = in_stasis(IDS.callee("1700000000.9", 1), "PJSIP/b")
     asterisk = FakeAsterisk(taken, calls, orphan)
     async with running(asterisk) as world:
         world.recovery.begin()
@@ -50,7 +49,7 @@ async def test_a_callee_in_another_application_is_no_orphan_after_a_restart() ->
     assert asterisk.done == [("hang up", orphan.id)]
 
 
-AGAIN = callee_id(CALLER.id, 1, entry=1)
+AGAIN = IDS.callee(CALLER.id, 1, entry=1)
 
 
 async def test_the_callee_of_a_caller_that_calls_again_is_not_the_one_of_before() -> None:
@@ -75,10 +74,10 @@ async def test_the_callee_of_a_caller_that_calls_again_is_not_the_one_of_before(
 
 
 async def test_after_a_restart_the_callee_of_the_last_call_of_a_caller_is_the_callee() -> None:
-    callees = [in_stasis(callee_id(CALLER.id, 1, entry=entry)) for entry in (2, 0, 1)]
+    callees = [in_stasis(IDS.callee(CALLER.id, 1, entry=entry)) for entry in (2, 0, 1)]
     asterisk = FakeAsterisk(CALLER, *callees)
     asterisk.variables[CALLER.id, "DIALSTATUS"] = "ANSWER"
-    asterisk.with_bridges = (Bridge(bridge_id(CALLER.id), "", (CALLER.id, callees[0].id)),)
+    asterisk.with_bridges = (Bridge(IDS.bridge(CALLER.id), "", (CALLER.id, callees[0].id)),)
     async with running(asterisk) as world:
         world.recovery.begin()
         await until(lambda: world.registry.get(CALLER.id) is not None)

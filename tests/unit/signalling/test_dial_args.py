@@ -1,16 +1,10 @@
 """The arguments of Stasis(), as Dial() would take them, and the ids that carry a call's identity."""
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from stasis_offload.signalling.call_ids import (
-    bridge_id,
-    call_of_bridge,
-    call_of_callee,
-    callee_id,
-    entry_of_callee,
-)
+from stasis_offload.signalling.call_ids import CallIds, playback_id
 from stasis_offload.signalling.dial_args import DialRequest, parse_dial, split_arguments
 from stasis_offload.signalling.dial_options import DialOptions
 from stasis_offload.signalling.option_arguments import DialArgumentError
@@ -98,12 +92,27 @@ def test_any_arguments_make_a_request_or_a_named_error(args: list[str]) -> None:
     assert request.timeout is None or 0 < request.timeout < float("inf")
 
 
-@given(st.text(min_size=1), st.integers(min_value=1), st.integers(min_value=0))
-def test_the_call_is_read_back_from_the_ids_made_for_it(call: str, n: int, entry: int) -> None:
-    assert call_of_bridge(bridge_id(call)) == call
-    callee = callee_id(call, n, entry=entry)
-    assert call_of_callee(callee) == (call, n)
-    assert entry_of_callee(callee) == entry
+APPS = st.text(alphabet="ab.-_", min_size=1)
+
+
+@given(APPS, st.text(min_size=1), st.integers(min_value=1), st.integers(min_value=0))
+def test_the_call_is_read_back_from_the_ids_made_for_it(app: str, call: str, n: int, entry: int) -> None:
+    ids = CallIds(app)
+    assert ids.call_of_bridge(ids.bridge(call)) == call
+    assert ids.call_of_playback(playback_id(ids.bridge(call), n)) == (call, n)
+    callee = ids.callee(call, n, entry=entry)
+    assert ids.call_of_callee(callee) == (call, n)
+    assert ids.entry_of_callee(callee) == entry
+
+
+@given(APPS, APPS, st.text(min_size=1))
+@example("offload", "offload-staging", "1700000000.5")
+def test_no_application_reads_the_ids_of_another_as_its_own(app: str, other: str, call: str) -> None:
+    assume(app != other)
+    ids, others = CallIds(app), CallIds(other)
+    assert others.call_of_bridge(ids.bridge(call)) is None
+    assert others.call_of_callee(ids.callee(call, 1)) is None
+    assert others.call_of_playback(playback_id(ids.bridge(call), 1)) is None
 
 
 @pytest.mark.parametrize(
@@ -111,9 +120,9 @@ def test_the_call_is_read_back_from_the_ids_made_for_it(call: str, n: int, entry
     ["", "offload-", "1700000000.5", "offload-1700000000.5", "offload-1-0", "offload--1", "x-offload-1-1"],
 )
 def test_the_channels_of_others_are_no_callees(id_: str) -> None:
-    assert call_of_callee(id_) is None
+    assert CallIds("offload").call_of_callee(id_) is None
 
 
 @pytest.mark.parametrize("id_", ["", "offload-", "b4a71e64-1b9e-4c2a-9c1e-1f9f6f2e8a5d"])
 def test_the_bridges_of_others_belong_to_no_call(id_: str) -> None:
-    assert call_of_bridge(id_) is None
+    assert CallIds("offload").call_of_bridge(id_) is None

@@ -11,11 +11,12 @@ from stasis_offload.asterisk.ari_events import (
     StasisEnd,
 )
 from stasis_offload.signalling import events as ev
-from stasis_offload.signalling.call_ids import CALLER
+from stasis_offload.signalling.call_ids import CALLER, CallIds
 from stasis_offload.signalling.legs import LegEvent, Legs
 
 CALL = "1700000000.1"
 CALLEE = f"offload-{CALL}-2"
+IDS = CallIds("offload")
 REPLACEMENT = "1700000009.7"
 NAME = "Local/556@default-00000001;1"
 WHO_CALLED = Channel(CALL, "PJSIP/bob-00000001", "Up", "100", "", "Stasis", "offload,PJSIP/555")
@@ -23,13 +24,13 @@ WHO_CALLED = Channel(CALL, "PJSIP/bob-00000001", "Up", "100", "", "Stasis", "off
 
 def legs_with(leg: int) -> Legs:
     """Make the legs of a call to which a replacement is announced for a leg."""
-    legs = Legs(WHO_CALLED)
+    legs = Legs(WHO_CALLED, IDS)
     assert legs.announce_replacement(REPLACEMENT, NAME, replaces=legs.channel(leg))
     return legs
 
 
 def test_the_channels_of_a_call_are_its_legs_and_no_others() -> None:
-    legs = Legs(WHO_CALLED)
+    legs = Legs(WHO_CALLED, IDS)
     assert (legs.leg(CALL), legs.leg(CALLEE), legs.leg("offload-1700000000.2-1")) == (0, 2, None)
     assert legs.leg(REPLACEMENT) is None
     assert (legs.channel(CALLER), legs.channel(2), legs.name(CALLER)) == (CALL, CALLEE, WHO_CALLED.name)
@@ -71,7 +72,7 @@ def test_a_replacement_in_the_bridge_is_the_leg_and_the_old_channel_is_none(
 
 def test_whoever_picks_up_is_the_callee_at_once() -> None:
     carol = Channel(REPLACEMENT, "PJSIP/carol-00000009", "Up", "", "", "", "")
-    legs = Legs(WHO_CALLED)
+    legs = Legs(WHO_CALLED, IDS)
     assert legs.pick_up(carol, replaces=CALLEE) == ev.CalleePickedUp(2, CALLEE)
     assert (legs.channel(2), legs.leg(REPLACEMENT), legs.name(2)) == (REPLACEMENT, 2, carol.name)
     assert legs.translate(DialChanged(REPLACEMENT, DialState.ANSWER)) == ev.CalleeAnswered(2)
@@ -81,7 +82,7 @@ def test_whoever_picks_up_is_the_callee_at_once() -> None:
 
 def test_nobody_picks_up_the_caller_nor_a_stranger_nor_twice() -> None:
     carol = Channel(REPLACEMENT, "PJSIP/carol-00000009", "Up", "", "", "", "")
-    legs = Legs(WHO_CALLED)
+    legs = Legs(WHO_CALLED, IDS)
     assert legs.pick_up(carol, replaces=CALL) is None
     assert legs.pick_up(carol, replaces="stranger") is None
     assert legs.pick_up(carol, replaces=CALLEE)
@@ -122,7 +123,7 @@ def test_one_leg_expects_one_replacement_and_a_channel_of_no_leg_none() -> None:
     assert not legs.has_pending(CALLER)
     assert not legs.announce_replacement("another", NAME, replaces=CALLEE)
     assert not legs.announce_replacement("another", NAME, replaces="unknown")
-    assert not Legs(WHO_CALLED).announce_replacement(CALLEE, NAME, replaces=CALL)
+    assert not Legs(WHO_CALLED, IDS).announce_replacement(CALLEE, NAME, replaces=CALL)
 
 
 @pytest.mark.parametrize(
@@ -139,4 +140,4 @@ def test_one_leg_expects_one_replacement_and_a_channel_of_no_leg_none() -> None:
 def test_who_is_in_the_bridge_and_no_leg_stands_for_one_that_is_missing(
     members: tuple[str, ...], found: tuple[tuple[int, str], ...]
 ) -> None:
-    assert Legs(WHO_CALLED).unannounced(members, (CALLER, 2)) == found
+    assert Legs(WHO_CALLED, IDS).unannounced(members, (CALLER, 2)) == found
