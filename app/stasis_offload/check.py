@@ -5,7 +5,6 @@ import grp
 import os
 import pwd
 import stat
-from collections import Counter
 from collections.abc import Coroutine
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,12 +15,14 @@ import structlog
 from stasis_offload.asterisk.ari import AriClient
 from stasis_offload.asterisk.control_socket import ask
 from stasis_offload.asterisk.rtpstreams import RtpStreams
+from stasis_offload.bridge_flows import judge_instance, judge_tables
 from stasis_offload.config import Config
 from stasis_offload.errors import AriError, ModuleError, OpenFlowError, SwitchUnavailableError
+from stasis_offload.identity import application_number
 from stasis_offload.openflow.describe import describe_switch
 from stasis_offload.openflow.endpoint import Endpoint, Pssl, Ptcp, Ssl, Tcp, Unix
-from stasis_offload.openflow.events import SeenFlow, SwitchDescription
-from stasis_offload.openflow.gate import PRIORITY
+from stasis_offload.openflow.events import SwitchDescription
+from stasis_offload.openflow.instance import Instance
 
 log = structlog.get_logger(__name__)
 
@@ -86,7 +87,7 @@ async def run_checks(config: Config) -> tuple[Item, ...]:
                 (_check_ari, ("ari", "application", *_MODULES)),
                 (_check_socket, ("control socket",)),
                 (_check_module, ("module",)),
-                (_check_switch, ("switch", "openflow", "bundles", "sizes", "tables")),
+                (_check_switch, ("switch", "openflow", "bundles", "sizes", "instance", "tables")),
             )
         ]
     return tuple(item for task in started for item in task.result())
@@ -203,11 +204,12 @@ async def _check_module(config: Config) -> tuple[Item, ...]:
 
 
 async def _check_switch(config: Config) -> tuple[Item, ...]:
-    endpoint = config.openflow.connection
+    endpoint, instance = config.openflow.connection, Instance(config.openflow.instance)
+    application = application_number(config)
     unknown = "cannot be known before the switch answers"
-    rest = tuple(Item(name, ok=False, text=unknown) for name in ("bundles", "sizes", "tables"))
+    rest = tuple(Item(name, ok=False, text=unknown) for name in ("bundles", "sizes", "instance", "tables"))
     try:
-        switch, others = await describe_switch(endpoint)
+        switch, flows = await describe_switch(endpoint)
     except SwitchUnavailableError as error:
         failed = Item("switch", ok=False, text=f"{error}; {_advise(endpoint)}")
         return (failed, Item("openflow", ok=False, text=unknown), *rest)
@@ -219,7 +221,8 @@ async def _check_switch(config: Config) -> tuple[Item, ...]:
         Item("openflow", ok=True, text=f"OpenFlow {switch.version}"),
         _judge_bundles(switch),
         _judge_sizes(switch),
-        _judge_tables(others),
+        Item("instance", *judge_instance(flows, instance, application=application, bridge=switch.bridge)),
+        Item("tables", *judge_tables(flows, instance)),
     )
 
 
@@ -250,26 +253,6 @@ def _judge_sizes(switch: SwitchDescription) -> Item:
         return Item("sizes", ok=True, text="told apart: what is smaller than audio is left to Asterisk")
     lost = "digits pass from end to end, and legs with different payload types for them stay relayed"
     return Item("sizes", ok=True, text=f"not told apart (Open vSwitch does from 2.12 on): {lost}")
-
-
-def _judge_tables(others: tuple[SeenFlow, ...]) -> Item:
-    """Judge the flows of other programs in table 0, which say where packets go, and in the tables that are ours."""
-    taken = Counter(flow.table for flow in others if flow.table != 0)
-    if taken:
-        found = ", ".join(f"{count} in table {table}" for table, count in sorted(taken.items()))
-        advice = "UDP is led there, and the default there is ours: let that program use other tables"
-        return Item("tables", ok=False, text=f"flows of another program: {found}; {advice}")
-    flows = [flow for flow in others if flow.table == 0]
-    if not flows:
-        advice = "is its controller there, or its fail_mode standalone?"
-        return Item("tables", ok=False, text=f"table 0 is empty: the bridge forwards no packet; {advice}")
-    if len(flows) == 1 and flows[0].is_normal:
-        return Item("tables", ok=True, text="table 0 has NORMAL alone: a learning switch")
-    text = f"table 0 says by flows of its own or a controller's where packets go: {len(flows)}"
-    above = sum(flow.priority > PRIORITY for flow in flows)
-    if above:
-        text += f"; {above} of them are above ours (priority {PRIORITY}): what they take stays relayed"
-    return Item("tables", ok=True, text=text)
 
 
 def _advise(endpoint: Endpoint) -> str:

@@ -21,6 +21,7 @@ from pydantic_settings import (
 
 from stasis_offload.errors import ConfigError
 from stasis_offload.openflow.endpoint import Endpoint, Pssl, Ssl, Tls, parse_endpoint
+from stasis_offload.openflow.instance import INSTANCES
 
 DEFAULT_FILE = Path("/etc/stasis-offload/stasis-offload.toml")
 ENV_PREFIX = "STASIS_OFFLOAD_"
@@ -103,6 +104,12 @@ class OpenFlowSettings(_Section):
         default="",
         pattern="^([0-9a-f]{16})?$",
         description="the 16 hexadecimal digits of the only bridge that may get flows (ovs-vsctl get bridge BRIDGE datapath_id)",
+    )
+    instance: int = Field(
+        default=0,
+        ge=0,
+        le=INSTANCES - 1,
+        description="a whole number, 0 to 7, that no other application at that bridge has",
     )
     connection: Endpoint = Field(
         description="unix:PATH, tcp:HOST:PORT or ptcp:PORT[:HOST], or, with all three files for TLS, ssl:HOST:PORT or pssl:PORT[:HOST]"

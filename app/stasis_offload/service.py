@@ -23,6 +23,7 @@ from stasis_offload.calls.transfers import Transfers
 from stasis_offload.config import Config
 from stasis_offload.errors import OpenFlowError
 from stasis_offload.http_api import serve
+from stasis_offload.identity import application_number
 from stasis_offload.media.state import Policy
 from stasis_offload.openflow.events import Event as SwitchEvent
 from stasis_offload.openflow.switch import Switch
@@ -58,7 +59,13 @@ async def run(config: Config) -> None:
             dispatcher.on_ari(event)
 
     async with asyncio.TaskGroup() as outer:
-        switch = Switch(config.openflow.connection, on_switch, datapath_id=config.openflow.datapath_id)
+        switch = Switch(
+            config.openflow.connection,
+            on_switch,
+            datapath_id=config.openflow.datapath_id,
+            instance=config.openflow.instance,
+            application=application_number(config),
+        )
         ari = AriClient(
             url=config.ari.url,
             username=config.ari.username,

@@ -13,7 +13,7 @@ from stasis_offload.openflow.events import SwitchDown, SwitchUp
 from stasis_offload.openflow.gate import LEASE
 from tests.support.many_calls import flows_of, learning_flows_of
 from tests.support.ovs_container import Bridge, Ovs
-from tests.support.switch_events import SECONDS, Kind, connected, running, tapped
+from tests.support.switch_events import connected, running
 
 NORMAL = "priority=0 actions=NORMAL"
 
@@ -102,30 +102,6 @@ async def test_requests_under_way_when_the_connection_ends_are_told_so(ovs: Ovs,
     async with connected(bridge.management, timeouts=timeouts) as (switch, _):
         with ovs.frozen(), pytest.raises(SwitchUnavailableError, match="ended before its answer came"):
             await switch.flow_table.all_counts(FORWARDING_ROLES)
-
-
-async def test_of_two_applications_on_one_bridge_the_later_has_it_until_it_stops_and_the_other_says_so(
-    bridge: Bridge,
-) -> None:
-    async with tapped(bridge.management) as (endpoint, sent), connected(endpoint) as (first, events):
-        await first.flow_table.set_flows(owner_of("of the first"), flows_of("of the first"))
-        async with connected(bridge.management) as (second, others):
-            flows = flows_of("of the second")
-            await second.flow_table.set_flows(owner_of("of the second"), flows)
-            assert "deleted: by another program" in (await events.next(SwitchDown)).reason
-            down = await events.next(SwitchDown)
-            assert down.reason == "another stasis-offload uses this bridge: one of the two has to stop"
-            before = sent[Kind.MULTIPART_REQUEST]
-            async with asyncio.timeout(SECONDS):
-                while sent[Kind.MULTIPART_REQUEST] < before + 8:  # it has come back twice
-                    await asyncio.to_thread(bridge.flows)
-            assert bridge.cookies() == {flow.cookie for flow in flows}
-            assert others.rest() == []
-            assert events.rest() == []
-            await second.sweep()
-            await events.next(SwitchUp)
-        await first.flow_table.set_flows(owner_of("of the first"), flows_of("of the first"))
-        assert bridge.cookies() == {flow.cookie for flow in flows_of("of the first")}
 
 
 async def test_a_gate_that_an_operator_deletes_is_opened_again(bridge: Bridge) -> None:

@@ -42,7 +42,7 @@ async def test_an_operator_sees_the_flows_as_they_were_meant(bridge: Bridge) -> 
             "set_field:02:00:00:00:00:01->eth_src,set_field:02:00:00:00:00:0b->eth_dst,"
             "set_field:198.18.1.1->ip_src,set_field:198.18.1.20->ip_dst,"
             "set_field:20000->udp_src,set_field:5000->udp_dst,set_field:0->ip_dscp,dec_ttl,"
-            "set_field:3->in_port,resubmit(,0)"
+            "set_field:3->in_port,set_field:0x1->reg15,resubmit(,0)"
         )
         await switch.flow_table.set_flows(owner_of("call"), (caller, callee))
         assert bridge.cookies() == {caller.cookie, callee.cookie}

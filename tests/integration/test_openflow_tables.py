@@ -38,6 +38,7 @@ NORMAL = "priority=0,actions=NORMAL"
 SITES = {
     "static wiring": WIRING,
     "a ban of a party": ("priority=200,udp,nw_src=198.18.0.10,actions=drop", NORMAL),
+    "a ban of what is no party's": ("priority=200,udp,tp_src=4444,actions=drop", NORMAL),
     "a ban of what Asterisk sends": ("priority=200,in_port=3,udp,nw_dst=198.18.1.20,actions=drop", NORMAL),
     "a ban of media to a party, by wiring": (
         "priority=200,in_port=3,udp,nw_dst=198.18.0.10,tp_dst=4000,actions=drop",
@@ -57,6 +58,14 @@ SITES = {
         "table=20,reg0=5,ip,nw_dst=198.18.0.10,actions=output:1",
         "table=20,reg0=5,ip,nw_dst=198.18.1.20,actions=output:2",
         "table=20,reg0=0,actions=output:3",
+    ),
+    "registers, of ours too, and metadata": (
+        "table=0,in_port=3,actions=set_field:5->metadata,set_field:5->reg15,goto_table:10",
+        "table=0,priority=0,actions=set_field:1->metadata,set_field:1->reg15,goto_table:10",
+        "table=10,priority=200,metadata=1,reg15=1,udp,tp_src=4444,actions=drop",
+        "table=10,reg15=5,metadata=5,ip,nw_dst=198.18.0.10,actions=output:1",
+        "table=10,reg15=5,metadata=5,ip,nw_dst=198.18.1.20,actions=output:2",
+        "table=10,metadata=1,reg15=1,actions=output:3",
     ),
     "a firewall with state, that lets in what answers Asterisk": (
         "table=0,priority=100,udp,ct_state=-trk,actions=ct(table=1)",
@@ -166,6 +175,27 @@ async def test_what_is_forwarded_goes_as_if_asterisk_had_sent_it_and_all_else_as
         for sent in RTCP_AS_ASTERISK.values():
             expected[sent] = tuple([] for _ in wires)  # Asterisk's own reports are dropped
         assert await becomes(bridge, wires, flows) == expected
+        # So it is between other applications.
+        async with connected(bridge.management, instance=0), connected(bridge.management, instance=7):
+            assert await becomes(bridge, wires, flows, instance=4) == expected
+
+
+async def test_a_rule_above_ours_takes_the_packets_of_a_call_at_once_and_gives_them_back(
+    bridge: Bridge,
+) -> None:
+    ban = "cookie=0x5,priority=50000,udp,nw_src=198.18.0.10,actions=drop"
+    spoken, heard = frame(AUDIO["caller"].packet), frame(AS_ASTERISK["caller"].packet)
+    async with plugged(bridge.sockets) as wires, connected(bridge.management) as (switch, _):
+        await switch.flow_table.set_flows(
+            owner_of("call"), forwarding_flows("call", PATH, FlowLimits(idle_timeout=60))
+        )
+        assert await delivered(wires, AT_CALLER, spoken) == ([], [heard], [])
+        bridge.ofctl("add-flow", ban)
+        bridge.forget_datapath()
+        assert await delivered(wires, AT_CALLER, spoken) == ([], [], [])
+        bridge.ofctl("del-flows", "cookie=0x5/-1")
+        bridge.forget_datapath()
+        assert await delivered(wires, AT_CALLER, spoken) == ([], [heard], [])
 
 
 @pytest.mark.parametrize("site", SITES.values(), ids=SITES.keys())
@@ -181,9 +211,11 @@ async def test_what_we_send_in_asterisks_name_goes_as_if_asterisk_had_sent_it(
                 assert await sent_until_now(wires, sent.at) == alone[sent]
 
 
-async def becomes(bridge: Bridge, wires: tuple[Wire, ...], flows: tuple[Flow, ...]) -> dict[Sent, Outcome]:
+async def becomes(
+    bridge: Bridge, wires: tuple[Wire, ...], flows: tuple[Flow, ...], *, instance: int = 0
+) -> dict[Sent, Outcome]:
     """Return what becomes of each packet while the switch has these flows of ours."""
-    async with connected(bridge.management) as (switch, _):
+    async with connected(bridge.management, instance=instance) as (switch, _):
         await switch.flow_table.set_flows(owner_of("call"), flows)
         bridge.forget_datapath()
         return {sent: await outcome(wires, sent) for sent in ALL}

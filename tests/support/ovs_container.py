@@ -172,7 +172,7 @@ class Bridge:
     def flows(self) -> list[str]:
         """Return the flows of the bridge without counters, sorted, and without the gate (openflow/gate.py)."""
         lines = (line.strip() for line in self.ofctl("dump-flows").splitlines() if "actions=" in line)
-        return sorted(line for line in lines if not re.match("cookie=0xff1[0-9a-f]{10}ff,", line))
+        return sorted(line for line in lines if not re.match("cookie=0x[1-7]?ff1[0-9a-f]{10}ff,", line))
 
     def cookies(self) -> set[int]:
         """Return the cookies of its flows but 0, which are not printed."""

@@ -10,6 +10,7 @@ from stasis_offload.openflow.flow import (
     SAMPLE_TABLE,
     SIZE_TABLE,
     TABLE,
+    TABLES,
     Drop,
     Flow,
     Forward,
@@ -96,7 +97,11 @@ def _flows(family: int) -> st.SearchStrategy[Flow]:
         priority=UINT16,
         idle_timeout=UINT16,
         hard_timeout=UINT16,
-        table=st.sampled_from((TABLE, SAMPLE_TABLE, SIZE_TABLE)),
+        table=st.builds(
+            lambda table, instance: table + TABLES * instance,
+            st.sampled_from((TABLE, SAMPLE_TABLE, SIZE_TABLE)),
+            st.integers(0, 7),
+        ),
     )
 
 

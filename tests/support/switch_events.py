@@ -88,11 +88,23 @@ async def tapped(endpoint: Unix) -> AsyncIterator[tuple[Unix, Counter[int]]]:
 
 @asynccontextmanager
 async def running(
-    endpoint: Endpoint, *, timeouts: Timeouts | None = None, datapath_id: str = ""
+    endpoint: Endpoint,
+    *,
+    timeouts: Timeouts | None = None,
+    datapath_id: str = "",
+    instance: int = 0,
+    application: int = 0,
 ) -> AsyncIterator[tuple[Switch, Events]]:
     """Keep a switch connected until the block ends."""
     events = Events()
-    switch = Switch(endpoint, events.tell, timeouts=timeouts, datapath_id=datapath_id)
+    switch = Switch(
+        endpoint,
+        events.tell,
+        timeouts=timeouts,
+        datapath_id=datapath_id,
+        instance=instance,
+        application=application,
+    )
     async with asyncio.TaskGroup() as tasks:
         run = tasks.create_task(switch.run())
         try:
@@ -103,9 +115,12 @@ async def running(
 
 @asynccontextmanager
 async def connected(
-    endpoint: Endpoint, *, timeouts: Timeouts | None = None
+    endpoint: Endpoint, *, timeouts: Timeouts | None = None, instance: int = 0, application: int = 0
 ) -> AsyncIterator[tuple[Switch, Events]]:
     """Keep a switch connected until the block ends, which begins when it is up."""
-    async with running(endpoint, timeouts=timeouts) as (switch, events):
+    async with running(endpoint, timeouts=timeouts, instance=instance, application=application) as (
+        switch,
+        events,
+    ):
         await events.next(SwitchUp)
         yield switch, events

@@ -15,7 +15,8 @@ from os_ken.ofproto import ofproto_v1_3 as ofp
 
 from stasis_offload.errors import OpenFlowError
 from stasis_offload.openflow.events import FlowRemoved, PacketIn, Port, PortDown, Removal, SeenFlow
-from stasis_offload.openflow.flow import FlowCount
+from stasis_offload.openflow.flow import COOKIE_ROLE_MASK, GATE_ROLE, FlowCount, is_ours
+from stasis_offload.packets.frame import ETH_IPV4, ETH_IPV6, PROTOCOL_UDP
 
 VERSION = ofp.OFP_VERSION
 VERSION_NAMES = {1: "1.0", 2: "1.1", 3: "1.2", 4: "1.3", 5: "1.4", 6: "1.5"}
@@ -41,6 +42,16 @@ _OUTPUT_NORMAL = Struct("!HH4xHHI").pack(
     *(ofp.OFPIT_APPLY_ACTIONS, 24, ofp.OFPAT_OUTPUT, 16, ofp.OFPP_NORMAL)
 )
 _PLAIN_NORMAL_SIZE = len(_EVERY_PACKET) + 24
+
+# The headers, without and with a mask, of register 15 and of the larger ones that it is a part of: xreg7, xxreg3
+# (include/openvswitch/meta-flow.h); they are the same in a match and in an action.
+_REGISTER_15 = tuple(
+    bytes.fromhex(header)
+    for header in ("00011e04", "00011f08", "80010e08", "80010f10", "0001e410", "0001e520")
+)
+_REGISTER_14, _METADATA = bytes.fromhex("00011c04"), bytes.fromhex("80000408")
+_ETH_IPV4, _ETH_IPV6 = ETH_IPV4.to_bytes(2, "big"), ETH_IPV6.to_bytes(2, "big")
+_UDP = bytes((PROTOCOL_UDP,))
 
 _REMOVALS = {
     ofp.OFPRR_IDLE_TIMEOUT: Removal.IDLE,
@@ -201,11 +212,33 @@ def parse_flow_stats(parts: Sequence[Message]) -> Iterator[tuple[int, FlowCount]
 
 def parse_flows(parts: Sequence[Message]) -> Iterator[SeenFlow]:
     """Parse the reply to `flow_stats_request`: what each flow is."""
-    for (_, table, _, _, priority, _, _, _, cookie, _, _), rest in _flow_stats(parts):
+    for (_, table, _, _, priority, _, hard, _, cookie, _, _), rest in _flow_stats(parts):
         # The match of every packet has no field. What follows the length of an output is the same from every switch
         # up to the port; the rest has a meaning for CONTROLLER alone (7.2.4).
         plain = rest.startswith(_EVERY_PACKET + _OUTPUT_NORMAL) and len(rest) == _PLAIN_NORMAL_SIZE
-        yield SeenFlow(table=table, priority=priority, cookie=cookie, is_normal=plain)
+        yield SeenFlow(
+            table=table,
+            priority=priority,
+            cookie=cookie,
+            is_normal=plain,
+            may_take_udp=_may_be_udp(rest),
+            uses_register=any(header in rest for header in _REGISTER_15),
+            is_ovn=_REGISTER_14 in rest and _METADATA in rest,
+            is_lease=bool(hard) and is_ours(cookie) and cookie & COOKIE_ROLE_MASK == GATE_ROLE and table != 0,
+        )
+
+
+def _may_be_udp(match: bytes) -> bool:
+    """Return whether some UDP packet has these fields: they are of no other type or protocol."""
+    (_, length), fields = _MATCH.unpack_from(match), {}
+    offset = _MATCH.size
+    while offset + _OXM.size <= length:
+        (header,) = _OXM.unpack_from(match, offset)
+        offset += _OXM.size
+        fields[header] = match[offset : offset + (header & 0xFF)]
+        offset += header & 0xFF
+    ethernet = fields.get(ofp.OXM_OF_ETH_TYPE, _ETH_IPV4)
+    return ethernet in (_ETH_IPV4, _ETH_IPV6) and fields.get(ofp.OXM_OF_IP_PROTO, _UDP) == _UDP
 
 
 def parse_contents(part: Message) -> Iterator[tuple[int, bytes]]:

@@ -8,14 +8,9 @@ from stasis_offload.openflow.endpoint import Endpoint
 from stasis_offload.openflow.events import SeenFlow, SwitchDescription
 from stasis_offload.openflow.flow import (
     COOKIE_PREFIX,
-    LEASE_TABLE,
-    SAMPLE_TABLE,
-    SIZE_TABLE,
-    TABLE,
     Flow,
     Match,
     Split,
-    is_ours,
 )
 from stasis_offload.openflow.flowmod import ANY
 from stasis_offload.packets.address import Address
@@ -33,7 +28,7 @@ async def describe_switch(
 ) -> tuple[SwitchDescription, tuple[SeenFlow, ...]]:
     """Connect, query the switch and disconnect; unlike `Switch.run`, leave its flows alone.
 
-    Return also the flows of other programs in table 0 and in the tables that are ours.
+    Return also its flows, whoever added them.
 
     Raises:
         SwitchUnavailableError: the switch was not reached, or a reply timed out.
@@ -43,19 +38,12 @@ async def describe_switch(
     async with open_channel(
         endpoint, on_message=lambda _: None, timeouts=timeouts or Timeouts(answer=2.0)
     ) as channel:
-        description = await describe(channel)
-        tables = (0, LEASE_TABLE, TABLE, SAMPLE_TABLE, SIZE_TABLE)
-        flows = [flow for table in tables for flow in await read_flows(channel, table=table)]
-        return description, tuple(flow for flow in flows if not is_ours(flow.cookie))
+        return await describe(channel), await _read_flows(channel)
 
 
-async def read_flows(channel: Channel, *, table: int) -> tuple[SeenFlow, ...]:
-    """Return the flows of a table, whoever added them.
-
-    Raises as `Channel.request`.
-    """
+async def _read_flows(channel: Channel) -> tuple[SeenFlow, ...]:
     xid = channel.new_xid()
-    request = encode.flow_stats_request(xid, ANY, table=table)
+    request = encode.flow_stats_request(xid, ANY)
     return tuple(decode.parse_flows(await channel.request(xid, request, MessageKind.MULTIPART_REPLY)))
 
 

@@ -16,6 +16,7 @@ from os_ken.ofproto.ofproto_protocol import ProtocolDesc
 from stasis_offload.openflow import flowmod
 from stasis_offload.openflow.flow import LEARNING_BYTES, Flow
 from stasis_offload.openflow.flowmod import Cookies
+from stasis_offload.openflow.instance import Instance
 
 # Stands for the datapath in os_ken's messages, which take the constants of the version from it.
 _SWITCH = ProtocolDesc(ofp.OFP_VERSION)
@@ -88,27 +89,25 @@ def ports_request(xid: int) -> bytes:
     return _encode(xid, messages.OFPPortDescStatsRequest(_SWITCH, 0))
 
 
-def flow_stats_request(xid: int, cookies: Cookies, *, table: int = ofp.OFPTT_ALL) -> bytes:
-    """Request the counters of flows, by their cookies, of every table or of one."""
-    request = messages.OFPFlowStatsRequest(
-        _SWITCH, table_id=table, cookie=cookies.value, cookie_mask=cookies.mask
-    )
+def flow_stats_request(xid: int, cookies: Cookies) -> bytes:
+    """Request the counters of flows, by their cookies, of every table."""
+    request = messages.OFPFlowStatsRequest(_SWITCH, cookie=cookies.value, cookie_mask=cookies.mask)
     return _encode(xid, request)
 
 
-def packet_out(xid: int, *, in_port: int, frame: bytes) -> bytes:
-    """Let a packet go the bridge's own way, as if it had come in by a port; no flow of ours matches it."""
-    return _packet_out(xid, in_port, flowmod.OWN_WAY_PAST_GATE, frame)
+def packet_out(xid: int, instance: Instance, *, in_port: int, frame: bytes) -> bytes:
+    """Let a packet go the bridge's own way, as if it had come in by a port; no flow of this instance matches it."""
+    return _packet_out(xid, in_port, flowmod.own_way_past_gate(instance), frame)
 
 
-def gate(xid: int, *, cookie: int, priority: int, hard_timeout: int) -> bytes:
+def gate(xid: int, instance: Instance, *, cookie: int, hard_timeout: int) -> bytes:
     """Add the gate to our table, or add it again (gate.py)."""
-    return flowmod.gate(xid, cookie=cookie, priority=priority, hard_timeout=hard_timeout)
+    return flowmod.gate(xid, instance, cookie=cookie, hard_timeout=hard_timeout)
 
 
-def lease(xid: int, *, cookie: int, hard_timeout: int) -> bytes:
+def lease(xid: int, instance: Instance, *, cookie: int, hard_timeout: int) -> bytes:
     """Begin the gate's lease, or renew it, by a packet that goes nowhere (gate.py)."""
-    action = flowmod.lease(cookie=cookie, hard_timeout=hard_timeout)
+    action = flowmod.lease(instance, cookie=cookie, hard_timeout=hard_timeout)
     return _packet_out(xid, ofp.OFPP_CONTROLLER, action, _NO_PACKET)
 
 

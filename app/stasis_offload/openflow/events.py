@@ -5,6 +5,9 @@ from enum import StrEnum
 
 from stasis_offload.openflow.flow import FlowCount
 
+# The number of the port that is the bridge itself (OpenFlow 1.3.5, 7.2.1).
+LOCAL = 0xFFFF_FFFE
+
 
 @dataclass(frozen=True, slots=True)
 class Port:
@@ -33,15 +36,29 @@ class SwitchDescription:
     atomic_bundles: bool
     splits: bool
 
+    @property
+    def bridge(self) -> str:
+        """The bridge's name, which is that of its LOCAL port (7.2.1); or else its datapath id."""
+        return next((port.name for port in self.ports if port.number == LOCAL), f"{self.datapath_id:016x}")
+
 
 @dataclass(frozen=True, slots=True)
 class SeenFlow:
-    """A flow that a switch has, whoever added it; `is_normal` if it gives every packet to NORMAL and does nothing else."""
+    """A flow that a switch has, whoever added it.
+
+    `is_normal` if it gives every packet to NORMAL and does nothing else; `may_take_udp` if some UDP packet may match;
+    `uses_register` and `is_ovn` if it names register 15, or what Open Virtual Network keeps a logical port and datapath in
+    (register 14 and the metadata, include/ovn/logical-fields.h). `is_lease` if it is the lease of a gate of ours.
+    """
 
     table: int
     priority: int
     cookie: int
     is_normal: bool
+    may_take_udp: bool
+    uses_register: bool
+    is_ovn: bool
+    is_lease: bool
 
 
 @dataclass(frozen=True, slots=True)

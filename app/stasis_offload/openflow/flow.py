@@ -5,18 +5,25 @@ from dataclasses import dataclass
 from stasis_offload.packets.address import Address
 from stasis_offload.packets.frame import Tag
 
-# 64-bit cookie: 16 bits prefix of this application, 40 bits owner, 8 bits role of the flow.
+# 64-bit cookie: 4 bits instance (instance.py), 12 bits of this program, 40 bits owner, 8 bits role of the flow.
+INSTANCE_SHIFT = 60
 COOKIE_PREFIX = 0x0FF1 << 48
 COOKIE_PREFIX_MASK = 0xFFFF << 48
+# The cookies of every instance.
+COOKIE_PROGRAM_MASK = 0x0FFF << 48
 COOKIE_OWNER_MASK = COOKIE_PREFIX_MASK | 0xFF_FFFF_FFFF << 8
 COOKIE_ROLE_MASK = 0xFF
+# The role of a gate's flows (gate.py); media/roles.py names the others.
+GATE_ROLE = 0xFF
 
 # Our flows have a table of their own, which the gate leads to (gate.py). Of the others, one has the gate's lease, one only
-# shows packets that are forwarded (sampler.py), and one has the flows that a `Split` leads to.
+# shows packets that are forwarded (sampler.py), and one has the flows that a `Split` leads to. These are instance 0's; the
+# next has the next four.
 LEASE_TABLE = 76
 TABLE = 77
 SAMPLE_TABLE = 78
 SIZE_TABLE = 79
+TABLES = 4
 
 # Bytes of a learned packet that are mirrored: Ethernet 14 + VLAN 4 + IPv6 40 + UDP 8 + RTP 12 and some extensions.
 LEARNING_BYTES = 128
@@ -106,6 +113,11 @@ class Flow:
     table: int = TABLE
 
 
+def is_reported(table: int) -> bool:
+    """Return whether the switch reports the end of a flow in this table: not of one that only shows packets."""
+    return (table - SAMPLE_TABLE) % TABLES != 0
+
+
 @dataclass(frozen=True, slots=True)
 class FlowCount:
     """The counters of a flow since it was added."""
@@ -118,7 +130,7 @@ class FlowCount:
 
 
 def owner_cookie(owner: int) -> int:
-    """Return the cookie of an owner (0 to 2**40 - 1) with role 0."""
+    """Return the cookie of an owner (0 to 2**40 - 1) of instance 0 with role 0."""
     return COOKIE_PREFIX | owner << 8
 
 
@@ -128,5 +140,5 @@ def owner_in(cookie: int) -> int:
 
 
 def is_ours(cookie: int) -> bool:
-    """Return whether this application added the flow with this cookie."""
-    return cookie & COOKIE_PREFIX_MASK == COOKIE_PREFIX
+    """Return whether this program, of any instance, added the flow with this cookie."""
+    return cookie & COOKIE_PROGRAM_MASK == COOKIE_PREFIX

@@ -14,15 +14,14 @@ from stasis_offload.openflow.decode import MessageKind
 from stasis_offload.openflow.events import FlowRemoved, Removal
 from stasis_offload.openflow.flow import (
     COOKIE_OWNER_MASK,
-    COOKIE_PREFIX,
     COOKIE_PREFIX_MASK,
     COOKIE_ROLE_MASK,
     Flow,
     FlowCount,
-    owner_cookie,
 )
 from stasis_offload.openflow.flowmod import Cookies
 from stasis_offload.openflow.gate import Contents, Gates
+from stasis_offload.openflow.instance import Instance
 from stasis_offload.openflow.owners import OwnerFlows, compare, reporting
 from stasis_offload.openflow.plan import Plan
 from stasis_offload.openflow.sampler import Sampler
@@ -35,14 +34,14 @@ _AT_ONCE = 20
 # Seconds within which all counters at once are worth waiting for: whoever asked looks at the calls.
 ALL_COUNTS_WITHIN = 2.0
 
-_OURS = Cookies(COOKIE_PREFIX, COOKIE_PREFIX_MASK)
-
 
 class FlowTable:
     """Our flows in the switch: what each owner has, should have, or may have. Attached to a connection at a time."""
 
-    def __init__(self) -> None:
-        self.sampler = Sampler()
+    def __init__(self, instance: Instance) -> None:
+        self.sampler = Sampler(instance)
+        self._instance = instance
+        self._ours = Cookies(instance.prefix, COOKIE_PREFIX_MASK)
         self._channel: Channel | None = None
         self._why_not = "not connected yet"
         self._entries: dict[int, OwnerFlows] = {}
@@ -80,7 +79,7 @@ class FlowTable:
     async def sweep(self, channel: Channel) -> None:
         """Remove every flow with our cookie prefix, an earlier process's too, and know of none; raises as `Channel.send_and_confirm`."""
         xid = channel.new_xid()
-        await channel.send_and_confirm(xid, encode.change_flows(xid, remove=[_OURS]))
+        await channel.send_and_confirm(xid, encode.change_flows(xid, remove=[self._ours]))
         for cookie, entry in tuple(self._entries.items()):
             entry.hold(())
             self._drop_if_needless(cookie)
@@ -88,7 +87,9 @@ class FlowTable:
     async def read(self, channel: Channel) -> Contents:
         """Return what the switch has of ours, gates too; raises as `Channel.request`."""
         xid = channel.new_xid()
-        parts = await channel.request(xid, encode.flow_stats_request(xid, _OURS), MessageKind.MULTIPART_REPLY)
+        parts = await channel.request(
+            xid, encode.flow_stats_request(xid, self._ours), MessageKind.MULTIPART_REPLY
+        )
         found: dict[int, list[bytes]] = {}
         for part in parts:
             for cookie, content in decode.parse_contents(part):
@@ -135,7 +136,7 @@ class FlowTable:
 
     def doubt(self, owner: int) -> None:
         """Have the owner's flows removed by the next comparison, unless it changes them before: nobody follows them any more."""
-        entry = self._entries.get(owner_cookie(owner))
+        entry = self._entries.get(self._instance.cookie(owner))
         if entry and entry.flows:
             entry.outcome_unknown = True
 
@@ -149,13 +150,14 @@ class FlowTable:
                 unknown then: the next `set_flows`, `settle` or `audit` starts by removing all flows of this owner.
 
         """
-        cookie = owner_cookie(owner)
-        if any(flow.cookie & COOKIE_OWNER_MASK != cookie for flow in flows):
+        cookie = self._instance.cookie(owner)
+        placed = self._instance.placed(flows)
+        if any(flow.cookie & COOKIE_OWNER_MASK != cookie for flow in placed):
             raise ValueError(f"a flow with the cookie of another owner than {owner}")
         if not flows:
             self.sampler.forget(cookie)
         async with self._locked(cookie) as entry:
-            await self._replace(entry, tuple(flows))
+            await self._replace(entry, placed)
 
     async def counts(self, owner: int, roles: Collection[int]) -> dict[int, FlowCount]:
         """Return the counters of an owner's flows of these roles, by role. Those of OVS lag up to half a second.
@@ -190,11 +192,12 @@ class FlowTable:
                 pending.cancel()
 
     async def all_counts(self, roles: Collection[int]) -> dict[int, FlowCount]:
-        """Return the counters of all owners' flows of these roles, by cookie; raises as `Channel.request`."""
-        mask = COOKIE_PREFIX_MASK | COOKIE_ROLE_MASK
+        """Return the counters of all owners' flows of these roles, by cookie (as set); raises as `Channel.request`."""
+        mask, prefix = COOKIE_PREFIX_MASK | COOKIE_ROLE_MASK, self._instance.prefix
         try:
             async with asyncio.timeout(ALL_COUNTS_WITHIN), self._slots:
-                return await self._request_counts([Cookies(COOKIE_PREFIX | role, mask) for role in roles])
+                counts = await self._request_counts([Cookies(prefix | role, mask) for role in roles])
+                return {self._instance.unplaced(cookie): count for cookie, count in counts.items()}
         except TimeoutError:
             text = f"no counters from the switch within {ALL_COUNTS_WITHIN:g} s"
             raise SwitchUnavailableError(text) from None
@@ -202,7 +205,9 @@ class FlowTable:
     async def inject(self, in_port: int, frame: bytes) -> None:
         """Let a packet go the bridge's own way as if it had come in by a port, past our flows; raises as `Channel.send_and_confirm`."""
         xid = self.channel.new_xid()
-        await self.channel.send_and_confirm(xid, encode.packet_out(xid, in_port=in_port, frame=frame))
+        await self.channel.send_and_confirm(
+            xid, encode.packet_out(xid, self._instance, in_port=in_port, frame=frame)
+        )
 
     def note_removed(self, event: FlowRemoved) -> bool:
         """Record the end of a flow, and return whether it is news: not a removal of our own.
@@ -304,10 +309,10 @@ class FlowTable:
 
     def _present(self, owner: int, roles: Collection[int]) -> list[Cookies]:
         """Return the cookies of an owner's flows of these roles that the switch may have."""
-        entry = self._entries.get(owner_cookie(owner))
+        entry = self._entries.get(self._instance.cookie(owner))
         if entry is None:
             return []
-        cookies = {owner_cookie(owner) | role for role in roles}
+        cookies = {self._instance.cookie(owner) | role for role in roles}
         if not entry.outcome_unknown:
             cookies &= {flow.cookie for flow in entry.flows}
         return [Cookies(cookie) for cookie in sorted(cookies)]

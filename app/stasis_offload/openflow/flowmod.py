@@ -11,6 +11,7 @@ from typing import assert_never
 from os_ken.ofproto import ofproto_v1_3 as ofp
 
 from stasis_offload.errors import OpenFlowError
+from stasis_offload.openflow import actions
 from stasis_offload.openflow.flow import (
     LEASE_TABLE,
     SAMPLE_TABLE,
@@ -24,17 +25,16 @@ from stasis_offload.openflow.flow import (
     Mirror,
     Sample,
     Split,
+    is_reported,
 )
+from stasis_offload.openflow.instance import INSTANCES, Instance
 from stasis_offload.openflow.oxm import (
     ETH_DST,
     ETH_SRC,
     IP_DSCP,
     IPV4,
     IPV6,
-    LARGER_BIT,
-    LEASED_BIT,
     NX_IN_PORT_FIELD,
-    PASSED_GATE_BIT,
     REG15,
     UDP,
     UDP_DST,
@@ -108,17 +108,18 @@ def _entry(flow: Flow) -> _Entry:
         table=flow.table,
         priority=flow.priority,
         fields=b"".join(match_fields(flow.match)),
-        actions=b"".join(_actions(flow.match, flow.action)),
+        actions=b"".join(_actions(flow.match, flow.action, Instance.of_table(flow.table).number)),
         idle_timeout=flow.idle_timeout,
         hard_timeout=flow.hard_timeout,
     )
 
 
-def gate(xid: int, *, cookie: int, priority: int, hard_timeout: int) -> bytes:
+def gate(xid: int, instance: Instance, *, cookie: int, hard_timeout: int) -> bytes:
     """Add the gate, or add it again: the flows of table 0 that lead UDP to our tables, and what leads the rest back.
 
-    A register marks what has passed the gate: back in table 0, such a packet goes on as if there were no gate. Another
-    mark is the lease's; a packet without it goes back at once.
+    A register marks what has passed the gate: back in table 0, such a packet goes on as if there were no gate of ours. It
+    meets those of other instances, each of which has a mark of its own. Another mark is the lease's; a packet without it goes
+    back at once.
 
     One flow of LEASE_TABLE takes no packet, and is no other gate's: a switch that restores what it had saved replaces the
     rest, of which it does not tell, and deletes this one, of which it does (`ovs-ofctl replace-flows`).
@@ -126,10 +127,14 @@ def gate(xid: int, *, cookie: int, priority: int, hard_timeout: int) -> bytes:
     own = REG15.matched(((cookie >> 8 | _NEVER) & 0xFFFF_FFFF).to_bytes(4, "big"))
     back = (
         _Entry(
-            cookie=cookie, table=TABLE, priority=0xFFFF, fields=without_mark(LEASED_BIT), actions=_OWN_WAY
+            cookie=cookie,
+            table=instance.table(TABLE),
+            priority=0xFFFF,
+            fields=without_mark(instance.leased_bit),
+            actions=_OWN_WAY,
         ),
         *(
-            _Entry(cookie=cookie, table=table, priority=0, fields=b"", actions=_OWN_WAY)
+            _Entry(cookie=cookie, table=instance.table(table), priority=0, fields=b"", actions=_OWN_WAY)
             for table in (TABLE, SIZE_TABLE)
         ),
     )
@@ -137,41 +142,37 @@ def gate(xid: int, *, cookie: int, priority: int, hard_timeout: int) -> bytes:
         _Entry(
             cookie=cookie,
             table=0,
-            priority=priority,
-            fields=family.ethernet + UDP + without_mark(PASSED_GATE_BIT),
-            actions=_PASSED_GATE + _resubmit(LEASE_TABLE) + _resubmit(TABLE),
+            priority=instance.gate_priority,
+            fields=family.ethernet + UDP + without_mark(instance.passed_bit),
+            actions=actions.set_bit(instance.passed_bit)
+            + actions.resubmit(instance.table(LEASE_TABLE))
+            + actions.resubmit(instance.table(TABLE)),
             hard_timeout=hard_timeout,
         )
         for family in (IPV4, IPV6)
     )
-    sentinel = _Entry(cookie=cookie, table=LEASE_TABLE, priority=1, fields=own, actions=b"")
+    sentinel = _Entry(cookie=cookie, table=instance.table(LEASE_TABLE), priority=1, fields=own, actions=b"")
     return b"".join(_addition(xid, entry) for entry in (sentinel, *back, *there))
 
 
-def lease(*, cookie: int, hard_timeout: int) -> bytes:
+def lease(instance: Instance, *, cookie: int, hard_timeout: int) -> bytes:
     """Return the action that adds the flow of LEASE_TABLE, or restarts its timeout; it marks every packet.
 
     Unlike a flow-mod, an action that learns what is there already changes no table: nothing is translated again
     (ofproto_flow_mod_learn_refresh in ofproto/ofproto.c; struct nx_action_learn in lib/ofp-actions.c).
     """
-    return _LEARN.pack(
-        ofp.OFPAT_EXPERIMENTER,
-        _LEARN.size,
-        _NICIRA,
-        _NXAST_LEARN,
-        0,  # idle timeout
-        hard_timeout,
-        0,  # priority
-        cookie,
-        _LEARN_SEND_FLOW_REM,
-        LEASE_TABLE,
-        0,  # idle and hard timeout once a TCP connection has ended: as before
-        0,
-        _LEARN_LOAD_VALUE | 1,  # one bit ...
-        1,  # ... of this value
-        REG15.header,
-        LEASED_BIT,
+    return actions.learn_bit(
+        table=instance.table(LEASE_TABLE),
+        bit=instance.leased_bit,
+        cookie=cookie,
+        hard_timeout=hard_timeout,
     )
+
+
+def leased_table(content: bytes) -> int | None:
+    """Return the table that a flow with this content is in if it is a gate's lease: of a LEASE_TABLE, and it ends."""
+    table, _, _, hard_timeout, _ = _CONTENT.unpack_from(content)
+    return table if table and hard_timeout else None
 
 
 def _addition(xid: int, entry: _Entry) -> bytes:
@@ -196,14 +197,14 @@ def _addition(xid: int, entry: _Entry) -> bytes:
 
 
 def _flags(entry: _Entry) -> int:
-    return int(ofp.OFPFF_SEND_FLOW_REM) if entry.table != SAMPLE_TABLE else 0
+    return int(ofp.OFPFF_SEND_FLOW_REM) if is_reported(entry.table) else 0
 
 
 def _match_and_actions(entry: _Entry) -> bytes:
-    actions = entry.actions
-    applied = _ACTIONS.pack(ofp.OFPIT_APPLY_ACTIONS, _ACTIONS.size + len(actions)) if actions else b""
+    size = _ACTIONS.size + len(entry.actions)
+    applied = _ACTIONS.pack(ofp.OFPIT_APPLY_ACTIONS, size) if entry.actions else b""
     size = _MATCH.size + len(entry.fields)
-    return _MATCH.pack(ofp.OFPMT_OXM, size) + entry.fields + bytes(-size % 8) + applied + actions
+    return _MATCH.pack(ofp.OFPMT_OXM, size) + entry.fields + bytes(-size % 8) + applied + entry.actions
 
 
 def removal(xid: int, cookies: Cookies) -> bytes:
@@ -232,7 +233,12 @@ def output(port: int, max_len: int = ofp.OFPCML_MAX) -> bytes:
     return _OUTPUT.pack(ofp.OFPAT_OUTPUT, _OUTPUT.size, port, max_len)
 
 
-def _actions(match: Match, action: Action) -> Iterator[bytes]:
+def own_way_past_gate(instance: Instance) -> bytes:
+    """Return the actions that let a packet go the bridge's own way, past our flows."""
+    return _FRESH_PAST_GATE[instance.number] + _OWN_WAY
+
+
+def _actions(match: Match, action: Action, instance: int) -> Iterator[bytes]:
     match action:
         case Mirror(max_len):
             # The other way round OVS counts each copy as an error, though it arrives: a datapath flow that ends with
@@ -243,7 +249,7 @@ def _actions(match: Match, action: Action) -> Iterator[bytes]:
             if match.in_port is None:
                 raise OpenFlowError("a flow that forwards has to match one port: else its VLAN is not known")
             # Before the rewrite: an output sends the packet as it is at that point (7.2.5).
-            yield _SAMPLED
+            yield _SAMPLED[instance]
             yield from _retag(match.vlan, action.tag)
             family = family_of(action.destination)
             yield ETH_SRC.set(mac_bytes(action.eth_src))
@@ -255,18 +261,12 @@ def _actions(match: Match, action: Action) -> Iterator[bytes]:
             yield IP_DSCP.set(bytes((action.dscp,)))
             yield _DEC_TTL
             yield NX_IN_PORT_FIELD.set((action.in_port & 0xFFFF).to_bytes(2, "big"))
+            # As a packet of Asterisk's it may be one for another instance, whose gate it has passed as the leg's.
+            yield _FRESH_PAST_GATE[instance]
             yield _OWN_WAY
         case Split(size):
-            yield _CHECK_LARGER.pack(
-                ofp.OFPAT_EXPERIMENTER,
-                _CHECK_LARGER.size,
-                _NICIRA,
-                _NXAST_CHECK_PKT_LARGER,
-                size,
-                LARGER_BIT,
-                REG15.header,
-            )
-            yield _BY_SIZE
+            yield actions.check_larger(size)
+            yield _BY_SIZE[instance]
         case Sample(max_len):
             yield output(ofp.OFPP_CONTROLLER, max_len)
         case Drop(mirror_bytes):
@@ -288,30 +288,14 @@ def _retag(came: int | None, goes: Tag | None) -> Iterator[bytes]:
     yield VLAN_PCP.set(bytes((goes.pcp,)))
 
 
-def _resubmit(table: int) -> bytes:
-    """Look the packet up in a table, and carry out what is found (NXAST_RESUBMIT_TABLE, lib/ofp-actions.c)."""
-    return _RESUBMIT.pack(
-        ofp.OFPAT_EXPERIMENTER, _RESUBMIT.size, _NICIRA, _NXAST_RESUBMIT_TABLE, _NX_IN_PORT, table
-    )
-
-
 _NEVER = 1 << 31  # a bit of the register that no packet has
-_NICIRA = 0x2320
-_NXAST_RESUBMIT_TABLE = 14
-_NXAST_CHECK_PKT_LARGER = 49  # the result into one bit of a register (struct nx_action_check_pkt_larger)
-_NX_IN_PORT = 0xFFF8  # OFPP_IN_PORT of OpenFlow 1.0: as it came
-_NXAST_LEARN = 16
-_LEARN_SEND_FLOW_REM = 1
-_LEARN_LOAD_VALUE = 1 << 11 | 1 << 13  # NX_LEARN_DST_LOAD, NX_LEARN_SRC_IMMEDIATE
-_RESUBMIT = Struct("!HHIHHB3x")
-_LEARN = Struct("!HHIHHHHQHBxHH HH4sH6x")
-_CHECK_LARGER = Struct("!HHIHHH4s6x")
 
-_PASSED_GATE = REG15.set(mark(PASSED_GATE_BIT))
-_OWN_WAY = _resubmit(0)
-_BY_SIZE = _resubmit(SIZE_TABLE)
-_SAMPLED = _resubmit(SAMPLE_TABLE)  # finds nothing, usually, and then does nothing
-OWN_WAY_PAST_GATE = _PASSED_GATE + _OWN_WAY
+_OWN_WAY = actions.resubmit(0)
+# By instance.
+_BY_SIZE = tuple(actions.resubmit(Instance(number).table(SIZE_TABLE)) for number in range(INSTANCES))
+# Finds nothing, usually, and then does nothing.
+_SAMPLED = tuple(actions.resubmit(Instance(number).table(SAMPLE_TABLE)) for number in range(INSTANCES))
+_FRESH_PAST_GATE = tuple(REG15.set(mark(Instance(number).passed_bit)) for number in range(INSTANCES))
 _DEC_TTL = Struct("!HH4x").pack(ofp.OFPAT_DEC_NW_TTL, 8)
 _POP_VLAN = Struct("!HH4x").pack(ofp.OFPAT_POP_VLAN, 8)
 _PUSH_VLAN = Struct("!HHH2x").pack(ofp.OFPAT_PUSH_VLAN, 8, ETH_VLAN)

@@ -4,6 +4,8 @@ When the process dies the lease ends, and no packet reaches our flows any more: 
 So one lease is renewed for all flows there are, every 2 s, and by an action that changes no table: each change of a flow
 costs Open vSwitch a new translation of every datapath flow (udpif_revalidator in ofproto/ofproto-dpif-upcall.c).
 The flows of the gate have a long timeout, and are added again together with other changes.
+
+A lease is also how an application that begins knows that another one is alive: the cookie of a gate names whose it is.
 """
 
 import asyncio
@@ -11,12 +13,11 @@ import secrets
 from collections.abc import Mapping, Sequence
 
 from stasis_offload.errors import OpenFlowError
-from stasis_offload.openflow import encode
+from stasis_offload.openflow import encode, flowmod
 from stasis_offload.openflow.channel import Channel
-from stasis_offload.openflow.flow import COOKIE_ROLE_MASK, LEASE_TABLE, owner_cookie
+from stasis_offload.openflow.flow import COOKIE_ROLE_MASK, GATE_ROLE, owner_in
+from stasis_offload.openflow.instance import INSTANCES, Instance
 
-# Above what people type by hand (32768 is the default of ovs-ofctl).
-PRIORITY = 40_000
 # Seconds. An endpoint's rtp_timeout is at least 10 s (eligibility.py), and the last sign of life before our death up
 # to a third of that old.
 LEASE = 6
@@ -30,7 +31,9 @@ Contents = Mapping[int, Sequence[bytes]]
 # Seconds. Whoever deleted our gate has opened one of its own by then, if it is another application.
 OTHER_OPENS_WITHIN = 1.0
 
-_ROLE = 0xFF
+# Of the owner in a gate's cookie, so many bits are its own, and the rest say of which application it is.
+_OWN_BITS = 16
+APPLICATIONS = 1 << 40 - _OWN_BITS
 # How many flows a gate has, with the lease (flowmod.gate, flowmod.lease).
 FLOWS = 7
 
@@ -41,8 +44,9 @@ class Gate:
     `leased_until` is until when at least the lease lasts, by the event loop's clock.
     """
 
-    def __init__(self) -> None:
-        self.cookie = owner_cookie(secrets.randbits(40)) | _ROLE
+    def __init__(self, instance: Instance, application: int) -> None:
+        self._instance = instance
+        self.cookie = instance.cookie(application << _OWN_BITS | secrets.randbits(_OWN_BITS)) | GATE_ROLE
         self.leased_until = 0.0
 
     async def open(self, channel: Channel) -> None:
@@ -51,7 +55,7 @@ class Gate:
         Raises as `Channel.send_and_confirm`.
         """
         xid = channel.new_xid()
-        message = encode.gate(xid, cookie=self.cookie, priority=PRIORITY, hard_timeout=LIFETIME)
+        message = encode.gate(xid, self._instance, cookie=self.cookie, hard_timeout=LIFETIME)
         await channel.send_and_confirm(xid, message)
         await self.renew(channel)
 
@@ -62,7 +66,7 @@ class Gate:
         """
         leased_until = asyncio.get_running_loop().time() + LEASE
         xid = channel.new_xid()
-        message = encode.lease(xid, cookie=self.cookie, hard_timeout=LEASE)
+        message = encode.lease(xid, self._instance, cookie=self.cookie, hard_timeout=LEASE)
         await channel.send_and_confirm(xid, message)
         self.leased_until = leased_until
 
@@ -72,15 +76,22 @@ class Gate:
 
 
 class Gates:
-    """The gates of this process: the present one, if there is one, and those before, which a switch may restore."""
+    """The gates of this process: the present one, if there is one, and those before, which a switch may restore.
 
-    def __init__(self) -> None:
+    `application` (0 to APPLICATIONS - 1) says whose they are: of one that dies and begins again it is the same. `bridge` is
+    the name of what we are connected to.
+    """
+
+    def __init__(self, instance: Instance, application: int) -> None:
         self.gate: Gate | None = None
+        self.bridge = ""
+        self._instance = instance
+        self._application = application
         self._cookies: set[int] = set()
 
     def begin(self) -> Gate:
         """Begin a gate in place of those before."""
-        self.gate = Gate()
+        self.gate = Gate(self._instance, self._application)
         self._cookies.add(self.gate.cookie)
         return self.gate
 
@@ -94,11 +105,39 @@ class Gates:
         return frozenset(found.keys() & self._cookies - self.present)
 
     def refuse_other(self, found: Contents) -> None:
-        """Raise OpenFlowError if another application's gate is among the flows of a switch and has its lease.
+        """Raise InstanceInUseError if another application's gate is among the flows of a switch and has its lease.
 
-        A lease that is not renewed ends. Whoever begins takes the bridge from whoever is there.
+        A lease that is not renewed ends. A process that begins takes the bridge from its predecessor at once, whose lease
+        may still last.
         """
-        others = {cookie for cookie in found if cookie & COOKIE_ROLE_MASK == _ROLE} - self._cookies
-        leased = any(content[0] == LEASE_TABLE for cookie in others for content in found[cookie])
-        if self._cookies and leased:
-            raise OpenFlowError("another stasis-offload uses this bridge: one of the two has to stop")
+        others = {cookie for cookie in found if cookie & COOKIE_ROLE_MASK == GATE_ROLE} - self._cookies
+        if not self._cookies:
+            others = {cookie for cookie in others if application_of(cookie) != self._application}
+        if instances_in_use({cookie: found[cookie] for cookie in others}):
+            raise InstanceInUseError(self._instance, self.bridge)
+
+
+def application_of(cookie: int) -> int:
+    """Return which application's a gate with this cookie is."""
+    return owner_in(cookie) >> _OWN_BITS
+
+
+class InstanceInUseError(OpenFlowError):
+    """Another application is this instance."""
+
+    def __init__(self, instance: Instance, bridge: str) -> None:
+        super().__init__(
+            f"another application is instance {instance.number} of bridge {bridge}: set openflow.instance of one of"
+            f" the two to a number that none there has, 0 to {INSTANCES - 1}"
+        )
+
+
+def instances_in_use(found: Contents) -> frozenset[int]:
+    """Return the instances whose gate has its lease, by the flows of a switch."""
+    tables = {
+        flowmod.leased_table(content)
+        for cookie, contents in found.items()
+        if cookie & COOKIE_ROLE_MASK == GATE_ROLE
+        for content in contents
+    }
+    return frozenset(Instance.of_table(table).number for table in tables if table is not None)

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from stasis_offload.openflow.flow import COOKIE_OWNER_MASK, SAMPLE_TABLE, Flow
+from stasis_offload.openflow.flow import COOKIE_OWNER_MASK, Flow, is_reported
 from stasis_offload.openflow.flowmod import content
 from stasis_offload.openflow.plan import Plan, plan
 
@@ -97,7 +97,7 @@ def compare(owners: Mapping[int, OwnerFlows], found: Mapping[int, Sequence[bytes
 
 def reporting(flows: Iterable[Flow]) -> set[int]:
     """Return the cookies of the flows of whose end the switch reports."""
-    return {flow.cookie for flow in flows if flow.table != SAMPLE_TABLE}
+    return {flow.cookie for flow in flows if is_reported(flow.table)}
 
 
 def _is_wrong(owner: OwnerFlows | None, cookie: int, contents: Sequence[bytes], at: int) -> bool:

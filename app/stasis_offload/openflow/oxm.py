@@ -70,8 +70,9 @@ def _family(ether_type: int, source: Field, destination: Field) -> Family:
 IPV4 = _family(ETH_IPV4, Field(ofp.OFPXMT_OFB_IPV4_SRC, 4), Field(ofp.OFPXMT_OFB_IPV4_DST, 4))
 IPV6 = _family(ETH_IPV6, Field(ofp.OFPXMT_OFB_IPV6_SRC, 16), Field(ofp.OFPXMT_OFB_IPV6_DST, 16))
 
-# Bits of the register: what has passed the gate, what a `Split` found larger, and what has the gate's lease.
-PASSED_GATE_BIT, LARGER_BIT, LEASED_BIT = 0, 1, 2
+# The bit of the register that has what a `Split` found, of whatever instance: the next to ask writes it anew. Those below
+# are the instances' own (instance.py).
+LARGER_BIT = 16
 
 
 def match_fields(match: Match) -> Iterator[bytes]:

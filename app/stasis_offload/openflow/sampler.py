@@ -12,6 +12,7 @@ from stasis_offload.openflow import encode
 from stasis_offload.openflow.channel import Channel
 from stasis_offload.openflow.flow import COOKIE_OWNER_MASK, Flow
 from stasis_offload.openflow.flowmod import Cookies
+from stasis_offload.openflow.instance import Instance
 
 # Seconds for which packets are shown: ten of the usual ones.
 WINDOW = 0.2
@@ -20,12 +21,13 @@ WINDOW = 0.2
 class Sampler:
     """What is to be shown of the packets that the switch forwards."""
 
-    def __init__(self) -> None:
+    def __init__(self, instance: Instance) -> None:
+        self._instance = instance
         self._requested: dict[int, Flow] = {}
 
     def request(self, flows: Iterable[Flow]) -> None:
         """Have these flows, which are of SAMPLE_TABLE, in the switch during the next window."""
-        self._requested.update({flow.cookie: flow for flow in flows})
+        self._requested.update({flow.cookie: flow for flow in self._instance.placed(flows)})
 
     def forget(self, owner: int) -> None:
         """Show no packets of the owner with this cookie, who has ended."""

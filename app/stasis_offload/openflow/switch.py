@@ -3,8 +3,8 @@
 They do while the gate's lease lasts, which ends 6 s after the last renewal. A connection on which the gate is not found, or the
 first one, begins with a sweep.
 
-The sweep is of every application's flows. When another one's sweep has deleted our gate, the bridge is left to it, until it
-has no gate any more: else each would delete the other's flows as soon as it is connected.
+The sweep is of all flows of our instance (instance.py). If another application is that, or has become it while we were away,
+it is left to that one until its lease has ended: else each would delete the other's flows as soon as it is connected.
 """
 
 import asyncio
@@ -30,10 +30,10 @@ from stasis_offload.openflow.events import (
     SwitchDown,
     SwitchUp,
 )
-from stasis_offload.openflow.flow import is_ours
 from stasis_offload.openflow.flow_table import FlowTable
 from stasis_offload.openflow.flowmod import Cookies
 from stasis_offload.openflow.gate import OTHER_OPENS_WITHIN, RENEW_EVERY, Contents, Gates
+from stasis_offload.openflow.instance import Instance
 
 FIRST_DELAY = 0.1  # seconds from the start of one attempt to connect to the start of the next
 MAX_DELAY = 1.0  # much less than the gate's lease
@@ -55,7 +55,8 @@ _GATE_GONE = {
 class Switch:
     """One OVS bridge, which `run` keeps connected. `on_event` is called in order, and must not block.
 
-    A bridge of another id than `datapath_id`, 16 hexadecimal digits, gets nothing; empty for any.
+    A bridge of another id than `datapath_id`, 16 hexadecimal digits, gets nothing; empty for any. `application` says who we
+    are to those who would be the same `instance` there (gate.py).
     """
 
     def __init__(
@@ -65,13 +66,16 @@ class Switch:
         *,
         timeouts: Timeouts | None = None,
         datapath_id: str = "",
+        instance: int = 0,
+        application: int = 0,
     ) -> None:
         self._endpoint = endpoint
         self._datapath_id = datapath_id
         self._on_event = on_event
         self._timeouts = timeouts or Timeouts()
-        self._table = FlowTable()
-        self._gates = Gates()
+        self._instance = Instance(instance)
+        self._table = FlowTable(self._instance)
+        self._gates = Gates(self._instance, application)
         self._ports: tuple[Port, ...] = ()
         self._deleted = False
         self._splits = False
@@ -110,6 +114,7 @@ class Switch:
                 raise SwitchUnavailableError(
                     f"{self._endpoint} is datapath {description.datapath_id:016x}, not {self._datapath_id}"
                 )
+            self._gates.bridge = description.bridge
             await subscribe(channel)
             found = await self._find(channel)
             gate = self._gates.gate
@@ -208,7 +213,7 @@ class Switch:
             event: PacketIn | FlowRemoved = decode.parse_packet_in(message)
         else:
             event = decode.parse_flow_removed(message)
-        if not self._table.is_attached or not is_ours(event.cookie):
+        if not self._table.is_attached or not self._instance.owns(event.cookie):
             return
         if event.cookie in self._gates.present:
             # No packet reaches our flows any more: Asterisk relays all calls, which must begin again from there.

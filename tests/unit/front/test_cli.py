@@ -246,7 +246,7 @@ def test_check_says_of_each_thing_that_is_missing_what_to_do(command: Command, t
     outcome = command("check")
     lines = outcome.out.splitlines()
     modules = ["app_offload_dial", "func_offload_cause", "func_offload_sub", "func_timeout", "bridge_holding"]
-    switch = ["switch", "openflow", "bundles", "sizes", "tables"]
+    switch = ["switch", "openflow", "bundles", "sizes", "instance", "tables"]
     names = ["ari", "application", *modules, "control socket", "module", *switch]
     assert outcome.status == 1
     assert [line.split(":")[0] for line in lines] == [f"FAILED {name}" for name in names]
@@ -260,7 +260,7 @@ def test_check_says_of_each_thing_that_is_missing_what_to_do(command: Command, t
 def test_check_adds_what_the_running_application_reports_of_itself(
     command: Command, operations: FakeOperations
 ) -> None:
-    operations.problems = ("another stasis-offload uses this bridge: one of the two has to stop",)
+    operations.problems = ("switch: another application is instance 0 of bridge breth0",)
     *_, last = command("check").out.splitlines()
     assert last == f"FAILED health: {operations.problems[0]}"
 

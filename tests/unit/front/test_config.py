@@ -179,6 +179,13 @@ def test_other_programs_variables_with_our_prefix_are_left_alone(
     assert load(written(tmp_path, GOOD)).app == "offload"
 
 
+@pytest.mark.parametrize("instance", ["-1", "8", '"one"', "0.5"])
+def test_an_instance_that_is_none_is_refused(tmp_path: Path, instance: str) -> None:
+    assert load(written(tmp_path, f"{GOOD}instance = 7")).openflow.instance == 7
+    [line] = refusal(tmp_path, f"{GOOD}instance = {instance}")
+    assert line.endswith(", expected a whole number, 0 to 7, that no other application at that bridge has")
+
+
 @pytest.mark.parametrize("connection", ['"ssl:pbx:6653"', '"breth0"', "6653", "[]"])
 def test_what_is_no_way_to_a_switch_is_refused(tmp_path: Path, connection: str) -> None:
     [line] = refusal(tmp_path, GOOD.replace('"unix:/run/openvswitch/breth0.mgmt"', connection))

@@ -140,7 +140,7 @@ def test_a_cookie_is_the_same_in_every_release() -> None:
 @given(UINT64)
 def test_any_cookie_is_of_a_role_or_of_none(cookie: int) -> None:
     assert role_of(cookie) is None or role_of(cookie) == cookie & 0xFF
-    assert is_ours(cookie) == (cookie >> 48 == 0x0FF1)
+    assert is_ours(cookie) == (cookie >> 48 & 0xFFF == 0xFF1)
 
 
 def test_each_flow_of_a_call_has_a_cookie_and_a_role_of_its_own() -> None:

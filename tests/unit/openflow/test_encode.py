@@ -17,8 +17,10 @@ from stasis_offload.media.path import Leg
 from stasis_offload.openflow import encode
 from stasis_offload.openflow.decode import Framer
 from stasis_offload.openflow.flow import (
+    LEASE_TABLE,
     SAMPLE_TABLE,
     SIZE_TABLE,
+    TABLES,
     Action,
     Drop,
     Flow,
@@ -29,19 +31,21 @@ from stasis_offload.openflow.flow import (
     Split,
 )
 from stasis_offload.openflow.flowmod import Cookies
+from stasis_offload.openflow.instance import Instance
 from stasis_offload.packets.address import Address
 from tests.support.packets import CALLEE, CALLER, PATH
 from tests.support.strategies import FLOWS, UINT32, UINT64
 
 SWITCH = SimpleNamespace(ofproto=ofp, ofproto_parser=messages)
 CHECK_LARGER = 49
+SAMPLE_TABLES = [SAMPLE_TABLE + TABLES * instance for instance in range(8)]
 LIMITS = FlowLimits(idle_timeout=10)
 
 
 def by_os_ken(xid: int, flow: Flow) -> bytes:
     match = flow.match
     instructions = []
-    actions = _actions(match, flow.action)
+    actions = _actions(match, flow.action, instance=(flow.table - LEASE_TABLE) // TABLES)
     if actions:
         instructions.append(messages.OFPInstructionActions(ofp.OFPIT_APPLY_ACTIONS, actions))
     message = messages.OFPFlowMod(
@@ -51,7 +55,7 @@ def by_os_ken(xid: int, flow: Flow) -> bytes:
         idle_timeout=flow.idle_timeout,
         hard_timeout=flow.hard_timeout,
         table_id=flow.table,
-        flags=ofp.OFPFF_SEND_FLOW_REM if flow.table != SAMPLE_TABLE else 0,
+        flags=ofp.OFPFF_SEND_FLOW_REM if flow.table not in SAMPLE_TABLES else 0,
         out_port=ofp.OFPP_ANY,
         out_group=ofp.OFPG_ANY,
         match=messages.OFPMatch(**_fields(match)),
@@ -76,7 +80,7 @@ def _fields(match: Match) -> dict[str, Any]:
         if address is not None and address.port:
             fields[f"udp_{name}"] = address.port
     if match.larger is not None:
-        fields["reg15"] = (2 if match.larger else 0, 2)
+        fields["reg15"] = (1 << 16 if match.larger else 0, 1 << 16)
     return fields
 
 
@@ -84,7 +88,7 @@ def _family(address: Address) -> str:
     return "ipv4" if isinstance(address.host, IPv4Address) else "ipv6"
 
 
-def _actions(match: Match, action: Action) -> list[Any]:
+def _actions(match: Match, action: Action, *, instance: int) -> list[Any]:
     match action:
         case Mirror(max_len):
             return [
@@ -92,18 +96,18 @@ def _actions(match: Match, action: Action) -> list[Any]:
                 messages.NXActionResubmitTable(table_id=0),
             ]
         case Forward():
-            return _forwarded(match, action)
+            return _forwarded(match, action, instance)
         case Split(size):
-            register = bytes.fromhex("00011e04")  # reg15, whose second bit has the result
-            check = messages.NXActionUnknown(CHECK_LARGER, data=struct.pack("!HH4s6x", size, 1, register))
-            return [check, messages.NXActionResubmitTable(table_id=SIZE_TABLE)]
+            register = bytes.fromhex("00011e04")  # reg15, whose bit 16 has the result
+            check = messages.NXActionUnknown(CHECK_LARGER, data=struct.pack("!HH4s6x", size, 16, register))
+            return [check, messages.NXActionResubmitTable(table_id=SIZE_TABLE + TABLES * instance)]
         case Sample(max_len):
             return [messages.OFPActionOutput(ofp.OFPP_CONTROLLER, max_len)]
         case Drop(mirror_bytes):
             return [messages.OFPActionOutput(ofp.OFPP_CONTROLLER, mirror_bytes)] if mirror_bytes else []
 
 
-def _forwarded(match: Match, action: Forward) -> list[Any]:
+def _forwarded(match: Match, action: Forward, instance: int) -> list[Any]:
     family = _family(action.destination)
     tag = []
     if match.vlan is not None and action.tag is None:
@@ -125,11 +129,12 @@ def _forwarded(match: Match, action: Forward) -> list[Any]:
         "ip_dscp": action.dscp,
     }
     return [
-        messages.NXActionResubmitTable(table_id=SAMPLE_TABLE),
+        messages.NXActionResubmitTable(table_id=SAMPLE_TABLES[instance]),
         *tag,
         *(messages.OFPActionSetField(**{name: value}) for name, value in fields.items()),
         messages.OFPActionDecNwTtl(),
         messages.OFPActionSetField(in_port_nxm=action.in_port & 0xFFFF),
+        messages.OFPActionSetField(reg15=1 << instance),
         messages.NXActionResubmitTable(table_id=0),
     ]
 
@@ -226,7 +231,7 @@ def test_every_other_message_is_of_its_type_and_carries_the_transaction() -> Non
         encode.description_request(7): ofp.OFPT_MULTIPART_REQUEST,
         encode.ports_request(7): ofp.OFPT_MULTIPART_REQUEST,
         encode.flow_stats_request(7, Cookies(1)): ofp.OFPT_MULTIPART_REQUEST,
-        encode.packet_out(7, in_port=1, frame=b"frame"): ofp.OFPT_PACKET_OUT,
+        encode.packet_out(7, Instance(0), in_port=1, frame=b"frame"): ofp.OFPT_PACKET_OUT,
         encode.change_flows(7, add=[learning]): ofp.OFPT_FLOW_MOD,
     }
     for data, kind in sent.items():
@@ -234,15 +239,18 @@ def test_every_other_message_is_of_its_type_and_carries_the_transaction() -> Non
         assert (message.version, message.kind, message.xid) == (4, kind, 7)
 
 
-@given(UINT32, st.integers(1, 0xFFFF_FF00), st.binary(max_size=1600))
-def test_a_packet_out_goes_the_bridges_own_way_from_its_port(xid: int, in_port: int, frame: bytes) -> None:
+@given(UINT32, st.integers(0, 7), st.integers(1, 0xFFFF_FF00), st.binary(max_size=1600))
+def test_a_packet_out_goes_the_bridges_own_way_from_its_port(
+    xid: int, instance: int, in_port: int, frame: bytes
+) -> None:
     expected = messages.OFPPacketOut(
         SWITCH,
         buffer_id=ofp.OFP_NO_BUFFER,
         in_port=in_port,
-        actions=[messages.OFPActionSetField(reg15=1), messages.NXActionResubmitTable(table_id=0)],
+        actions=[messages.OFPActionSetField(reg15=1 << instance), messages.NXActionResubmitTable(table_id=0)],
         data=frame,
     )
     expected.set_xid(xid)
     expected.serialize()
-    assert encode.packet_out(xid, in_port=in_port, frame=frame) == bytes(expected.buf)
+    sent = encode.packet_out(xid, Instance(instance), in_port=in_port, frame=frame)
+    assert sent == bytes(expected.buf)

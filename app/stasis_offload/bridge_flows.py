@@ -1,0 +1,97 @@
+"""What the flows of a bridge mean for the application: its place among others like it, and the rules of other programs."""
+
+from collections import Counter
+from collections.abc import Collection, Iterator
+
+from stasis_offload.openflow.events import SeenFlow
+from stasis_offload.openflow.flow import is_ours
+from stasis_offload.openflow.gate import application_of
+from stasis_offload.openflow.instance import INSTANCES, Instance
+
+Judged = tuple[bool, str]
+"""Whether the application can work there, and what was found, or what is wrong and what to do about it."""
+
+# The default of "cookie" in faucet (faucet/dp.py, DP.defaults).
+_FAUCET = 0x5ADC15C0
+# So many cookies of other programs are named.
+_NAMED = 3
+
+
+def judge_instance(
+    flows: Collection[SeenFlow], instance: Instance, *, application: int, bridge: str
+) -> Judged:
+    """Judge whether an application can be this instance of a bridge with these flows."""
+    leases = {Instance.of_table(flow.table).number: flow.cookie for flow in flows if flow.is_lease}
+    holder = leases.pop(instance.number, None)
+    if holder is not None and application_of(holder) != application:
+        free = _listed(set(range(INSTANCES)) - leases.keys() - {instance.number})
+        return False, (
+            f"another application is instance {instance.number} of bridge {bridge}: set openflow.instance to a number"
+            f" that none there has ({free or 'they are all taken'}), or stop that one"
+        )
+    others = (
+        f"other applications there: {_listed(leases.keys())}" if leases else "no other application is there"
+    )
+    return True, f"{instance.number} of bridge {bridge}; {others}"
+
+
+def judge_tables(flows: Collection[SeenFlow], instance: Instance) -> Judged:
+    """Judge the flows of other programs: in table 0 they say where packets go, in the tables of this instance they collide."""
+    foreign = [flow for flow in flows if not is_ours(flow.cookie)]
+    taken = Counter(flow.table for flow in foreign if flow.table in instance.tables)
+    if taken:
+        found = ", ".join(f"{count} in table {table}" for table, count in sorted(taken.items()))
+        used = {flow.table for flow in foreign}
+        free = [n for n in range(INSTANCES) if not Instance(n).tables & used]
+        advice = "UDP is led there, and the default there is ours: let that program use other tables"
+        if free:
+            advice += f", or set openflow.instance to a number whose tables are free: {_listed(free)}"
+        return False, f"flows of another program: {found}; {advice}"
+    rules = [flow for flow in foreign if flow.table == 0]
+    if not rules:
+        advice = "is its controller there, or its fail_mode standalone?"
+        return False, f"table 0 is empty: the bridge forwards no packet; {advice}"
+    if len(rules) == 1 and rules[0].is_normal:
+        return True, "table 0 has NORMAL alone: a learning switch"
+    collides = [flow for flow in rules if flow.uses_register]
+    sentences = [
+        f"table 0 says by flows of its own or a controller's where packets go: {len(rules)}",
+        *_consequences(foreign, rules, instance),
+    ]
+    if collides:
+        sentences.append(
+            f"{len(collides)} of them use register 15, whose bits 0 to 16 are marks of ours: let them use another one"
+        )
+    return not collides, "; ".join(sentences)
+
+
+def _consequences(
+    foreign: Collection[SeenFlow], rules: Collection[SeenFlow], instance: Instance
+) -> Iterator[str]:
+    yield "of what is forwarded, those apply that are for what Asterisk sends, not those for what a party sends"
+    cookies = Counter(flow.cookie for flow in rules if flow.cookie)
+    if cookies:
+        most = sorted(cookies, key=lambda cookie: (-cookies[cookie], cookie))[:_NAMED]
+        named = ", ".join(map(_named, most))
+        more = f" and {len(cookies) - _NAMED} more" if len(cookies) > _NAMED else ""
+        yield f"{cookies.total()} of them have the cookies of other programs: {named}{more}"
+    above = sum(flow.priority > instance.gate_priority and flow.may_take_udp for flow in rules)
+    if above:
+        yield f"{above} of them are above ours (priority {instance.gate_priority}): what they take stays relayed"
+    if _FAUCET in cookies:
+        yield "faucet deletes every flow of the bridge whenever it connects: all calls are learned again then"
+    if any(flow.is_ovn for flow in rules):
+        yield "OVN deletes every flow of the bridge whenever it connects: all calls are learned again then"
+    elsewhere = sum(flow.uses_register and flow.table != 0 for flow in foreign)
+    if elsewhere:
+        yield (
+            f"{elsewhere} in other tables use register 15: what reads it there before it was written finds marks of ours"
+        )
+
+
+def _named(cookie: int) -> str:
+    return f"{cookie:#x} (faucet)" if cookie == _FAUCET else f"{cookie:#x}"
+
+
+def _listed(numbers: Collection[int]) -> str:
+    return ", ".join(map(str, sorted(numbers)))
