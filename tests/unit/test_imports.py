@@ -24,7 +24,7 @@ MAY_IMPORT = {
 PURE_ROOMS = {"packets", "signalling", "media", "dialplan"}
 PURE_MODULES = {
     *("asterisk.ari_events", "asterisk.ari_fields", "asterisk.ari_messages", "asterisk.leg_report"),
-    *("openflow.flow", "openflow.plan", "openflow.events", "openflow.endpoint"),
+    *("openflow.flow", "openflow.instance", "openflow.plan", "openflow.events", "openflow.endpoint"),
     *("calls.views", "api_json", "errors"),
 }
 PURE_LIBRARY = {
@@ -36,7 +36,7 @@ OWNERS = {
     "aioari": {"asterisk.ari_connection"},
     "aioswagger11": {"asterisk.ari_connection"},
     "aiohttp": {"asterisk", "http_api", "cli"},
-    "os_ken": {"openflow.encode", "openflow.decode", "openflow.flowmod", "openflow.oxm"},
+    "os_ken": {f"openflow.{name}" for name in ("actions", "decode", "encode", "flowmod", "oxm")},
     "pydantic": {"config"},
     "pydantic_settings": {"config"},
     "rich": {"cli"},
@@ -47,8 +47,8 @@ OWNERS = {
 
 # What an operator touches, and what the rooms stand on.
 FRONT_FILES = {
-    *("", "__main__", "api_json", "check", "cli", "config", "dialplan_files", "errors", "http_api"),
-    *("log", "log_writer", "service"),
+    *("", "__main__", "api_json", "bridge_flows", "check", "cli", "config", "dialplan_files", "errors"),
+    *("http_api", "identity", "log", "log_writer", "service"),
 }
 _TIME_OF_DAY = {
     *(("time", name) for name in ("time", "time_ns", "localtime", "gmtime")),
