@@ -207,12 +207,12 @@ def _flows() -> list[str]:
         "OpenFlow13",
         "dump-flows",
         "breth0",
-        "cookie=0xff1000000000000/0xffff000000000000",
+        "cookie=0xff1000000000000/0x0fff000000000000",
     )
     return [
         row.strip()
         for row in rows.splitlines()
-        if re.match(" cookie=0xff1[0-9a-f]{10}(?!ff)[0-9a-f]{2},", row)
+        if re.match(" cookie=0x[1-7]?ff1[0-9a-f]{10}(?!ff)[0-9a-f]{2},", row)
     ]
 
 
