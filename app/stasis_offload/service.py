@@ -1,6 +1,7 @@
 """Composition root: builds the application, runs it until a signal, and returns all media to Asterisk."""
 
 import asyncio
+import gc
 import signal
 from importlib.metadata import version
 from typing import NoReturn
@@ -31,10 +32,22 @@ from stasis_offload.signalling.call_ids import CallIds
 
 # Seconds in which a stop returns the media of every call; after that the idle timeouts of the flows do it.
 DRAIN_WITHIN = 5.0
+_OBJECTS_BETWEEN_COLLECTIONS = 20_000
 
 
 class _StoppedError(Exception):
     """SIGTERM or SIGINT arrived."""
+
+
+def collect_seldom() -> None:
+    """Have the garbage collector look at what lives less often, and never again at what lives now.
+
+    Nearly all garbage of ours is freed without it. By its usual threshold (700 objects) it walked through every object of
+    1,000 calls that go on each few seconds, which was more than half of the processor time, and held up the loop for 0.4 s.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS)
 
 
 async def run(config: Config) -> None:
@@ -44,6 +57,7 @@ async def run(config: Config) -> None:
         OffloadError: the application cannot continue; the text says why.
 
     """
+    collect_seldom()
     log = structlog.get_logger(__name__)
     log.info("run.started", version=version("stasis-offload"), app=config.app)
     dispatcher: Dispatcher

@@ -1,190 +1,248 @@
-"""A switch and an Asterisk module that answer at once and count, for calls on the control side alone.
+"""A switch and an Asterisk module for many calls, in a process of their own: what they cost is not the application's.
 
-The calls speak as the machine needs to see them: a packet each 20 ms while a leg is learned, one when a flow is to be verified
-or sampled, and an RTCP report every five seconds. What a switch does with flows costs nothing here.
+Both answer at once, by the protocols of the real ones. The switch has no ports: it shows the packets that the calls' flows
+would show it, a packet each 20 ms while a leg is learned, one when a flow is to be verified or sampled, and the RTCP of the
+legs and of Asterisk.
+
+Usage: python -m tests.bench.counting CALLS SWITCH-SOCKET MODULE-SOCKET   (until it is ended)
 """
 
 import asyncio
-from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import replace
-from pathlib import Path
+import json
+import sys
+from asyncio import StreamReader, StreamWriter
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, fields
+from struct import Struct
+
+from os_ken.ofproto import ofproto_v1_3 as ofp
 
 from stasis_offload.asterisk.leg_report import LegReport
-from stasis_offload.asterisk.rtpstreams import RtpStreams
-from stasis_offload.media.path import Leg
-from stasis_offload.media.roles import Duty, Role, owner_of
-from stasis_offload.openflow.events import Event, PacketIn
-from stasis_offload.openflow.flow import Flow, FlowCount, owner_in
-from stasis_offload.openflow.flow_table import FlowTable
-from stasis_offload.openflow.switch import Switch
-from stasis_offload.packets.address import Address
-from stasis_offload.packets.frame import Datagram, build_udp
-from tests.support.fake_asterisk import IDS, NOWHERE
-from tests.support.leg_reports import CALLEE, CALLER
-from tests.support.packets import rtp
+from stasis_offload.media.roles import Duty, Role, role_of
+from stasis_offload.openflow import encode
+from stasis_offload.openflow.decode import Framer, Message
+from stasis_offload.openflow.flow import is_ours, owner_in
+from tests.bench.talking import PERIOD, REPORTED_EVERY, Talk, call_id
+from tests.support.fake_asterisk import IDS
 
-PERIOD = 0.02
-REPORTED_EVERY = 5.0
-# An empty receiver report (RFC 3550 6.4.2).
-_RTCP = bytes.fromhex("80c90001 0000beef")
-
-
-def reports_of(call: str, number: int) -> dict[Leg, LegReport]:
-    """Return the legs of one of many calls, each at ports of its own."""
-    host, port = divmod(2 * number, 20000)
-
-    def address(base: str, offset: int) -> Address:
-        return Address.parse(f"{base}{host + 1}:{10000 + port + offset}")
-
-    both = {}
-    for leg, report, offset in ((Leg.CALLER, CALLER, 0), (Leg.CALLEE, CALLEE, 30000)):
-        remote = address("198.18.1." if leg is Leg.CALLER else "198.18.2.", 0)
-        both[leg] = replace(
-            report,
-            channel_id=call if leg is Leg.CALLER else IDS.callee(call, 1),
-            peer_id=IDS.callee(call, 1) if leg is Leg.CALLER else call,
-            bridge_id=IDS.bridge(call),
-            local=address("198.18.0.", offset),
-            remote=remote,
-            sdp=remote,
-        )
-    return both
+_HEADER = Struct(ofp.OFP_HEADER_PACK_STR)
+_FEATURES = Struct(ofp.OFP_SWITCH_FEATURES_PACK_STR)
+_CONFIG = Struct(ofp.OFP_SWITCH_CONFIG_PACK_STR)
+_MULTIPART = Struct(ofp.OFP_MULTIPART_REPLY_PACK_STR)
+_DESCRIPTION = Struct(ofp.OFP_DESC_PACK_STR)
+_FLOW_MOD = Struct(ofp.OFP_FLOW_MOD_PACK_STR0)
+_STATS_REQUEST = Struct(ofp.OFP_FLOW_STATS_REQUEST_0_PACK_STR)
+_STATS = Struct(ofp.OFP_FLOW_STATS_0_PACK_STR)
+_PACKET_IN = Struct(ofp.OFP_PACKET_IN_PACK_STR)
+_REMOVED = Struct(ofp.OFP_FLOW_REMOVED_PACK_STR0)
+_EXPERIMENTER = Struct(ofp.OFP_EXPERIMENTER_HEADER_PACK_STR)
+_BUNDLE_CONTROL = Struct(ofp.ONF_BUNDLE_CTRL_PACK_STR)
+_BUNDLE_ADD = Struct(ofp.ONF_BUNDLE_ADD_MSG_PACK_STR)
+# That a packet came in by port 1 (OXM, 7.2.3), and the padding before the packet.
+_BY_PORT_1 = Struct("!HHIII2x").pack(ofp.OFPMT_OXM, 12, ofp.OXM_OF_IN_PORT, 1, 0)
+# Bytes of flows in one part of an answer.
+_PART = 60_000
+# Names in the module's answer that are not those of LegReport (rtpstreams.py).
+_NAMES = {
+    "ptime": "framing_ms",
+    "idle": "idle_s",
+    "rtp_timeout": "rtp_timeout_s",
+    "rtp_keepalive": "rtp_keepalive_s",
+}
 
 
-class CountingModule(RtpStreams):
-    """Asterisk's reports of the calls; `queries` is how often it was asked."""
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """A flow, as it was added."""
 
-    def __init__(self, calls: Sequence[str]) -> None:
-        super().__init__(Path(NOWHERE.path))
-        self.queries = 0
-        self.legs = {IDS.bridge(call): reports_of(call, n) for n, call in enumerate(calls)}
+    cookie: int
+    table: int
+    priority: int
+    idle_timeout: int
+    hard_timeout: int
+    flags: int
+    rest: bytes
 
-    async def report(self, bridge_id: str) -> tuple[LegReport, ...]:
-        self.queries += 1
-        await asyncio.sleep(0)
-        return tuple(self.legs[bridge_id].values())
-
-
-class CountingSwitch(Switch):
-    """A switch that has what it is told, and shows packets; `changes` is how often it was told."""
-
-    def __init__(self, calls: Sequence[str], on_event: Callable[[Event], None]) -> None:
-        super().__init__(NOWHERE, on_event)
-        legs = {owner_of(call): reports_of(call, n) for n, call in enumerate(calls)}
-        self.counting = CountingTable(legs, on_event)
-
-    @property
-    def flow_table(self) -> FlowTable:
-        return self.counting
-
-    async def probe(self) -> None:
-        await asyncio.sleep(0)
+    def counted(self, packets: int, after: float) -> bytes:
+        """Return what statistics say of it."""
+        fixed = (self.table, int(after), 0, self.priority, self.idle_timeout, self.hard_timeout, self.flags)
+        size = _STATS.size + len(self.rest)
+        return _STATS.pack(size, *fixed, self.cookie, packets, 214 * packets) + self.rest
 
 
-class CountingTable(FlowTable):
-    """The flows of every call, and the packets that they show."""
+class CountingSwitch:
+    """The switch, for one connection."""
 
-    def __init__(self, legs: dict[int, dict[Leg, LegReport]], on_event: Callable[[Event], None]) -> None:
-        self.changes = 0
-        self.sampler = CountingSampler(self.show)  # type: ignore[assignment] # it needs no connection
-        self.flows: dict[int, dict[Duty, tuple[Flow, ...]]] = {}
-        self._legs = legs
-        self._on_event = on_event
+    def __init__(self, talks: Iterable[Talk]) -> None:
+        self._talks = {talk.owner: talk for talk in talks}
+        self._flows: dict[int, dict[bytes, _Held]] = {}
+        self._bundles: dict[int, list[bytes]] = {}
+        self._writer: StreamWriter | None = None
         self._loop = asyncio.get_running_loop()
         self._began = self._loop.time()
 
-    async def set_flows(self, owner: int, flows: Sequence[Flow]) -> None:
-        self.changes += 1
-        before = self.flows.pop(owner, {})
-        now: dict[Duty, tuple[Flow, ...]] = {}
-        for flow in flows:
-            duty = Role(flow.cookie & 0xFF).duty
-            now[duty] = (*now.get(duty, ()), flow)
-        if now:
-            self.flows[owner] = now
-        await asyncio.sleep(0)
-        if Duty.LEARN_IN in now and Duty.LEARN_IN not in before:
-            self._speak(owner)
-        if Duty.VERIFY in now and Duty.VERIFY not in before:
-            self._loop.call_later(PERIOD, self.show, now[Duty.VERIFY])
-        if Duty.RTCP in now and Duty.RTCP not in before:
-            self._loop.call_later(REPORTED_EVERY, self._report, owner)
+    async def serve(self, reader: StreamReader, writer: StreamWriter) -> None:
+        """Answer, until the application ends."""
+        self._writer, framer = writer, Framer()
+        self._send(0, ofp.OFPT_HELLO)
+        with suppress(ConnectionError):
+            while data := await reader.read(1 << 16):
+                for message in framer.feed(data):
+                    self._handle(message)
 
-    async def remove_flows(
-        self, owner: int, roles: Collection[int], *, but: Sequence[Flow] = ()
-    ) -> dict[int, FlowCount]:
-        counts = await self.counts(owner, roles)
-        await self.set_flows(owner, but)
-        return counts
+    def _handle(self, message: Message) -> None:
+        match message.kind:
+            case ofp.OFPT_ECHO_REQUEST:
+                self._send(message.xid, ofp.OFPT_ECHO_REPLY, message.body)
+            case ofp.OFPT_FEATURES_REQUEST:
+                self._send(message.xid, ofp.OFPT_FEATURES_REPLY, _FEATURES.pack(1, 0, 254, 0, 0, 0))
+            case ofp.OFPT_GET_CONFIG_REQUEST:
+                self._send(message.xid, ofp.OFPT_GET_CONFIG_REPLY, _CONFIG.pack(0, 0))
+            case ofp.OFPT_BARRIER_REQUEST:
+                self._send(message.xid, ofp.OFPT_BARRIER_REPLY)
+            case ofp.OFPT_FLOW_MOD:
+                self._change(message.body)
+            case ofp.OFPT_EXPERIMENTER:
+                self._bundle(message.body)
+            case ofp.OFPT_MULTIPART_REQUEST:
+                self._answer(message)
 
-    async def counts(self, owner: int, roles: Collection[int]) -> dict[int, FlowCount]:
-        await asyncio.sleep(0)
-        packets = self._number
-        return {role: FlowCount(packets, 214 * packets) for role in roles} if owner in self.flows else {}
+    def _bundle(self, body: bytes) -> None:
+        _, kind = _EXPERIMENTER.unpack_from(body)
+        body = body[_EXPERIMENTER.size :]
+        if kind == ofp.ONF_ET_BUNDLE_ADD_MESSAGE:
+            bundle, _ = _BUNDLE_ADD.unpack_from(body)
+            self._bundles[bundle].append(body[_BUNDLE_ADD.size + _HEADER.size :])
+            return
+        bundle, what, _ = _BUNDLE_CONTROL.unpack_from(body)
+        if what == ofp.ONF_BCT_OPEN_REQUEST:
+            self._bundles[bundle] = []
+            return
+        changes = self._bundles.pop(bundle)
+        for change in changes if what == ofp.ONF_BCT_COMMIT_REQUEST else ():
+            self._change(change)
 
-    async def inject(self, in_port: int, frame: bytes) -> None:  # noqa: ARG002 - the switch's
-        await asyncio.sleep(0)
+    def _change(self, body: bytes) -> None:
+        cookie, _, table, command, idle, hard, priority, _, _, _, flags = _FLOW_MOD.unpack_from(body)
+        rest = body[_FLOW_MOD.size :]
+        if command != ofp.OFPFC_ADD:
+            for flow in self._flows.pop(cookie, {}).values():
+                if flow.flags & ofp.OFPFF_SEND_FLOW_REM:
+                    removed = _REMOVED.pack(cookie, priority, ofp.OFPRR_DELETE, table, 0, 0, 0, 0, 0, 0)
+                    self._send(0, ofp.OFPT_FLOW_REMOVED, removed + bytes(8))
+            return
+        is_new = cookie not in self._flows
+        size = int.from_bytes(rest[2:4], "big")
+        held = _Held(cookie, table, priority, idle, hard, flags, rest)
+        self._flows.setdefault(cookie, {})[bytes((table,)) + rest[:size]] = held
+        role, talk = role_of(cookie), self._talks.get(owner_in(cookie))
+        if is_new and role and talk and is_ours(cookie):
+            self._begin(talk, role, cookie)
 
-    def show(self, flows: Iterable[Flow]) -> None:
-        """Show a packet of each leg that these flows are of."""
-        for flow in flows:
-            role = Role(flow.cookie & 0xFF)
-            self._emit(flow.cookie, self._packet(owner_in(flow.cookie), role.leg))
+    def _begin(self, talk: Talk, role: Role, cookie: int) -> None:
+        """Show the packets of a new flow."""
+        match role.duty:
+            case Duty.LEARN_IN | Duty.LEARN_OUT:
+                self._learn(talk, role, cookie)
+            case Duty.VERIFY | Duty.SAMPLE:
+                self._loop.call_later(PERIOD, self._show, talk, role, cookie)
+            case Duty.RTCP | Duty.RTCP_DROP:
+                self._loop.call_later(REPORTED_EVERY, self._report, talk, role, cookie)
+
+    def _learn(self, talk: Talk, role: Role, cookie: int) -> None:
+        if cookie in self._flows:
+            self._show(talk, role, cookie)
+            self._loop.call_later(PERIOD, self._learn, talk, role, cookie)
+
+    def _show(self, talk: Talk, role: Role, cookie: int) -> None:
+        """Show a packet of a leg, or what Asterisk passes on to it."""
+        if cookie in self._flows:
+            frame = talk.rtp(role.leg, self._number, by_asterisk=role.duty is Duty.LEARN_OUT)
+            self._packet_in(cookie, frame)
+
+    def _report(self, talk: Talk, role: Role, cookie: int) -> None:
+        """Show an RTCP report of a leg, or of Asterisk to it."""
+        if cookie in self._flows:
+            frame = talk.rtcp(role.leg, self._number, by_asterisk=role.duty is Duty.RTCP_DROP)
+            self._packet_in(cookie, frame)
+            self._loop.call_later(REPORTED_EVERY, self._report, talk, role, cookie)
+
+    def _packet_in(self, cookie: int, frame: bytes) -> None:
+        fixed = _PACKET_IN.pack(ofp.OFP_NO_BUFFER, len(frame), ofp.OFPR_ACTION, 0, cookie)
+        self._send(0, ofp.OFPT_PACKET_IN, fixed + _BY_PORT_1 + frame)
+
+    def _answer(self, message: Message) -> None:
+        kind, _ = _MULTIPART.unpack_from(message.body)
+        parts = [b""]
+        if kind == ofp.OFPMP_DESC:
+            parts = [_DESCRIPTION.pack(b"", b"", b"", b"", b"counting")]
+        elif kind == ofp.OFPMP_FLOW:
+            *_, cookie, mask = _STATS_REQUEST.unpack_from(message.body, _MULTIPART.size)
+            parts = self._counted(cookie, mask)
+        for number, part in enumerate(parts, 1):
+            flags = ofp.OFPMPF_REPLY_MORE if number < len(parts) else 0
+            self._send(message.xid, ofp.OFPT_MULTIPART_REPLY, _MULTIPART.pack(kind, flags) + part)
+
+    def _counted(self, cookie: int, mask: int) -> list[bytes]:
+        parts, part = [], bytearray()
+        for flow in self._found(cookie, mask):
+            part += flow.counted(self._number, self._loop.time() - self._began)
+            if len(part) > _PART:
+                parts.append(bytes(part))
+                part.clear()
+        return [*parts, bytes(part)]
+
+    def _found(self, cookie: int, mask: int) -> Iterator[_Held]:
+        if mask == 0xFFFF_FFFF_FFFF_FFFF:
+            yield from self._flows.get(cookie, {}).values()
+            return
+        for held, flows in self._flows.items():
+            if held & mask == cookie & mask:
+                yield from flows.values()
 
     @property
     def _number(self) -> int:
+        """How many packets each leg has sent."""
         return int((self._loop.time() - self._began) / PERIOD)
 
-    def _speak(self, owner: int) -> None:
-        """Show the packet of each leg of this moment, as it comes in and as Asterisk has passed it on."""
-        flows = self.flows.get(owner, {})
-        if Duty.LEARN_IN not in flows:
-            return
-        self.show(flows[Duty.LEARN_IN])
-        for flow in flows.get(Duty.LEARN_OUT, ()):
-            leg = Role(flow.cookie & 0xFF).leg
-            self._emit(flow.cookie, self._packet(owner, leg.other, by_asterisk=True))
-        self._loop.call_later(PERIOD, self._speak, owner)
-
-    def _report(self, owner: int) -> None:
-        """Show an RTCP report of each leg."""
-        for flow in self.flows.get(owner, {}).get(Duty.RTCP, ()):
-            leg = Role(flow.cookie & 0xFF).leg
-            self._emit(flow.cookie, self._packet(owner, leg, rtcp=True))
-            self._loop.call_later(REPORTED_EVERY, self._report, owner) if leg is Leg.CALLER else None
-
-    def _packet(self, owner: int, leg: Leg, *, by_asterisk: bool = False, rtcp: bool = False) -> bytes:
-        near, far = self._legs[owner][leg], self._legs[owner][leg.other]
-        source, destination = (far.local, far.remote) if by_asterisk else (near.remote, near.local)
-        assert source
-        assert destination
-        payload = _RTCP if rtcp else rtp(sequence=self._number & 0xFFFF, ssrc=near.ssrc_rx or 0)
-        phone, node2 = ("02:00:00:00:00:0a", "02:00:00:00:00:01")
-        return build_udp(
-            Datagram(
-                eth_src=node2 if by_asterisk else phone,
-                eth_dst=phone if by_asterisk else node2,
-                tag=None,
-                source=replace(source, port=source.port + rtcp),
-                destination=replace(destination, port=destination.port + rtcp),
-                ttl=64,
-                size=len(payload),
-                payload=payload,
-            )
-        )
-
-    def _emit(self, cookie: int, frame: bytes) -> None:
-        self._on_event(PacketIn(cookie=cookie, in_port=1, frame=frame))
+    def _send(self, xid: int, kind: int, body: bytes = b"") -> None:
+        assert self._writer
+        message = _HEADER.pack(ofp.OFP_VERSION, kind, _HEADER.size + len(body), xid) + body
+        self._writer.write(encode.hello(xid) if kind == ofp.OFPT_HELLO else message)
 
 
-class CountingSampler:
-    """Shows what is to be sampled a moment later."""
+class CountingModule:
+    """Asterisk's reports of the calls."""
 
-    def __init__(self, show: Callable[[Iterable[Flow]], None]) -> None:
-        self._show = show
+    def __init__(self, talks: Iterable[Talk]) -> None:
+        self._answers = {
+            f'rtpstreams json "{IDS.bridge(call_id(number))}"': _as_lines(talk.legs.values())
+            for number, talk in enumerate(talks)
+        }
 
-    def request(self, flows: Iterable[Flow]) -> None:
-        asyncio.get_running_loop().call_later(PERIOD, self._show, tuple(flows))
+    async def serve(self, reader: StreamReader, writer: StreamWriter) -> None:
+        """Answer one command."""
+        writer.write(b"host/1/22\n")
+        line = (await reader.readuntil(b"\0"))[:-1].decode()
+        writer.write(self._answers.get(line.removeprefix("cli quit after "), b""))
+        writer.close()
 
-    def forget(self, owner: int) -> None:
-        """Show no packets of the owner."""
+
+def _as_lines(legs: Iterable[LegReport]) -> bytes:
+    names = [field.name for field in fields(LegReport)]
+    lines = ({_NAMES.get(name, name): getattr(leg, name) for name in names} for leg in legs)
+    return b"".join(json.dumps(line, default=str).encode() + b"\n" for line in lines)
+
+
+async def _serve(calls: int, switch_socket: str, module_socket: str) -> None:
+    talks = [Talk(number) for number in range(calls)]
+    module = CountingModule(talks)
+    await asyncio.start_unix_server(module.serve, module_socket, backlog=100)
+    await asyncio.start_unix_server(CountingSwitch(talks).serve, switch_socket)
+    print("up", flush=True)
+    await asyncio.Event().wait()
+
+
+if __name__ == "__main__":
+    asyncio.run(_serve(int(sys.argv[1]), *sys.argv[2:]))

@@ -1,10 +1,11 @@
 """An Asterisk that does at once what it is asked, for tests of what our application makes of its events."""
 
 from asyncio import TaskGroup, sleep
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from stasis_offload.asterisk.ari import AriClient
 from stasis_offload.asterisk.ari_events import Bridge, Channel, Event
@@ -122,11 +123,19 @@ class FakeAsterisk(AriClient):
         return [of for what, of in self.done if what in ("hang up", "release", "continue")]
 
 
+A = TypeVar("A", bound=FakeAsterisk)
+
+
 def answered(*numbers: int) -> FakeAsterisk:
     """Return an Asterisk with answered calls of an earlier process, both parties of each in its bridge."""
+    return with_answered(FakeAsterisk, numbers)
+
+
+def with_answered(of: type[A], numbers: Iterable[int]) -> A:
+    """Return the same, of this class."""
     callers = [in_stasis(f"1700000000.{n}", "PJSIP/a") for n in numbers]
     callees = [Channel(IDS.callee(c.id, 1), "PJSIP/a", "Up", "", "", "Stasis", APP) for c in callers]
-    asterisk = FakeAsterisk(*callers, *callees)
+    asterisk = of(*callers, *callees)
     asterisk.with_bridges = tuple(
         Bridge(IDS.bridge(caller.id), "native_rtp", (caller.id, callee.id))
         for caller, callee in zip(callers, callees, strict=True)

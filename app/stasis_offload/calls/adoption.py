@@ -91,8 +91,9 @@ class Adoption:
                 yield call
 
     def _turns(self) -> Iterator[str]:
+        in_order = deque(self._waiting)
         while self._waiting:
-            call = self._urgent.popleft() if self._urgent else next(iter(self._waiting))
+            call = (self._urgent or in_order).popleft()
             if call in self._waiting:
                 del self._waiting[call]
                 yield call

@@ -13,12 +13,15 @@ from stasis_offload.media.path import Leg
 from stasis_offload.media.quality import Quality
 from stasis_offload.media.reasons import Reason, ReasonKind
 from stasis_offload.media.state import Placement, State
+from stasis_offload.openflow.flow import FlowCount
 
 # Seconds for which a call must have been relayed for a reason before that is written: a hang-up or a transfer is several
 # changes to Asterisk, and takes less.
 SETTLED_AFTER = 0.5
-# Seconds in which what only counts is written once: each RTCP report changes it.
-COUNTED_EVERY = 5.0
+# Seconds after which the quality, which each RTCP report changes, is written for the first time, and then at twice that; in a
+# call that goes on, the audits are more frequent, at which the packets are counted and both are written.
+QUALITY_AFTER = 5.0
+QUALITY_AT_LEAST_EVERY = 60.0
 # Seconds after which a variable is written again that got no answer, and how many calls write theirs at a time.
 REPEATED_AFTER = 5.0
 WRITERS = 4
@@ -92,9 +95,9 @@ class _Latest:
     leaving: bool
 
     @property
-    def status(self) -> tuple[State, Reason | None, bool]:
+    def status(self) -> tuple[State, Reason | None, bool, Mapping[Leg, FlowCount]]:
         """What is written at once."""
-        return self.placement.state, self.placement.reason, self.leaving
+        return self.placement.state, self.placement.reason, self.leaving, self.placement.counts
 
 
 class ChannelVariables:
@@ -121,7 +124,7 @@ class ChannelVariables:
         self._stopped = False
 
     def update(self, placement: Placement, quality: Quality, *, leaving: bool = False) -> None:
-        """Have the variables written: status and reason at once, what only counts now and then.
+        """Have the variables written: status, reason and the packets at once, the quality now and then.
 
         After a settled reason only another one that settles is written.
         """
@@ -144,11 +147,13 @@ class ChannelVariables:
     async def run(self) -> None:
         """Write changes until `stop`, and again what got no answer."""
         retry: float | None = None
+        every = QUALITY_AFTER
         while not self._stopped:
             waits = [wait for wait in (self._settling.wait(_now()), retry) if wait is not None]
             with suppress(TimeoutError):
-                async with asyncio.timeout(min([COUNTED_EVERY, *waits])):
+                async with asyncio.timeout(min([every, *waits])):
                     await self._changed.wait()
+            every = min(2 * every, QUALITY_AT_LEAST_EVERY)
             self._changed.clear()
             async with self._turns:
                 retry = None if await self.write() else REPEATED_AFTER

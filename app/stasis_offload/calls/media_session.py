@@ -194,7 +194,7 @@ class MediaSession:
             )
         # Learning a call from its packets changes nothing that anybody else reads.
         learning = before.state is after.state is State.LEARNING and before.reason == after.reason
-        if after != before and not learning:
+        if after is not before and not learning:
             self._on_change(after)
         for leg in after.strangers.keys() - before.strangers.keys():
             self._log.info("media.strangers", leg=leg, source=str(after.strangers[leg].source))

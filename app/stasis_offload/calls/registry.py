@@ -21,6 +21,7 @@ class Registry:
         self._by_owner: dict[int, Call] = {}
         self._replacements: dict[str, Call] = {}
         self._pending: dict[str, Call] = {}
+        self._replacements_of: dict[Call, set[str]] = {}
 
     def __iter__(self) -> Iterator[Call]:
         return iter(tuple(self._calls.values()))
@@ -62,15 +63,17 @@ class Registry:
         """Remove a call that is over, and its replacements."""
         del self._calls[call.id]
         self._by_owner.pop(owner_of(call.id), None)
-        for replacements in (self._replacements, self._pending):
-            for channel in [channel for channel, owner in replacements.items() if owner is call]:
-                del replacements[channel]
+        for channel in self._replacements_of.pop(call, ()):
+            for replacements in (self._replacements, self._pending):
+                if replacements.get(channel) is call:
+                    del replacements[channel]
 
     def announce_replacement(self, call: Call, channel: str, name: str, *, replaces: str) -> bool:
         """Register a pending replacement for the leg that `replaces` is; return False if the call has no such leg."""
         if not call.announce_replacement(channel, name, replaces=replaces):
             return False
         self._pending[channel] = call
+        self._replacements_of.setdefault(call, set()).add(channel)
         return True
 
     def cancel_replacement(self, channel: str) -> None:
@@ -84,5 +87,6 @@ class Registry:
         was = self.by_channel(channel)
         self._pending.pop(channel, None)
         self._replacements[channel] = call
+        self._replacements_of.setdefault(call, set()).add(channel)
         if was and was is not call:
             was.drop_leg(channel)

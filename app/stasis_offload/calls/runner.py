@@ -61,6 +61,7 @@ class MachineRunner(Generic[S, E, C]):
         self._supersedes = supersedes
         self._inbox: deque[tuple[E, float, asyncio.Event]] = deque()
         self._arrived = asyncio.Event()
+        self._due: asyncio.TimerHandle | None = None
         self._ended = asyncio.Event()
 
     @property
@@ -74,7 +75,7 @@ class MachineRunner(Generic[S, E, C]):
         if self._ended.is_set():
             handled.set()
         else:
-            for posted in tuple(self._inbox):
+            for posted in tuple(self._inbox) if self._inbox else ():
                 if self._supersedes(event, posted[0]):
                     self._inbox.remove(posted)
                     posted[2].set()
@@ -110,22 +111,22 @@ class MachineRunner(Generic[S, E, C]):
                 await self._process(*await self._next())
         finally:
             self._ended.set()
+            if self._due:
+                self._due.cancel()
             for _, _, waiting in self._inbox:
                 waiting.set()
             self._inbox.clear()
 
     async def _next(self) -> tuple[E, float, asyncio.Event]:
-        deadline = self.state.deadline
-        try:
-            async with asyncio.timeout_at(deadline):
-                while not self._inbox:
-                    self._arrived.clear()
-                    await self._arrived.wait()
-        except TimeoutError:
-            pass
-        late = deadline if deadline is not None and _now() - deadline > _MAX_DELAY else math.inf
+        deadline = math.inf if self.state.deadline is None else self.state.deadline
+        if not self._inbox and deadline <= _now():
+            await asyncio.sleep(0)
+        while not self._inbox and _now() < deadline:
+            self._wake_at(deadline)
+            self._arrived.clear()
+            await self._arrived.wait()
         # What arrived in the moment of the expiry comes before it.
-        if self._inbox and self._inbox[0][1] <= late:
+        if self._inbox and (self._inbox[0][1] <= deadline or _now() - deadline <= _MAX_DELAY):
             return self._inbox.popleft()
         return self._expired, _now(), asyncio.Event()
 
@@ -134,6 +135,19 @@ class MachineRunner(Generic[S, E, C]):
             await self._handle(event, arrived)
         finally:
             handled.set()
+
+    def _wake_at(self, deadline: float) -> None:
+        """Have a timer of this deadline, which most events do not change."""
+        if self._due and self._due.when() == deadline:
+            return
+        if self._due:
+            self._due.cancel()
+        loop = asyncio.get_running_loop()
+        self._due = None if deadline == math.inf else loop.call_at(deadline, self._wake)
+
+    def _wake(self) -> None:
+        self._due = None
+        self._arrived.set()
 
     async def _handle(self, event: E, now: float) -> None:
         events = deque([(event, now)])

@@ -177,9 +177,12 @@ def on_guard_triggered(placement: Placement, event: ev.GuardTriggered, now: floa
 
 def on_rtcp_sent(placement: Placement, event: ev.RtcpSent, now: float) -> Step:
     """Remove the flows, and only then query the legs, if Asterisk sends its RTCP to the leg by another way than before."""
+    cname = event.cname or placement.cnames.get(event.leg)
+    if (placement.rtcp_out.get(event.leg), placement.cnames.get(event.leg)) == (event.headers, cname):
+        return placement, ()
     noted = replace(placement, rtcp_out={**placement.rtcp_out, event.leg: event.headers})
-    if event.cname:
-        noted = replace(noted, cnames={**placement.cnames, event.leg: event.cname})
+    if cname:
+        noted = replace(noted, cnames={**placement.cnames, event.leg: cname})
     if is_known_way(placement, event.leg, event.headers):
         return noted, ()
     return reclaim(noted, now, Reason(ReasonKind.ROUTE_CHANGED, event.leg))

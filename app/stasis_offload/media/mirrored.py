@@ -10,11 +10,13 @@ from stasis_offload.media.roles import Duty, Role
 from stasis_offload.packets.frame import Datagram, parse_udp
 from stasis_offload.packets.rtcp import cname_of, is_rtcp, says_lost
 
+_OF_RTCP = (Duty.RTCP, Duty.RTCP_DROP, Duty.RTCP_OUT)
+
 
 def mirrored(role: Role, *, in_port: int, frame: bytes) -> ev.Event | None:
     """Return the event of a frame that the switch received on a port; None if it is of no interest."""
     datagram = _datagram(frame)
-    packet = _rtp(in_port, datagram) if datagram else None
+    packet = _rtp(in_port, datagram) if datagram and role.duty not in _OF_RTCP else None
     match role.duty:
         case Duty.LEARN_IN | Duty.VERIFY | Duty.SAMPLE:
             by_switch = role.duty is not Duty.LEARN_IN

@@ -44,6 +44,11 @@ class _PendingRequest:
     parts: list[Message] = field(default_factory=list)
     size: int = 0
 
+    def fail(self, reason: str) -> None:
+        """Answer that there is no answer, unless there is one."""
+        if not self.answer.done():
+            self.answer.set_result(SwitchUnavailableError(reason))
+
 
 @asynccontextmanager
 async def open_channel(
@@ -178,15 +183,17 @@ class Channel:
         return waiting
 
     async def _answers(self, waiting: Mapping[int, _PendingRequest]) -> list[Reply]:
-        answers = [each.answer for each in waiting.values()]
+        late = asyncio.get_running_loop().call_later(self._timeouts.answer, self._give_up, waiting)
         try:
-            _, late = await asyncio.wait(answers, timeout=self._timeouts.answer)
+            return [await each.answer for each in waiting.values()]
         finally:
+            late.cancel()
             for xid in waiting:
                 del self._pending[xid]
-        if late:
-            raise SwitchUnavailableError(f"no answer from the switch within {self._timeouts.answer:g} s")
-        return [answer.result() for answer in answers]
+
+    def _give_up(self, waiting: Mapping[int, _PendingRequest]) -> None:
+        for each in waiting.values():
+            each.fail(f"no answer from the switch within {self._timeouts.answer:g} s")
 
     async def handshake(self) -> None:
         """Negotiate OpenFlow 1.3 with the switch.
@@ -248,9 +255,7 @@ class Channel:
         self._closed.set()
         self._writer.transport.abort()
         for waiting in self._pending.values():
-            if not waiting.answer.done():
-                error = SwitchUnavailableError("the connection to the switch ended before its answer came")
-                waiting.answer.set_result(error)
+            waiting.fail("the connection to the switch ended before its answer came")
 
     def _handle(self, message: Message) -> None:
         if not self._greeted.is_set():

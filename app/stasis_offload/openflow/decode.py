@@ -263,24 +263,23 @@ def _flow_stats(parts: Sequence[Message]) -> Iterator[tuple[tuple[int, ...], byt
 
 def parse_packet_in(message: Message) -> PacketIn:
     """Parse a packet-in."""
+    body, offset = message.body, _PACKET_IN.size
     with _reading("packet-in"):
-        _, total, _, _, cookie = _PACKET_IN.unpack_from(message.body)
-        offset = _PACKET_IN.size
-        _, length = _MATCH.unpack_from(message.body, offset)
-    in_port = _in_port(message.body[offset + _MATCH.size : offset + length])
-    frame = message.body[offset + length + -length % 8 + 2 :]
-    return PacketIn(cookie=cookie, in_port=in_port, frame=frame[:total])
+        _, total, _, _, cookie = _PACKET_IN.unpack_from(body)
+        _, length = _MATCH.unpack_from(body, offset)
+        in_port = _in_port(body[offset + _MATCH.size : offset + length])
+    begin = offset + length + -length % 8 + 2
+    return PacketIn(cookie=cookie, in_port=in_port, frame=body[begin : begin + total])
 
 
 def _in_port(match: bytes) -> int:
     offset = 0
-    with _reading("packet-in"):
-        while offset < len(match):
-            (header,) = _OXM.unpack_from(match, offset)
-            offset += _OXM.size
-            if header == ofp.OXM_OF_IN_PORT:
-                return int(_OXM.unpack_from(match, offset)[0])
-            offset += header & 0xFF
+    while offset < len(match):
+        (header,) = _OXM.unpack_from(match, offset)
+        offset += _OXM.size
+        if header == ofp.OXM_OF_IN_PORT:
+            return int(_OXM.unpack_from(match, offset)[0])
+        offset += header & 0xFF
     raise OpenFlowError("broken packet-in from the switch: it names no port")
 
 

@@ -23,24 +23,24 @@ class Sampler:
 
     def __init__(self, instance: Instance) -> None:
         self._instance = instance
-        self._requested: dict[int, Flow] = {}
+        self._requested: dict[int, dict[int, Flow]] = {}
 
     def request(self, flows: Iterable[Flow]) -> None:
         """Have these flows, which are of SAMPLE_TABLE, in the switch during the next window."""
-        self._requested.update({flow.cookie: flow for flow in self._instance.placed(flows)})
+        for flow in self._instance.placed(flows):
+            self._requested.setdefault(flow.cookie & COOKIE_OWNER_MASK, {})[flow.cookie] = flow
 
     def forget(self, owner: int) -> None:
         """Show no packets of the owner with this cookie, who has ended."""
-        self._requested = {
-            cookie: flow for cookie, flow in self._requested.items() if cookie & COOKIE_OWNER_MASK != owner
-        }
+        self._requested.pop(owner, None)
 
     async def show(self, channel: Channel) -> None:
         """Add the flows that were requested, and remove them after the window. A flow that is refused shows nothing.
 
         Raises as `Channel.send_and_confirm_each`.
         """
-        flows, self._requested = tuple(self._requested.values()), {}
+        flows = tuple(flow for each in self._requested.values() for flow in each.values())
+        self._requested = {}
         if not flows:
             return
         await _change(channel, add=flows)

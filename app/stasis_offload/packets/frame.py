@@ -15,7 +15,6 @@ _VLAN_TAG = Struct("!HH")
 _IPV4 = Struct("!BBHHHBBH4s4s")
 _IPV6 = Struct("!IHBB16s16s")
 _UDP = Struct("!HHHH")
-_WORD = Struct("!H")
 _PSEUDO = Struct("!II")  # after the addresses: length and next header (RFC 8200 8.1; the same sum in IPv4)
 
 ETH_IPV4 = 0x0800
@@ -192,10 +191,9 @@ def _ipv4_header(datagram: Datagram) -> bytes:
 
 def _checksum(data: bytes) -> int:
     """Return the Internet checksum, the complement of the ones' complement sum of 16-bit words (RFC 1071 1)."""
-    total: int = sum(word for (word,) in _WORD.iter_unpack(data + bytes(len(data) % 2)))
-    while total > 0xFFFF:  # noqa: PLR2004 - 16 bits
-        total = (total & 0xFFFF) + (total >> 16)
-    return total ^ 0xFFFF
+    number = int.from_bytes(data + bytes(len(data) % 2), "big")
+    # 0x10000 is 1 modulo 0xFFFF, so that is the sum; of what is not all zeros it is 0xFFFF and never 0.
+    return (number % 0xFFFF or (0xFFFF if number else 0)) ^ 0xFFFF
 
 
 def _mac(text: str) -> bytes:

@@ -1,5 +1,6 @@
 """Parses RTCP (RFC 3550): the reports of one end of a call on what it sent and received, and whose they are."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from struct import Struct
 
@@ -24,6 +25,12 @@ _SSRC = Struct("!I")
 _SENDER_INFO = Struct("!IQIII")
 _BLOCK = Struct("!IB3sIIII")
 _ITEM = Struct("!BB")
+# Of each type that has a count: its name, and the sizes of what is before the items, and of each item.
+_ITEMS = {
+    _SENDER_REPORT: ("RTCP sender report", _SENDER_INFO.size, _BLOCK.size),
+    _RECEIVER_REPORT: ("RTCP receiver report", _SSRC.size, _BLOCK.size),
+    _BYE: ("RTCP BYE", 0, _SSRC.size),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,20 +106,28 @@ def cname_of(data: bytes) -> bytes | None:
 def reporters(data: bytes) -> frozenset[int]:
     """Return the SSRCs of those whose reports are in RTCP; none if it is malformed."""
     try:
-        packets = parse_rtcp(data)
+        packets = tuple(_walk(data))
     except BadPacketError:
         return frozenset()
-    return frozenset(packet.ssrc for packet in packets if not isinstance(packet, Bye))
+    whole = (
+        offset for offset, _, kind, _ in packets if kind in _REPORTS and len(data) - offset >= _ITEMS[kind][1]
+    )
+    return frozenset(_SSRC.unpack_from(data, offset)[0] for offset in whole)
 
 
 def says_lost(data: bytes) -> bool:
     """Return whether a report in RTCP that may be truncated has a loss since the report before it."""
     try:
-        packets = parse_rtcp(data)
+        packets = tuple(_walk(data))
     except BadPacketError:
         return False
-    reports = (packet for packet in packets if not isinstance(packet, Bye))
-    return any(block.fraction_lost for report in reports for block in report.blocks)
+    for offset, first, kind, size in packets:
+        if kind in _REPORTS:
+            begin = offset + _ITEMS[kind][1]
+            blocks = _whole(data[begin : offset + size], _BLOCK, first & 0x1F)
+            if any(blocks[_SSRC.size :: _BLOCK.size]):  # the fraction lost of each follows its SSRC
+                return True
+    return False
 
 
 def with_cname(data: bytes, cname: bytes) -> bytes:
@@ -140,17 +155,15 @@ def split_compound(data: bytes) -> tuple[bytes, ...]:
             padded, or the lengths do not add up.
 
     """
-    parse_rtcp(data)
+    packets = []
+    for offset, _first, _kind, size in _walk(data):
+        if offset + size > len(data):
+            raise BadPacketError(f"RTCP packet cut short: {len(data) - offset} of {size} bytes")
+        packets.append(data[offset - _HEADER.size : offset + size])
     if data[1] not in _REPORTS or data[0] & _PADDED:
         raise BadPacketError(f"RTCP begins with 0x{data[:2].hex()}, and not with a report")
-    packets, rest = [], data
-    while rest:
-        check_size(rest, _HEADER, "RTCP header")
-        size = _HEADER.size + 4 * _HEADER.unpack_from(rest)[2]
-        if size > len(rest):
-            raise BadPacketError(f"RTCP packet cut short: {len(rest)} of {size} bytes")
-        packets.append(rest[:size])
-        rest = rest[size:]
+    if sum(map(len, packets)) < len(data):
+        raise BadPacketError("RTCP header cut short: there are bytes after the last packet")
     return tuple(packets)
 
 
@@ -166,8 +179,17 @@ def parse_rtcp(data: bytes) -> tuple[Packet, ...]:
             RTCP's; or a packet's length is too small for its item count.
 
     """
-    check_size(data, _HEADER, "RTCP header")
     packets = []
+    for offset, first, kind, size in _walk(data):
+        packet = _parse_packet(kind, count=first & 0x1F, body=data[offset : offset + size])
+        if packet is not None:
+            packets.append(packet)
+    return tuple(packets)
+
+
+def _walk(data: bytes) -> Iterator[tuple[int, int, int, int]]:
+    """Yield where each packet's body begins, the first byte of its header, its type, and the size that it says it has."""
+    check_size(data, _HEADER, "RTCP header")
     offset = 0
     while len(data) - offset >= _HEADER.size:
         first, kind, words = _HEADER.unpack_from(data, offset)
@@ -177,17 +199,18 @@ def parse_rtcp(data: bytes) -> tuple[Packet, ...]:
             raise BadPacketError(f"RTCP type at byte {offset}: {kind} is not one")
         size = 4 * words
         offset += _HEADER.size
-        packet = _parse_packet(kind, count=first & 0x1F, size=size, body=data[offset : offset + size])
-        if packet is not None:
-            packets.append(packet)
+        if kind in _ITEMS:
+            what, fixed, each = _ITEMS[kind]
+            needed = fixed + (first & 0x1F) * each
+            if size < needed:
+                raise BadPacketError(f"{what} says it is {size} bytes long and has {needed} in it")
+        yield offset, first, kind, size
         offset += size
-    return tuple(packets)
 
 
-def _parse_packet(kind: int, *, count: int, size: int, body: bytes) -> Packet | None:
-    """Parse the bytes after a header; `size` is the length by the header, `body` the part of it that is present."""
+def _parse_packet(kind: int, *, count: int, body: bytes) -> Packet | None:
+    """Parse the bytes after a header, as far as they are present."""
     if kind == _SENDER_REPORT:
-        _check_room(size, _SENDER_INFO.size + count * _BLOCK.size, "RTCP sender report")
         if len(body) < _SENDER_INFO.size:
             return None
         ssrc, ntp, rtp_timestamp, packets, octets = _SENDER_INFO.unpack_from(body)
@@ -200,13 +223,11 @@ def _parse_packet(kind: int, *, count: int, size: int, body: bytes) -> Packet | 
             blocks=_parse_blocks(body[_SENDER_INFO.size :], count),
         )
     if kind == _RECEIVER_REPORT:
-        _check_room(size, _SSRC.size + count * _BLOCK.size, "RTCP receiver report")
         if len(body) < _SSRC.size:
             return None
         (ssrc,) = _SSRC.unpack_from(body)
         return ReceiverReport(ssrc=ssrc, blocks=_parse_blocks(body[_SSRC.size :], count))
     if kind == _BYE:
-        _check_room(size, count * _SSRC.size, "RTCP BYE")
         return Bye(ssrcs=tuple(ssrc for (ssrc,) in _SSRC.iter_unpack(_whole(body, _SSRC, count))))
     return None
 
@@ -231,8 +252,3 @@ def _parse_blocks(body: bytes, count: int) -> tuple[ReportBlock, ...]:
 def _whole(body: bytes, layout: Struct, count: int) -> bytes:
     """Return the first `count` items of `body`, or as many as are complete."""
     return body[: min(count, len(body) // layout.size) * layout.size]
-
-
-def _check_room(size: int, needed: int, what: str) -> None:
-    if size < needed:
-        raise BadPacketError(f"{what} says it is {size} bytes long and has {needed} in it")

@@ -141,7 +141,7 @@ async def test_what_has_settled_is_written_and_what_only_counts_waits(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(channel_variables, "SETTLED_AFTER", 0.05)
-    monkeypatch.setattr(channel_variables, "COUNTED_EVERY", 0.2)
+    monkeypatch.setattr(channel_variables, "QUALITY_AFTER", 0.2)
     asterisk = SlowAsterisk()
     asterisk.answering.set()
     variables = ChannelVariables("c", ari=asterisk, turns=asyncio.Semaphore(1), log=structlog.get_logger())

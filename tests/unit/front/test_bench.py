@@ -111,7 +111,16 @@ def test_the_report_has_every_figure_and_says_which_goals_are_met() -> None:
         relayed={"asterisk": relayed},
         quiet={300: Quiet(calls=300, cpu_ms_per_s=12.0, translations_per_s=750.4)},
         scale={
-            1000: Scale(1000, adoption_s=1.5, carried_s=20.0, cpu_percent=2.5, memory_mib=120.0, delay_ms=9.0)
+            1000: Scale(
+                1000,
+                adoption_s=9.5,
+                adoption_cpu_s=1.5,
+                carried_s=20.0,
+                cpu_percent=2.5,
+                memory_mib=120.0,
+                delay_ms=9.0,
+                variables_per_s=100.0,
+            )
         },
         load_average=0.5,
     )
