@@ -160,6 +160,7 @@ class MediaSession:
             self._switch.flow_table.doubt(self._owner)
             self._learning.remove(self._call)
             self._removed.set()
+            del self._on_change  # the call's, which has this: as in runner.py
 
     def relay_until_start(self) -> asyncio.Event:
         """Return the media to Asterisk until `start`, if that comes; return as `MachineRunner.post` does."""

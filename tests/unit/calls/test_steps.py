@@ -1,5 +1,6 @@
 """What one event costs does not depend on how many calls there are."""
 
+import gc
 import logging
 import sys
 from asyncio import get_running_loop, sleep
@@ -11,12 +12,15 @@ import pytest
 import structlog
 
 from stasis_offload.asterisk import ari_events as ari
+from stasis_offload.calls.call import Call
 from stasis_offload.calls.concurrency import MOST
 from stasis_offload.calls.learning_queue import LearningQueue
+from stasis_offload.calls.runner import MachineRunner
 from stasis_offload.media.roles import Role, call_cookie, owner_of
 from stasis_offload.openflow.events import FlowRemoved, PacketIn, Removal
 from stasis_offload.openflow.flow import FlowCount, owner_cookie
 from stasis_offload.openflow.flow_table import FlowTable
+from stasis_offload.openflow.instance import Instance
 from tests.support.fake_asterisk import IDS, FakeAsterisk, World, in_stasis, running, with_answered
 from tests.support.many_calls import flows_of
 from tests.support.packets import CALLER, frame, sent_by
@@ -116,7 +120,7 @@ async def test_an_event_takes_as_many_steps_with_1000_calls_as_with_100(
 
 async def test_a_call_of_many_is_learned_sampled_and_forgotten_in_as_many_steps_as_of_few() -> None:
     async def steps(calls: int) -> int:
-        table, queue = FlowTable(), LearningQueue()
+        table, queue = FlowTable(Instance()), LearningQueue()
         for number in range(calls):
             table.sampler.request(flows_of(f"{number}.0", number))
             queue.add(f"{number}.0") if queue.has_room("") else queue.wait(f"{number}.0", lambda: None)
@@ -160,3 +164,16 @@ async def test_an_adoption_asks_as_much_for_each_call_and_for_few_at_a_time() ->
     few, many = await asked(FEW), await asked(MANY)
     assert many.total / MANY == pytest.approx(few.total / FEW, rel=0.2)
     assert many.most == MOST
+
+
+async def test_a_call_that_is_over_needs_no_garbage_collector() -> None:
+    async with running(FakeAsterisk()) as world:
+        gc.collect()
+        gc.disable()
+        try:
+            await life_of_a_call(world)
+            await sleep(0)
+            left = [type(it).__name__ for it in gc.get_objects() if isinstance(it, Call | MachineRunner)]
+        finally:
+            gc.enable()
+    assert left == []
