@@ -218,7 +218,7 @@ async def _check_switch(config: Config) -> tuple[Item, ...]:
         return (reached, Item("openflow", ok=False, text=str(error)), *rest)
     return (
         _judge_datapath(switch, config.openflow.datapath_id),
-        Item("openflow", ok=True, text=f"OpenFlow {switch.version}"),
+        Item("openflow", ok=True, text=_describe_openflow(switch)),
         _judge_bundles(switch),
         _judge_sizes(switch),
         Item("instance", *judge_instance(flows, instance, application=application, bridge=switch.bridge)),
@@ -238,6 +238,16 @@ def _judge_datapath(switch: SwitchDescription, expected: str) -> Item:
             "switch", ok=False, text=f"{text}; add the interface that carries the media to the bridge"
         )
     return Item("switch", ok=True, text=text)
+
+
+def _describe_openflow(switch: SwitchDescription) -> str:
+    text = f"OpenFlow {switch.version}"
+    if switch.parts_fragments:
+        text += (
+            "; fragments are nx-match: RTP that comes in fragments is lost while a call is forwarded"
+            f" (ovs-ofctl set-frags {switch.bridge} normal)"
+        )
+    return text
 
 
 def _judge_bundles(switch: SwitchDescription) -> Item:

@@ -137,6 +137,17 @@ async def test_flows_of_other_programs_that_do_not_go_with_ours_fail(
     assert (item.ok, item.text) == (False, text)
 
 
+@pytest.mark.parametrize("mode", ["normal", "drop", "nx-match"])
+async def test_how_the_bridge_handles_fragments_is_said_where_it_matters(bridge: Bridge, mode: str) -> None:
+    bridge.ofctl("set-frags", mode)
+    text = (await checked(bridge))["openflow"].text
+    assert text == "OpenFlow 1.3" + (
+        "; fragments are nx-match: RTP that comes in fragments is lost while a call is forwarded"
+        f" (ovs-ofctl set-frags {bridge.name} normal)"
+    ) * (mode == "nx-match")
+    assert bridge.ofctl("get-frags").strip() == mode
+
+
 async def test_who_else_is_at_the_bridge_is_said_and_that_one_has_to_change(bridge: Bridge) -> None:
     this = application_number(config_of(bridge))
     name = bridge.name

@@ -96,7 +96,7 @@ def frame(datagram: Datagram) -> bytes:
     segment = (
         struct.pack("!HHHH", source.port, destination.port, 8 + len(datagram.payload), 0) + datagram.payload
     )
-    checksum = _sum(_pseudo(source, destination, len(segment)) + segment) or 0xFFFF
+    checksum = internet_checksum(_pseudo(source, destination, len(segment)) + segment) or 0xFFFF
     segment = segment[:6] + checksum.to_bytes(2, "big") + segment[8:]
     if isinstance(source.host, IPv4Address):
         ether_type = 0x0800
@@ -117,14 +117,14 @@ def _ipv4(datagram: Datagram, total: int) -> bytes:
     header = (
         struct.pack("!BBHHHBBH", 0x45, datagram.dscp << 2, total, 7, 0x4000, datagram.ttl, UDP, 0) + addresses
     )
-    return header[:10] + _sum(header).to_bytes(2, "big") + header[12:]
+    return header[:10] + internet_checksum(header).to_bytes(2, "big") + header[12:]
 
 
 def _pseudo(source: Address, destination: Address, length: int) -> bytes:
     return source.host.packed + destination.host.packed + struct.pack("!II", length, UDP)
 
 
-def _sum(data: bytes) -> int:
+def internet_checksum(data: bytes) -> int:
     """Return the Internet checksum (RFC 1071)."""
     total: int = sum(struct.unpack(f"!{(len(data) + 1) // 2}H", data + bytes(len(data) % 2)))
     while total > 0xFFFF:

@@ -15,6 +15,9 @@ from stasis_offload.openflow.flow import (
 from stasis_offload.openflow.flowmod import ANY
 from stasis_offload.packets.address import Address
 
+# How fragments are handled, of a configuration's flags (7.3.2); the value is Open vSwitch's (nicira-ext.h).
+OFPC_FRAG_MASK = OFPC_FRAG_NX_MATCH = 3
+
 _SPLITTING = Flow(
     cookie=COOKIE_PREFIX,
     priority=0,
@@ -58,6 +61,8 @@ async def describe(channel: Channel) -> SwitchDescription:
     description = await channel.request(xid, encode.description_request(xid), MessageKind.MULTIPART_REPLY)
     xid = channel.new_xid()
     ports = await channel.request(xid, encode.ports_request(xid), MessageKind.MULTIPART_REPLY)
+    xid = channel.new_xid()
+    (config,) = await channel.request(xid, encode.config_request(xid), MessageKind.GET_CONFIG_REPLY)
     words = decode.parse_description(description)
     return SwitchDescription(
         datapath_id=decode.parse_features(features[0]),
@@ -68,6 +73,7 @@ async def describe(channel: Channel) -> SwitchDescription:
         datapath=words.datapath,
         ports=decode.parse_ports(ports),
         atomic_bundles=await _takes_bundles(channel),
+        parts_fragments=decode.parse_config(config) & OFPC_FRAG_MASK == OFPC_FRAG_NX_MATCH,
         splits=await _takes_bundles(channel, with_flow=_SPLITTING),
     )
 

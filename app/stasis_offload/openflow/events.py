@@ -23,7 +23,8 @@ class SwitchDescription:
 
     `version` is the OpenFlow version in use (`1.3`); `datapath` the switch's own description of the bridge
     (from OVS by default the text `None`); `atomic_bundles` whether it accepts atomic bundles (ONF EXT-230);
-    `splits` whether it can tell packets apart by their size (Open vSwitch since 2.12).
+    `splits` whether it can tell packets apart by their size (Open vSwitch since 2.12); `parts_fragments` whether its flows
+    match the first fragment of a packet and not the others (`ovs-ofctl set-frags BRIDGE nx-match`).
     """
 
     datapath_id: int
@@ -35,6 +36,7 @@ class SwitchDescription:
     ports: tuple[Port, ...]
     atomic_bundles: bool
     splits: bool
+    parts_fragments: bool
 
     @property
     def bridge(self) -> str:
