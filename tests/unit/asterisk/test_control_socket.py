@@ -43,14 +43,19 @@ async def other_end(path: Path, speak: Speaker) -> AsyncIterator[list[bytes]]:
     def begin(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         served[asyncio.create_task(serve(reader, writer))] = writer
 
+    before = asyncio.all_tasks()
     server = await asyncio.start_unix_server(begin, path)
     try:
         yield lines
     finally:
         server.close()
-        for task, writer in served.items():
-            task.cancel()
-            writer.close()  # a task that has not begun does not
+        async with asyncio.timeout(DEADLINE):
+            # Who still asks, what serves them, and what was accepted and is yet to be served.
+            while begun := asyncio.all_tasks() - before - {asyncio.current_task()}:
+                for task, writer in served.items():
+                    task.cancel()
+                    writer.close()  # a task that has not begun does not
+                await asyncio.wait(begun, return_when=asyncio.FIRST_COMPLETED)
         await asyncio.gather(
             *served, *(writer.wait_closed() for writer in served.values()), return_exceptions=True
         )
@@ -157,16 +162,16 @@ async def test_one_call_whose_answer_hangs_keeps_no_other_waiting_and_is_not_ask
 
 
 async def test_interrupted_questions_leave_the_next_ones_their_answer(path: Path) -> None:
-    """As when Asterisk's accepting thread has little time: each of them fills its backlog for a moment."""
+    """As when Asterisk's accepting thread has little time: they fill its backlog, and are answered late."""
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(path))
         listener.listen(1)
         listener.setblocking(False)  # noqa: FBT003 - positional only
         module = RtpStreams(path, deadline=DEADLINE)
-        answering = asyncio.create_task(answer_slowly(listener))
         for n in range(6):
             with pytest.raises(TimeoutError):
                 await asyncio.wait_for(module.report(f"interrupted {n}"), 0.002)
+        answering = asyncio.create_task(answer_slowly(listener))
         answers = await asyncio.gather(*(module.report(str(n)) for n in range(10)))
         answering.cancel()
     assert answers == [()] * 10
