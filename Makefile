@@ -2,10 +2,11 @@
 
 demo: CALLS ?= 50
 chaos: CALLS ?= 20
+churn: CALLS ?= 10000
 SEED ?= 1
 PY := .venv/bin/python
 
-.PHONY: help demo test test-pythons test-module bench chaos lab lab-down check
+.PHONY: help demo test test-pythons test-module bench chaos churn lab lab-down check
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -34,6 +35,9 @@ bench: .venv/.ready lab ## the benchmark: moves, set-up, latency, CPU, flow prog
 
 chaos: .venv/.ready lab ## faults from a schedule that SEED decides, against CALLS calls; a table, chaos-report.json (7 minutes)
 	@$(PY) -m tests.chaos $(CALLS) $(SEED)
+
+churn: .venv/.ready lab ## CALLS calls that come and go: none fails, no flow, channel, descriptor or memory is left (15 minutes)
+	@$(PY) -m tests.bench.churn $(CALLS)
 
 lab: ## the lab, left running (a Docker engine and the base image are made if there are none)
 	@echo "lab: asterisk1, ovs, asterisk2, offload and edge in containers"
