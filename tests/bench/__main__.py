@@ -65,7 +65,9 @@ def _run() -> report.Results:
         going_on[calls] = _found(quiet.measure(calls))
     at_scale = {}
     for calls in scale.CALLS:
-        _say(f"let {calls} calls go on, beside a switch and a module that answer at once: what they cost the application itself")
+        _say(
+            f"let {calls} calls go on, beside a switch and a module that answer at once: what they cost the application itself"
+        )
         at_scale[calls] = _found(scale.measure(calls))
     _quiet()
     set_up = _set_up()

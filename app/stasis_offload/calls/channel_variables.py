@@ -13,7 +13,6 @@ from stasis_offload.media.path import Leg
 from stasis_offload.media.quality import Quality
 from stasis_offload.media.reasons import Reason, ReasonKind
 from stasis_offload.media.state import Placement, State
-from stasis_offload.openflow.flow import FlowCount
 
 # Seconds for which a call must have been relayed for a reason before that is written: a hang-up or a transfer is several
 # changes to Asterisk, and takes less.
@@ -95,9 +94,13 @@ class _Latest:
     leaving: bool
 
     @property
-    def status(self) -> tuple[State, Reason | None, bool, Mapping[Leg, FlowCount]]:
+    def status(self) -> tuple[State, Reason | None, bool]:
         """What is written at once."""
-        return self.placement.state, self.placement.reason, self.leaving, self.placement.counts
+        return self.placement.state, self.placement.reason, self.leaving
+
+    def is_counted_after(self, earlier: "_Latest") -> bool:
+        """Whether the packets were counted since, and no audit is about to count them once more."""
+        return self.placement.counts is not earlier.placement.counts and not self.placement.unsampled
 
 
 class ChannelVariables:
@@ -129,7 +132,7 @@ class ChannelVariables:
         After a settled reason only another one that settles is written.
         """
         before, self._latest = self._latest, _Latest(placement, quality, leaving)
-        if before is None or before.status != self._latest.status:
+        if before is None or before.status != self._latest.status or self._latest.is_counted_after(before):
             self._refresh()
             self._changed.set()
 
