@@ -4,12 +4,14 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import NoReturn
+from pathlib import PurePath
+from typing import Any, NoReturn
 from urllib.parse import quote
 
 import aiohttp
 import structlog
 from aioari.client import Client
+from aioswagger11.client import SwaggerClient
 from aioswagger11.swagger_model import SwaggerError
 
 from stasis_offload.asterisk.ari_events import AriDown, AriReplaced, AriUp, Event
@@ -17,6 +19,9 @@ from stasis_offload.asterisk.ari_fields import BadEventError
 from stasis_offload.asterisk.ari_http import AriHttp
 from stasis_offload.asterisk.ari_messages import EVENT_TYPES, parse_event
 from stasis_offload.errors import AriError, AriReplacedError, AriUnavailableError
+
+# What we use of ARI; each has a description of its own.
+_RESOURCES = ("applications", "asterisk", "bridges", "channels", "events", "playbacks")
 
 FIRST_RETRY = 0.1
 LAST_RETRY = 1.0
@@ -137,10 +142,26 @@ class AriConnection:
 
 
 async def _describe(url: str, http: AriHttp) -> Client:
-    """Fetch Asterisk's description of ARI and build a client from it."""
+    """Fetch Asterisk's description of ARI, as far as it is used, and build a client from it."""
     client = Client(url, http)
     try:
+        client.swagger.url = await _api_docs(client.swagger)
         await client.init()
     except (SwaggerError, LookupError, TypeError, ValueError, AttributeError) as error:
         raise AriError("what answers at the address of ARI does not describe ARI") from error
     return client
+
+
+async def _api_docs(swagger: SwaggerClient) -> dict[str, Any]:
+    """Fetch the descriptions all at once: aioari fetches those of all resources one after the other."""
+    answer = await swagger.http_client.request("GET", swagger.url)
+    docs: dict[str, Any] = json.loads(await answer.text())
+    docs["url"] = swagger.url
+    docs["apis"] = [api for api in docs["apis"] if PurePath(api["path"]).stem in _RESOURCES]
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            for api in docs["apis"]:
+                tasks.create_task(swagger.loader.load_api_declaration(docs["basePath"], api))
+    except ExceptionGroup as group:
+        raise group.exceptions[0] from None
+    return docs

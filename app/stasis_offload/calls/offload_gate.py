@@ -29,6 +29,8 @@ class OffloadGate:
         self.problems: dict[str, str] = {"asterisk": "not reached yet", "switch": "not reached yet"}
         self._registry = registry
         self._background = background
+        # What this process has begun with: nothing is in the switch yet, and the queue of those that are learned is enough.
+        self._initial = set(self.blocks)
         self._releasing: dict[ReasonKind, dict[Call, None]] = {}
         self._later: dict[ReasonKind, asyncio.TimerHandle] = {}
 
@@ -39,6 +41,7 @@ class OffloadGate:
         """
         if calls is None:
             self.blocks.add(kind)
+            self._initial.discard(kind)
             self._releasing.pop(kind, None)
             return tuple(call.media.post(media.Blocked(kind)) for call in self._registry)
         handled = []
@@ -71,6 +74,8 @@ class OffloadGate:
     def unblock(self, kind: ReasonKind) -> None:
         """Lift a block from all calls, one call every 100 ms; first from those that have stayed in the switch.
 
+        One with which this process has begun is lifted at once: whichever of the two connections is there first.
+
         A cutover is unnoticed only if Asterisk relays what it has received before the next packet arrives. It could
         not if all calls were queried at the same moment. A block that was yet to come concerns only the calls that have
         found its cause by themselves.
@@ -84,16 +89,19 @@ class OffloadGate:
         ]
         self.blocks.discard(kind)
         self._releasing[kind] = dict.fromkeys(sorted(concerned, key=lambda call: not _is_offloaded(call)))
-        self._background.start(self._release(kind, self._releasing[kind]))
+        paced = kind not in self._initial
+        self._initial.discard(kind)
+        self._background.start(self._release(kind, self._releasing[kind], paced=paced))
 
-    async def _release(self, kind: ReasonKind, calls: dict[Call, None]) -> None:
+    async def _release(self, kind: ReasonKind, calls: dict[Call, None], *, paced: bool) -> None:
         while calls and self._releasing.get(kind) is calls:
             call = next(iter(calls))
             del calls[call]
             if self._registry.get(call.id) is call:  # it may have ended meanwhile
                 offloaded = _is_offloaded(call)
                 call.media.post(media.Unblocked(kind))
-                await asyncio.sleep(CHECK_INTERVAL if offloaded else RELEASE_INTERVAL)
+                interval = CHECK_INTERVAL if offloaded else RELEASE_INTERVAL
+                await asyncio.sleep(interval if paced else 0)
 
 
 def _is_offloaded(call: Call) -> bool:
