@@ -4,7 +4,7 @@ Both answer at once, by the protocols of the real ones. The switch has no ports:
 would show it, a packet each 20 ms while a leg is learned, one when a flow is to be verified or sampled, and the RTCP of the
 legs and of Asterisk.
 
-Usage: python -m tests.bench.counting CALLS SWITCH-SOCKET MODULE-SOCKET   (until it is ended)
+Usage: python -m tests.bench.counting CALLS SWITCH-SOCKET MODULE-SOCKET   (until the connection to the switch ends)
 """
 
 import asyncio
@@ -81,6 +81,7 @@ class CountingSwitch:
         self._writer: StreamWriter | None = None
         self._loop = asyncio.get_running_loop()
         self._began = self._loop.time()
+        self.ended = asyncio.Event()
 
     async def serve(self, reader: StreamReader, writer: StreamWriter) -> None:
         """Answer, until the application ends."""
@@ -90,6 +91,7 @@ class CountingSwitch:
             while data := await reader.read(1 << 16):
                 for message in framer.feed(data):
                     self._handle(message)
+        self.ended.set()
 
     def _handle(self, message: Message) -> None:
         match message.kind:
@@ -237,11 +239,11 @@ def _as_lines(legs: Iterable[LegReport]) -> bytes:
 
 async def _serve(calls: int, switch_socket: str, module_socket: str) -> None:
     talks = [Talk(number) for number in range(calls)]
-    module = CountingModule(talks)
+    module, switch = CountingModule(talks), CountingSwitch(talks)
     await asyncio.start_unix_server(module.serve, module_socket, backlog=100)
-    await asyncio.start_unix_server(CountingSwitch(talks).serve, switch_socket)
+    await asyncio.start_unix_server(switch.serve, switch_socket)
     print("up", flush=True)
-    await asyncio.Event().wait()
+    await switch.ended.wait()
 
 
 if __name__ == "__main__":
