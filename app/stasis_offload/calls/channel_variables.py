@@ -99,8 +99,8 @@ class _Latest:
         return self.placement.state, self.placement.reason, self.leaving
 
     def is_counted_after(self, earlier: "_Latest") -> bool:
-        """Whether the packets were counted since, and no audit is about to count them once more."""
-        return self.placement.counts is not earlier.placement.counts and not self.placement.unsampled
+        """Whether an audit has counted the packets since; when all is sampled it does once more, for the quality."""
+        return self.placement.counts is not earlier.placement.counts and bool(self.placement.unsampled)
 
 
 class ChannelVariables:

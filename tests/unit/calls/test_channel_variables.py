@@ -18,9 +18,11 @@ from stasis_offload.calls.channel_variables import (
 )
 from stasis_offload.errors import AriUnavailableError
 from stasis_offload.media import events as ev
+from stasis_offload.media.path import Leg
 from stasis_offload.media.quality import Quality
 from stasis_offload.media.reasons import ReasonKind
 from stasis_offload.media.state import Placement
+from stasis_offload.openflow.flow import FlowCount
 from tests.support.fake_asterisk import FakeAsterisk
 from tests.support.placements import BOTH_COUNT, CONNECTED, GUARDED, LEARNING, OFFLOADED, POLICY, after
 
@@ -166,4 +168,31 @@ async def test_what_has_settled_is_written_and_what_only_counts_waits(
             await asyncio.sleep(0)
         await until("PACKETS", str(49 + int(found("PACKETS") or 0)))
         assert asterisk.asked == asked + 1
+        variables.stop()
+
+
+async def test_packets_are_written_when_an_audit_has_counted_them_and_not_when_it_counts_them_once_more() -> (
+    None
+):
+    asterisk = SlowAsterisk()
+    asterisk.answering.set()
+    variables = ChannelVariables("c", ari=asterisk, turns=asyncio.Semaphore(1), log=structlog.get_logger())
+
+    async def written(packets: int) -> None:
+        async with asyncio.timeout(channel_variables.QUALITY_AFTER / 2):
+            while asterisk.found.get(("c", "OFFLOAD_PACKETS")) != str(packets):  # noqa: ASYNC110 - it has no event
+                await asyncio.sleep(0.001)
+
+    counts = {leg: FlowCount(packets=500) for leg in Leg}
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(variables.run())
+        audited = replace(GUARDED, counts=counts, unsampled=frozenset(Leg))
+        variables.update(GUARDED, Quality())
+        variables.update(audited, Quality())
+        await written(1000)
+        more = {leg: FlowCount(packets=600) for leg in Leg}
+        variables.update(replace(audited, counts=more, unsampled=frozenset()), Quality())
+        for _ in range(100):
+            await asyncio.sleep(0)
+        assert asterisk.found["c", "OFFLOAD_PACKETS"] == "1000"
         variables.stop()
