@@ -21,8 +21,8 @@ from tests.support.observed import Cdrs
 AT_ONCE = 25
 ROUND = 1000
 # What the application's memory may grow by in 10,000 calls (MiB): how often each of as many callers has called is remembered
-# (supervisor.py), and the C library's heap is never quite without gaps. One call that goes on is 0.06.
-KEPT_MIB = 10.0
+# (supervisor.py), and the C library's heap has gaps: it grew by 8 in 6,000, by less each time. A call that goes on is 0.07.
+KEPT_MIB = 15.0
 
 console = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 140)
 
