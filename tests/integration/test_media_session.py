@@ -138,7 +138,7 @@ async def test_what_a_session_that_is_broken_off_leaves_is_removed_if_the_applic
 
 
 async def test_a_call_waits_until_there_is_room_to_learn_it(bridge: Bridge, tmp_path: Path) -> None:
-    queue, reasons = LearningQueue(least=1, most=1), list[str]()
+    queue, reasons = LearningQueue(most=1), list[str]()
     queue.add("other")
 
     def note(placement: Placement) -> None:

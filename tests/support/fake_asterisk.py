@@ -13,7 +13,7 @@ from stasis_offload.asterisk.rtpstreams import RtpStreams
 from stasis_offload.calls.background import Background
 from stasis_offload.calls.dispatcher import Dispatcher
 from stasis_offload.calls.gateways import Gateways
-from stasis_offload.calls.learning_queue import LEAST, MOST, LearningQueue
+from stasis_offload.calls.learning_queue import MOST, LearningQueue
 from stasis_offload.calls.offload_gate import OffloadGate
 from stasis_offload.calls.recovery import Recovery
 from stasis_offload.calls.registry import Registry
@@ -170,7 +170,7 @@ async def running(
     switch: Switch | None = None,
     rtpstreams: RtpStreams | None = None,
     policy: Policy = POLICY,
-    learned_at_once: tuple[int, int] = (LEAST, MOST),
+    learned_at_once: int = MOST,
 ) -> AsyncIterator[World]:
     """Run the calls of an Asterisk until the block ends, and then break them off; none but `asterisk` has to be there."""
     gateways = Gateways(
@@ -178,7 +178,7 @@ async def running(
         switch=switch or Switch(NOWHERE, lambda _: None),
         rtpstreams=rtpstreams or RtpStreams(Path(NOWHERE.path)),
         ids=IDS,
-        learning=LearningQueue(least=learned_at_once[0], most=learned_at_once[1]),
+        learning=LearningQueue(most=learned_at_once),
     )
     try:
         async with TaskGroup() as tasks:
