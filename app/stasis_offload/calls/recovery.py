@@ -109,6 +109,8 @@ class Recovery:
         legs = self._legs()
         self._return_media({channel.id for channel in await self._ari.channels()}, legs)
         first = await self._snapshot()
+        if self._begun.is_set():
+            return  # what is held since belongs to a later reading, and must not be routed after what comes now
         for call in self._registry:
             # The other party waits to be released.
             if (
@@ -164,7 +166,7 @@ class Recovery:
         )
         events = self._adoption.not_routed() if self._adoption is not None else []
         self._adoption = adoption
-        if self._held is not None and not self._begun.is_set():
+        if self._held is not None:
             events += self._held.events
             self._held = None
         for event in events:

@@ -229,3 +229,30 @@ async def test_a_leg_that_is_replaced_while_asterisks_state_is_read_is_not_misse
         await until(lambda: ReasonKind.ENDED not in call.media.placement.blocks)
         assert call.dialing.phase is Phase.TALKING
     assert not {NEW.id, CALLEE} & set(asterisk.released)
+
+
+async def test_a_transfer_is_followed_although_the_connection_begins_again_while_asterisks_state_is_read() -> (
+    None
+):
+    asterisk = answered(1)
+    asterisk.has += (NEW,)
+    async with running(asterisk) as world:
+        readings = count(1)
+
+        def meanwhile() -> None:
+            match next(readings):
+                case 2:
+                    world.recovery.begin()
+                    world.on_ari(REPLACED[0])
+                case 3:
+                    swap(asterisk)
+                    for event in REPLACED[1:]:
+                        world.on_ari(event)
+
+        asterisk.meanwhile = meanwhile
+        world.recovery.begin()
+        await until(lambda: next(iter(world.registry), None))
+        [call] = world.registry
+        await until(lambda: call.legs.channel(CALLER) == NEW.id and call.media.placement.connected)
+        assert call.dialing.phase is Phase.TALKING
+    assert not {NEW.id, CALLEE} & set(asterisk.released)
