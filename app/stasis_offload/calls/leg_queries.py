@@ -18,7 +18,7 @@ from stasis_offload.media.state import Placement
 class LegQueries:
     """The queries of one call, one at a time.
 
-    `channels` has the legs by the ids of their channels; `interrupted` is set when an event ends a query.
+    `channels` has the legs by the ids of their channels; `interrupted` is whether an event has ended the last query.
     """
 
     def __init__(self, call: str, *, gateways: Gateways, log: FilteringBoundLogger) -> None:
@@ -33,6 +33,7 @@ class LegQueries:
 
     async def query(self, within: float | None = None) -> Sequence[ev.LegsReported | ev.CommandFailed]:
         """Query the module, at most for seconds `within`; () if an event interrupts that, or it takes too long."""
+        self.interrupted = False
         if self._ending:
             return ()  # while a call is hung up, Asterisk's reports give reasons that no longer matter
         try:

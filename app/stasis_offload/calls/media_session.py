@@ -216,9 +216,10 @@ class MediaSession:
         """Carry out commands in their order; skip the rest of an interrupted audit, whose flows will be removed."""
         answers: list[ev.Event] = []
         for command in commands:
-            self._legs.interrupted = False
             answers += await self._carry_out(command)
-            if self._legs.interrupted and self.placement.state is State.OFFLOADED:
+            # What passes a query (`beside`) is executed meanwhile, and changes nothing of that.
+            asked = isinstance(command, cmd.QueryLegs | cmd.CheckLegs)
+            if asked and self._legs.interrupted and self.placement.state is State.OFFLOADED:
                 break
         return answers
 
