@@ -40,8 +40,9 @@ class OffloadGate:
         Each returned event is set when the flows of one call are removed, or their removal has failed.
         """
         if calls is None:
+            if kind not in self.blocks:  # a connection that has not been there yet may be reported as lost
+                self._initial.discard(kind)
             self.blocks.add(kind)
-            self._initial.discard(kind)
             self._releasing.pop(kind, None)
             return tuple(call.media.post(media.Blocked(kind)) for call in self._registry)
         handled = []

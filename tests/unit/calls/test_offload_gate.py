@@ -103,9 +103,7 @@ async def test_calls_are_released_one_after_the_other() -> None:
 
 async def test_a_connection_that_is_there_for_the_first_time_releases_all_calls_at_once() -> None:
     async with gate() as (gate_, calls):
-        for call in calls:
-            call.media.post(ev.Blocked(ReasonKind.SWITCH_UNREACHABLE))
-        await until_blocked(calls, ReasonKind.SWITCH_UNREACHABLE, CALLS)
+        await gate_.block_and_wait(ReasonKind.SWITCH_UNREACHABLE)  # as a first connection does (dispatcher.py)
         began = asyncio.get_running_loop().time()
         gate_.unblock(ReasonKind.SWITCH_UNREACHABLE)
         await until_blocked(calls, ReasonKind.SWITCH_UNREACHABLE, 0)
@@ -114,6 +112,7 @@ async def test_a_connection_that_is_there_for_the_first_time_releases_all_calls_
 
 async def test_a_second_unblock_leaves_none_of_those_behind_that_the_first_had_yet_to_release() -> None:
     async with gate() as (gate_, calls):
+        gate_.unblock(ReasonKind.SWITCH_UNREACHABLE)
         await gate_.block_and_wait(ReasonKind.SWITCH_UNREACHABLE)
         gate_.unblock(ReasonKind.SWITCH_UNREACHABLE)
         await until_blocked(calls, ReasonKind.SWITCH_UNREACHABLE, CALLS - 2)
