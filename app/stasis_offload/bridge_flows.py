@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Collection, Iterator
 
 from stasis_offload.openflow.events import SeenFlow
-from stasis_offload.openflow.flow import is_ours
+from stasis_offload.openflow.flow import COOKIE_PREFIX_MASK, is_ours
 from stasis_offload.openflow.gate import application_of
 from stasis_offload.openflow.instance import INSTANCES, Instance
 
@@ -21,7 +21,15 @@ def judge_instance(
     flows: Collection[SeenFlow], instance: Instance, *, application: int, bridge: str
 ) -> Judged:
     """Judge whether an application can be this instance of a bridge with these flows."""
-    leases = {Instance.of_table(flow.table).number: flow.cookie for flow in flows if flow.is_lease}
+    instances = [Instance(number) for number in range(INSTANCES)]
+    leases = {
+        each.number: flow.cookie
+        for flow in flows
+        for each in instances
+        if flow.is_lease and flow.table in each.tables
+    }
+    left = {each.number for flow in flows for each in instances if each.owns(flow.cookie)}
+    left -= leases.keys() | {instance.number}
     holder = leases.pop(instance.number, None)
     if holder is not None and application_of(holder) != application:
         free = _listed(set(range(INSTANCES)) - leases.keys() - {instance.number})
@@ -32,7 +40,12 @@ def judge_instance(
     others = (
         f"other applications there: {_listed(leases.keys())}" if leases else "no other application is there"
     )
-    return True, f"{instance.number} of bridge {bridge}; {others}"
+    sentences = [f"{instance.number} of bridge {bridge}; {others}"]
+    for number in sorted(left):
+        cookie = f"cookie={Instance(number).prefix:#x}/{COOKIE_PREFIX_MASK:#x}"
+        command = f"ovs-ofctl -O OpenFlow13 del-flows {bridge} {cookie}"
+        sentences.append(f"what ran as {number} and ended without a stop has left flows: {command}")
+    return True, "; ".join(sentences)
 
 
 def judge_tables(flows: Collection[SeenFlow], instance: Instance) -> Judged:

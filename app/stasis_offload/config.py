@@ -185,7 +185,12 @@ class Config(BaseSettings):
         frozen=True,
     )
 
-    app: str = Field(default="offload", pattern=r"^[\w.-]+$", description="the name used in Stasis(NAME)")
+    app: str = Field(
+        default="offload",
+        pattern=r"^[\w.-]+$",
+        max_length=32,  # ids of channels begin with it, and callees by Local channels have it several times
+        description="the name used in Stasis(NAME), of at most 32 characters",
+    )
     ari: AriSettings
     asterisk: AsteriskSettings = AsteriskSettings()
     openflow: OpenFlowSettings

@@ -168,3 +168,17 @@ async def test_who_else_is_at_the_bridge_is_said_and_that_one_has_to_change(brid
             ),
         )
         assert (await checked(bridge, instance=2))["tables"].ok
+
+
+async def test_flows_of_an_instance_that_does_not_run_are_named_with_the_command_that_removes_them(
+    bridge: Bridge,
+) -> None:
+    bridge.ofctl("add-flow", "table=89,cookie=0x3ff1000000000001,udp,actions=drop")
+    found = (await checked(bridge))["instance"]
+    command = f"del-flows {bridge.name} cookie=0x3ff1000000000000/0xffff000000000000"
+    assert found.ok
+    assert found.text.endswith(
+        f"what ran as 3 and ended without a stop has left flows: ovs-ofctl -O OpenFlow13 {command}"
+    )
+    bridge.ofctl("del-flows", "cookie=0x3ff1000000000000/0xffff000000000000")
+    assert (await checked(bridge))["instance"].text.endswith("no other application is there")

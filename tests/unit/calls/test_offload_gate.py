@@ -103,7 +103,9 @@ async def test_calls_are_released_one_after_the_other() -> None:
 
 async def test_a_connection_that_is_there_for_the_first_time_releases_all_calls_at_once() -> None:
     async with gate() as (gate_, calls):
-        await gate_.block_and_wait(ReasonKind.SWITCH_UNREACHABLE)  # as a first connection does (dispatcher.py)
+        await gate_.block_and_wait(
+            ReasonKind.SWITCH_UNREACHABLE
+        )  # as a first connection does (dispatcher.py)
         began = asyncio.get_running_loop().time()
         gate_.unblock(ReasonKind.SWITCH_UNREACHABLE)
         await until_blocked(calls, ReasonKind.SWITCH_UNREACHABLE, 0)

@@ -179,6 +179,14 @@ def test_other_programs_variables_with_our_prefix_are_left_alone(
     assert load(written(tmp_path, GOOD)).app == "offload"
 
 
+@pytest.mark.parametrize("app", ["", "a" * 33, "a,b", "a b"])
+def test_a_name_of_which_no_ids_can_be_made_is_refused(tmp_path: Path, app: str) -> None:
+    assert load(written(tmp_path, f'app = "{"a" * 32}"{GOOD}')).app == "a" * 32
+    [line] = refusal(tmp_path, f'app = "{app}"{GOOD}')
+    assert line.startswith("app")
+    assert line.endswith("the name used in Stasis(NAME), of at most 32 characters")
+
+
 @pytest.mark.parametrize("instance", ["-1", "8", '"one"', "0.5"])
 def test_an_instance_that_is_none_is_refused(tmp_path: Path, instance: str) -> None:
     assert load(written(tmp_path, f"{GOOD}instance = 7")).openflow.instance == 7
