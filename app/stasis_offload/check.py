@@ -62,6 +62,12 @@ FUNCTIONS = {
 _NOT_NEEDED = "core show uptime"
 _WHOLE_CLI = "who has the socket has the whole CLI: limit its group by cli_permissions.conf, see SECURITY.md"
 
+# What Asterisk should allow for an event's way to the application, and what it means if it does not.
+_WRITE_WITHIN_MS = 1000
+_WRITE_TIMEOUT = (
+    "a burst of events can end the websocket: set websocket_write_timeout = 10000 in ari.conf, [general]"
+)
+
 # Timeout of each check in seconds; they run concurrently.
 _WITHIN = 10.0
 
@@ -118,7 +124,10 @@ async def _check_ari(config: Config) -> tuple[Item, ...]:
     try:
         async with ari.requests():
             version = await ari.info()
-            reached = Item("ari", ok=True, text=f"Asterisk {version} at {config.ari.url}")
+            text = f"Asterisk {version} at {config.ari.url}"
+            if (await ari.write_timeout_ms() or _WRITE_WITHIN_MS) < _WRITE_WITHIN_MS:
+                text += f"; {_WRITE_TIMEOUT}"
+            reached = Item("ari", ok=True, text=text)
             application = await _check_application(ari, config.app)
             modules = [await _check_loaded(ari, module) for module in _MODULES]
             return (reached, application, *modules)

@@ -11,7 +11,8 @@ def test_check_finds_everything_in_order_and_says_so_line_by_line() -> None:
     lines = control.offload("check").splitlines()
     assert len(lines) == 15
     assert all(line.startswith("ok ") for line in lines), lines
-    assert "cli_permissions" not in "".join(lines)  # the lab limits what the application may run
+    # The lab limits what the application may run, and has time for a burst of events.
+    assert not [line for line in lines if "cli_permissions" in line or "websocket_write_timeout" in line]
 
 
 def test_calls_prints_a_table_of_what_carries_each_call() -> None:

@@ -53,6 +53,19 @@ class AriClient(AriConnection):
             case _:
                 return None
 
+    async def write_timeout_ms(self) -> int | None:
+        """Return how long Asterisk tries to write an event to the websocket before it closes that; None if it does not say."""
+        path = {"configClass": "res_ari", "objectType": "general", "id": "general"}
+        try:
+            answer = await self._call("asterisk", "getObject", **path)
+        except RefusedError:
+            return None
+        for field in answer if isinstance(answer, list) else ():
+            match field:
+                case {"attribute": "websocket_write_timeout", "value": str(value)} if value.isdecimal():
+                    return int(value)
+        return None
+
     async def channels(self) -> tuple[Channel, ...]:
         """Return every channel of Asterisk, ours and others'."""
         return tuple(map(parse_channel, await self._list("channels")))

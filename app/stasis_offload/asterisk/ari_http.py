@@ -17,8 +17,10 @@ from stasis_offload.errors import AriError, AriUnavailableError
 REQUEST_DEADLINE = 5.0
 # In seconds, of a request whose response comes when a party has dialled or spoken.
 LONG_REQUEST_DEADLINE = 3600.0
-# In seconds. A peer that vanished without closing the connection is detected within one and a half intervals.
-HEARTBEAT = 10.0
+# In seconds. A peer that vanished without closing the connection is detected within one and a half intervals; so is an Asterisk
+# that could not write an event in time, and has closed the websocket for itself alone (ast_websocket_write in
+# res/res_http_websocket.c, websocket_write_timeout in ari.conf).
+HEARTBEAT = 5.0
 # Below http.conf's sessionlimit, which defaults to 100 for all clients together.
 CONNECTIONS = 32
 # In seconds. Asterisk closes a connection that is idle for 15 s (http.conf, session_keep_alive). It must not do so
