@@ -263,7 +263,7 @@ async def test_without_a_connection_a_request_says_so(asterisk: Asterisk) -> Non
         await ari.channels()
     async with ari.requests():
         assert (await ari.info()).startswith("22.")
-        assert await ari.write_timeout_ms() == 100  # AST_DEFAULT_WEBSOCKET_WRITE_TIMEOUT in asterisk/http_websocket.h
+        assert await ari.write_timeout_ms() == 100  # Asterisk's default
         assert not await ari.application()
 
 

@@ -5,13 +5,15 @@ import base64
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from http import HTTPStatus
+from http.client import HTTPConnection
 from typing import Any
 from urllib.error import HTTPError
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, urlencode, urlsplit
 from urllib.request import Request, urlopen
 
 import aiohttp
@@ -31,6 +33,18 @@ def get(*path: str, **query: str) -> Any:
 def post(*path: str, **query: str) -> Any:
     """POST to one resource, everything in the query, and return the answer."""
     return _request("POST", path, query)
+
+
+def post_each(*path: str, queries: Iterable[Mapping[str, str]]) -> None:
+    """POST to one resource once for each query, over one connection."""
+    url = urlsplit("/".join([URL, *(quote(part, safe="") for part in path)]))
+    with closing(HTTPConnection(url.netloc, timeout=10)) as connection:
+        for query in queries:
+            connection.request("POST", f"{url.path}?{urlencode(query)}", headers=KEY)
+            answer = connection.getresponse()
+            if answer.status != HTTPStatus.NO_CONTENT:
+                raise LabError(f"POST {url.path}: {answer.status}")
+            answer.read()
 
 
 def delete(*path: str, **query: str) -> None:
