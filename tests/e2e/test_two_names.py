@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from contextlib import ExitStack
 
 import pytest
 
@@ -26,6 +27,15 @@ def calls(service: str) -> list[str]:
         return []
 
 
+def registered() -> bool:
+    """Whether Asterisk gives the second application its calls."""
+    try:
+        problems = control.health(OTHER)["problems"]
+    except LabError:
+        return False  # it does not listen yet
+    return not any(problem.startswith("asterisk:") for problem in problems)
+
+
 def bridges() -> dict[str, list[str]]:
     """Return the channels in each bridge of Asterisk."""
     return {bridge["id"]: sorted(bridge["channels"]) for bridge in get("bridges")}
@@ -46,10 +56,10 @@ def whole(count: int) -> Callable[[], bool]:
 def test_an_application_that_is_killed_and_restarted_leaves_alone_what_another_one_has(
     restarted: str, stays: str
 ) -> None:
-    with (
-        another_application(APP=STAGING, OPENFLOW__CONNECTION="unix:/nowhere.mgmt"),
-        conversation(EXTENSIONS[stays]) as call,
-    ):
+    with ExitStack() as stack:
+        stack.enter_context(another_application(APP=STAGING, OPENFLOW__CONNECTION="unix:/nowhere.mgmt"))
+        wait_until(registered, within=30, what="the second application to be there")
+        call = stack.enter_context(conversation(EXTENSIONS[stays]))
         replace_caller(call)
         if stays == "offload":
             call.carried()
