@@ -113,7 +113,7 @@ def test_the_report_has_every_figure_and_says_which_goals_are_met() -> None:
         scale={
             1000: Scale(
                 1000,
-                adoption_s=9.5,
+                adoption_s=1.75,
                 adoption_cpu_s=1.5,
                 carried_s=20.0,
                 cpu_percent=2.5,
