@@ -6,7 +6,7 @@ churn: CALLS ?= 10000
 SEED ?= 1
 PY := .venv/bin/python
 
-.PHONY: help demo test test-pythons test-module bench chaos churn lab lab-down check
+.PHONY: help demo test test-pythons test-module bench bench-kernel chaos churn lab lab-down check
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -32,6 +32,11 @@ test-module: ## the Asterisk module alone: 10,000 CLI calls under valgrind durin
 
 bench: .venv/.ready lab ## the benchmark: moves, set-up, latency, CPU, flow programming; bench-report.json (10 minutes)
 	@$(PY) -m tests.bench
+
+bench-kernel: .venv/.ready ## instructions a packet in a kernel datapath, emulated, and of its rivals; bench-kernel-report.json (6 minutes)
+	@lab/bootstrap.sh
+	@lab/lab.sh build
+	@$(PY) -m tests.bench.kernel
 
 chaos: .venv/.ready lab ## faults from a schedule that SEED decides, against CALLS calls; a table, chaos-report.json (7 minutes)
 	@$(PY) -m tests.chaos $(CALLS) $(SEED)

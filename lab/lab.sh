@@ -1,6 +1,6 @@
 #!/bin/bash
-# lab.sh up: the lab, healthy and checked, from whatever was there before. lab.sh down: nothing of it is left but the
-# images. lab.sh purge: nothing of any lab is left.
+# lab.sh build: the images. lab.sh up: the lab, healthy and checked, from whatever was there before. lab.sh down: nothing of
+# it is left but the images. lab.sh purge: nothing of any lab is left.
 set -euo pipefail
 source "$(dirname "$0")/lib.sh"
 
@@ -45,9 +45,13 @@ restore_buffers() {
     rm "$before"
 }
 
-up() {
+build() {
     say "building the images (the first time: a minute or two)"
     compose build >"$log" 2>&1 || fail "the images could not be built, see $log: $(tail -n 1 "$log")"
+}
+
+up() {
+    build
     # What a killed engine or an interrupted start left behind is not worth mending.
     { all_current && all_healthy; } || compose down --volumes --remove-orphans >"$log" 2>&1 || true
     widen_buffers
@@ -72,12 +76,15 @@ purge() {
     docker version >/dev/null 2>&1 || fail "no Docker engine answers, so nothing can be removed."
     LAB=2 lab/lab.sh down
     down --rmi all
+    docker rm --force "$COMPOSE_PROJECT_NAME-kernel" >/dev/null 2>&1 || true
+    docker volume rm --force "$COMPOSE_PROJECT_NAME-kernel" >/dev/null
     docker image prune --all --force --filter label=stasis-offload.lab >/dev/null
 }
 
 case ${1-} in
+    build) build ;;
     up) up ;;
     down) down ;;
     purge) purge ;;
-    *) fail "usage: lab/lab.sh up|down|purge" ;;
+    *) fail "usage: lab/lab.sh build|up|down|purge" ;;
 esac

@@ -1,7 +1,7 @@
 """The calls of the benchmark: the generator's, at the edge, up while a block runs."""
 
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,17 +35,28 @@ def bring_generator() -> None:
 
 
 @contextmanager
-def calls_up(server: Server, count: int) -> Iterator[None]:
-    """Keep so many calls up while the block runs, which begins when all are.
+def calls_up(
+    server: Server, count: int, *, rate: float = 10.0, at: str = EDGE
+) -> Iterator[Callable[[float], None]]:
+    """Keep so many calls up while the block runs, which begins when all are; `rate` of them begin a second.
+
+    Yields a function that says how many packets a second each stream sends from now on.
 
     Raises:
         LabError: with what the generator said of a call that did not come about.
 
     """
-    with _generator(server, "--count", str(count)) as process:
-        assert process.stdout
+    with _generator(server, f"--count={count}", f"--rate={rate}", at=at) as process:
+        if process.stdin is None or process.stdout is None:
+            raise ValueError("a generator without pipes")
+        stdin = process.stdin
+
+        def send(packets_per_second: float) -> None:
+            stdin.write(f"{packets_per_second}\n")
+            stdin.flush()
+
         if process.stdout.readline():
-            yield
+            yield send
 
 
 def set_up(server: Server, *, count: int, rate: float, first: int, hold: float) -> None:
@@ -67,10 +78,10 @@ def ssrcs_of(number: int) -> tuple[int, int]:
 
 
 @contextmanager
-def _generator(server: Server, *options: str) -> Iterator["subprocess.Popen[str]"]:
+def _generator(server: Server, *options: str, at: str = EDGE) -> Iterator["subprocess.Popen[str]"]:
     """Run the generator beside the block, at whose end its calls end too."""
     program = ["python3", "-m", "tests.bench.generator", server.way, server.host, str(server.port), *options]
-    command = ["docker", "exec", "--interactive", "--workdir", "/opt", container(EDGE), *program]
+    command = ["docker", "exec", "--interactive", "--workdir", "/opt", container(at), *program]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:

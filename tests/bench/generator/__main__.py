@@ -1,7 +1,7 @@
 """Calls, through an Asterisk (`sip`) or by rtpengine (`ng`), both legs here, a packet each 20 ms on each.
 
 Prints one JSON line when all calls are up: {"up": COUNT}. With --hold, a call ends so many seconds after its answer;
-else all end together, when standard input does.
+else all end together, when standard input does. A number there is how many packets a second each stream sends from now on.
 """
 
 import argparse
@@ -67,7 +67,7 @@ async def _through_asterisk(options: argparse.Namespace, talker: Talker) -> None
         for number in range(options.count):
             tasks.create_task(one(number))
         if options.hold is None:
-            await asyncio.to_thread(sys.stdin.read)
+            await asyncio.to_thread(_follow, talker)
             hang_up.set()
 
 
@@ -90,11 +90,17 @@ async def _through_rtpengine(options: argparse.Namespace, talker: Talker) -> Non
     for stream in streams:
         talker.add(stream)
     _tell_up(options.count)
-    await asyncio.to_thread(sys.stdin.read)
+    await asyncio.to_thread(_follow, talker)
     for stream in streams:
         stream.end()
     for number in range(options.count):
         await rtpengine.ask("delete", call_id=f"bench-{options.first + number}", from_tag="a")
+
+
+def _follow(talker: Talker) -> None:
+    """Send as often as standard input says, until it ends."""
+    for line in sys.stdin:
+        talker.interval = 1 / float(line)
 
 
 def _tell_up(count: int) -> None:

@@ -73,10 +73,14 @@ class Stream:
 
 
 class Talker(threading.Thread):
-    """Sends for every stream there is; one that falls behind on a busy machine catches up."""
+    """Sends for every stream there is; one that falls behind on a busy machine catches up.
+
+    `interval` is the time between two packets of a stream (s); a change holds from each stream's next packet on.
+    """
 
     def __init__(self) -> None:
         super().__init__(daemon=True)
+        self.interval = PTIME_S
         self._changed = threading.Condition()
         self._queue: list[tuple[float, int, Stream]] = []
         self._numbers = count()
@@ -103,5 +107,5 @@ class Talker(threading.Thread):
                 if stream.ended:
                     heapq.heappop(self._queue)
                     continue
-                heapq.heapreplace(self._queue, (due + PTIME_S, number, stream))
+                heapq.heapreplace(self._queue, (due + self.interval, number, stream))
             stream.send()

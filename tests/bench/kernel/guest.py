@@ -1,0 +1,150 @@
+"""The guest: node 2, its switch and rtpengine under a kernel of their own, in an emulated processor."""
+
+import base64
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from queue import Empty, Queue
+from typing import IO
+
+from lab.control import LabError, container, docker, execute
+from lab.place import ipv4
+
+# What the machine that runs the guest is called among the lab's containers.
+MACHINE = "kernel"
+NODE2, EDGE = ipv4(12), ipv4(14)
+
+_IMAGES = {target: f"stasis-offload-lab/kernel-{target}" for target in ("guest", "machine")}
+_DISK_MIB = 3000
+_COUNTERS = "/dev/shm/instructions"
+_BOOTED_WITHIN = 120.0
+_TAP = f"ip tuntap add tap0 mode tap && ip addr add {EDGE}/24 dev tap0 && ip link set tap0 up"
+# No enhanced `rep movsb`: emulated, it would count as one instruction a byte. An address of the kernel stays where it was
+# linked, and nothing is spent on a real processor's faults.
+_PROCESSOR = (
+    "-accel tcg,thread=single -M pc -cpu max,-erms,-fsrm -smp 1 -m 1024 -nodefaults -no-reboot -display none"
+)
+_KERNEL = "root=/dev/nvme0n1 rw init=/sbin/guest-init mitigations=off nokaslr net.ifnames=0 quiet panic=-1 console=ttyS0"
+_DEVICES = (
+    "-device nvme,drive=disk,serial=disk -netdev tap,id=net,ifname=tap0,script=no,downscript=no "
+    "-device virtio-net-pci,netdev=net,romfile= -device virtio-serial-pci -chardev stdio,id=commands "
+    "-device virtserialport,chardev=commands -serial file:/console"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Instructions:
+    """Instructions that the guest's processor has executed, by whose they were."""
+
+    user: int
+    kernel: int
+
+
+class Guest:
+    """A guest that has booted; commands go over a port of its own, so that they do not disturb its network."""
+
+    def __init__(self, process: "subprocess.Popen[str]") -> None:
+        if process.stdin is None or process.stdout is None:
+            raise ValueError("a guest without pipes")
+        self._commands: IO[str] = process.stdin
+        self._answers: Queue[str] = Queue()
+        threading.Thread(target=self._read, args=(process.stdout,), daemon=True).start()
+        self._answer("to boot", _BOOTED_WITHIN)
+
+    def run(self, script: str, *, within: float = 60.0) -> str:
+        """Run a bash script in the guest; what it leaves behind must not hold its output.
+
+        Raises:
+            LabError: with the last line that was printed, or because there was no end to it.
+
+        """
+        self._commands.write(base64.b64encode(script.encode()).decode() + "\n")
+        self._commands.flush()
+        status, _, printed = self._answer(script, within).partition(" ")
+        text = base64.b64decode(printed).decode().strip()
+        if status != "0":
+            raise LabError(f"guest: {script}: {text.rpartition(chr(10))[2]}")
+        return text
+
+    def instructions(self) -> Instructions:
+        """Read how many instructions have been executed so far."""
+        counters = execute(MACHINE, "od", "-An", "-tu8", _COUNTERS).split()
+        return Instructions(*(int(counter) for counter in counters))
+
+    def _answer(self, what: str, within: float) -> str:
+        try:
+            return self._answers.get(timeout=within)
+        except Empty:
+            raise LabError(f"guest: no end after {within:g} s: {what}") from None
+
+    def _read(self, answers: IO[str]) -> None:
+        for line in answers:
+            self._answers.put(line.rstrip("\n"))
+        self._answers.put("1 " + base64.b64encode(b"the guest has ended, see /console").decode())
+
+
+def build() -> None:
+    """Build the images of the guest and of its machine, on those of the lab."""
+    for target, image in _IMAGES.items():
+        file = "tests/bench/kernel/Dockerfile"
+        docker("build", "--network=host", f"--file={file}", f"--target={target}", f"--tag={image}", ".")
+
+
+@contextmanager
+def booted() -> Iterator[Guest]:
+    """Run the guest beside the block, and the machine that it is in; one that was left behind goes first."""
+    name = container(MACHINE)
+    options = ["--cap-add=NET_ADMIN", "--device=/dev/net/tun", "--network=none", f"--volume={name}:/disks"]
+    docker("rm", "--force", name, check=False)
+    docker("run", "--detach", "--init", f"--name={name}", *options, _IMAGES["machine"])
+    try:
+        disk = _disk()
+        execute(MACHINE, "sh", "-c", _TAP)
+        command = (
+            f'exec qemu-system-x86_64 {_PROCESSOR} -kernel /boot/vmlinuz-* -append "{_KERNEL}" '
+            f"-drive file={disk},format=raw,if=none,id=disk,snapshot=on {_DEVICES} "
+            f"-plugin /usr/local/lib/instructions.so,counters={_COUNTERS}"
+        )
+        with subprocess.Popen(
+            ["docker", "exec", "--interactive", name, "sh", "-c", command],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        ) as process:
+            try:
+                yield Guest(process)
+            finally:
+                docker("rm", "--force", name)
+    finally:
+        docker("rm", "--force", name, check=False)
+
+
+def _disk() -> str:
+    """Make the guest's disk of its image, unless the last run has; return its path in the machine."""
+    image = docker("image", "inspect", "--format={{.Id}}", _IMAGES["guest"]).strip().partition(":")[2]
+    disk = f"/disks/{image}"
+    if not execute(MACHINE, "sh", "-c", f"ls {disk}", check=False):
+        made = docker("create", _IMAGES["guest"]).strip()
+        make = f"rm -f /disks/*; mke2fs -q -t ext4 -O ^has_journal -d - {disk}.part {_DISK_MIB}M && mv {disk}.part {disk}"
+        try:
+            # mke2fs reads names of files as the locale says.
+            exported = subprocess.Popen(["docker", "export", made], stdout=subprocess.PIPE)
+            subprocess.run(
+                [
+                    "docker",
+                    "exec",
+                    "--interactive",
+                    "--env=LC_ALL=C.UTF-8",
+                    container(MACHINE),
+                    "sh",
+                    "-c",
+                    make,
+                ],
+                stdin=exported.stdout,
+                check=True,
+            )
+        finally:
+            docker("rm", made)
+    return disk

@@ -1,0 +1,80 @@
+"""What was measured in the guest, as bench-kernel-report.json and as a table, with the goals."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from tests.bench.kernel.measuring import Cost
+
+REPORT = Path("bench-kernel-report.json")
+NAMES = {
+    "asterisk": "Asterisk, no switch",
+    "asterisk_ovs": "Asterisk behind the switch",
+    "offloaded": "offloaded",
+    "rtpengine": "rtpengine in user space",
+    "rtpengine_kernel": "rtpengine's kernel module",
+}
+# Of the instructions of a packet: at most so much of another relay's. Of the packets a second: at least so many times.
+GOALS = (
+    ("ratio_to_relayed", 0.33, False),
+    ("ratio_to_rtpengine_kernel", 0.75, False),
+    ("rate_to_asterisk", 8.0, True),
+)
+
+
+def words(cost: Cost) -> str:
+    """Write a relay's cost in one line."""
+    rate = "" if cost.packets_per_second is None else f", {cost.packets_per_second:,.0f} packets/s"
+    return f"{cost.instructions:,.0f} instructions a packet ({cost.kernel:,.0f} of the kernel's){rate}"
+
+
+def ratios(costs: Mapping[str, Cost]) -> dict[str, float]:
+    """Compare the offloaded calls with what else carries calls."""
+    offloaded, asterisk = costs["offloaded"], costs["asterisk"]
+    return {
+        "ratio_to_relayed": offloaded.instructions / costs["asterisk_ovs"].instructions,
+        "ratio_to_asterisk": offloaded.instructions / asterisk.instructions,
+        "ratio_to_rtpengine": offloaded.instructions / costs["rtpengine"].instructions,
+        "ratio_to_rtpengine_kernel": offloaded.instructions / costs["rtpengine_kernel"].instructions,
+        "rate_to_asterisk": (offloaded.packets_per_second or 0) / (asterisk.packets_per_second or 1),
+    }
+
+
+def write(costs: Mapping[str, Cost], *, calls: int) -> None:
+    """Write the report."""
+    REPORT.write_text(
+        json.dumps(
+            {
+                "machine": "emulated: instructions, not time",
+                "calls": calls,
+                "instructions_per_packet": {name: round(cost.instructions) for name, cost in costs.items()},
+                "kernel_instructions_per_packet": {name: round(cost.kernel) for name, cost in costs.items()},
+                "packets_per_second": {
+                    name: round(cost.packets_per_second)
+                    for name, cost in costs.items()
+                    if cost.packets_per_second is not None
+                },
+                **{name: round(ratio, 3) for name, ratio in ratios(costs).items()},
+            },
+            indent=2,
+        )
+        + "\n",
+        encoding="utf-8",
+    )
+
+
+def show(costs: Mapping[str, Cost], console: Console) -> None:
+    """Print the table, and each goal."""
+    table = Table("relay", "instructions a packet", "of the kernel's", "most packets/s (emulated)")
+    for name, cost in costs.items():
+        rate = "-" if cost.packets_per_second is None else f"{cost.packets_per_second:,.0f}"
+        table.add_row(NAMES[name], f"{cost.instructions:,.0f}", f"{cost.kernel:,.0f}", rate)
+    console.print(table)
+    found = ratios(costs)
+    for key, limit, at_least in GOALS:
+        met = found[key] >= limit if at_least else found[key] <= limit
+        wanted = f"{'at least' if at_least else 'at most'} {limit:g}"
+        print(f"bench-kernel: {key} {found[key]:.2f}, goal {wanted}: {'met' if met else 'missed'}")
