@@ -5,7 +5,7 @@ Asterisk is stopped as a debugger, a core dump or swap stops it. It can change n
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from itertools import pairwise
 
 from lab import control
@@ -51,9 +51,10 @@ def states() -> list[str]:
 
 
 def test_a_frozen_asterisk_costs_no_packet_and_a_party_that_hung_up_meanwhile_is_let_go_at_once() -> None:
-    with captured() as capture, conversation() as other:
+    with conversation() as other, ExitStack() as stack:
         control.originate("555@asterisk2", count=CALLS - 1)
         media_moved(CALLS)
+        capture = stack.enter_context(captured())
         for speaker in ("bob", "alice"):
             other.voices.set(speaker, rtcp=OFTEN)
         other.passed(REPORTED_WITHIN)

@@ -271,6 +271,7 @@ async def test_rtcp_goes_on_while_asterisk_does_not_answer_a_query(bridge: Bridg
         async with asyncio.timeout(1.0):  # the query ends after two
             for _ in range(3):
                 await media.post(rtcp_of(Leg.CALLER)).wait()
-        assert sent[Kind.PACKET_OUT] == before + 3
+        # In that second the lease may have been renewed, once.
+        assert sent[Kind.PACKET_OUT] - before in (3, 4)
         assert media.placement.state is State.OFFLOADED
         cli.hangs = False
