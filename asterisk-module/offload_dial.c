@@ -194,6 +194,22 @@ static void pass_cause(struct dial *dial, const struct ast_frame *frame)
 	}
 }
 
+/*!
+ * Pass on the causes that a dialled channel which has ended was not asked for any more; it is locked.
+ *
+ * A channel that is hung up is not read to the end of its queue (channel.c, __ast_read).
+ */
+static void pass_unread_causes(struct dial *dial, struct ast_channel *chan)
+{
+	struct ast_frame *frame;
+
+	AST_LIST_TRAVERSE(ast_channel_readq(chan), frame, frame_list) {
+		if (frame->frametype == AST_FRAME_CONTROL && frame->subclass.integer == AST_CONTROL_PVT_CAUSE_CODE) {
+			pass_cause(dial, frame);
+		}
+	}
+}
+
 static struct ast_frame *on_frame(struct ast_channel *chan, struct ast_frame *frame,
 	enum ast_framehook_event event, void *data)
 {
@@ -201,6 +217,7 @@ static struct ast_frame *on_frame(struct ast_channel *chan, struct ast_frame *fr
 
 	forwards_note(dial->forwards, chan);
 	if (event == AST_FRAMEHOOK_EVENT_DETACHED) {
+		pass_unread_causes(dial, chan);
 		ao2_lock(dial);
 		end_one(dial, ast_channel_uniqueid(chan),
 			ast_hangup_cause_to_dial_status(ast_channel_hangupcause(chan)));
