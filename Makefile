@@ -33,7 +33,7 @@ test-module: ## the Asterisk module alone: 10,000 CLI calls under valgrind durin
 bench: .venv/.ready lab ## the benchmark: moves, set-up, latency, CPU, flow programming; bench-report.json (10 minutes)
 	@$(PY) -m tests.bench
 
-bench-kernel: .venv/.ready ## instructions a packet in a kernel datapath, emulated, and of its rivals; bench-kernel-report.json (6 minutes)
+bench-kernel: .venv/.ready ## instructions a packet in a kernel datapath, emulated, and of its rivals; bench-kernel-report.json (5 minutes, the first time 8)
 	@lab/bootstrap.sh
 	@lab/lab.sh build
 	@$(PY) -m tests.bench.kernel

@@ -180,11 +180,14 @@ static void answered(struct dial *dial, struct ast_channel *peer)
 	set_place(peer, "", "");
 }
 
-/*! Pass a cause of the dialled channel's protocol on to the caller, for HANGUPCAUSE() (func_hangupcause.c). */
+/*! Pass a frame on to the caller if it has a cause of the dialled channel's protocol, for HANGUPCAUSE() (func_hangupcause.c). */
 static void pass_cause(struct dial *dial, const struct ast_frame *frame)
 {
 	struct ast_channel *caller;
 
+	if (frame->frametype != AST_FRAME_CONTROL || frame->subclass.integer != AST_CONTROL_PVT_CAUSE_CODE) {
+		return;
+	}
 	ao2_lock(dial);
 	caller = ao2_bump(dial->caller);
 	ao2_unlock(dial);
@@ -194,38 +197,25 @@ static void pass_cause(struct dial *dial, const struct ast_frame *frame)
 	}
 }
 
-/*!
- * Pass on the causes that a dialled channel which has ended was not asked for any more; it is locked.
- *
- * A channel that is hung up is not read to the end of its queue (channel.c, __ast_read).
- */
-static void pass_unread_causes(struct dial *dial, struct ast_channel *chan)
-{
-	struct ast_frame *frame;
-
-	AST_LIST_TRAVERSE(ast_channel_readq(chan), frame, frame_list) {
-		if (frame->frametype == AST_FRAME_CONTROL && frame->subclass.integer == AST_CONTROL_PVT_CAUSE_CODE) {
-			pass_cause(dial, frame);
-		}
-	}
-}
-
 static struct ast_frame *on_frame(struct ast_channel *chan, struct ast_frame *frame,
 	enum ast_framehook_event event, void *data)
 {
 	struct dial *dial = data;
+	const struct ast_frame *unread;
 
 	forwards_note(dial->forwards, chan);
 	if (event == AST_FRAMEHOOK_EVENT_DETACHED) {
-		pass_unread_causes(dial, chan);
+		/* A channel that is hung up is not read to the end of its queue (channel.c, __ast_read). */
+		AST_LIST_TRAVERSE(ast_channel_readq(chan), unread, frame_list) {
+			pass_cause(dial, unread);
+		}
 		ao2_lock(dial);
 		end_one(dial, ast_channel_uniqueid(chan),
 			ast_hangup_cause_to_dial_status(ast_channel_hangupcause(chan)));
 		ao2_unlock(dial);
 	} else if (event == AST_FRAMEHOOK_EVENT_READ && frame && frame->frametype == AST_FRAME_CONTROL) {
-		if (frame->subclass.integer == AST_CONTROL_PVT_CAUSE_CODE) {
-			pass_cause(dial, frame);
-		} else if (frame->subclass.integer == AST_CONTROL_ANSWER) {
+		pass_cause(dial, frame);
+		if (frame->subclass.integer == AST_CONTROL_ANSWER) {
 			answered(dial, chan);
 		}
 	}

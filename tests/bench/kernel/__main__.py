@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 
 from rich.console import Console
 
@@ -44,8 +44,8 @@ def _measured(machine: Guest) -> Iterator[tuple[str, Cost]]:
     _say(f"{CALLS} calls through Asterisk, without a switch, {MEASURED_S:g} s")
     asterisk = relays.asterisk(machine)
     idle = spent(machine)
-    with _calls(asterisk) as load:
-        yield "asterisk", load.measured(machine, idle)
+    with _calls(asterisk) as send:
+        yield "asterisk", _cost(machine, idle, send)
 
     _say(f"{CALLS} calls by the application's flows in the kernel's datapath")
     relays.switch(machine)
@@ -55,21 +55,21 @@ def _measured(machine: Guest) -> Iterator[tuple[str, Cost]]:
         _say(f"{CALLS} calls through rtpengine, {'its kernel module' if table >= 0 else 'in user space'}")
         server = relays.rtpengine(machine, table=table)
         idle = spent(machine)
-        with _calls(server) as load:
-            yield name, load.measured(machine, idle)
+        with _calls(server) as send:
+            yield name, _cost(machine, idle, send)
 
 
 def _switched(machine: Guest) -> Iterator[tuple[str, Cost]]:
     """Measure the same calls offloaded, and behind the switch."""
     with relays.application() as application:
         idle = spent(machine)
-        with _calls(relays.ASTERISK) as load:
+        with _calls(relays.ASTERISK) as send:
             wait_until(
                 lambda: application.states() == ["offloaded"] * CALLS,
                 within=OFFLOADED_WITHIN,
                 what="every call to be offloaded",
             )
-            found = load.measured(machine, idle)
+            found = _cost(machine, idle, send)
             if application.states() != ["offloaded"] * CALLS:
                 raise LabError("not every call was still offloaded at the end")
             if (flows := relays.forwarding(machine)) < STREAMS:
@@ -81,24 +81,18 @@ def _switched(machine: Guest) -> Iterator[tuple[str, Cost]]:
                 within=OFFLOADED_WITHIN,
                 what="every call to be relayed",
             )
-            yield "asterisk_ovs", load.measured(machine, idle)
+            yield "asterisk_ovs", _cost(machine, idle, send)
 
 
-class _Load:
-    def __init__(self, send: Callable[[float], None]) -> None:
-        self._send = send
-
-    def measured(self, machine: Guest, idle: Spent) -> Cost:
-        """Measure a relay at the calls' own rate, then its highest."""
-        busy = spent(machine)
-        highest = ramp(machine, lambda rate: self._send(rate / STREAMS), first=STREAMS * PACKETS_PER_SECOND)
-        return cost(idle, busy, highest)
+def _calls(server: Server) -> AbstractContextManager[Callable[[float], None]]:
+    return calls_up(server, CALLS, rate=CALLS_PER_SECOND, at=MACHINE)
 
 
-@contextmanager
-def _calls(server: Server) -> Iterator[_Load]:
-    with calls_up(server, CALLS, rate=CALLS_PER_SECOND, at=MACHINE) as send:
-        yield _Load(send)
+def _cost(machine: Guest, idle: Spent, send: Callable[[float], None]) -> Cost:
+    """Measure a relay at the calls' own rate, then its highest."""
+    busy = spent(machine)
+    highest = ramp(machine, lambda rate: send(rate / STREAMS), first=STREAMS * PACKETS_PER_SECOND)
+    return cost(idle, busy, highest)
 
 
 def _say(text: str) -> None:
