@@ -13,7 +13,7 @@ from rich.table import Table
 
 from lab import control
 from lab.control import LabError
-from tests.chaos.faults import FAULTS, NOT_PLAYED, Fault
+from tests.chaos.faults import FAULTS, Fault
 from tests.chaos.playing import Row, hang_up, play
 from tests.support.hosts import restore
 
@@ -98,8 +98,6 @@ def _verdict(rows: list[Row]) -> int:
             "; ".join(row.complaints) or (f"well: {row.fault.hits_media}" if row.packets_lost else "well"),
         )
     console.print(table)
-    for fault in NOT_PLAYED:
-        console.print(f"not played: {fault}")
     complaints = [(row.fault.name, text) for row in rows for text in row.complaints]
     for name, text in complaints:
         print(f"chaos: {name}: {text}", file=sys.stderr)

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from random import Random
 
@@ -16,6 +17,8 @@ from tests.support.hosts import (
     paused,
     restart_gracefully,
     rtp_ports,
+    step_clock,
+    steppable_clock,
     stopped_process,
     switch_restarted,
 )
@@ -33,7 +36,7 @@ class Fault:
     `hits_media` is why packets of calls that the switch carries may be lost: what was hit carries them; empty for never.
     `stays`: nothing but the switch may carry a packet. `ends_calls`: the right state afterwards is that a new call is
     carried, as the old ones have to end for it. `leaves_with_asterisk` is the reason for which a call may stay relayed
-    afterwards.
+    afterwards. `lab` is what the lab is meanwhile, calls and all.
     """
 
     name: str
@@ -42,6 +45,7 @@ class Fault:
     stays: bool = False
     ends_calls: bool = False
     leaves_with_asterisk: str | None = None
+    lab: Callable[[], AbstractContextManager[None]] = nullcontext
 
 
 _USERSPACE = "the lab's switch forwards packets in the process that was hit"
@@ -170,6 +174,14 @@ def _link_down(random: Random) -> None:
         control.execute("ovs", "ip", "link", "set", "eth0", "up")
 
 
+def _clock_stepped(random: Random) -> None:
+    """Step the clock of Asterisk, the switch and the application forward, back by twice as much, and to the true time."""
+    hours = random.randint(1, 12)
+    for step in (hours, -hours, 0):
+        step_clock(step)
+        time.sleep(3.0)
+
+
 FAULTS = (
     Fault("application killed", _application_killed),
     Fault("application killed and away for 8 s", _application_away),
@@ -194,7 +206,5 @@ FAULTS = (
     Fault("port scan, 1,000 packets/s", _port_scan, stays=True),
     Fault("RTCP flood, 4,000 packets", _rtcp_flood),
     Fault("link down and up", _link_down, hits_media="there is no other link"),
+    Fault("clock stepped", _clock_stepped, stays=True, lab=steppable_clock),
 )
-# A container has the clock of its machine, which no test may step. Nothing of the application reads it but its log:
-# all of its times are monotonic (tests/unit/test_imports.py).
-NOT_PLAYED = ("clock stepped",)

@@ -65,6 +65,11 @@ def play(fault: Fault, calls: int, random: Random) -> Row:
         LabError: the calls did not come up, or did not end.
 
     """
+    with fault.lab():
+        return _played(fault, calls, random)
+
+
+def _played(fault: Fault, calls: int, random: Random) -> Row:
     bring_up(calls)
     names, forwarding = set(control.channels("asterisk1")), _forwarding()
     with captured(snaplen=HEADERS) as capture:

@@ -13,6 +13,7 @@ QUICK = (
     "ARI's connections cut",
     "flows deleted by another program",
     "ovs-vswitchd killed",
+    "clock stepped",
 )
 
 

@@ -1,15 +1,20 @@
 """What the faults do to the lab's containers, and how each is undone, whatever happens."""
 
+import os
 import re
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from lab import control
 from lab.capture import NODE2
-from lab.control import wait_until
+from lab.control import LabError, wait_until
 
 # What the actions of the flows have that forward RTP, and of no others.
 FORWARD = "dec_ttl"
+_CLOCK = "/run/asterisk/clock"
 _SERVICES = ("asterisk1", "asterisk2", "ovs", "offload", "edge")
 
 
@@ -73,6 +78,41 @@ def asterisk_module(name: str) -> Iterator[None]:
 def restart_gracefully() -> None:
     """Have node 2's Asterisk restart as soon as it has no call; the command that says so waits for that, for up to a minute."""
     control.execute("asterisk2", "sh", "-c", "asterisk -rx 'core restart gracefully' >/dev/null 2>&1 &")
+
+
+@contextmanager
+def steppable_clock() -> Iterator[None]:
+    """Have node 2's programs made anew with a clock that can be stepped, and as they were at the end of the block."""
+    _made_anew("docker-compose.yml:lab/stepped-clock.yml")
+    try:
+        control.execute("ovs", "sh", "-c", 'grep -q libfaketime "/proc/$(pgrep -x ovs-vswitchd)/maps"')
+        control.execute("offload", "grep", "-q", "libfaketime", "/proc/1/maps")
+        yield
+    finally:
+        _made_anew("docker-compose.yml")
+
+
+def _made_anew(files: str) -> None:
+    done = subprocess.run(
+        ["lab/lab.sh", "up"],
+        env={**os.environ, "COMPOSE_FILE": files, "PYTHON": sys.executable},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise LabError(done.stderr.strip())
+
+
+def step_clock(hours: int) -> None:
+    """Set node 2's clock so many hours from the true one, and wait until Asterisk has it."""
+    control.execute("asterisk2", "sh", "-c", f"echo {hours:+d}h >{_CLOCK}")
+
+    def stepped() -> bool:
+        printed = control.asterisk("asterisk2", "dialplan eval function STRFTIME(,UTC,%s)")
+        return round((int(printed.split()[-1]) - time.time()) / 3600) == hours
+
+    wait_until(stepped, within=5, what=f"Asterisk's clock to be stepped by {hours} h")
 
 
 def flow_where(flow: str) -> str:
