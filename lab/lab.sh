@@ -1,6 +1,7 @@
 #!/bin/bash
-# lab.sh build: the images. lab.sh up: the lab, healthy and checked, from whatever was there before. lab.sh down: nothing of
-# it is left but the images. lab.sh purge: nothing of any lab is left.
+# lab.sh build: the images. lab.sh up: the lab, healthy and checked, from whatever was there before, with the datapath that
+# LAB_DATAPATH names. lab.sh works DATAPATH: whether this machine lets the images have it. lab.sh down: nothing of the lab is
+# left but the images. lab.sh purge: nothing of any lab is left.
 set -euo pipefail
 source "$(dirname "$0")/lib.sh"
 
@@ -15,6 +16,8 @@ all_current() {
         [ "$(docker inspect --format '{{.Image}}' "$COMPOSE_PROJECT_NAME-$service" 2>/dev/null)" = \
             "$(docker image inspect --format '{{.Id}}' "stasis-offload-lab/$service")" ] || return 1
     done
+    [ "$(docker inspect --format '{{index .Config.Labels "stasis-offload.datapath"}}' "$COMPOSE_PROJECT_NAME-ovs")" = \
+        "$LAB_DATAPATH" ]
 }
 
 all_healthy() {
@@ -50,11 +53,54 @@ build() {
     compose build >"$log" 2>&1 || fail "the images could not be built, see $log: $(tail -n 1 "$log")"
 }
 
+# works DATAPATH: tries it on a pair of interfaces in a container that is gone afterwards, and says why it does not work.
+works() {
+    local rights=(--cap-add=NET_ADMIN)
+    [ "$1" != afxdp ] || rights+=(--cap-add=SYS_ADMIN --cap-add=IPC_LOCK)
+    [ "$1" != system ] || modprobe openvswitch 2>/dev/null || true # or it is there, or this is not root: the trial will tell
+    timeout 30 docker run --rm --init --network=none "${rights[@]}" --device=/dev/net/tun --tmpfs=/run/openvswitch \
+        --env="LAB_DATAPATH=$1" stasis-offload-lab/ovs bash -c \
+        'ip link add eth0 up type veth peer name other && ip link set other up && exec supervise.sh once' >"$log" 2>&1 ||
+        { say "$1 does not work here: $(grep -v -e '|fatal_signal' -e 'log directory' "$log" | tail -n 1)" && return 1; }
+}
+
+choose_datapath() {
+    local datapath
+    case $LAB_DATAPATH in
+        netdev) return ;;
+        afxdp | system) works "$LAB_DATAPATH" || exit 1 ;;
+        auto)
+            for datapath in system afxdp netdev; do
+                ! works "$datapath" || break
+            done
+            LAB_DATAPATH=$datapath
+            ;;
+        *) fail "LAB_DATAPATH is netdev, afxdp, system or auto, not '$LAB_DATAPATH'" ;;
+    esac
+    say "node 2's datapath: $LAB_DATAPATH"
+}
+
+# Those who send to node 2 leave checksums unfinished, which AF_XDP cannot tell: the last interface before node 2 finishes
+# them. It is the machine's own, beside its bridge.
+finish_checksums() {
+    local number
+    number=$(docker exec "$COMPOSE_PROJECT_NAME-ovs" cat /sys/class/net/eth0/iflink)
+    # shellcheck disable=SC2016  # the container's own variables
+    docker run --rm --network=host --cap-add=NET_ADMIN stasis-offload-lab/ovs bash -c \
+        'ethtool -K "$(basename "$(dirname "$(grep -lx "$1" /sys/class/net/*/ifindex)")")" tx off' bash "$number" >"$log" 2>&1 ||
+        fail "the checksums of what is sent to node 2 could not be switched off: $(tail -n 1 "$log")"
+}
+
 up() {
     build
+    choose_datapath
     # What a killed engine or an interrupted start left behind is not worth mending.
     { all_current && all_healthy; } || compose down --volumes --remove-orphans >"$log" 2>&1 || true
     widen_buffers
+    if [ "$LAB_DATAPATH" = afxdp ]; then
+        compose up --detach ovs >"$log" 2>&1 || fail "node 2's switch did not start, see $log: $(tail -n 1 "$log")"
+        finish_checksums
+    fi
     say "starting asterisk1, ovs, asterisk2, offload and edge"
     compose up --detach --remove-orphans >"$log" 2>&1 ||
         fail "the lab did not start, see $log and 'docker logs $COMPOSE_PROJECT_NAME-<service>': $(tail -n 1 "$log")"
@@ -83,8 +129,9 @@ purge() {
 
 case ${1-} in
     build) build ;;
+    works) works "${2-}" ;;
     up) up ;;
     down) down ;;
     purge) purge ;;
-    *) fail "usage: lab/lab.sh build|up|down|purge" ;;
+    *) fail "usage: lab/lab.sh build|up|works DATAPATH|down|purge" ;;
 esac

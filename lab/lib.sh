@@ -26,6 +26,7 @@ install() {
 
 # compose ARGUMENT...: Docker Compose of whichever generation there is.
 compose() {
+    [ "$LAB_DATAPATH" != afxdp ] || local -x COMPOSE_FILE=${COMPOSE_FILE:-docker-compose.yml}:lab/afxdp.yml
     if docker compose version >/dev/null 2>&1; then
         docker compose "$@"
     else
@@ -40,6 +41,9 @@ export COMPOSE_PROJECT_NAME=stasis-offload LAB_BLOCK=$((49 + LAB))
     COMPOSE_PROJECT_NAME+=-$LAB
     part="$part $LAB"
 }
+
+# What forwards node 2's frames: netdev, afxdp, system, or auto (docs/datapaths.md).
+export LAB_DATAPATH=${LAB_DATAPATH:-netdev}
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit
 mkdir -p build

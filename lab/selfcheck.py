@@ -1,10 +1,11 @@
-"""Every frame passes node 2 once and whole: to it, from it, and through it by a flow.
+"""Every frame passes node 2 once and whole, to it, from it, and through it by a flow, by the datapath that was asked for.
 
 Datagrams go to a port where nobody listens, and the kernel counts them (`NoPorts`, after it has verified the checksum)
 or counts a broken checksum (`InCsumErrors`): both in /proc/net/snmp and snmp6. A frame that the kernel also took past
 the switch would count twice, and a switched frame would still count on node 2.
 """
 
+import os
 import sys
 import time
 from dataclasses import dataclass
@@ -69,7 +70,9 @@ def problems() -> list[str]:
         LabError: when a command in a container fails.
 
     """
-    found = []
+    used = datapath()
+    wanted = os.environ.get("LAB_DATAPATH", used)
+    found = [] if used == wanted else [f"node 2's datapath is {used}, not {wanted}"]
     for end in ENDPOINTS:
         for family, here, there in (("IPv4", end.ipv4, NODE2.ipv4), ("IPv6", end.ipv6, NODE2.ipv6)):
             name = f"{family} of {end.service}"
@@ -83,6 +86,22 @@ def problems() -> list[str]:
             finally:
                 _ofctl("del-flows", f"cookie={COOKIE}/-1")
     return found
+
+
+def datapath() -> str:
+    """Say by what frames pass node 2, as the switch itself has it: system, netdev, or afxdp.
+
+    Raises:
+        LabError: it is AF_XDP behind the driver (generic mode), which saves nothing.
+
+    """
+    kind = execute(NODE2.service, "ovs-appctl", "dpif/show").partition("@")[0]
+    columns = execute(NODE2.service, "ovs-vsctl", "get", "Interface", "eth0", "type", "status")
+    if not columns.startswith("afxdp"):
+        return kind
+    if "xdp-mode=native" not in columns:
+        raise LabError(f"AF_XDP is not native: {columns}")
+    return "afxdp"
 
 
 def _send(way: Way) -> list[str]:
@@ -156,7 +175,8 @@ def main() -> None:
     if found:
         sys.exit("selfcheck: " + "; ".join(found))
     print(
-        "selfcheck: frames pass node 2 once and whole: to it, from it, switched; IPv4 and IPv6; asterisk1 and edge"
+        f"selfcheck: frames pass node 2 ({datapath()}) once and whole: "
+        "to it, from it, switched; IPv4 and IPv6; asterisk1 and edge"
     )
 
 

@@ -1,5 +1,6 @@
 #!/bin/bash
 # Keeps ovsdb-server and ovs-vswitchd running, and has node 2's network laid anew after each start of the switch.
+# supervise.sh once: ends when that has worked.
 set -euo pipefail
 
 run=/run/openvswitch
@@ -35,6 +36,7 @@ trap 'kill $(jobs -p) 2>/dev/null; wait' EXIT
 
 start_database
 start_switch
+[ "${1-}" != once ] || exit 0
 while true; do
     wait -n || true
     kill -0 "$database_pid" 2>/dev/null || start_database
