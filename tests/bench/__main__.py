@@ -61,7 +61,9 @@ def _run() -> report.Results:
     programmed = _found(programming.measure())
     going_on = {}
     for calls in quiet.CALLS:
-        _say(f"let {calls} calls go on, {quiet.MEASURED_S:g} s: what the switch does beside their packets")
+        _say(
+            f"let {calls} calls go on, {quiet.MEASURED_S:g} s, then {quiet.NEW_CALLS} new ones come: what the switch does"
+        )
         going_on[calls] = _found(quiet.measure(calls))
     at_scale = {}
     for calls in scale.CALLS:

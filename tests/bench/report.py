@@ -21,6 +21,7 @@ REPORT = Path("bench-report.json")
 # The rate of calls a second whose set-up the goals are about, and the number of calls that go on.
 RATE = 10
 QUIET_CALLS = 300
+FEW_CALLS, MOST_CALLS = 25, 1000
 SCALE_CALLS = 1000
 
 
@@ -52,6 +53,7 @@ GOALS = (
     Goal("flows_ratio", 80, at_least=True),
     # A tenth of what leases of each flow's own cost (32,557).
     Goal("quiet_translations_per_s", 3255),
+    Goal("quiet_setup_growth", 2),
     Goal("scale_cpu_percent", 3),
     Goal("scale_memory_mib", 150),
     Goal("scale_adoption_s", 2),
@@ -94,6 +96,7 @@ class Results:
             "flows_removed_per_s_seed": _rounded(programmed.seed_removed),
             "flows_ratio": _rounded(programmed.ratio),
             "quiet_translations_per_s": round(self.quiet[QUIET_CALLS].translations_per_s),
+            "quiet_setup_growth": _rounded(self.quiet[MOST_CALLS].setup_ms / self.quiet[FEW_CALLS].setup_ms),
             "scale_cpu_percent": _rounded(self.scale[SCALE_CALLS].cpu_percent),
             "scale_memory_mib": _rounded(self.scale[SCALE_CALLS].memory_mib),
             "scale_adoption_s": _rounded(self.scale[SCALE_CALLS].adoption_s),
@@ -119,6 +122,8 @@ class Results:
                 str(calls): {
                     "cpu_ms_per_s": _rounded(it.cpu_ms_per_s),
                     "translations_per_s": round(it.translations_per_s),
+                    "setup_ms": _rounded(it.setup_ms),
+                    "setup_translations": round(it.setup_translations),
                 }
                 for calls, it in self.quiet.items()
             },
@@ -175,10 +180,17 @@ def show(results: Results, console: Console) -> None:
             f"{it.learning_p50:.1f}",
         )
     _print(console, table, numbers=range(6))
-    table = Table("calls that go on", "ovs-vswitchd ms / s", "translations / s")
+    new = ("ms of a new call", "its translations")
+    table = Table("calls that go on", "ovs-vswitchd ms / s", "translations / s", *new)
     for calls, quiet in results.quiet.items():
-        table.add_row(str(calls), f"{quiet.cpu_ms_per_s:.1f}", f"{quiet.translations_per_s:.0f}")
-    _print(console, table, numbers=range(3))
+        table.add_row(
+            str(calls),
+            f"{quiet.cpu_ms_per_s:.1f}",
+            f"{quiet.translations_per_s:.0f}",
+            f"{quiet.setup_ms:.1f}",
+            f"{quiet.setup_translations:.0f}",
+        )
+    _print(console, table, numbers=range(5))
     costs = ("% of a core", "MiB", "s to adopt", "of processor time", "loop late by ms", "variables/s")
     table = Table("calls, control side alone", *costs)
     for calls, cost in results.scale.items():
