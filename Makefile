@@ -6,7 +6,7 @@ churn: CALLS ?= 10000
 SEED ?= 1
 PY := .venv/bin/python
 
-.PHONY: help demo test test-pythons test-module bench bench-kernel chaos churn lab lab-down check
+.PHONY: help demo test test-pythons test-module test-systemd bench bench-kernel chaos churn lab lab-down check
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -29,6 +29,10 @@ test-module: ## the Asterisk module alone: 10,000 CLI calls under valgrind durin
 	@lab/bootstrap.sh
 	@docker build --quiet --network host --file asterisk-module/test/Dockerfile --tag rtpstreams-test .
 	@docker run --rm --init --sysctl net.ipv6.conf.lo.disable_ipv6=0 rtpstreams-test
+
+test-systemd: ## the units of the management socket, under systemd and Open vSwitch: reload, restart, no group (half a minute, the first time two)
+	@lab/bootstrap.sh bookworm
+	@tests/systemd/run.sh
 
 bench: .venv/.ready lab ## the benchmark: moves, set-up, latency, CPU, flow programming; bench-report.json (10 minutes)
 	@$(PY) -m tests.bench

@@ -1,9 +1,11 @@
 #!/bin/bash
-# Leaves a Docker engine that answers, a Docker Compose, and the base image; takes what is there first.
+# bootstrap.sh [RELEASE]: leaves a Docker engine that answers, a Docker Compose, and the base image of a release of Debian, the
+# lab's or another; takes what is there first.
 set -euo pipefail
 source "$(dirname "$0")/lib.sh"
 
-base=debian:forky-slim
+release=${1:-forky}
+base=debian:$release-slim
 
 engine_answers() { timeout 10 docker version >/dev/null 2>&1; }
 
@@ -62,7 +64,7 @@ make_base_image() {
             --aptopt="Acquire::Check-Valid-Until \"$dated\"" --aptopt='Acquire::Languages "none"' --dpkgopt=force-unsafe-io \
             --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' \
             --customize-hook="mkdir -p \"\$1$certificates\" && cp -rT $certificates \"\$1$certificates\" || true" \
-            forky build/base.tar "$mirror" 2>"$log" && break
+            "$release" build/base.tar "$mirror" 2>"$log" && break
         "$dated" || fail "$base could not be made: $(tail -n 1 "$log")"
     done
     docker import --change 'CMD ["bash"]' build/base.tar "$base" >/dev/null

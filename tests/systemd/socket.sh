@@ -1,9 +1,6 @@
 #!/bin/bash
-# The management socket's units, where systemd is the first process and Open vSwitch runs: a guest, or a container such as
-#   docker run --cap-add SYS_ADMIN --cap-add NET_ADMIN --security-opt seccomp=unconfined --device /dev/net/tun --tmpfs /run \
-#     --volume /sys/fs/cgroup:/sys/fs/cgroup --volume "$PWD:/src:ro" IMAGE /sbin/init
-# with the packages systemd-sysv and openvswitch-switch (Debian 12 where the host has cgroups of version 1).
-# Run there as root: /src/tests/systemd/socket.sh. It makes a user and a bridge, and leaves Open vSwitch running.
+# The management socket's units, where systemd is the first process and Open vSwitch runs: a guest, or run.sh's container.
+# Run there as root: it makes a user and a bridge, and leaves Open vSwitch running.
 set -euo pipefail
 
 units=$(dirname "$0")/../../systemd
