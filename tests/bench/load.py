@@ -1,9 +1,11 @@
 """The calls of the benchmark: the generator's, at the edge, up while a block runs."""
 
+import json
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import count as count_from
 from pathlib import Path
 
 from lab import control
@@ -17,6 +19,7 @@ ENDED_WITHIN = 40.0
 
 _PROGRAM = Path(__file__).parent / "generator"
 _FOLDER = "/opt/tests/bench"
+_first_numbers = count_from(100_000, 10_000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +73,32 @@ def set_up(server: Server, *, count: int, rate: float, first: int, hold: float) 
     with _generator(server, *(f"--{name}={value}" for name, value in options.items())) as process:
         assert process.stdout
         process.stdout.read()
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """How long the caller of each call waited for its answer (ms), and what became of the others."""
+
+    answered_ms: list[float]
+    failed: list[str]
+
+
+def rush(
+    server: Server, prefix: str, *, count: int, rate: float, hold: float, when_up: Callable[[], object]
+) -> Answers:
+    """Make calls as `set_up` does, whatever becomes of them; those of the last `hold` seconds stay until `when_up` has returned."""
+    stay = min(count, int(rate * hold))
+    options = {"prefix": prefix, "count": count, "rate": rate, "hold": hold, "stay": stay}
+    options["first"] = next(_first_numbers)
+    with _generator(server, "--rush", *(f"--{name}={value}" for name, value in options.items())) as process:
+        assert process.stdin
+        assert process.stdout
+        process.stdout.readline()
+        when_up()
+        process.stdin.close()
+        answers = json.loads(process.stdout.readline())
+        process.stdin = None  # closed: there is nothing to flush
+    return Answers(**answers)
 
 
 def ssrcs_of(number: int) -> tuple[int, int]:

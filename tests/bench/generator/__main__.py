@@ -2,6 +2,8 @@
 
 Prints one JSON line when all calls are up: {"up": COUNT}. With --hold, a call ends so many seconds after its answer;
 else all end together, when standard input does. A number there is how many packets a second each stream sends from now on.
+With --rush, a call that does not come about is counted, the last --stay calls end with standard input, and a second line says
+how long each answer took: {"answered_ms": [...], "failed": [...]}.
 """
 
 import argparse
@@ -27,6 +29,13 @@ def main() -> int:
     parser.add_argument("--rate", type=float, default=10.0, help="calls a second")
     parser.add_argument("--first", type=int, default=1000, help="the number of the first call")
     parser.add_argument("--hold", type=float, help="seconds")
+    parser.add_argument("--prefix", default="load-", help="of what is dialled: how Asterisk makes the calls")
+    parser.add_argument(
+        "--rush", action="store_true", help="count what fails, and say how long each answer took"
+    )
+    parser.add_argument(
+        "--stay", type=int, default=0, help="so many of the last calls end with standard input"
+    )
     options = parser.parse_args()
     # The talker must not wait long for the other thread, which handles SIP.
     sys.setswitchinterval(0.0005)
@@ -46,18 +55,32 @@ async def _through_asterisk(options: argparse.Namespace, talker: Talker) -> None
     server = (options.host, options.port)
     here = (_address_towards(server), SIP_PORT)
     loop = asyncio.get_running_loop()
-    _, phones = await loop.create_datagram_endpoint(lambda: Phones(here, talker), local_addr=here)
+    _, phones = await loop.create_datagram_endpoint(
+        lambda: Phones(here, talker, prefix=options.prefix), local_addr=here
+    )
     began = loop.time()
     up: list[int] = []
+    failed: list[str] = []
+    waits: list[float] = []
     hang_up = asyncio.Event()
+    stays = options.count if options.hold is None else options.stay
 
     async def one(number: int) -> None:
         await asyncio.sleep(began + number / options.rate - loop.time())
-        placed = await phones.call(options.first + number, server)
-        up.append(number)
-        if len(up) == options.count:
-            _tell_up(options.count)
-        if options.hold is None:
+        called = loop.time()
+        try:
+            placed = await phones.call(options.first + number, server)
+        except CallError as error:
+            if not options.rush:
+                raise
+            failed.append(str(error))
+            return
+        finally:
+            up.append(number)
+            if len(up) == options.count:
+                _tell_up(options.count)
+        waits.append(1000 * (loop.time() - called))
+        if number >= options.count - stays:
             await hang_up.wait()
         else:
             await asyncio.sleep(options.hold)
@@ -66,9 +89,11 @@ async def _through_asterisk(options: argparse.Namespace, talker: Talker) -> None
     async with TaskGroup() as tasks:
         for number in range(options.count):
             tasks.create_task(one(number))
-        if options.hold is None:
+        if stays:
             await asyncio.to_thread(_follow, talker)
             hang_up.set()
+    if options.rush:
+        print(json.dumps({"answered_ms": waits, "failed": failed}), flush=True)
 
 
 async def _through_rtpengine(options: argparse.Namespace, talker: Talker) -> None:

@@ -11,7 +11,6 @@ from tests.bench.generator.talker import Endpoint, Stream, Talker
 
 # As node 2 knows them (lab/asterisk2/pjsip_phone.conf and extensions.conf).
 SIP_PORT = 5070
-PREFIX = "load-"
 ANSWERED_WITHIN = 20.0
 # A request is sent again after so long, and then after twice as long each time (RFC 3261, 17.1.1.2: T1). A busy Asterisk
 # ignores new calls and counts on it (distributor() in res/res_pjsip/pjsip_distributor.c).
@@ -43,8 +42,9 @@ class Placed:
 class Phones(asyncio.DatagramProtocol):
     """Phones that answer at once, and talk from then on."""
 
-    def __init__(self, here: Endpoint, talker: Talker) -> None:
+    def __init__(self, here: Endpoint, talker: Talker, *, prefix: str) -> None:
         self._here = here
+        self._prefix = prefix
         self._talker = talker
         self._placed: dict[str, Placed] = {}
         self._answered: dict[str, tuple[Message, Stream]] = {}
@@ -65,7 +65,7 @@ class Phones(asyncio.DatagramProtocol):
         """
         call_id = f"{number}-{uuid4().hex}"
         stream = Stream(self._here[0], ssrc_of(number, CALLER))
-        uri = sip.uri_of(f"{PREFIX}{number}", server)
+        uri = sip.uri_of(f"{self._prefix}{number}", server)
         invited = sip.invite(uri, call_id=call_id, caller=str(number), here=self._here, media=stream.local)
         placed = Placed(invited, stream, asyncio.get_running_loop().create_future())
         self._placed[call_id] = placed
