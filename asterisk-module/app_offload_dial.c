@@ -39,6 +39,7 @@
 
 #include "offload_dial.h"
 #include "offload_party.h"
+#include "offload_patience.h"
 
 static const char app[] = "OffloadDial";
 
@@ -113,13 +114,13 @@ static int offload(struct ast_channel *chan, const char *data)
 {
 	struct dial *dial;
 	char *parse = ast_strdupa(data);
-	int res, inhibited;
+	int res, inhibited, given_up;
 	AST_DECLARE_APP_ARGS(args,
 		AST_APP_ARG(values)[4];
 	);
 
 	/* Of a channel without a PBX, Stasis() would make one that goes on in the dialplan (res_stasis.c, stasis_app_exec). */
-	if (!ast_channel_pbx(chan) || !stasis_app_is_registered(stasis_application)) {
+	if (!ast_channel_pbx(chan) || !stasis_app_is_registered(stasis_application) || !patience_admits(chan)) {
 		return -1;
 	}
 	dial = dial_begin(chan);
@@ -134,13 +135,23 @@ static int offload(struct ast_channel *chan, const char *data)
 	ast_channel_unlock(chan);
 
 	AST_STANDARD_APP_ARGS(args, parse);
+	/* With option B a subroutine runs on the caller first, for as long as that takes. */
+	if (args.argc < 3 || !strchr(args.values[2], 'B')) {
+		patience_begin(dial);
+	}
 	/* A variable that is set over ARI leaves the thread without the right to functions such as DB() and SHELL()
 	 * (app_control_set_channel_var in res/stasis/control.c), which the dialplan has again after Dial(). */
 	inhibited = ast_thread_inhibit_escalations_swap(1);
 	ast_thread_inhibit_escalations_swap(inhibited);
 	res = stasis_app_exec(chan, stasis_application, args.argc, args.values);
 	ast_thread_inhibit_escalations_swap(inhibited);
+	given_up = dial_is_given_up(dial);
 	dial_end(dial, chan);
+	if (given_up && !ast_check_hangup_locked(chan)) {
+		patience_note(chan);
+		pbx_builtin_setvar_helper(chan, "DIALSTATUS", "");
+		return -1;
+	}
 	return res;
 }
 
@@ -174,7 +185,7 @@ static int offload_dial_exec(struct ast_channel *chan, const char *data)
 	if (!has_dialstatus(chan, "INVALIDARGS") && (!res || !has_dialstatus(chan, ""))) {
 		return 0;
 	}
-	/* The application is not there, or leaves these arguments to Dial(). */
+	/* The application is not there, does not keep up, or leaves these arguments to Dial(). */
 	dial = pbx_findapp("Dial");
 	if (!dial) {
 		ast_log(LOG_ERROR, "%s on %s: Dial() is not loaded\n", app, ast_channel_name(chan));
@@ -195,6 +206,7 @@ static int unload_module(void)
 	for (i = 0; i < ARRAY_LEN(functions); i++) {
 		ast_custom_function_unregister(functions[i]);
 	}
+	patience_destroy();
 	dials_destroy();
 	return 0;
 }
@@ -205,6 +217,10 @@ static int load_module(void)
 	size_t i;
 
 	if (dials_init()) {
+		return AST_MODULE_LOAD_DECLINE;
+	}
+	if (patience_init()) {
+		dials_destroy();
 		return AST_MODULE_LOAD_DECLINE;
 	}
 	failed = ast_register_application_xml(app, offload_dial_exec);

@@ -28,6 +28,7 @@
 #include "asterisk/channel.h"
 #include "asterisk/dial.h"
 #include "asterisk/framehook.h"
+#include "asterisk/lock.h"
 #include "asterisk/module.h"
 #include "asterisk/pbx.h"
 #include "asterisk/stasis.h"
@@ -47,6 +48,9 @@ struct dial {
 	/*! Name and number of the first channel that answered; NULL before. */
 	char *peer_name;
 	char *peer_number;
+	/*! Whether the application has its time to begin with it, and whether it was taken back because that was over. */
+	int waits;
+	int given_up;
 	/*! Where it is in the dialplan. */
 	char *context;
 	char *exten;
@@ -60,6 +64,9 @@ AO2_STRING_FIELD_HASH_FN(dial, id)
 AO2_STRING_FIELD_CMP_FN(dial, id)
 
 static struct ao2_container *dials;
+
+/*! How many callers wait for the application to begin with them. */
+static int waiting;
 
 static void dial_destroy(void *obj)
 {
@@ -110,6 +117,52 @@ struct dial *dial_begin(struct ast_channel *caller)
 	AST_VECTOR_INIT(&dial->pending, 0);
 	ao2_link(dials, dial);
 	return dial;
+}
+
+/*! The caller waits no longer, if it did; lock held. */
+static void settle(struct dial *dial)
+{
+	if (dial->waits) {
+		dial->waits = 0;
+		ast_atomic_fetchadd_int(&waiting, -1);
+	}
+}
+
+void dial_wait(struct dial *dial)
+{
+	ao2_lock(dial);
+	dial->waits = 1;
+	ast_atomic_fetchadd_int(&waiting, +1);
+	ao2_unlock(dial);
+}
+
+int dials_wait(void)
+{
+	return ast_atomic_fetchadd_int(&waiting, 0) > 0;
+}
+
+int dial_give_up(struct dial *dial)
+{
+	int given_up;
+
+	ao2_lock(dial);
+	if (dial->waits && dial->caller) {
+		settle(dial);
+		dial->given_up = 1;
+	}
+	given_up = dial->given_up && dial->caller;
+	ao2_unlock(dial);
+	return given_up;
+}
+
+int dial_is_given_up(struct dial *dial)
+{
+	int given_up;
+
+	ao2_lock(dial);
+	given_up = dial->given_up;
+	ao2_unlock(dial);
+	return given_up;
 }
 
 /*! Publish the beginning (no status) or the end of dialling, without a lock of a channel. */
@@ -266,6 +319,15 @@ static int offload_caller_write(struct ast_channel *chan, const char *cmd, char 
 	}
 
 	ao2_lock(dial);
+	if (dial->given_up) {
+		/* Dial() dials for it. */
+		ao2_unlock(dial);
+		ao2_ref(dial, -1);
+		ast_free(peer_id);
+		ast_softhangup(chan, AST_SOFTHANGUP_DEV);
+		return 0;
+	}
+	settle(dial);
 	if (dial->caller && !AST_VECTOR_APPEND(&dial->pending, peer_id)) {
 		publish(dial, peer_id, number, NULL);
 	} else {
@@ -309,6 +371,7 @@ int dials_have(const struct ast_channel *chan)
 void dial_leave(struct dial *dial, const char *status)
 {
 	ao2_lock(dial);
+	settle(dial);
 	dial->caller = NULL;
 	end_others(dial, NULL, status);
 	ao2_unlock(dial);
@@ -328,6 +391,11 @@ const char *dial_peer_number(const struct dial *dial)
 struct dial *dial_find(const char *caller_id)
 {
 	return ao2_find(dials, caller_id, OBJ_SEARCH_KEY);
+}
+
+const char *dial_caller_id(const struct dial *dial)
+{
+	return dial->id;
 }
 
 struct ao2_container *dial_forwards(const struct dial *dial)

@@ -34,6 +34,21 @@ void dial_leave(struct dial *dial, const char *status);
 const char *dial_peer_name(const struct dial *dial);
 const char *dial_peer_number(const struct dial *dial);
 
+/*! The application has some time to begin with the caller, which it does when it creates a channel for it. */
+void dial_wait(struct dial *dial);
+
+/*! Return whether any caller waits for the application to begin with it. */
+int dials_wait(void);
+
+/*! That time is over: return whether the caller is to be taken back. From then on nothing is dialled for it any more. */
+int dial_give_up(struct dial *dial);
+
+/*! Return whether the caller was to be taken back. */
+int dial_is_given_up(struct dial *dial);
+
+/*! The unique id that the caller had when it began. */
+const char *dial_caller_id(const struct dial *dial);
+
 /*! Return whether a channel is a caller in OffloadDial(). One that took a caller's place by a masquerade is. */
 int dials_have(const struct ast_channel *chan);
 

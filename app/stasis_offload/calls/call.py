@@ -32,7 +32,7 @@ from stasis_offload.signalling.ari_mapping import event_from_result
 from stasis_offload.signalling.call_ids import CALLER
 from stasis_offload.signalling.causes import DialStatus
 from stasis_offload.signalling.legs import LegEvent, Legs
-from stasis_offload.signalling.machine import returns_media, step
+from stasis_offload.signalling.machine import returns_media, step, supersedes
 from stasis_offload.signalling.state import WANTED, Dialing, Phase
 
 # Seconds. The flows of a call are removed before its channels end, but a switch that does not answer must not delay a
@@ -82,6 +82,7 @@ class Call:
         self._on_connected = on_connected
         self._media_ended = False
         self._tasks = asyncio.TaskGroup()
+        self._learning = gateways.learning
         self._ari = gateways.ari
         self._bridge = gateways.ids.bridge(caller.id)
         self._log = log
@@ -89,7 +90,11 @@ class Call:
             caller.id, ari=gateways.ari, turns=gateways.variable_turns, log=log
         )
         self._machine = MachineRunner[Dialing, sig.Event, cmd.Command](
-            dialing, step=self._step, execute=self._execute, expired=sig.DialTimedOut()
+            dialing,
+            step=self._step,
+            execute=self._execute,
+            expired=sig.DialTimedOut(),
+            supersedes=supersedes,
         )
 
     @property
@@ -201,6 +206,7 @@ class Call:
                 await self._machine.run()
             except Exception:  # noqa: BLE001 - a defect ends the application's part in the call, not the call
                 self._log.exception("call.defect")
+            self._learning.end_set_up(self.id)
             await self._end_media()
             self._variables.stop()
             session.cancel()
@@ -249,6 +255,11 @@ class Call:
                 await self._ari.hang_up(old, cause=cause)
             case cmd.SetDiversion():
                 await set_diversion(self._ari, command, self.legs)
+            case cmd.Dial():
+                try:
+                    await carry_out(self._ari, command, channel=self.legs.channel, bridge=self._bridge)
+                finally:
+                    self._learning.end_set_up(self.id)
             case _:
                 await carry_out(self._ari, command, channel=self.legs.channel, bridge=self._bridge)
 

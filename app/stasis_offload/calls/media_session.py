@@ -105,6 +105,8 @@ class MediaSession:
         """
         self._legs.channels = {caller: Leg.CALLER, callee: Leg.CALLEE}
         self._monitor = MediaMonitor(log=self._log)
+        if self.placement.state is State.RELAYED and not self._learning.has_room(self._call):
+            self.post(ev.Blocked(ReasonKind.QUEUED))  # before Asterisk is asked about it
         self.post(ev.Connected())
 
     def post(self, event: ev.Event) -> asyncio.Event:

@@ -1,5 +1,7 @@
 """Starts and adopts calls; rejects callers, and hangs up orphans."""
 
+import asyncio
+
 import structlog
 
 from stasis_offload.asterisk.ari_events import Channel, StasisStart
@@ -7,6 +9,7 @@ from stasis_offload.calls.ari_commands import leave
 from stasis_offload.calls.background import Background
 from stasis_offload.calls.call import Call
 from stasis_offload.calls.gateways import Gateways
+from stasis_offload.calls.learning_queue import SET_UP_WITHIN
 from stasis_offload.calls.offload_gate import OffloadGate
 from stasis_offload.calls.registry import Registry
 from stasis_offload.calls.transfers import Transfers
@@ -58,6 +61,9 @@ class Supervisor:
             number=channel.caller,
             targets=list(request.targets),
         )
+        learning = self._gateways.learning
+        learning.begin_set_up(channel.id)
+        asyncio.get_running_loop().call_later(SET_UP_WITHIN, learning.end_set_up, channel.id)
         self.adopt(channel, Dialing(request)).post(started(channel))
 
     def adopt(

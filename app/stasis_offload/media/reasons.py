@@ -58,6 +58,7 @@ class ReasonKind(StrEnum):
     EXCLUDED_ENDPOINT = "excluded-endpoint"
     EXCLUDED_PERCENTAGE = "excluded-percentage"
     QUEUED = "queued"
+    OVERLOAD = "overload"
     OPERATOR = "operator"
     DRAIN = "drain"
     DEFECT = "defect"
@@ -113,7 +114,8 @@ EXPLANATIONS: dict[ReasonKind, str] = {
     ReasonKind.EXCLUDED_VARIABLE: "The caller's channel has OFFLOAD=no: Asterisk relays the call to its end.",
     ReasonKind.EXCLUDED_ENDPOINT: "The endpoint of a leg is one of media.exclude: Asterisk relays the call while it is a leg.",
     ReasonKind.EXCLUDED_PERCENTAGE: "The call is not one of the media.percentage of all calls that may be offloaded.",
-    ReasonKind.QUEUED: "Other calls are on their way into the switch; it is soon this one's turn.",
+    ReasonKind.QUEUED: "Other calls are on their way into the switch, or are being dialled; it is soon this one's turn.",
+    ReasonKind.OVERLOAD: "The application did not keep up with its callers, so OffloadDial() left the call to Dial() to its end (OFFLOAD_PATIENCE, docs/dial.md). Only in OFFLOAD_REASON: the application does not know the call.",
     ReasonKind.OPERATOR: "An operator blocked the call (`stasis-offload relay`); `stasis-offload offload` lifts the block.",
     ReasonKind.DRAIN: "The application is shutting down.",
     ReasonKind.DEFECT: "A defect of stasis-offload, in the log as media.defect: Asterisk relays this call to its end.",

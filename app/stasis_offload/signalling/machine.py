@@ -44,6 +44,11 @@ def returns_media(dialing: Dialing, event: ev.Event) -> bool:
             return False
 
 
+def supersedes(newer: ev.Event, older: ev.Event) -> bool:
+    """Return whether an event makes an earlier one needless that has yet to be processed: nothing is begun for a caller who has left."""
+    return isinstance(newer, ev.CallerLeft) and isinstance(older, ev.Started)
+
+
 def _media_first(dialing: Dialing, commands: tuple[cmd.Command, ...]) -> tuple[cmd.Command, ...]:
     for at, command in enumerate(commands):
         match command:

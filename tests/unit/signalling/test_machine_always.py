@@ -8,7 +8,7 @@ from stasis_offload.signalling import events as ev
 from stasis_offload.signalling.ari_mapping import event_from_result
 from stasis_offload.signalling.dial_args import DialRequest
 from stasis_offload.signalling.dial_options import DialOptions
-from stasis_offload.signalling.machine import returns_media, step
+from stasis_offload.signalling.machine import returns_media, step, supersedes
 from stasis_offload.signalling.state import Callee, Dialing, Phase
 
 NOW = 100.0
@@ -221,3 +221,11 @@ def test_whatever_the_parties_do_no_channel_and_no_bridge_is_left(
     assert not asterisk.caller_here
     assert not asterisk.bridge
     assert asterisk.connected in ([], [dialing.winner])
+
+
+def test_nothing_is_begun_for_a_caller_who_has_left_before_the_beginning_was_processed() -> None:
+    assert supersedes(ev.CallerLeft(0), ev.Started())
+    assert not supersedes(ev.CallerLeft(0), ev.CalleeAnswered(1))
+    ended, commands = step(Dialing(DialRequest(("PJSIP/555@peer",))), ev.CallerLeft(0), NOW)
+    assert ended.phase is Phase.OVER
+    assert not any(isinstance(command, cmd.Create | cmd.HangUpCaller) for command in commands)

@@ -1,0 +1,97 @@
+"""More calls at once than can be switched, and an application that does not keep up: every caller is answered all the same."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from lab import control
+from lab.control import container, wait_until
+from tests.bench.load import bring_generator, rush
+from tests.bench.relays import BEHIND_OVS
+from tests.support.hosts import paused
+from tests.support.observed import Cdrs, logged, media_moved
+
+CALLS = 30
+PATIENCE_MS = 300
+# Until a rush is over (CALM in offload_patience.c), and its timer has seen it.
+CALM_WITHIN = 6.0
+
+
+def test_of_many_calls_at_once_all_are_answered_few_are_learned_at_a_time_and_all_are_carried_in_the_end() -> (
+    None
+):
+    start = time.time()
+    bring_generator()
+    answers = rush(BEHIND_OVS, "load-", count=CALLS, rate=1000, hold=1.0, when_up=lambda: media_moved(CALLS))
+    assert answers.failed == []
+    assert len(answers.answered_ms) == CALLS
+    events = logged(start)
+    waited = {event["call"] for event in events if event.get("reason") == "queued"}
+    assert len(waited) > CALLS / 2
+    learned: set[str] = set()
+    most = 0
+    for event in events:
+        if event["event"] == "media.learning":
+            learned.add(event["call"])
+        elif event["event"] in ("media.offloaded", "media.relayed"):
+            learned.discard(event["call"])
+        most = max(most, len(learned))
+    assert most <= 4
+
+
+@contextmanager
+def patience(ms: int) -> Iterator[None]:
+    control.asterisk("asterisk2", f"dialplan set global OFFLOAD_PATIENCE {ms}")
+    try:
+        yield
+    finally:
+        control.asterisk("asterisk2", "dialplan reload")
+
+
+def said(since: float) -> list[str]:
+    """List what OffloadDial() has logged of the application's pace."""
+    log = control.docker("logs", "--since", f"{since:.3f}", container("asterisk2"), stderr=True)
+    return [row.partition("OffloadDial(): ")[2] for row in log.splitlines() if "OffloadDial(): " in row]
+
+
+def overloads() -> int:
+    rows = control.asterisk("asterisk2", "dialplan show globals").splitlines()
+    return max((int(row.partition("=")[2]) for row in rows if "OFFLOAD_OVERLOADS=" in row), default=0)
+
+
+def test_while_the_application_does_not_keep_up_dial_makes_the_calls_and_afterwards_it_makes_them_again(
+    cdrs: Cdrs,
+) -> None:
+    control.asterisk("asterisk2", "dialplan set global LAB_ARGS PJSIP/555@asterisk1")
+    start, before = time.time(), overloads()
+    with patience(PATIENCE_MS):
+        with paused("offload"):
+            for calls in (1, 2, 3):  # the first waits, the others need not
+                control.originate("ours@asterisk2")
+                wait_until(
+                    lambda calls=calls: len(control.channels("asterisk1")) == 2 * calls,  # type: ignore[misc]
+                    within=5,
+                    what="the call to be answered",
+                )
+            assert overloads() - before == 3
+            control.hang_up_all()
+            wait_until(lambda: len(cdrs.all()) == 3, within=10, what="the CDR of every call")
+        for row in cdrs.all():
+            told = {
+                name: row[name] for name in ("lastapp", "disposition", "offload_status", "offload_reason")
+            }
+            assert told == {
+                "lastapp": "Dial",
+                "disposition": "ANSWERED",
+                "offload_status": "relayed",
+                "offload_reason": "overload",
+            }
+            assert row["dialstatus"] == "ANSWER"
+        wait_until(lambda: not control.calls(), within=10, what="the application to have no call")
+        wait_until(lambda: len(said(start)) == 2, within=CALM_WITHIN, what="the rush to be over")
+        control.originate("ours@asterisk2")
+        media_moved()
+    assert said(start) == [
+        f"the application has not begun with a caller within {PATIENCE_MS} ms: Dial() makes the calls that it does not keep up with",
+        "the application keeps up again; Dial() made 3 calls meanwhile",
+    ]
