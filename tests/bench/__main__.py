@@ -17,7 +17,7 @@ from rich.console import Console
 from lab import control
 from lab.capture import HEADERS, captured
 from lab.control import LabError, pid_of
-from tests.bench import moves, programming, quiet, relaying, relays, report, scale, setups
+from tests.bench import moves, programming, quiet, relaying, relays, report, rush, scale, setups
 from tests.bench.load import EDGE, Server, bring_generator, calls_up
 from tests.bench.moves import Moved
 from tests.bench.relaying import MEASURED_S, Relayed
@@ -73,6 +73,10 @@ def _run() -> report.Results:
         at_scale[calls] = _found(scale.measure(calls))
     _quiet()
     set_up = _set_up()
+    rushed = {}
+    for rate in rush.RATES:
+        _say(f"{rate} calls a second rush in, {rush.LASTS:g} s, by plain Dial() and by ours")
+        rushed[rate] = _found(rush.measure(relays.BEHIND_OVS, rate))
     moved, relayed = _move_and_relay()
     _say(f"{CALLS} calls through an Asterisk without a switch, {MEASURED_S:g} s")
     with relays.asterisk_alone() as server:
@@ -87,6 +91,7 @@ def _run() -> report.Results:
         relayed=relayed,
         quiet=going_on,
         scale=at_scale,
+        rush=rushed,
         load_average=load_average,
     )
 

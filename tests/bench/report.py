@@ -14,6 +14,7 @@ from tests.bench.moves import Moved
 from tests.bench.programming import Programmed
 from tests.bench.quiet import Quiet
 from tests.bench.relaying import Relayed
+from tests.bench.rush import Rush
 from tests.bench.scale import Scale
 from tests.bench.setups import SetUp
 
@@ -23,6 +24,7 @@ RATE = 10
 QUIET_CALLS = 300
 FEW_CALLS, MOST_CALLS = 25, 1000
 SCALE_CALLS = 1000
+RUSH_RATE = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,8 @@ GOALS = (
     # A tenth of what leases of each flow's own cost (32,557).
     Goal("quiet_translations_per_s", 3255),
     Goal("quiet_setup_growth", 2),
+    Goal("rush_p95_ratio", 1.3),
+    Goal("rush_failed", 0),
     Goal("scale_cpu_percent", 3),
     Goal("scale_memory_mib", 150),
     Goal("scale_adoption_s", 2),
@@ -62,7 +66,7 @@ GOALS = (
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """Everything that one run measured; `relayed` by relay, `set_up` by calls a second, `quiet` and `scale` by calls.
+    """Everything that one run measured; `relayed` by relay, `set_up` and `rush` by calls a second, `quiet` and `scale` by calls.
 
     `load_average` is the machine's when it began: what else ran is in every figure.
     """
@@ -73,6 +77,7 @@ class Results:
     relayed: Mapping[str, Relayed]
     quiet: Mapping[int, Quiet]
     scale: Mapping[int, Scale]
+    rush: Mapping[int, Rush]
     load_average: float
 
     @property
@@ -97,6 +102,8 @@ class Results:
             "flows_ratio": _rounded(programmed.ratio),
             "quiet_translations_per_s": round(self.quiet[QUIET_CALLS].translations_per_s),
             "quiet_setup_growth": _rounded(self.quiet[MOST_CALLS].setup_ms / self.quiet[FEW_CALLS].setup_ms),
+            "rush_p95_ratio": _rounded(self.rush[RUSH_RATE].ratio),
+            "rush_failed": self.rush[RUSH_RATE].ours.failed,
             "scale_cpu_percent": _rounded(self.scale[SCALE_CALLS].cpu_percent),
             "scale_memory_mib": _rounded(self.scale[SCALE_CALLS].memory_mib),
             "scale_adoption_s": _rounded(self.scale[SCALE_CALLS].adoption_s),
@@ -137,6 +144,20 @@ class Results:
                     "variables_per_s": _rounded(it.variables_per_s),
                 }
                 for calls, it in self.scale.items()
+            },
+            "rush": {
+                str(rate): {
+                    "answered_ms_p50": _rounded(it.ours.p50),
+                    "answered_ms_p95": _rounded(it.ours.p95),
+                    "dial_ms_p50": _rounded(it.dial.p50),
+                    "dial_ms_p95": _rounded(it.dial.p95),
+                    "failed": it.ours.failed,
+                    "dial_failed": it.dial.failed,
+                    "carried": _rounded(it.carried),
+                    "handed_over": _rounded(it.handed_over),
+                    "calm_s": _rounded(it.calm_s),
+                }
+                for rate, it in self.rush.items()
             },
             "latency_us": {relay: _rounded(it.latency_us_p50) for relay, it in by_relay},
             "latency_us_p99": {relay: _rounded(it.latency_us_p99) for relay, it in by_relay},
@@ -198,6 +219,19 @@ def show(results: Results, console: Console) -> None:
         figures = (cost.cpu_percent, cost.memory_mib, *adoption, cost.delay_ms, cost.variables_per_s)
         table.add_row(str(calls), *(f"{figure:.1f}" for figure in figures))
     _print(console, table, numbers=range(7))
+    waits = ("median ms", "p95 ms", "by Dial(): median ms", "p95 ms")
+    table = Table("rush, calls/s", *waits, "failed", "carried %", "left to Dial() %", "all carried after s")
+    for rate, rush in results.rush.items():
+        waited = (rush.ours.p50, rush.ours.p95, rush.dial.p50, rush.dial.p95)
+        shares = (100 * rush.carried, 100 * rush.handed_over)
+        table.add_row(
+            str(rate),
+            *(f"{ms:.0f}" for ms in waited),
+            str(rush.ours.failed),
+            *(f"{share:.0f}" for share in shares),
+            f"{rush.calm_s:.1f}",
+        )
+    _print(console, table, numbers=range(9))
     table = Table(
         "relay", "packets", "median us", "p99 us", "jitter us", "CPU ms / 1,000 packets", "of which (ms)"
     )

@@ -13,10 +13,12 @@ from lab.control import LabError
 from stasis_offload.packets.address import Address
 from tests.bench import moves, relaying, report, setups
 from tests.bench.generator import ng, sip
+from tests.bench.load import Answers
 from tests.bench.moves import Moved, Moving
 from tests.bench.programming import Programmed
 from tests.bench.quiet import Quiet
 from tests.bench.relaying import Relayed, Watched
+from tests.bench.rush import Rush, Waited
 from tests.bench.scale import Scale
 from tests.bench.setups import SetUp
 from tests.support.packets import CALLER, sent_by
@@ -127,6 +129,16 @@ def test_the_report_has_every_figure_and_says_which_goals_are_met() -> None:
                 variables_per_s=100.0,
             )
         },
+        rush={
+            50: Rush(
+                50,
+                dial=Waited.of([Answers(answered_ms=[20.0, 10.0, 30.0], failed=[])]),
+                ours=Waited.of([Answers(answered_ms=[20.0, 30.0], failed=["one"]), Answers([45.0], [])]),
+                carried=0.4,
+                handed_over=0.25,
+                calm_s=1.5,
+            )
+        },
         load_average=0.5,
     )
     written = report.as_json(results)
@@ -135,8 +147,11 @@ def test_the_report_has_every_figure_and_says_which_goals_are_met() -> None:
     assert written["quiet"]["300"] == quiet
     assert written["latency_us"] == {"asterisk": 2}
     assert written["cpu_ms_per_1000_packets"] == {"asterisk": 11}
+    rush = written["rush"]["50"]
+    assert (rush["answered_ms_p50"], rush["dial_ms_p50"], rush["handed_over"]) == (30, 20, 0.25)
+    assert written["rush_p95_ratio"] == 1.5
     missed = {key for key, goal in written["goals"].items() if not goal["met"]}
-    assert missed == {"reordered", "setup_ms_p99", "quiet_setup_growth"}
+    assert missed == {"reordered", "setup_ms_p99", "quiet_setup_growth", "rush_p95_ratio", "rush_failed"}
     assert set(written["goals"]) <= set(written)
 
 
