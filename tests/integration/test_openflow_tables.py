@@ -207,7 +207,8 @@ async def test_what_we_send_in_asterisks_name_goes_as_if_asterisk_had_sent_it(
         async with connected(bridge.management) as (switch, _):
             await switch.flow_table.set_flows(owner_of("call"), rtcp_flows("call", PATH))
             for sent in RTCP_AS_ASTERISK.values():
-                await switch.flow_table.inject(sent.at + 1, frame(sent.packet))
+                switch.flow_table.inject(sent.at + 1, frame(sent.packet))
+                await switch.probe()
                 assert await sent_until_now(wires, sent.at) == alone[sent]
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 import structlog
 
@@ -87,7 +88,11 @@ class Call:
         self._bridge = gateways.ids.bridge(caller.id)
         self._log = log
         self._variables = ChannelVariables(
-            caller.id, ari=gateways.ari, turns=gateways.variable_turns, log=log
+            caller.id,
+            ari=gateways.ari,
+            quality=partial(getattr, self.media, "quality"),
+            turns=gateways.variable_turns,
+            log=log,
         )
         self._machine = MachineRunner[Dialing, sig.Event, cmd.Command](
             dialing,
@@ -322,4 +327,4 @@ class Call:
 
     def _note_media(self, placement: Placement) -> None:
         leaving = self.legs.has_pending(CALLER) or self._variables.channel != self.legs.channel(CALLER)
-        self._variables.update(placement, self.media.quality, leaving=leaving)
+        self._variables.update(placement, leaving=leaving)

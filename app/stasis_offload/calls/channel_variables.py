@@ -1,7 +1,7 @@
 """Keeps the OFFLOAD_ variables of the caller's channel up to date, for dialplan and CDRs."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
@@ -87,10 +87,9 @@ def variables_of(
 
 @dataclass(frozen=True, slots=True)
 class _Latest:
-    """What the variables are made of; `leaving` as for `variables_of`'s `keep`."""
+    """What the variables are made of, beside the quality; `leaving` as for `variables_of`'s `keep`."""
 
     placement: Placement
-    quality: Quality
     leaving: bool
 
     @property
@@ -104,16 +103,23 @@ class _Latest:
 
 
 class ChannelVariables:
-    """The variables of one caller, whose id is `channel`, written when they change.
+    """The variables of one caller, whose id is `channel`, written when they change; `quality` returns the present one.
 
     `turns` limits how many calls write at a time: what sets up and ends calls goes by the same connections. `write` needs
     none, as a call waits for it.
     """
 
     def __init__(
-        self, channel: str, *, ari: AriClient, turns: asyncio.Semaphore, log: FilteringBoundLogger
+        self,
+        channel: str,
+        *,
+        ari: AriClient,
+        quality: Callable[[], Quality],
+        turns: asyncio.Semaphore,
+        log: FilteringBoundLogger,
     ) -> None:
         self.channel = channel
+        self._quality = quality
         self._ari = ari
         self._turns = turns
         self._log = log
@@ -121,17 +127,17 @@ class ChannelVariables:
         self._wanted: dict[str, str] = {}
         self._settling = Settling()
         self._latest: _Latest | None = None
-        self._settled: _Latest | None = None
+        self._settled: tuple[_Latest, Quality] | None = None
         self._changed = asyncio.Event()
         self._turn = asyncio.Lock()
         self._stopped = False
 
-    def update(self, placement: Placement, quality: Quality, *, leaving: bool = False) -> None:
+    def update(self, placement: Placement, *, leaving: bool = False) -> None:
         """Have the variables written: status, reason and the packets at once, the quality now and then.
 
         After a settled reason only another one that settles is written.
         """
-        before, self._latest = self._latest, _Latest(placement, quality, leaving)
+        before, self._latest = self._latest, _Latest(placement, leaving)
         if before is None or before.status != self._latest.status or self._latest.is_counted_after(before):
             self._refresh()
             self._changed.set()
@@ -163,14 +169,15 @@ class ChannelVariables:
 
     def _refresh(self) -> None:
         """Compute what is wanted, unless that was done with the same values, and they had settled."""
-        if self._latest is None or self._latest is self._settled:
+        latest, quality = self._latest, self._quality()
+        if latest is None or (self._settled and self._settled[0] is latest and self._settled[1] is quality):
             return
-        latest, before, now = self._latest, self._settling, _now()
+        before, now = self._settling, _now()
         self._settling = before.then(latest.placement, now)
         settled = self._settling.settled(now)
         keep = latest.leaving or (before.known and not settled)
-        self._wanted = variables_of(latest.placement, latest.quality, self._wanted, keep=keep)
-        self._settled = latest if settled else None
+        self._wanted = variables_of(latest.placement, quality, self._wanted, keep=keep)
+        self._settled = (latest, quality) if settled else None
 
     def stop(self) -> None:
         """End `run` after its current write.

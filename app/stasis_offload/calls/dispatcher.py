@@ -100,6 +100,8 @@ class Dispatcher:
                 call, role = self._registry.by_cookie(cookie), role_of(cookie)
                 if call and role:
                     call.media.on_flow_removed(role, event)
+            case switch.Refused(reason):
+                self._log.warning("switch.refused", error=reason)
             case switch.PortDown(port):
                 self._log.info("switch.port_down", port=port)
                 for each in self._registry:

@@ -1,6 +1,6 @@
 """Quality of one call, from the RTCP and RTP that the switch mirrors."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from structlog.typing import FilteringBoundLogger
 
@@ -12,7 +12,7 @@ from stasis_offload.media.reception import Stream
 from stasis_offload.media.rtcp_relay import is_own
 from stasis_offload.media.state import Placement, State
 from stasis_offload.openflow.flow import FlowCount
-from stasis_offload.packets.rtcp import parse_rtcp
+from stasis_offload.packets.rtcp import Packet, parse_rtcp
 
 # Seconds after the cutover until no report is under way that a leg sent before.
 _SETTLED_AFTER = 1.0
@@ -46,6 +46,12 @@ class MediaMonitor:
             return ()
         if not is_own(placement, leg, datagram):
             return ()
+        return self.on_report(leg, packets, placement=placement, now=now)
+
+    def on_report(
+        self, leg: Leg, packets: Iterable[Packet], *, placement: Placement, now: float
+    ) -> Sequence[ev.ReceptionStalled]:
+        """Handle a leg's own RTCP while the switch carries the call; return as `on_rtcp`."""
         other = placement.reports[leg.other]
         stream = None
         if other.ssrc_rx is not None and now - placement.since >= _SETTLED_AFTER:

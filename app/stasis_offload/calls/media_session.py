@@ -22,11 +22,14 @@ from stasis_offload.media.mirrored import mirrored
 from stasis_offload.media.path import Leg
 from stasis_offload.media.quality import Quality
 from stasis_offload.media.reasons import ReasonKind
-from stasis_offload.media.relaying import abandon
+from stasis_offload.media.relaying import Step, abandon
 from stasis_offload.media.roles import FORWARDING_ROLES, Duty, Role, owner_of
+from stasis_offload.media.rtcp_relay import with_reports
 from stasis_offload.media.state import Phase, Placement, Policy, State
+from stasis_offload.media.usual_rtcp import UsualRtcp
 from stasis_offload.openflow.events import FlowRemoved, Removal
 from stasis_offload.openflow.flow import FlowCount
+from stasis_offload.packets.rtcp import parse_packets
 
 _STATE_LOGS = {
     State.RELAYED: "media.relayed",
@@ -63,11 +66,13 @@ class MediaSession:
         self._log = log
         self._legs = LegQueries(call, gateways=gateways, log=log)
         self._budget = PacketBudget()
+        self._usual = UsualRtcp()
+        self._reported: dict[Leg, float] = {}
         self._removed = asyncio.Event()
         self._monitor = MediaMonitor(log=log)
         self._machine = MachineRunner[Placement, ev.Event, cmd.Command](
             Placement(call=call, policy=policy, blocks=blocks),
-            step=step,
+            step=self._step,
             on_transition=self._on_transition,
             execute=self._execute,
             expired=ev.DeadlineReached(),
@@ -116,7 +121,8 @@ class MediaSession:
 
     def on_packet_in(self, role: Role, *, in_port: int, frame: bytes) -> None:
         """Handle a packet that a flow of this call mirrored, unless there are too many of its kind."""
-        if not self._budget.admits(role, _now()):
+        now = _now()
+        if not self._budget.admits(role, now) or self._is_usual(role, in_port=in_port, frame=frame, now=now):
             return
         event = mirrored(role, in_port=in_port, frame=frame)
         if event is None:
@@ -127,8 +133,27 @@ class MediaSession:
             return  # lost, as on a link that is full
         self.post(event)
         if isinstance(event, ev.RtcpReceived):
-            for news in self._monitor.on_rtcp(event, placement=self.placement, now=_now()):
+            for news in self._monitor.on_rtcp(event, placement=self.placement, now=now):
                 self.post(news)
+
+    def _is_usual(self, role: Role, *, in_port: int, frame: bytes, now: float) -> bool:
+        """Handle usual RTCP, without the machine: it changes nothing. Return False for all else."""
+        if role.duty is not Duty.RTCP:
+            known = role.duty in (Duty.RTCP_DROP, Duty.RTCP_OUT)
+            return known and self._usual.is_known(self.placement, role.leg, in_port=in_port, frame=frame)
+        passed = self._usual.pass_on(self.placement, role.leg, frame)
+        if passed is None:
+            return False
+        self._inject(passed.command)
+        self._reported[role.leg] = now
+        reports = parse_packets(passed.packets)
+        for news in self._monitor.on_report(role.leg, reports, placement=self.placement, now=now):
+            self.post(news)
+        return True
+
+    def _step(self, placement: Placement, event: ev.Event, now: float) -> Step:
+        reported, self._reported = self._reported, {}
+        return step(with_reports(placement, reported) if reported else placement, event, now)
 
     def on_flow_removed(self, role: Role, event: FlowRemoved) -> None:
         """Handle the end of a flow: it timed out, or another program deleted it."""
@@ -234,7 +259,7 @@ class MediaSession:
             case cmd.SamplePackets():
                 return self._sample(command)
             case cmd.InjectPacket():
-                return await self._inject(command)
+                return self._inject(command)
             case cmd.QueryLegs():
                 return await self._machine.beside(self._legs.query(), passes_query)
             case cmd.CheckLegs(within):
@@ -285,12 +310,10 @@ class MediaSession:
             self._switch.flow_table.sampler.request(command.flows)
         return ()
 
-    async def _inject(self, command: cmd.InjectPacket) -> Sequence[ev.Event]:
+    def _inject(self, command: cmd.InjectPacket) -> Sequence[ev.Event]:
         """Inject a packet; one that is lost is as one lost on the way."""
-        try:
-            await self._switch.flow_table.inject(command.in_port, command.frame)
-        except OpenFlowError as error:
-            self._log.warning("media.inject_failed", error=str(error))
+        with suppress(SwitchUnavailableError):  # which is reported by itself
+            self._switch.flow_table.inject(command.in_port, command.frame)
         return ()
 
     async def _counts(self) -> Mapping[Role, FlowCount] | None:

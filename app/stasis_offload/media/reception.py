@@ -88,19 +88,31 @@ class Reception:
         """Add a report on the stream; the first of a stay is of no use while its highest number is 0."""
         if self.block is None and not block.highest_sequence:
             return self
-        after = replace(self, stream=stream, jitter=block.jitter, block=block)
         if self.block is None or block.ssrc != self.block.ssrc:
-            return replace(after.restarted(), at=now)
+            return self._restarted_by(stream, block, now)
         expected = signed(block.highest_sequence - self.block.highest_sequence, bits=32)
         if expected == 0:
-            return replace(after, stall=replace(self.stall or _Stall(), reported=True))
+            stall = replace(self.stall or _Stall(), reported=True)
+            return replace(self, stream=stream, jitter=block.jitter, block=block, stall=stall)
         if not 0 < expected <= _MAX_DROPOUT + _MAX_PACKETS_PER_S * (now - self.at):
-            return replace(after.restarted(), at=now)
+            return self._restarted_by(stream, block, now)
         # Late packets make an interval's loss negative, which counts as none (RFC 3550 A.3). A receiver that restarts
         # after a long gap (A.1) does not count what it missed; the switch did.
         lost = max(block.cumulative_lost - self.block.cumulative_lost, self._unheard)
         lost = min(lost, expected)
-        return replace(after, at=now, expected=self.expected + expected, lost=self.lost + lost, stall=None)
+        # Not `replace`, which takes four times as long.
+        return Reception(
+            stream,
+            now,
+            jitter=block.jitter,
+            block=block,
+            first_loss=self.first_loss,
+            expected=self.expected + expected,
+            lost=self.lost + lost,
+        )
+
+    def _restarted_by(self, stream: Stream, block: ReportBlock, now: float) -> "Reception":
+        return replace(self.restarted(), stream=stream, at=now, jitter=block.jitter, block=block)
 
     def left_out(self, now: float) -> "Reception":
         """Add a report that does not mention the stream."""

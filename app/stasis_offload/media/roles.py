@@ -60,18 +60,23 @@ class Role(IntEnum):
     @property
     def leg(self) -> Leg:
         """The leg that the flow is about: it sends what is matched, or Asterisk sends it to the leg."""
-        return Leg.CALLER if self % 2 else Leg.CALLEE
+        return _LEGS[self]
 
     @property
     def duty(self) -> Duty:
         """What the flow is for."""
-        return Duty((self - 1) // 2)
+        return _DUTIES[self]
 
     @property
     def forwards(self) -> bool:
         """Whether the flow carries media past Asterisk."""
         return self.duty is Duty.FORWARD
 
+
+# Looked up for each packet that the switch shows.
+_ROLES = {int(role): role for role in Role}
+_LEGS = (Leg.CALLEE, *(Leg.CALLER if role % 2 else Leg.CALLEE for role in Role))
+_DUTIES = (Duty.LEARN_IN, *(Duty((role - 1) // 2) for role in Role))
 
 FORWARDING_ROLES = tuple(role for role in Role if role.forwards)
 # How many owners there are (owner_of).
@@ -90,7 +95,4 @@ def call_cookie(call: str) -> int:
 
 def role_of(cookie: int) -> Role | None:
     """Read a flow's role from a cookie of ours; None when the low byte is not a role of this version."""
-    try:
-        return Role(cookie & COOKIE_ROLE_MASK)
-    except ValueError:
-        return None
+    return _ROLES.get(cookie & COOKIE_ROLE_MASK)

@@ -7,15 +7,16 @@ present stay: `rtcpinterval` (5 s) at most. What is not RTCP is between a leg an
 After a return Asterisk's first report counts as lost what the switch has carried since the one before. It is withheld.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from stasis_offload.errors import BadPacketError
 from stasis_offload.media import commands as cmd
 from stasis_offload.media import events as ev
-from stasis_offload.media.path import Leg
+from stasis_offload.media.path import Headers, Leg
 from stasis_offload.media.relaying import Step
 from stasis_offload.media.state import Placement
-from stasis_offload.packets.frame import Datagram, build_udp
+from stasis_offload.packets.frame import Datagram, Envelope
 from stasis_offload.packets.rtcp import reporters, with_cname
 
 
@@ -74,17 +75,26 @@ def _to_other(placement: Placement, leg: Leg, datagram: Datagram) -> cmd.InjectP
     except BadPacketError:
         return None
     own = placement.rtcp_out[leg.other]
-    frame = build_udp(
+    return cmd.InjectPacket(own.in_port, envelope_of(own).wrap(payload, ttl=datagram.ttl - 1))
+
+
+def envelope_of(headers: Headers) -> Envelope:
+    """Return the envelope of what goes the way of a packet with these headers."""
+    return Envelope(
         Datagram(
-            eth_src=own.eth_src,
-            eth_dst=own.eth_dst,
-            tag=own.tag,
-            dscp=own.dscp,
-            source=own.source,
-            destination=own.destination,
-            ttl=datagram.ttl - 1,
-            size=len(payload),
-            payload=payload,
+            eth_src=headers.eth_src,
+            eth_dst=headers.eth_dst,
+            tag=headers.tag,
+            dscp=headers.dscp,
+            source=headers.source,
+            destination=headers.destination,
+            ttl=0,
+            size=0,
+            payload=b"",
         )
     )
-    return cmd.InjectPacket(own.in_port, frame)
+
+
+def with_reports(placement: Placement, reported: Mapping[Leg, float]) -> Placement:
+    """Record when legs have sent reports that passed without a step of the machine (usual_rtcp.py)."""
+    return replace(placement, rtcp_at={**placement.rtcp_at, **reported})

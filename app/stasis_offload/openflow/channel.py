@@ -10,9 +10,8 @@ from stasis_offload.errors import OpenFlowError, SwitchUnavailableError
 from stasis_offload.openflow import decode, encode
 from stasis_offload.openflow.decode import VERSION, VERSION_NAMES, Framer, Message, MessageKind
 from stasis_offload.openflow.endpoint import Endpoint
-from stasis_offload.openflow.transport import Streams, cause_of, connect
+from stasis_offload.openflow.transport import cause_of, connect
 
-READ_SIZE = 1 << 16
 MAX_UNSENT = 1 << 24  # bytes that the switch has yet to read; 16 MiB is more than 50,000 flows
 MAX_ANSWER = 1 << 26  # bytes of one multipart reply; 64 MiB is more than 200,000 flows
 MAX_XID = 0xFFFF_FFFF
@@ -56,15 +55,18 @@ async def open_channel(
 ) -> AsyncIterator["Channel"]:
     """Connect, negotiate OpenFlow 1.3 and yield the channel; when the connection ends, the block is cancelled.
 
-    `on_message` gets every packet-in, flow-removed and port-status, in order.
+    `on_message` gets every packet-in, flow-removed and port-status, in order, and errors of which no request is told.
 
     Raises:
         SwitchUnavailableError: the switch was not reached, or the connection ended.
         OpenFlowError: there is no common version, or the switch does not send OpenFlow.
 
     """
-    streams = await connect(endpoint, deadline=timeouts.connect)
-    channel = Channel(streams, on_message=on_message, timeouts=timeouts)
+
+    def accept() -> Channel:
+        return Channel(on_message=on_message, timeouts=timeouts)
+
+    channel = await connect(endpoint, accept, deadline=timeouts.connect)
     try:
         async with asyncio.TaskGroup() as tasks:
             reading = tasks.create_task(channel.run())
@@ -80,15 +82,21 @@ async def open_channel(
         channel.close()
 
 
-class Channel:
-    """Requests and messages of one connection. Requests may overlap; each has its own transaction id."""
+class Channel(asyncio.Protocol):
+    """Requests and messages of one connection. Requests may overlap; each has its own transaction id.
 
-    def __init__(
-        self, streams: Streams, *, on_message: Callable[[Message], None], timeouts: Timeouts
-    ) -> None:
-        self._reader, self._writer = streams
+    What arrives is handled where it is received: a task that wakes for it would cost more than most of the messages.
+    """
+
+    _transport: asyncio.Transport
+
+    def __init__(self, *, on_message: Callable[[Message], None], timeouts: Timeouts) -> None:
         self._on_message = on_message
         self._timeouts = timeouts
+        self._framer = Framer()
+        self._received_at = 0.0
+        self._failed: Exception | None = None
+        self._lost = asyncio.Event()
         self._later: list[bytes] | None = None
         self._xid = 0
         self._pending: dict[int, _PendingRequest] = {}
@@ -110,11 +118,11 @@ class Channel:
         """
         if self._closed.is_set():
             raise SwitchUnavailableError(self._ended)
-        if self._writer.transport.get_write_buffer_size() > MAX_UNSENT:
+        if self._transport.get_write_buffer_size() > MAX_UNSENT:
             self.close(f"the switch has not read the last {MAX_UNSENT >> 20} MiB sent to it")
             raise SwitchUnavailableError(self._ended)
         if self._later is None:
-            self._writer.write(data)
+            self._transport.write(data)
             self._later = []
             asyncio.get_running_loop().call_soon(self._write_buffer)
         else:
@@ -123,7 +131,7 @@ class Channel:
     def _write_buffer(self) -> None:
         """Write all but the first message of one event loop iteration, for many changes, in one system call."""
         if self._later and not self._closed.is_set():
-            self._writer.write(b"".join(self._later))
+            self._transport.write(b"".join(self._later))
         self._later = None
 
     async def send_and_confirm(self, xid: int, data: bytes) -> None:
@@ -211,38 +219,59 @@ class Channel:
                 f"no OpenFlow hello from the switch within {self._timeouts.connect:g} s"
             ) from None
 
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Use a connection that has just been made."""
+        if not isinstance(transport, asyncio.Transport):
+            raise TypeError(f"a stream is needed, not {transport!r}")
+        self._transport = transport
+        self._received_at = asyncio.get_running_loop().time()
+
+    def data_received(self, data: bytes) -> None:
+        """Handle what has been received."""
+        self._received_at = asyncio.get_running_loop().time()
+        try:
+            for message in self._framer.feed(data):
+                self._handle(message)
+        except Exception as error:  # noqa: BLE001 - `run` raises it
+            self._fail(error)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Record that the connection has ended."""
+        if isinstance(exc, OSError):
+            self._fail(SwitchUnavailableError(f"the connection to the switch broke: {cause_of(exc)}"))
+        else:
+            self._fail(exc or SwitchUnavailableError(self._ended or "the switch closed the connection"))
+
+    def _fail(self, error: Exception) -> None:
+        self._failed = self._failed or error
+        self._lost.set()
+        self._transport.abort()
+
     async def run(self) -> NoReturn:
-        """Receive messages until the connection ends; detect a dead peer by echo requests.
+        """Wait until the connection ends; detect a dead peer by echo requests.
 
         Raises:
             SwitchUnavailableError: the connection ended.
             OpenFlowError: the switch sent something other than OpenFlow 1.3.
 
         """
-        framer = Framer()
-        probing = False
-        while True:
+        probed_at = 0.0
+        silence = self._timeouts.silence
+        while self._failed is None:
+            probing = probed_at > self._received_at
             try:
-                async with asyncio.timeout(self._timeouts.silence):
-                    data = await self._reader.read(READ_SIZE)
+                async with asyncio.timeout_at((probed_at if probing else self._received_at) + silence):
+                    await self._lost.wait()
             except TimeoutError:
-                if probing:
-                    silence = 2 * self._timeouts.silence
+                now = asyncio.get_running_loop().time()
+                if probing and probed_at > self._received_at:
                     raise SwitchUnavailableError(
-                        f"nothing received from the switch for {silence:g} s"
+                        f"nothing received from the switch for {2 * silence:g} s"
                     ) from None
-                self.send(encode.echo_request(self.new_xid()))
-                probing = True
-                continue
-            except OSError as error:
-                raise SwitchUnavailableError(
-                    f"the connection to the switch broke: {cause_of(error)}"
-                ) from error
-            if not data:
-                raise SwitchUnavailableError("the switch closed the connection")
-            probing = False
-            for message in framer.feed(data):
-                self._handle(message)
+                if now >= self._received_at + silence:
+                    self.send(encode.echo_request(self.new_xid()))
+                    probed_at = now
+        raise self._failed
 
     async def closed(self) -> NoReturn:
         """Wait until the connection ends, which cancels the `open_channel` block."""
@@ -253,7 +282,7 @@ class Channel:
         """Close the connection at once; every pending request fails."""
         self._ended = reason
         self._closed.set()
-        self._writer.transport.abort()
+        self._transport.abort()
         for waiting in self._pending.values():
             waiting.fail("the connection to the switch ended before its answer came")
 
@@ -272,6 +301,8 @@ class Channel:
                 self._on_message(message)
             case MessageKind.ERROR if waiting is not None and not waiting.answer.done():
                 waiting.answer.set_result(OpenFlowError(decode.parse_error(message)))
+            case MessageKind.ERROR if waiting is None:
+                self._on_message(message)
             case kind if waiting is not None and kind == waiting.kind and not waiting.answer.done():
                 self._answer(waiting, message)
 

@@ -119,4 +119,11 @@ class PortDown:
     port: int
 
 
-Event = SwitchUp | SwitchDown | PacketIn | FlowRemoved | PortDown
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The switch refused what nobody waits for: a packet that was to be sent, or what was asked too long ago."""
+
+    reason: str
+
+
+Event = SwitchUp | SwitchDown | PacketIn | FlowRemoved | PortDown | Refused

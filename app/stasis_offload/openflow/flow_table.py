@@ -202,12 +202,13 @@ class FlowTable:
             text = f"no counters from the switch within {ALL_COUNTS_WITHIN:g} s"
             raise SwitchUnavailableError(text) from None
 
-    async def inject(self, in_port: int, frame: bytes) -> None:
-        """Let a packet go the bridge's own way as if it had come in by a port, past our flows; raises as `Channel.send_and_confirm`."""
+    def inject(self, in_port: int, frame: bytes) -> None:
+        """Let a packet go the bridge's own way as if it had come in by a port, past our flows; raises as `Channel.send`.
+
+        That the switch refuses it, whose port may be gone, is an event (`events.Refused`).
+        """
         xid = self.channel.new_xid()
-        await self.channel.send_and_confirm(
-            xid, encode.packet_out(xid, self._instance, in_port=in_port, frame=frame)
-        )
+        self.channel.send(encode.packet_out(xid, self._instance, in_port=in_port, frame=frame))
 
     def note_removed(self, event: FlowRemoved) -> bool:
         """Record the end of a flow, and return whether it is news: not a removal of our own.

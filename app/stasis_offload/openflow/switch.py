@@ -25,6 +25,7 @@ from stasis_offload.openflow.events import (
     PacketIn,
     Port,
     PortDown,
+    Refused,
     Removal,
     SwitchDescription,
     SwitchDown,
@@ -208,6 +209,9 @@ class Switch:
             down = decode.parse_port_status(message)
             if down and self._table.is_attached:
                 self._on_event(down)
+            return
+        if message.kind == MessageKind.ERROR:
+            self._on_event(Refused(decode.parse_error(message)))
             return
         if message.kind == MessageKind.PACKET_IN:
             event: PacketIn | FlowRemoved = decode.parse_packet_in(message)

@@ -2,35 +2,38 @@
 
 import asyncio
 import ssl
-from asyncio import StreamReader, StreamWriter
+from collections.abc import Callable
 from os import strerror
+from typing import TypeVar
 
 from stasis_offload.errors import SwitchUnavailableError
 from stasis_offload.openflow.endpoint import Endpoint, Pssl, Ptcp, Ssl, Tcp, Tls, Unix
 
-Streams = tuple[StreamReader, StreamWriter]
+P = TypeVar("P", bound=asyncio.Protocol)
 
 
-async def connect(endpoint: Endpoint, *, deadline: float) -> Streams:
-    """Connect to the switch, or accept its connection, within `deadline` seconds.
+async def connect(endpoint: Endpoint, protocol: Callable[[], P], *, deadline: float) -> P:
+    """Connect to the switch, or accept its connection, within `deadline` seconds; return its protocol.
 
     Raises:
         SwitchUnavailableError: it was not reached, or did not connect.
 
     """
+    loop = asyncio.get_running_loop()
     try:
         async with asyncio.timeout(deadline):
             match endpoint:
                 case Unix(path):
-                    return await asyncio.open_unix_connection(path)
+                    return (await loop.create_unix_connection(protocol, path))[1]
                 case Tcp(host, port):
-                    return await asyncio.open_connection(host, port)
+                    return (await loop.create_connection(protocol, host, port))[1]
                 case Ssl(host, port, tls):
-                    return await asyncio.open_connection(host, port, ssl=_context(tls, server=False))
+                    context = _context(tls, server=False)
+                    return (await loop.create_connection(protocol, host, port, ssl=context))[1]
                 case Ptcp():
-                    return await _accept(endpoint)
+                    return await _accept(endpoint, protocol)
                 case Pssl(tls=tls):
-                    return await _accept(endpoint, _context(tls, server=True))
+                    return await _accept(endpoint, protocol, _context(tls, server=True))
     except TimeoutError:
         what = "no switch has connected to" if isinstance(endpoint, Ptcp | Pssl) else "no answer from"
         raise SwitchUnavailableError(f"{what} {endpoint} within {deadline:g} s") from None
@@ -66,20 +69,27 @@ def _context(tls: Tls | None, *, server: bool) -> ssl.SSLContext:
     return context
 
 
-async def _accept(endpoint: Ptcp | Pssl, context: ssl.SSLContext | None = None) -> Streams:
+async def _accept(
+    endpoint: Ptcp | Pssl, protocol: Callable[[], P], context: ssl.SSLContext | None = None
+) -> P:
     """Accept the first connection and stop listening: while one switch is connected, others are refused.
 
     By TLS it is the first that has shown a certificate.
     """
-    accepted: asyncio.Future[Streams] = asyncio.get_running_loop().create_future()
+    accepted: asyncio.Future[P] = asyncio.get_running_loop().create_future()
 
-    def on_connection(reader: StreamReader, writer: StreamWriter) -> None:
-        if accepted.done():
-            writer.transport.abort()
-        else:
-            accepted.set_result((reader, writer))
+    class First(asyncio.Protocol):
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            if accepted.done() or not isinstance(transport, asyncio.Transport):
+                transport.close()
+                return
+            its = protocol()
+            transport.set_protocol(its)
+            its.connection_made(transport)
+            accepted.set_result(its)
 
-    server = await asyncio.start_server(on_connection, endpoint.host, endpoint.port, ssl=context)
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(First, endpoint.host, endpoint.port, ssl=context)
     try:
         return await accepted
     finally:

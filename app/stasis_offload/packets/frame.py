@@ -3,7 +3,7 @@
 A frame may be truncated anywhere after its UDP header: a switch sends only the first bytes of a packet that it copies.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv6Address
 from struct import Struct
 
@@ -15,6 +15,11 @@ _VLAN_TAG = Struct("!HH")
 _IPV4 = Struct("!BBHHHBBH4s4s")
 _IPV6 = Struct("!IHBB16s16s")
 _UDP = Struct("!HHHH")
+# Of both with UDP behind them, what `take_apart` needs.
+_IPV4_UDP = Struct("!BxH2xHBB10x4xH2x")
+_IPV6_UDP = Struct("!B3xHBB32x4xH2x")
+# What `Envelope` puts in: of IPv4 from the total length to the checksum, of IPv6 from the length to the hop limit, of UDP the end.
+_IPV4_MIDDLE, _IPV6_MIDDLE, _UDP_END = Struct("!HHHBBH"), Struct("!HBB"), Struct("!HH")
 _PSEUDO = Struct("!II")  # after the addresses: length and next header (RFC 8200 8.1; the same sum in IPv4)
 
 ETH_IPV4 = 0x0800
@@ -24,6 +29,8 @@ _VID_MASK = 0x0FFF
 _PCP_SHIFT = 13  # priority, 3 bits, above the drop eligible indicator (IEEE 802.1Q 9.6)
 _DSCP_SHIFT = 2  # above ECN (RFC 3168 5)
 PROTOCOL_UDP = 17
+_TAGGED, _IPV4_NEXT, _IPV6_NEXT = (number.to_bytes(2, "big") for number in (ETH_VLAN, ETH_IPV4, ETH_IPV6))
+_PLAIN_IPV4 = 0x45  # without options
 _MAX_PAYLOAD = 0xFFFF - _IPV4.size - _UDP.size
 _DONT_FRAGMENT = 0x4000
 _FRAGMENT_MASK = 0x3FFF  # "more fragments" and the offset, without "don't fragment" (RFC 791 3.1)
@@ -106,6 +113,36 @@ def parse_udp(frame: bytes) -> Datagram:
     )
 
 
+def take_apart(frame: bytes) -> tuple[bytes, int, bytes] | None:
+    """Return the headers of a frame that are the same in all packets of a flow, its TTL, and its payload.
+
+    It takes a tenth of the time of `parse_udp`, which gives equal headers for frames that have the same here. None is
+    returned for what only that can judge: frames that are truncated or have IPv4 options, and what is no UDP.
+    """
+    at = _ETHERNET.size
+    ether_type = frame[at - 2 : at]
+    if ether_type == _TAGGED:
+        at += _VLAN_TAG.size
+        ether_type = frame[at - 2 : at]
+    if ether_type == _IPV4_NEXT and len(frame) >= at + _IPV4_UDP.size:
+        first, total, fragment, ttl, protocol, length = _IPV4_UDP.unpack_from(frame, at)
+        most = total - _IPV4.size
+        if first != _PLAIN_IPV4 or fragment & _FRAGMENT_MASK:
+            return None
+        begin, varies, addresses = at + _IPV4.size + _UDP.size, at + 2, at + 12
+    elif ether_type == _IPV6_NEXT and len(frame) >= at + _IPV6_UDP.size:
+        first, most, protocol, ttl, length = _IPV6_UDP.unpack_from(frame, at)
+        if first >> 4 != 6:  # noqa: PLR2004 - the IP version itself
+            return None
+        begin, varies, addresses = at + _IPV6.size + _UDP.size, at + 4, at + 8
+    else:
+        return None
+    end = begin + length - _UDP.size
+    if protocol != PROTOCOL_UDP or not begin <= end <= len(frame) or length > most:
+        return None
+    return frame[:varies] + frame[addresses : begin - 4], ttl, frame[begin:end]
+
+
 def build_udp(datagram: Datagram) -> bytes:
     """Build the Ethernet II frame of a datagram, with checksums; `parse_udp` is the inverse.
 
@@ -137,6 +174,38 @@ def build_udp(datagram: Datagram) -> bytes:
         return _ETHERNET.pack(*macs, ether_type) + packet
     control = datagram.tag.pcp << _PCP_SHIFT | datagram.tag.vid
     return _ETHERNET.pack(*macs, ETH_VLAN) + _VLAN_TAG.pack(control, ether_type) + packet
+
+
+class Envelope:
+    """The headers in which many payloads are sent: those of one datagram, but for its TTL. `wrap` builds what `build_udp` would."""
+
+    def __init__(self, of: Datagram) -> None:
+        frame = build_udp(replace(of, ttl=0, size=0, payload=b""))
+        hosts = of.source.host.packed + of.destination.host.packed
+        self._is_ipv4 = isinstance(of.source.host, IPv4Address)
+        header = _IPV4.size if self._is_ipv4 else _IPV6.size
+        begin = len(frame) - _UDP.size - header
+        # What is before the total length, and the addresses with the ports.
+        self._before, self._flow = (
+            frame[: begin + (2 if self._is_ipv4 else 4)],
+            hosts + frame[-_UDP.size : -4],
+        )
+        # Sums (RFC 1071 1) of what is the same in all of them.
+        self._header = int.from_bytes(frame[begin : begin + 10] + hosts, "big") - _IPV4.size - _UDP.size
+        self._udp = int.from_bytes(self._flow, "big") + PROTOCOL_UDP
+
+    def wrap(self, payload: bytes, *, ttl: int) -> bytes:
+        """Build the frame of a payload of at most 65,507 bytes."""
+        size = _UDP.size + len(payload)
+        words = int.from_bytes(payload + bytes(len(payload) % 2), "big")
+        ends = _UDP_END.pack(size, _complement(self._udp + 2 * size + words) or 0xFFFF)
+        if self._is_ipv4:
+            total = _IPV4.size + size
+            checksum = _complement(self._header + total + (ttl << 8))
+            varies = _IPV4_MIDDLE.pack(total, 0, _DONT_FRAGMENT, ttl, PROTOCOL_UDP, checksum)
+        else:
+            varies = _IPV6_MIDDLE.pack(size, PROTOCOL_UDP, ttl)
+        return b"".join((self._before, varies, self._flow, ends, payload))
 
 
 def _parse_ipv4(data: bytes) -> _Packet:
@@ -191,7 +260,11 @@ def _ipv4_header(datagram: Datagram) -> bytes:
 
 def _checksum(data: bytes) -> int:
     """Return the Internet checksum, the complement of the ones' complement sum of 16-bit words (RFC 1071 1)."""
-    number = int.from_bytes(data + bytes(len(data) % 2), "big")
+    return _complement(int.from_bytes(data + bytes(len(data) % 2), "big"))
+
+
+def _complement(number: int) -> int:
+    """Return the complement of the ones' complement sum of the 16-bit words of a number, or of the sum of some of them."""
     # 0x10000 is 1 modulo 0xFFFF, so that is the sum; of what is not all zeros it is 0xFFFF and never 0.
     return (number % 0xFFFF or (0xFFFF if number else 0)) ^ 0xFFFF
 

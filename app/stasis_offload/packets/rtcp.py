@@ -1,6 +1,6 @@
 """Parses RTCP (RFC 3550): the reports of one end of a call on what it sent and received, and whose they are."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from struct import Struct
 
@@ -115,6 +115,11 @@ def reporters(data: bytes) -> frozenset[int]:
     return frozenset(_SSRC.unpack_from(data, offset)[0] for offset in whole)
 
 
+def reporters_of(compound: Iterable[bytes]) -> set[int]:
+    """Return the same as `reporters`, of the packets of a compound packet."""
+    return {_SSRC.unpack_from(packet, _HEADER.size)[0] for packet in compound if packet[1] in _REPORTS}
+
+
 def says_lost(data: bytes) -> bool:
     """Return whether a report in RTCP that may be truncated has a loss since the report before it."""
     try:
@@ -136,11 +141,16 @@ def with_cname(data: bytes, cname: bytes) -> bytes:
     The CNAME, of at most 255 bytes, follows the reports: each compound packet has one (RFC 3550 6.1).
     Raises as `split_compound`.
     """
-    packets = [packet for packet in split_compound(data) if packet[1] != _SOURCE_DESCRIPTION]
+    return renamed(split_compound(data), cname)
+
+
+def renamed(compound: Sequence[bytes], cname: bytes) -> bytes:
+    """Return the same as `with_cname`, of the packets of a compound packet."""
+    packets = [packet for packet in compound if packet[1] != _SOURCE_DESCRIPTION]
     reports = next(
         (number for number, packet in enumerate(packets) if packet[1] not in _REPORTS), len(packets)
     )
-    sender = data[_HEADER.size : _HEADER.size + _SSRC.size]
+    sender = packets[0][_HEADER.size : _HEADER.size + _SSRC.size]
     items = _ITEM.pack(_CNAME, len(cname)) + cname
     chunk = sender + items + bytes(4 - len(items) % 4)  # at least one null ends the items (6.5)
     description = _HEADER.pack(_VERSION << 6 | 1, _SOURCE_DESCRIPTION, len(chunk) // 4) + chunk
@@ -185,6 +195,14 @@ def parse_rtcp(data: bytes) -> tuple[Packet, ...]:
         if packet is not None:
             packets.append(packet)
     return tuple(packets)
+
+
+def parse_packets(compound: Iterable[bytes]) -> tuple[Packet, ...]:
+    """Return the same as `parse_rtcp`, of the packets of a compound packet."""
+    parsed = (
+        _parse_packet(packet[1], count=packet[0] & 0x1F, body=packet[_HEADER.size :]) for packet in compound
+    )
+    return tuple(packet for packet in parsed if packet is not None)
 
 
 def _walk(data: bytes) -> Iterator[tuple[int, int, int, int]]:

@@ -27,6 +27,7 @@ from tests.support.fake_asterisk import FakeAsterisk
 from tests.support.placements import BOTH_COUNT, CONNECTED, GUARDED, LEARNING, OFFLOADED, POLICY, after
 
 RELAYED = after(ev.Blocked(ReasonKind.OPERATOR), start=GUARDED)
+QUALITY = Quality()
 NAMES = ("OFFLOAD_STATUS", "OFFLOAD_REASON")
 
 
@@ -111,12 +112,14 @@ async def written_by(asterisk: SlowAsterisk, calls: int) -> None:
     """Let calls write their variables, and stop them when all are written."""
     turns = asyncio.Semaphore(WRITERS)
     all_of = [
-        ChannelVariables(f"1700000000.{n}", ari=asterisk, turns=turns, log=structlog.get_logger())
+        ChannelVariables(
+            f"1700000000.{n}", ari=asterisk, quality=lambda: QUALITY, turns=turns, log=structlog.get_logger()
+        )
         for n in range(calls)
     ]
     async with asyncio.TaskGroup() as tasks:
         for variables in all_of:
-            variables.update(GUARDED, Quality())
+            variables.update(GUARDED)
             tasks.create_task(variables.run())
         with suppress(TimeoutError):
             async with asyncio.timeout(0.05):
@@ -146,7 +149,9 @@ async def test_what_has_settled_is_written_and_what_only_counts_waits(
     monkeypatch.setattr(channel_variables, "QUALITY_AFTER", 0.2)
     asterisk = SlowAsterisk()
     asterisk.answering.set()
-    variables = ChannelVariables("c", ari=asterisk, turns=asyncio.Semaphore(1), log=structlog.get_logger())
+    variables = ChannelVariables(
+        "c", ari=asterisk, quality=lambda: QUALITY, turns=asyncio.Semaphore(1), log=structlog.get_logger()
+    )
 
     def found(name: str) -> str | None:
         return asterisk.found.get(("c", f"OFFLOAD_{name}"))
@@ -158,13 +163,13 @@ async def test_what_has_settled_is_written_and_what_only_counts_waits(
 
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(variables.run())
-        variables.update(GUARDED, Quality())
+        variables.update(GUARDED)
         await until("STATUS", "offloaded")
-        variables.update(RELAYED, Quality())
+        variables.update(RELAYED)
         await until("STATUS", "relayed")
         asked = asterisk.asked
         for packets in range(1, 50):
-            variables.update(replace(RELAYED, earlier_packets=packets), Quality())
+            variables.update(replace(RELAYED, earlier_packets=packets))
             await asyncio.sleep(0)
         await until("PACKETS", str(49 + int(found("PACKETS") or 0)))
         assert asterisk.asked == asked + 1
@@ -176,7 +181,9 @@ async def test_packets_are_written_when_an_audit_has_counted_them_and_not_when_i
 ):
     asterisk = SlowAsterisk()
     asterisk.answering.set()
-    variables = ChannelVariables("c", ari=asterisk, turns=asyncio.Semaphore(1), log=structlog.get_logger())
+    variables = ChannelVariables(
+        "c", ari=asterisk, quality=lambda: QUALITY, turns=asyncio.Semaphore(1), log=structlog.get_logger()
+    )
 
     async def written(packets: int) -> None:
         async with asyncio.timeout(channel_variables.QUALITY_AFTER / 2):
@@ -187,11 +194,11 @@ async def test_packets_are_written_when_an_audit_has_counted_them_and_not_when_i
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(variables.run())
         audited = replace(GUARDED, counts=counts, unsampled=frozenset(Leg))
-        variables.update(GUARDED, Quality())
-        variables.update(audited, Quality())
+        variables.update(GUARDED)
+        variables.update(audited)
         await written(1000)
         more = {leg: FlowCount(packets=600) for leg in Leg}
-        variables.update(replace(audited, counts=more, unsampled=frozenset()), Quality())
+        variables.update(replace(audited, counts=more, unsampled=frozenset()))
         for _ in range(100):
             await asyncio.sleep(0)
         assert asterisk.found["c", "OFFLOAD_PACKETS"] == "1000"

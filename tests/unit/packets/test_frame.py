@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from stasis_offload.errors import BadPacketError
 from stasis_offload.packets.address import Address
-from stasis_offload.packets.frame import Datagram, Tag, build_udp, parse_udp
+from stasis_offload.packets.frame import Datagram, Envelope, Tag, build_udp, parse_udp, take_apart
 from tests.support.packets import frame
 from tests.support.strategies import DSCPS, FAMILIES, MACS, TAGS, addresses
 
@@ -58,6 +58,41 @@ def test_a_datagram_is_read_as_it_was_sent_and_without_ethernets_padding(
     sent: Datagram, padding: bytes
 ) -> None:
     assert parse_udp(frame(sent) + padding) == sent
+
+
+@given(DATAGRAMS, st.binary(max_size=20))
+def test_a_whole_frame_taken_apart_has_the_payload_and_ttl_that_are_read(
+    sent: Datagram, padding: bytes
+) -> None:
+    taken = take_apart(frame(sent) + padding)
+    assert taken is not None
+    assert taken[1:] == (sent.ttl, sent.payload)
+
+
+@given(DATAGRAMS, DATAGRAMS, st.data())
+def test_what_is_taken_apart_is_read_alike_and_has_the_same_headers_only_if_they_are_read_alike(
+    one: Datagram, another: Datagram, data: st.DataObject
+) -> None:
+    other = data.draw(st.sampled_from([another, replace(one, ttl=another.ttl, payload=another.payload)]))
+    wires = [frame(one), frame(other)]
+    if data.draw(st.booleans()):
+        offset = data.draw(st.integers(0, len(wires[1]) - 1))
+        wires[1] = patched(wires[1], offset, data.draw(st.binary(min_size=1, max_size=1)))
+    (first, *_), taken = take_apart(wires[0]) or (b"",), take_apart(wires[1])
+    if taken is None:
+        return
+    read = parse_udp(wires[1])
+    assert taken[1:] == (read.ttl, read.payload)
+    if taken[0] == first:
+        assert replace(read, ttl=one.ttl, size=one.size, payload=one.payload) == parse_udp(wires[0])
+
+
+@given(DATAGRAMS, st.integers(0, 255), st.binary(max_size=40))
+def test_an_envelope_makes_the_frame_that_is_built_of_a_whole_datagram(
+    of: Datagram, ttl: int, payload: bytes
+) -> None:
+    whole = replace(of, ttl=ttl, size=len(payload), payload=payload)
+    assert Envelope(of).wrap(payload, ttl=ttl) == build_udp(whole)
 
 
 @given(st.binary(max_size=80))
