@@ -77,7 +77,8 @@ async def open_channel(
         expected, defects = group.split(OpenFlowError)
         if expected is None or defects is not None:
             raise
-        raise expected.exceptions[0] from None
+        # What ended the connection, rather than a request that got no answer by that.
+        raise (channel.failure or expected.exceptions[0]) from None
     finally:
         channel.close()
 
@@ -85,7 +86,8 @@ async def open_channel(
 class Channel(asyncio.Protocol):
     """Requests and messages of one connection. Requests may overlap; each has its own transaction id.
 
-    What arrives is handled where it is received: a task that wakes for it would cost more than most of the messages.
+    What arrives is handled where it is received: a task that wakes for it would cost more than most of the messages. `failure`
+    is why the connection ended, if it has.
     """
 
     _transport: asyncio.Transport
@@ -95,7 +97,7 @@ class Channel(asyncio.Protocol):
         self._timeouts = timeouts
         self._framer = Framer()
         self._received_at = 0.0
-        self._failed: Exception | None = None
+        self.failure: Exception | None = None
         self._lost = asyncio.Event()
         self._later: list[bytes] | None = None
         self._xid = 0
@@ -243,7 +245,7 @@ class Channel(asyncio.Protocol):
             self._fail(exc or SwitchUnavailableError(self._ended or "the switch closed the connection"))
 
     def _fail(self, error: Exception) -> None:
-        self._failed = self._failed or error
+        self.failure = self.failure or error
         self._lost.set()
         self._transport.abort()
 
@@ -257,7 +259,7 @@ class Channel(asyncio.Protocol):
         """
         probed_at = 0.0
         silence = self._timeouts.silence
-        while self._failed is None:
+        while self.failure is None:
             probing = probed_at > self._received_at
             try:
                 async with asyncio.timeout_at((probed_at if probing else self._received_at) + silence):
@@ -271,7 +273,7 @@ class Channel(asyncio.Protocol):
                 if now >= self._received_at + silence:
                     self.send(encode.echo_request(self.new_xid()))
                     probed_at = now
-        raise self._failed
+        raise self.failure
 
     async def closed(self) -> NoReturn:
         """Wait until the connection ends, which cancels the `open_channel` block."""
