@@ -95,17 +95,17 @@ async def _measure(calls: int) -> Scale:
 
     with tempfile.TemporaryDirectory() as folder:
         switch_socket, module_socket = f"{folder}/switch", f"{folder}/asterisk.ctl"
-        with _counting(calls, switch_socket, module_socket):
+        with counting(calls, switch_socket, module_socket):
             switch, module = Switch(Unix(switch_socket), on_event), RtpStreams(Path(module_socket))
             async with running(asterisk, switch=switch, rtpstreams=module, policy=Policy()) as world:
                 worlds.append(world)
                 switching = asyncio.create_task(switch.run())
-                await _until(lambda: switch.flow_table.is_attached)
+                await until(lambda: switch.flow_table.is_attached)
                 began, used = time.monotonic(), time.process_time()
                 world.recovery.begin()
-                await _until(lambda: len(world.registry) == calls)
+                await until(lambda: len(world.registry) == calls)
                 adopted, adopting = time.monotonic() - began, time.process_time() - used
-                await _until(lambda: all(map(_is_carried, world.registry)))
+                await until(lambda: all(map(_is_carried, world.registry)))
                 carried = time.monotonic() - began
                 await asyncio.sleep(_SETTLES)
                 written = asterisk.written
@@ -119,7 +119,8 @@ async def _measure(calls: int) -> Scale:
 
 
 @contextmanager
-def _counting(calls: int, switch_socket: str, module_socket: str) -> Iterator[None]:
+def counting(calls: int, switch_socket: str, module_socket: str) -> Iterator[None]:
+    """Run the switch and the module of so many calls beside the block."""
     command = [sys.executable, "-m", "tests.bench.counting", str(calls), switch_socket, module_socket]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
         assert process.stdout
@@ -134,7 +135,8 @@ def _is_carried(call: Call) -> bool:
     return call.media.placement.phase is Phase.GUARDED
 
 
-async def _until(check: Callable[[], bool]) -> None:
+async def until(check: Callable[[], bool]) -> None:
+    """Wait until something is so."""
     async with asyncio.timeout(_CARRIED_WITHIN):
         while not check():  # noqa: ASYNC110 - what it is about has no event
             await asyncio.sleep(0.05)
