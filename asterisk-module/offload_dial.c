@@ -34,9 +34,11 @@
 #include "asterisk/stasis.h"
 #include "asterisk/stasis_channels.h"
 #include "asterisk/strings.h"
+#include "asterisk/time.h"
 #include "asterisk/vector.h"
 
 #include "offload_dial.h"
+#include "offload_patience.h"
 
 struct dial {
 	/*! Its topic, on which is published what is dialled for it. */
@@ -48,8 +50,9 @@ struct dial {
 	/*! Name and number of the first channel that answered; NULL before. */
 	char *peer_name;
 	char *peer_number;
-	/*! Whether the application has its time to begin with it, and whether it was taken back because that was over. */
+	/*! Whether, and since when, the application has its time to begin with it; whether it was taken back because that was over. */
 	int waits;
+	struct timeval waits_since;
 	int given_up;
 	/*! Where it is in the dialplan. */
 	char *context;
@@ -132,6 +135,7 @@ void dial_wait(struct dial *dial)
 {
 	ao2_lock(dial);
 	dial->waits = 1;
+	dial->waits_since = ast_tvnow();
 	ast_atomic_fetchadd_int(&waiting, +1);
 	ao2_unlock(dial);
 }
@@ -327,7 +331,10 @@ static int offload_caller_write(struct ast_channel *chan, const char *cmd, char 
 		ast_softhangup(chan, AST_SOFTHANGUP_DEV);
 		return 0;
 	}
-	settle(dial);
+	if (dial->waits) {
+		settle(dial);
+		patience_note_begun(ast_tvdiff_ms(ast_tvnow(), dial->waits_since));
+	}
 	if (dial->caller && !AST_VECTOR_APPEND(&dial->pending, peer_id)) {
 		publish(dial, peer_id, number, NULL);
 	} else {

@@ -15,8 +15,9 @@
  *
  * An application that is stopped, or has more to do than it can, stays registered, and a caller that is handed to it hears
  * nothing. So one for whom it has created no channel within OFFLOAD_PATIENCE (a global variable, in ms) is taken back.
- * That begins a rush: for a moment nobody is handed to the application, and from then on one caller at a time waits; whoever
- * comes meanwhile is dialled for by Dial() at once. It ends when for some seconds nobody was.
+ * That begins a rush, as does one who waits for a good part of that time. While it lasts one caller at a time is handed to the
+ * application, the next one when it has had as long again as it took to begin with the last one, or some times as long if it was
+ * late; whoever comes meanwhile is dialled for by Dial() at once. It ends when for some seconds nobody was.
  */
 
 #include "asterisk.h"
@@ -39,15 +40,21 @@
 #define PAUSE 1000
 #define CALM 3000
 #define CALM_CHECKED 500
+/* Part of the time within which the application must have begun with a caller, if there is to be no rush. */
+#define IN_TIME(ms) ((ms) / 5)
+/* For how many times as long as it took to begin with a caller an application that is late is left alone: to have the target
+ * ring takes it some times as long. */
+#define LATE 4
 
 static struct ast_sched_context *timers;
 
 /*! What follows is guarded by this lock. */
 AST_MUTEX_DEFINE_STATIC(rush_lock);
 static int is_rush;
-/*! When the last caller was not handed to the application, or was taken back; and when the last one was taken back. */
+/*! When the last caller was not handed to the application, was taken back, or waited for long. */
 static struct timeval rushed_at;
-static struct timeval taken_back_at;
+/*! Until when the application has enough to do with the last caller. */
+static struct timeval busy_until;
 static unsigned int left_in_rush;
 static unsigned int left_in_all;
 
@@ -85,15 +92,16 @@ static int on_calm_check(const void *data attribute_unused)
 	return 0;
 }
 
-/*! Begin a rush, or prolong the one that there is. */
-static void note_rush(int ms)
+/*! Begin a rush, or prolong the one that there is; the application is left alone for so many ms. */
+static void note_rush(int ms, int64_t busy_ms)
 {
 	int began;
 
 	ast_mutex_lock(&rush_lock);
+	busy_until = ast_tvadd(ast_tvnow(), ast_samp2tv(busy_ms, 1000));
 	began = !is_rush;
 	is_rush = 1;
-	rushed_at = taken_back_at = ast_tvnow();
+	rushed_at = ast_tvnow();
 	if (began) {
 		left_in_rush = 0;
 	}
@@ -127,7 +135,7 @@ int patience_admits(struct ast_channel *caller)
 	int refused;
 
 	ast_mutex_lock(&rush_lock);
-	refused = is_rush && (dials_wait() || ast_tvdiff_ms(ast_tvnow(), taken_back_at) < PAUSE);
+	refused = is_rush && (dials_wait() || ast_tvcmp(ast_tvnow(), busy_until) < 0);
 	if (refused) {
 		rushed_at = ast_tvnow();
 	}
@@ -152,11 +160,24 @@ static int on_patience_over(const void *data)
 	if (!control) {
 		return AGAIN;
 	}
-	note_rush(patience_ms());
+	note_rush(patience_ms(), PAUSE);
 	stasis_app_control_continue(control, NULL, NULL, -1);
 	ao2_ref(control, -1);
 	ao2_ref(dial, -1);
 	return 0;
+}
+
+void patience_note_begun(int64_t ms)
+{
+	int in_time = IN_TIME(patience_ms());
+
+	if (in_time && ms > in_time) {
+		note_rush(in_time, LATE * ms);
+		return;
+	}
+	ast_mutex_lock(&rush_lock);
+	busy_until = ast_tvadd(ast_tvnow(), ast_samp2tv(ms, 1000));
+	ast_mutex_unlock(&rush_lock);
 }
 
 void patience_begin(struct dial *dial)
@@ -180,6 +201,7 @@ int patience_init(void)
 		patience_destroy();
 		return -1;
 	}
+	pbx_builtin_setvar_helper(NULL, "OFFLOAD_OVERLOADS", "0");
 	return 0;
 }
 

@@ -31,6 +31,9 @@ int patience_admits(struct ast_channel *caller);
 /*! Give the application its time to begin with a caller. */
 void patience_begin(struct dial *dial);
 
+/*! The application has begun with a caller, after so many ms. */
+void patience_note_begun(int64_t ms);
+
 /*! A caller was taken back: count it, and say so in its variables. */
 void patience_note(struct ast_channel *caller);
 

@@ -90,7 +90,7 @@ class _Asterisk(FakeAsterisk):
         for event in events:
             asyncio.get_running_loop().call_soon(self.on_event, event)
 
-    async def create(self, channel: str, **_: object) -> None:  # type: ignore[override]
+    async def create(self, channel: str, **_: object) -> None:
         self._soon(StasisStart(replace(in_stasis(channel), state="Down"), (), None))
 
     async def dial(self, channel: str, *, caller: str | None) -> None:  # noqa: ARG002 - Asterisk's

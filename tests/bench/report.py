@@ -10,6 +10,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from tests.bench.incoming import Incoming
 from tests.bench.moves import Moved
 from tests.bench.programming import Programmed
 from tests.bench.quiet import Quiet
@@ -58,6 +59,7 @@ GOALS = (
     Goal("quiet_setup_growth", 2),
     Goal("rush_p95_ratio", 1.3),
     Goal("rush_failed", 0),
+    Goal("incoming_ms_p95", 200),
     Goal("scale_cpu_percent", 3),
     Goal("scale_memory_mib", 150),
     Goal("scale_adoption_s", 2),
@@ -78,6 +80,7 @@ class Results:
     quiet: Mapping[int, Quiet]
     scale: Mapping[int, Scale]
     rush: Mapping[int, Rush]
+    incoming: Incoming
     load_average: float
 
     @property
@@ -104,6 +107,8 @@ class Results:
             "quiet_setup_growth": _rounded(self.quiet[MOST_CALLS].setup_ms / self.quiet[FEW_CALLS].setup_ms),
             "rush_p95_ratio": _rounded(self.rush[RUSH_RATE].ratio),
             "rush_failed": self.rush[RUSH_RATE].ours.failed,
+            "incoming_ms_p95": _rounded(self.incoming.second_half_ms),
+            "incoming_cpu_percent": _rounded(self.incoming.cpu_percent),
             "scale_cpu_percent": _rounded(self.scale[SCALE_CALLS].cpu_percent),
             "scale_memory_mib": _rounded(self.scale[SCALE_CALLS].memory_mib),
             "scale_adoption_s": _rounded(self.scale[SCALE_CALLS].adoption_s),

@@ -13,6 +13,9 @@ from tests.support.observed import Cdrs, logged, media_moved
 
 CALLS = 30
 PATIENCE_MS = 300
+# The application is to begin with a caller within a fifth of that, and is left alone for four times as long as it took.
+LONG_PATIENCE_MS = 5000
+LATE_BY = 1.5
 # Until a rush is over (CALM in offload_patience.c), and its timer has seen it.
 CALM_WITHIN = 6.0
 
@@ -89,9 +92,28 @@ def test_while_the_application_does_not_keep_up_dial_makes_the_calls_and_afterwa
             assert row["dialstatus"] == "ANSWER"
         wait_until(lambda: not control.calls(), within=10, what="the application to have no call")
         wait_until(lambda: len(said(start)) == 2, within=CALM_WITHIN, what="the rush to be over")
-        control.originate("ours@asterisk2")
-        media_moved()
+    control.originate("ours@asterisk2")
+    media_moved()
     assert said(start) == [
         f"the application has not begun with a caller within {PATIENCE_MS} ms: Dial() makes the calls that it does not keep up with",
         "the application keeps up again; Dial() made 3 calls meanwhile",
     ]
+
+
+def test_after_a_caller_with_whom_the_application_began_late_dial_makes_the_next_calls(cdrs: Cdrs) -> None:
+    control.asterisk("asterisk2", "dialplan set global LAB_ARGS PJSIP/555@asterisk1")
+    start = time.time()
+    with patience(LONG_PATIENCE_MS):
+        with paused("offload"):
+            control.originate("ours@asterisk2")
+            late = time.time() + LATE_BY
+            wait_until(lambda: time.time() > late, within=5, what="the caller to have waited")
+        media_moved()
+        control.originate("ours@asterisk2")
+        wait_until(lambda: len(control.channels("asterisk1")) == 4, within=5, what="the call to be answered")
+        assert len(control.calls()) == 1
+        control.hang_up_all()
+        wait_until(lambda: len(said(start)) == 2, within=CALM_WITHIN, what="the rush to be over")
+    wait_until(lambda: len(cdrs.all()) == 2, within=10, what="the CDR of both calls")
+    assert sorted(row["offload_status"] for row in cdrs.all()) == ["offloaded", "relayed"]
+    assert [row["offload_reason"] for row in cdrs.all() if row["offload_status"] == "relayed"] == ["overload"]

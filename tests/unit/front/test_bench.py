@@ -13,6 +13,7 @@ from lab.control import LabError
 from stasis_offload.packets.address import Address
 from tests.bench import moves, relaying, report, setups
 from tests.bench.generator import ng, sip
+from tests.bench.incoming import Incoming
 from tests.bench.load import Answers
 from tests.bench.moves import Moved, Moving
 from tests.bench.programming import Programmed
@@ -139,6 +140,7 @@ def test_the_report_has_every_figure_and_says_which_goals_are_met() -> None:
                 calm_s=1.5,
             )
         },
+        incoming=Incoming(200, cpu_percent=60.0, first_half_ms=50.0, second_half_ms=250.0, carried=7),
         load_average=0.5,
     )
     written = report.as_json(results)
@@ -151,7 +153,14 @@ def test_the_report_has_every_figure_and_says_which_goals_are_met() -> None:
     assert (rush["answered_ms_p50"], rush["dial_ms_p50"], rush["handed_over"]) == (30, 20, 0.25)
     assert written["rush_p95_ratio"] == 1.5
     missed = {key for key, goal in written["goals"].items() if not goal["met"]}
-    assert missed == {"reordered", "setup_ms_p99", "quiet_setup_growth", "rush_p95_ratio", "rush_failed"}
+    assert missed == {
+        "reordered",
+        "setup_ms_p99",
+        "quiet_setup_growth",
+        "rush_p95_ratio",
+        "rush_failed",
+        "incoming_ms_p95",
+    }
     assert set(written["goals"]) <= set(written)
 
 
