@@ -35,7 +35,7 @@
 /* In ms: what is waited for if the variable is not set, how soon a caller that is about to enter or leave is looked at
  * again, for how long nobody is handed to the application after one waited in vain, how long it must be calm, and how often
  * that is looked at. */
-#define DEFAULT_PATIENCE 500
+#define DEFAULT_PATIENCE 1000
 #define AGAIN 20
 #define PAUSE 1000
 #define CALM 3000

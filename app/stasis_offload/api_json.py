@@ -51,6 +51,7 @@ def health_as_json(health: Health) -> dict[str, object]:
         "ok": health.ok,
         "calls": health.calls,
         "blocked": health.blocked,
+        "overloads": health.overloads,
         "problems": list(health.problems),
     }
 

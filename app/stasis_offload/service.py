@@ -17,6 +17,7 @@ from stasis_offload.calls.dispatcher import Dispatcher
 from stasis_offload.calls.gateways import Gateways
 from stasis_offload.calls.offload_gate import OffloadGate
 from stasis_offload.calls.operations import Operations
+from stasis_offload.calls.overloads import Overloads
 from stasis_offload.calls.recovery import Recovery
 from stasis_offload.calls.registry import Registry
 from stasis_offload.calls.supervisor import Supervisor
@@ -124,12 +125,14 @@ async def run(config: Config) -> None:
                     ari=ari,
                     on_event=dispatcher.on_ari,
                 )
-                operations = Operations(registry, gate=gate, switch=switch)
+                overloads = Overloads(ari=ari)
+                operations = Operations(registry, gate=gate, switch=switch, overloads=overloads)
                 switching = outer.create_task(switch.run())
                 async with serve(config.http, operations) as url:
                     log.info("http.up", url=url)
                     tasks.create_task(ari.run())
                     tasks.create_task(recovery.run())
+                    tasks.create_task(overloads.run())
                     await _serve_until_stopped(operations)
         except* _StoppedError:
             log.info("run.stopped", calls=len(registry))

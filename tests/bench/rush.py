@@ -20,7 +20,7 @@ RATES = (10, 30, 50)
 # Seconds: of the rush, of a call, and until all that are up when it ends are in the switch.
 LASTS, HOLD, CALM_WITHIN = 12.0, 1.0, 30.0
 # What callers wait for the application if nothing else is set; the lab's tests have more (lab/asterisk2/extensions.conf).
-PATIENCE_MS = 500
+PATIENCE_MS = 1000
 OURS, DIAL = "load-", "dial-load-"
 
 

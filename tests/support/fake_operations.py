@@ -57,7 +57,7 @@ class FakeOperations:
         raise UnknownCallError(f"there is no call {call!r}")
 
     def health(self) -> Health:
-        return Health(calls=2, blocked=False, problems=self.problems)
+        return Health(calls=2, blocked=False, overloads=0, problems=self.problems)
 
     async def relay(self, call: str | None) -> int:
         return self._do("relay", call)

@@ -202,6 +202,14 @@ class AriClient(AriConnection):
             case _:
                 return None
 
+    async def get_global(self, name: str) -> str:
+        """Return the value of a global variable; empty if it is not set."""
+        match await self._call("asterisk", "getGlobalVar", variable=name):
+            case {"value": str(value)}:
+                return value
+            case _:
+                return ""
+
     async def continue_in_dialplan(self, channel: str, place: Sequence[str] = ()) -> None:
         """Continue a channel at the next priority, or at a context, extension and priority or label, if there is such.
 

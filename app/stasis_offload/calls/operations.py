@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from stasis_offload.calls.call import Call
 from stasis_offload.calls.offload_gate import OffloadGate
+from stasis_offload.calls.overloads import Overloads
 from stasis_offload.calls.registry import Registry
 from stasis_offload.calls.views import CallView, Health, UnknownCallError
 from stasis_offload.errors import OpenFlowError
@@ -23,8 +24,11 @@ _SLICE = 100
 class Operations:
     """The CallControl of http_api.py."""
 
-    def __init__(self, registry: Registry, *, gate: OffloadGate, switch: Switch) -> None:
+    def __init__(
+        self, registry: Registry, *, gate: OffloadGate, switch: Switch, overloads: Overloads
+    ) -> None:
         self._registry = registry
+        self._overloads = overloads
         self._gate = gate
         self._switch = switch
 
@@ -57,6 +61,7 @@ class Operations:
         return Health(
             calls=len(self._registry),
             blocked=ReasonKind.OPERATOR in self._gate.blocks,
+            overloads=self._overloads.count,
             problems=tuple(f"{what}: {problem}" for what, problem in self._gate.problems.items()),
         )
 

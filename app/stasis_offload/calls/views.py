@@ -46,11 +46,13 @@ class CallView:
 class Health:
     """Health of the application; each problem is one sentence, and without any it is healthy.
 
-    `blocked` is True while an operator blocks all calls, new ones too (`relay --all`).
+    `blocked` is True while an operator blocks all calls, new ones too (`relay --all`). `overloads` is how many calls
+    OffloadDial() has left to Dial() because the application did not keep up, since Asterisk began.
     """
 
     calls: int
     blocked: bool
+    overloads: int
     problems: tuple[str, ...]
 
     @property

@@ -72,13 +72,14 @@ def test_a_call_has_this_shape() -> None:
 
 
 def test_health_is_well_when_there_is_no_problem() -> None:
-    well = Health(calls=2, blocked=False, problems=())
-    ill = Health(calls=0, blocked=True, problems=("the switch is away",))
-    assert health_as_json(well) == {"ok": True, "calls": 2, "blocked": False, "problems": []}
+    well = Health(calls=2, blocked=False, overloads=7, problems=())
+    ill = Health(calls=0, blocked=True, overloads=0, problems=("the switch is away",))
+    assert health_as_json(well) == {"ok": True, "calls": 2, "blocked": False, "overloads": 7, "problems": []}
     assert health_as_json(ill) == {
         "ok": False,
         "calls": 0,
         "blocked": True,
+        "overloads": 0,
         "problems": ["the switch is away"],
     }
 
