@@ -236,14 +236,14 @@ class Cpu:
 
     def measure(self, seconds: float) -> dict[str, float]:
         """Return each process's share of one core, in percent, over the next seconds."""
-        before = {name: _cpu_seconds(pid) for name, pid in self.pids.items()}
+        before = {name: cpu_seconds(pid) for name, pid in self.pids.items()}
         start = time.monotonic()
         time.sleep(seconds)
         took = time.monotonic() - start
-        return {name: 100 * (_cpu_seconds(pid) - before[name]) / took for name, pid in self.pids.items()}
+        return {name: 100 * (cpu_seconds(pid) - before[name]) / took for name, pid in self.pids.items()}
 
 
-def _cpu_seconds(pid: int) -> float:
+def cpu_seconds(pid: int) -> float:
     """Return user and system time of a process and its threads, past ones too (proc(5), stat, 14 and 15)."""
     fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

@@ -4,6 +4,7 @@ import asyncio
 import json
 import re
 from enum import StrEnum
+from functools import lru_cache
 from pathlib import Path
 from typing import TypeVar
 
@@ -164,6 +165,10 @@ def _parse_report(fields: "_Fields") -> LegReport:
     )
 
 
+# The addresses of a call are read again at each audit, and its three are the same.
+_address = lru_cache(maxsize=8192)(Address.parse)
+
+
 class _Fields:
     """The keys of one line, each parsed as exactly one type."""
 
@@ -216,17 +221,17 @@ class _Fields:
 
     def word(self, key: str, words: type[_Word]) -> _Word:
         value = self._get(key)
-        for word in words:
-            if word == value:
-                return word
-        raise self._error(key, "one of " + ", ".join(words))
+        try:
+            return words(value)
+        except ValueError:
+            raise self._error(key, "one of " + ", ".join(words)) from None
 
     def address(self, key: str) -> Address | None:
         value = self.text_or_none(key)
         if value is None:
             return None
         try:
-            return Address.parse(value)
+            return _address(value)
         except ValueError as error:
             raise self._error(key, f"an address ({error})") from error
 

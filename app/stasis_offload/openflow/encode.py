@@ -26,6 +26,9 @@ _BUNDLE_FLAGS = ofp.ONF_BF_ATOMIC | ofp.ONF_BF_ORDERED
 _HEADER = Struct(ofp.OFP_HEADER_PACK_STR)
 _VERSION_BITMAP = Struct(ofp.OFP_HELLO_ELEM_VERSIONBITMAP_HEADER_PACK_STR + "I")
 _NO_PACKET = bytes.fromhex("000000000000 000000000000 88b5")  # of an EtherType for experiments (RFC 9542, B)
+_MULTIPART = Struct(ofp.OFP_MULTIPART_REQUEST_PACK_STR)
+_STATS_REQUEST = Struct(ofp.OFP_FLOW_STATS_REQUEST_0_PACK_STR)
+_EVERY_PACKET = Struct("!HH4x").pack(ofp.OFPMT_OXM, 4)
 _PACKET_OUT = Struct(ofp.OFP_PACKET_OUT_PACK_STR)
 _EXPERIMENTER = Struct(ofp.OFP_EXPERIMENTER_HEADER_PACK_STR)
 _BUNDLE_CONTROL = Struct(ofp.ONF_BUNDLE_CTRL_PACK_STR)
@@ -91,8 +94,9 @@ def ports_request(xid: int) -> bytes:
 
 def flow_stats_request(xid: int, cookies: Cookies) -> bytes:
     """Request the counters of flows, by their cookies, of every table."""
-    request = messages.OFPFlowStatsRequest(_SWITCH, cookie=cookies.value, cookie_mask=cookies.mask)
-    return _encode(xid, request)
+    of_any = (ofp.OFPTT_ALL, ofp.OFPP_ANY, ofp.OFPG_ANY)
+    request = _STATS_REQUEST.pack(*of_any, cookies.value, cookies.mask) + _EVERY_PACKET
+    return _message(xid, ofp.OFPT_MULTIPART_REQUEST, _MULTIPART.pack(ofp.OFPMP_FLOW, 0) + request)
 
 
 def packet_out(xid: int, instance: Instance, *, in_port: int, frame: bytes) -> bytes:
