@@ -181,14 +181,16 @@ async def test_a_call_is_made_and_every_event_of_it_is_heard_in_order(asterisk: 
         assert 0 < answered.age < WITHIN
         for indication in (Indication.RING, Indication.STOP_RING, Indication.ANSWER):
             await ari.indicate(call, indication)
-        await ari.join(bridge=bridge, channel=call)
-        await ari.join(bridge=bridge, channel=callee)
+        await ari.join(call, callee, bridge=bridge)
         await heard.until(EnteredBridge, lambda event: event == EnteredBridge(bridge, callee))
         assert Bridge(bridge, "simple_bridge", tuple(sorted((call, callee)))) in await _bridges(ari)
         assert {call, callee} <= {channel.id for channel in await ari.channels()}
 
         await ari.set_variable(call, name="DIALSTATUS", value="ANSWER")
         assert await ari.get_variable(call, "DIALSTATUS") == "ANSWER"
+        several = {"ONE": "a=b&c", "TWO": "", "THREE": "Zoe, \u00fc"}
+        await ari.set_variables(call, several)
+        assert {name: await ari.get_variable(call, name) or "" for name in several} == several
         assert await ari.get_variable(call, "NEVER_SET") is None
         await ari.hang_up(callee, cause=26)
         await heard.until(HangupRequested, lambda event: event.channel == callee)
@@ -212,7 +214,7 @@ async def test_a_bridge_is_made_although_an_earlier_one_of_its_id_is_still_endin
             with pytest.raises(
                 AriError, match="addChannel: 400 "
             ):  # nobody to join; 409 if it is no bridge of ours
-                await ari.join(bridge="again", channel="nobody")
+                await ari.join("nobody", bridge="again")
             await ari.destroy_bridge("again")
 
 
@@ -229,7 +231,7 @@ async def test_what_is_gone_already_is_done_and_what_cannot_be_done_is_an_error(
         with pytest.raises(AriError, match="create: 500 "):
             await ari.create("offload-1-1", endpoint="PJSIP/nobody", originator="")
         with pytest.raises(AriError, match=r"addChannel: 404 Bridge not found"):
-            await ari.join(bridge="none", channel="nobody")
+            await ari.join("nobody", bridge="none")
         assert "olding bridge" in (await ari.module("bridge_holding.so") or "")
         assert await ari.module("res_rtpstreams.so") is None
 

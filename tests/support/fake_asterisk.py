@@ -91,7 +91,7 @@ class FakeAsterisk(AriClient):
     async def make_bridge(self, bridge: str) -> None:
         pass
 
-    async def join(self, *, bridge: str, channel: str, silent: bool = False) -> None:
+    async def join(self, *channels: str, bridge: str, silent: bool = False) -> None:
         pass
 
     async def create(

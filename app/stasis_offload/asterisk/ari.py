@@ -1,7 +1,7 @@
 """ARI client: what is asked of Asterisk over its REST interface, a method a request."""
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from uuid import uuid4
 
@@ -97,7 +97,7 @@ class AriClient(AriConnection):
     async def _takes_channels(self, bridge: str) -> bool:
         """Return whether a bridge exists and does not end: then it refuses only the channel, if there is no such."""
         try:
-            await self.join(bridge=bridge, channel="nobody")
+            await self.join("nobody", bridge=bridge)
         except RefusedError as error:
             return error.status not in (CONFLICT, NOT_FOUND)
         return True
@@ -107,10 +107,10 @@ class AriClient(AriConnection):
         with _fine_if(NOT_FOUND, CONFLICT):
             await self._call("bridges", "destroy", bridgeId=bridge)
 
-    async def join(self, *, bridge: str, channel: str, silent: bool = False) -> None:
-        """Put a channel of the application into a bridge; `silent`: the others in it are not told who it is."""
+    async def join(self, *channels: str, bridge: str, silent: bool = False) -> None:
+        """Put channels of the application into a bridge, in their order; `silent`: the others in it are not told who it is."""
         params = {"inhibitConnectedLineUpdates": "true"} if silent else {}
-        await self._call("bridges", "addChannel", bridgeId=bridge, channel=channel, **params)
+        await self._call("bridges", "addChannel", bridgeId=bridge, channel=list(channels), **params)
 
     async def part(self, *, bridge: str, channel: str) -> None:
         """Take a channel out of a bridge; succeeds if it is not in it, or there is none."""
@@ -187,6 +187,14 @@ class AriClient(AriConnection):
         """Set a variable (None: unset it), or write a dialplan function; one that does not exist also succeeds."""
         params = {} if value is None else {"value": value}
         await self._call("channels", "setChannelVar", channelId=channel, variable=name, **params)
+
+    async def set_variables(self, channel: str, variables: Mapping[str, str]) -> None:
+        """Set some variables, in their order: by one request where Asterisk knows how, since 22.10."""
+        if len(variables) > 1 and self._knows("channels", "setChannelVars"):
+            await self._call("channels", "setChannelVars", channelId=channel, variables=dict(variables))
+            return
+        for name, value in variables.items():
+            await self.set_variable(channel, name=name, value=value)
 
     async def get_variable(self, channel: str, name: str) -> str | None:
         """Return a channel variable or a dialplan function's value; None if it is not set or does not exist."""

@@ -17,7 +17,7 @@ from aioswagger11.swagger_model import SwaggerError
 from stasis_offload.asterisk.ari_events import AriDown, AriReplaced, AriUp, Event
 from stasis_offload.asterisk.ari_fields import BadEventError
 from stasis_offload.asterisk.ari_http import AriHttp
-from stasis_offload.asterisk.ari_messages import EVENT_TYPES, parse_event
+from stasis_offload.asterisk.ari_messages import EVENT_TYPES, is_of_no_interest, parse_event
 from stasis_offload.errors import AriError, AriReplacedError, AriUnavailableError
 
 # What we use of ARI; each has a description of its own.
@@ -110,6 +110,8 @@ class AriConnection:
         async for message in websocket:
             if message.type is aiohttp.WSMsgType.ERROR:
                 return f"the connection failed: {message.data}"
+            if is_of_no_interest(message.data):
+                continue
             try:
                 event = parse_event(json.loads(message.data))
             except (BadEventError, ValueError, TypeError) as error:
@@ -125,6 +127,10 @@ class AriConnection:
         if self._client is None:
             raise AriUnavailableError("there is no connection to Asterisk's REST interface")
         return self._client
+
+    def _knows(self, resource: str, operation: str) -> bool:
+        """Return whether this version of Asterisk has an operation."""
+        return self._client is not None and hasattr(getattr(self._client.swagger, resource), operation)
 
     async def _call(self, resource: str, operation: str, **params: object) -> object:
         """Run one operation by its nickname in Asterisk's API description; return the response's JSON."""

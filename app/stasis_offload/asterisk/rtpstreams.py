@@ -222,7 +222,7 @@ class _Fields:
     def word(self, key: str, words: type[_Word]) -> _Word:
         value = self._get(key)
         try:
-            return words(value)
+            return words(str(value))
         except ValueError:
             raise self._error(key, "one of " + ", ".join(words)) from None
 

@@ -30,8 +30,7 @@ async def carry_out(  # noqa: PLR0912, PLR0915 - one row a command
             await ari.set_variable(channel(CALLER), name="DIALSTATUS", value=status)
         case cmd.SetDuration(name, seconds):
             ms = round(seconds * 1000)
-            await ari.set_variable(channel(CALLER), name=name, value=str(ms // 1000))
-            await ari.set_variable(channel(CALLER), name=f"{name}_MS", value=str(ms))
+            await ari.set_variables(channel(CALLER), {name: str(ms // 1000), f"{name}_MS": str(ms)})
         case cmd.LeavePickupGroups():
             for groups in ("callgroup", "namedcallgroup"):
                 await ari.set_variable(channel(CALLER), name=f"CHANNEL({groups})", value="")
@@ -42,8 +41,7 @@ async def carry_out(  # noqa: PLR0912, PLR0915 - one row a command
         case cmd.TellCaller(n):
             await ari.set_variable(channel(CALLER), name="OFFLOAD_CONNECTED()", value=channel(n))
         case cmd.Join(n, silent):
-            await ari.join(bridge=bridge, channel=channel(CALLER), silent=silent)
-            await ari.join(bridge=bridge, channel=channel(n), silent=silent)
+            await ari.join(channel(CALLER), channel(n), bridge=bridge, silent=silent)
         case opt.ResetCdr():
             await ari.set_variable(channel(CALLER), name="OFFLOAD_RESET_CDR()", value="1")
         case opt.RunSub(n, sub):
@@ -79,7 +77,7 @@ async def carry_out(  # noqa: PLR0912, PLR0915 - one row a command
             await ari.set_variable(channel(n), name="TIMEOUT(absolute)", value=f"{seconds:.3f}")
         case opt.Unbridge(n):
             # Asterisk has it in a bridge of its own until it is in another one (control.c, add_to_dial_bridge).
-            await ari.join(bridge=bridge, channel=channel(n))
+            await ari.join(channel(n), bridge=bridge)
             await ari.part(bridge=bridge, channel=channel(n))
         case opt.Play(n, media):
             await ari.play(channel(n), media=",".join(media), playback=playback_id(bridge, n))
@@ -125,10 +123,11 @@ async def carry_out(  # noqa: PLR0912, PLR0915 - one row a command
             assert_never(command)
 
 
-async def set_peer(ari: AriClient, channel: str, *, name: str, target: str) -> None:
-    """Set who answered on the caller: the name of the callee's channel, and its target without the technology."""
-    await ari.set_variable(channel, name="DIALEDPEERNAME", value=name)
-    await ari.set_variable(channel, name="DIALEDPEERNUMBER", value=target.partition("/")[2])
+async def set_answered(ari: AriClient, channel: str, *, name: str, target: str) -> None:
+    """Set on the caller that somebody answered, and who: the name of the callee's channel, and its target without the technology."""
+    number = target.partition("/")[2]
+    variables = {"DIALSTATUS": DialStatus.ANSWER, "DIALEDPEERNAME": name, "DIALEDPEERNUMBER": number}
+    await ari.set_variables(channel, variables)
 
 
 async def _part_without_cause(ari: AriClient, channel: str, *, bridge: str) -> None:
@@ -194,9 +193,8 @@ async def leave(ari: AriClient, channel: str, *, status: DialStatus, cause: int,
     At `place`, `[[context^]exten^]priority`, if it is given, or not at all if there is no such label. ARI cannot set the
     hang-up cause of a channel; our dialplan function can (asterisk-module/README.md).
     """
-    await ari.set_variable(channel, name="DIALSTATUS", value=status)
-    if cause:
-        await ari.set_variable(channel, name="OFFLOAD_HANGUPCAUSE()", value=str(int(cause)))
+    causes = {"OFFLOAD_HANGUPCAUSE()": str(int(cause))} if cause else {}
+    await ari.set_variables(channel, {"DIALSTATUS": status, **causes})
     if not place:
         await ari.continue_in_dialplan(channel)
         return

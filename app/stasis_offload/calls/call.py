@@ -12,7 +12,7 @@ from stasis_offload.calls.ari_commands import (
     carry_out,
     read,
     run_answer_sub,
-    set_peer,
+    set_answered,
 )
 from stasis_offload.calls.channel_variables import ChannelVariables
 from stasis_offload.calls.diversions import set_diversion
@@ -240,8 +240,7 @@ class Call:
     async def _carry_out(self, command: cmd.Command) -> None:
         match command:
             case cmd.SetStatus(DialStatus.ANSWER):
-                await carry_out(self._ari, command, channel=self.legs.channel, bridge=self._bridge)
-                await self._set_peer()
+                await self._set_answered(command)
             case cmd.StartMedia(n):
                 await self._exclude(n)
                 self.media.start(caller=self.legs.channel(CALLER), callee=self.legs.channel(n))
@@ -268,13 +267,15 @@ class Call:
             case _:
                 await carry_out(self._ari, command, channel=self.legs.channel, bridge=self._bridge)
 
-    async def _set_peer(self) -> None:
+    async def _set_answered(self, command: cmd.SetStatus) -> None:
         winner = self.dialing.winner
-        if winner:
-            # Dial() notes no number of where a callee forwarded to (app_dial.c, do_forward).
-            target = "" if self.dialing.diversion(winner) else self.dialing.dialled(winner)
-            name = self.legs.name(winner) or ""
-            await set_peer(self._ari, self.legs.channel(CALLER), name=name, target=target)
+        if not winner:
+            await carry_out(self._ari, command, channel=self.legs.channel, bridge=self._bridge)
+            return
+        # Dial() notes no number of where a callee forwarded to (app_dial.c, do_forward).
+        target = "" if self.dialing.diversion(winner) else self.dialing.dialled(winner)
+        name = self.legs.name(winner) or ""
+        await set_answered(self._ari, self.legs.channel(CALLER), name=name, target=target)
 
     async def _run_answer_sub(self, n: int, sub: str) -> None:
         result = ""

@@ -191,15 +191,14 @@ class ChannelVariables:
         """Write what is not written yet; a caller that no longer exists is no error. Return False if there was no answer."""
         async with self._turn:
             self._refresh()
-            for name, value in list(self._wanted.items()):
-                if self._written.get(name) == value:
-                    continue
-                try:
-                    await self._ari.set_variable(self.channel, name=name, value=value)
-                except AriError as error:
-                    self._log.debug("variable.not_set", name=name, error=str(error))
-                    return not isinstance(error, AriUnavailableError)
-                self._written[name] = value
+            new = {name: value for name, value in self._wanted.items() if self._written.get(name) != value}
+            try:
+                if new:
+                    await self._ari.set_variables(self.channel, new)
+            except AriError as error:
+                self._log.debug("variables.not_set", names=list(new), error=str(error))
+                return not isinstance(error, AriUnavailableError)
+            self._written |= new
             return True
 
 

@@ -99,7 +99,7 @@ class Transfers:
             return
         near.join_opt_out(far)
         try:
-            await self._ari.join(bridge=ids.bridge(near.id), channel=moving)
+            await self._ari.join(moving, bridge=ids.bridge(near.id))
         except AriError:
             self._registry.cancel_replacement(moving)
             raise

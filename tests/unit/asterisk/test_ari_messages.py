@@ -1,5 +1,6 @@
 """ARI messages as Asterisk 22 sends them, and anything else that may come out of the websocket."""
 
+import json
 from contextlib import suppress
 from copy import deepcopy
 from typing import Any
@@ -32,7 +33,13 @@ from stasis_offload.asterisk.ari_events import (
     Unheld,
 )
 from stasis_offload.asterisk.ari_fields import BadEventError
-from stasis_offload.asterisk.ari_messages import EVENT_TYPES, parse_bridge, parse_channel, parse_event
+from stasis_offload.asterisk.ari_messages import (
+    EVENT_TYPES,
+    is_of_no_interest,
+    parse_bridge,
+    parse_channel,
+    parse_event,
+)
 from stasis_offload.signalling import events as ev
 from stasis_offload.signalling.ari_mapping import event_from_ari
 
@@ -273,3 +280,20 @@ def test_an_event_about_a_channel_is_one_about_the_leg_that_it_is(
     leg: int, event: Event, meaning: ev.Event | None
 ) -> None:
     assert event_from_ari(event, leg) == meaning
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "expected"),
+    [("BRIDGEPEER", "PJSIP/b-1", False), ("DIALSTATUS", '"variable":"BRIDGEPEER"', True)],
+)
+def test_of_variables_bridgepeer_alone_is_read(variable: str, value: str, *, expected: bool) -> None:
+    event = {"variable": variable, "value": value, "type": "ChannelVarset", "channel": {"id": "1.2"}}
+    assert is_of_no_interest(json.dumps(event, separators=(",", ":"))) is expected
+    assert (parse_event(event) is None) is expected
+    assert not is_of_no_interest(json.dumps(event, indent=2))
+
+
+def test_an_event_that_quotes_another_is_read() -> None:
+    quoted = json.dumps({"type": "ChannelVarset"}, separators=(",", ":"))
+    event = {"type": "StasisStart", "args": [quoted]}
+    assert not is_of_no_interest(json.dumps(event, separators=(",", ":")))
