@@ -196,6 +196,7 @@ class Call:
         """Post an event to the signalling machine; return the media at once if a leg is leaving."""
         if isinstance(event, sig.CallerLeft):
             self.left = True
+            self._variables.leave()
         if returns_media(self.dialing, event):
             self.media.relay_until_start()
         self._machine.post(event)

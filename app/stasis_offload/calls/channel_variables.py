@@ -131,6 +131,7 @@ class ChannelVariables:
         self._changed = asyncio.Event()
         self._turn = asyncio.Lock()
         self._stopped = False
+        self._left = False
 
     def update(self, placement: Placement, *, leaving: bool = False) -> None:
         """Have the variables written: status, reason and the packets at once, the quality now and then.
@@ -187,9 +188,15 @@ class ChannelVariables:
         self._stopped = True
         self._changed.set()
 
+    def leave(self) -> None:
+        """Write nothing more: the caller has left the application, and Asterisk would refuse it (find_control in resource_channels.c)."""
+        self._left = True
+
     async def write(self) -> bool:
         """Write what is not written yet; a caller that no longer exists is no error. Return False if there was no answer."""
         async with self._turn:
+            if self._left:
+                return True
             self._refresh()
             new = {name: value for name, value in self._wanted.items() if self._written.get(name) != value}
             try:

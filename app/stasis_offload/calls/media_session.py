@@ -227,7 +227,7 @@ class MediaSession:
         for leg in after.strangers.keys() - before.strangers.keys():
             self._log.info("media.strangers", leg=leg, source=str(after.strangers[leg].source))
         if after.is_verified and not before.is_verified:
-            self._log.info("media.verified", ms=round((now - after.since) * 1000))
+            self._log.debug("media.verified", ms=round((now - after.since) * 1000))
 
     def _queue(self, before: Placement, event: ev.Event, after: Placement) -> None:
         """Record that the call is learned, waits for its turn, or neither."""
@@ -289,7 +289,7 @@ class MediaSession:
             )
         except OpenFlowError as error:
             return (ev.FinalCounters(None), self._failed(error))
-        self._log.info("flows.removed", ms=_milliseconds(_now() - before))
+        self._log.debug("flows.removed", ms=_milliseconds(_now() - before))
         return (ev.FinalCounters(_by_role(counts) or None),)  # of flows that were gone nothing is known
 
     async def _probe(self) -> Sequence[ev.Event]:

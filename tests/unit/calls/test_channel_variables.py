@@ -176,6 +176,21 @@ async def test_what_has_settled_is_written_and_what_only_counts_waits(
         variables.stop()
 
 
+async def test_nothing_is_written_to_a_caller_who_has_left() -> None:
+    asterisk = SlowAsterisk()
+    asterisk.answering.set()
+    variables = ChannelVariables(
+        "c", ari=asterisk, quality=lambda: QUALITY, turns=asyncio.Semaphore(1), log=structlog.get_logger()
+    )
+    variables.update(GUARDED)
+    assert await variables.write()
+    asked = asterisk.asked
+    variables.leave()
+    variables.update(RELAYED)
+    assert await variables.write()
+    assert (asked, asterisk.asked) == (3, 3)
+
+
 async def test_packets_are_written_when_an_audit_has_counted_them_and_not_when_it_counts_them_once_more() -> (
     None
 ):
