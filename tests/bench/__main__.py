@@ -17,7 +17,19 @@ from rich.console import Console
 from lab import control
 from lab.capture import HEADERS, captured
 from lab.control import LabError, pid_of
-from tests.bench import incoming, moves, programming, quiet, relaying, relays, report, rush, scale, setups
+from tests.bench import (
+    costs,
+    incoming,
+    moves,
+    programming,
+    quiet,
+    relaying,
+    relays,
+    report,
+    rush,
+    scale,
+    setups,
+)
 from tests.bench.load import EDGE, Server, bring_generator, calls_up
 from tests.bench.moves import Moved
 from tests.bench.relaying import MEASURED_S, Relayed
@@ -75,6 +87,8 @@ def _run() -> report.Results:
     set_up = _set_up()
     _say(f"{incoming.RATE} new calls a second, beside a switch and a module that answer at once")
     coming = _found(incoming.measure(incoming.RATE))
+    _say(f"{costs.CALLS} calls, {costs.RATE:g} a second, by plain Dial() and by ours: what one costs")
+    cost = _found(costs.measure(relays.BEHIND_OVS))
     rushed = {}
     for rate in rush.RATES:
         _say(f"{rate} calls a second rush in, {rush.LASTS:g} s, by plain Dial() and by ours")
@@ -93,6 +107,7 @@ def _run() -> report.Results:
         relayed=relayed,
         quiet=going_on,
         scale=at_scale,
+        costs=cost,
         rush=rushed,
         incoming=coming,
         load_average=load_average,

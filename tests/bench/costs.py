@@ -36,6 +36,11 @@ class Costs:
     dial: Cost
     ours: Cost
 
+    @property
+    def by_name(self) -> Mapping[str, Cost]:
+        """Both, by what makes the call."""
+        return {"Dial()": self.dial, "ours": self.ours}
+
     def pays_back_after(self, *processes: str) -> float:
         """Return the seconds after which a call by ours has cost these processes as much as one by Dial(); infinite if never."""
         more = sum(self.ours.setup[process] - self.dial.setup[process] for process in processes)
@@ -45,7 +50,7 @@ class Costs:
     def __str__(self) -> str:
         parts = [
             f"{name} " + ", ".join(f"{process} {ms:.1f} ms" for process, ms in cost.setup.items())
-            for name, cost in (("Dial()", self.dial), ("ours", self.ours))
+            for name, cost in self.by_name.items()
         ]
         return f"{'; '.join(parts)}; pays back after {self.pays_back_after(ASTERISK, OURS):.1f} s"
 
@@ -98,9 +103,9 @@ def main() -> None:
     """Measure alone."""
     bring_generator()
     costs = measure(BEHIND_OVS, times=int(sys.argv[1]) if len(sys.argv) > 1 else TIMES)
-    for name, cost in (("dial", costs.dial), ("ours", costs.ours)):
+    for name, cost in costs.by_name.items():
         for process, ms in cost.setup.items():
-            print(f"{name:5} {process:13} set-up {ms:6.2f} ms, a second {cost.second[process]:5.2f} ms")
+            print(f"{name:6} {process:13} set-up {ms:6.2f} ms, a second {cost.second[process]:5.2f} ms")
     print(costs)
 
 

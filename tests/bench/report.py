@@ -10,6 +10,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from tests.bench.costs import ASTERISK, OURS, Costs
 from tests.bench.incoming import Incoming
 from tests.bench.moves import Moved
 from tests.bench.programming import Programmed
@@ -57,6 +58,8 @@ GOALS = (
     # A tenth of what leases of each flow's own cost (32,557).
     Goal("quiet_translations_per_s", 3255),
     Goal("quiet_setup_growth", 2),
+    Goal("pays_back_after_s", 4),
+    Goal("setup_asterisk_ratio", 1.15),
     Goal("rush_p95_ratio", 1.3),
     Goal("rush_failed", 0),
     Goal("incoming_ms_p95", 200),
@@ -79,6 +82,7 @@ class Results:
     relayed: Mapping[str, Relayed]
     quiet: Mapping[int, Quiet]
     scale: Mapping[int, Scale]
+    costs: Costs
     rush: Mapping[int, Rush]
     incoming: Incoming
     load_average: float
@@ -105,6 +109,11 @@ class Results:
             "flows_ratio": _rounded(programmed.ratio),
             "quiet_translations_per_s": round(self.quiet[QUIET_CALLS].translations_per_s),
             "quiet_setup_growth": _rounded(self.quiet[MOST_CALLS].setup_ms / self.quiet[FEW_CALLS].setup_ms),
+            "pays_back_after_s": _rounded(self.costs.pays_back_after(ASTERISK, OURS)),
+            "setup_asterisk_ratio": _rounded(
+                self.costs.ours.setup[ASTERISK] / self.costs.dial.setup[ASTERISK]
+            ),
+            "setup_application_ms": _rounded(self.costs.ours.setup[OURS]),
             "rush_p95_ratio": _rounded(self.rush[RUSH_RATE].ratio),
             "rush_failed": self.rush[RUSH_RATE].ours.failed,
             "incoming_ms_p95": _rounded(self.incoming.second_half_ms),
@@ -149,6 +158,13 @@ class Results:
                     "variables_per_s": _rounded(it.variables_per_s),
                 }
                 for calls, it in self.scale.items()
+            },
+            "call_ms": {
+                name: {
+                    "setup": {process: _rounded(ms) for process, ms in it.setup.items()},
+                    "second": {process: _rounded(ms) for process, ms in it.second.items()},
+                }
+                for name, it in self.costs.by_name.items()
             },
             "rush": {
                 str(rate): {
@@ -224,6 +240,12 @@ def show(results: Results, console: Console) -> None:
         figures = (cost.cpu_percent, cost.memory_mib, *adoption, cost.delay_ms, cost.variables_per_s)
         table.add_row(str(calls), *(f"{figure:.1f}" for figure in figures))
     _print(console, table, numbers=range(7))
+    table = Table(
+        "CPU ms of a call", *results.costs.dial.setup, *(f"{name} / s" for name in results.costs.dial.setup)
+    )
+    for name, of_call in results.costs.by_name.items():
+        table.add_row(name, *(f"{ms:.1f}" for ms in (*of_call.setup.values(), *of_call.second.values())))
+    _print(console, table, numbers=range(1, 7))
     waits = ("median ms", "p95 ms", "by Dial(): median ms", "p95 ms")
     table = Table("rush, calls/s", *waits, "failed", "carried %", "left to Dial() %", "all carried after s")
     for rate, rush in results.rush.items():

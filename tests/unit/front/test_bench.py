@@ -12,6 +12,7 @@ from lab.capture import FROM_ASTERISK, FROM_SWITCH, Capture, Packet, Stream
 from lab.control import LabError
 from stasis_offload.packets.address import Address
 from tests.bench import moves, relaying, report, setups
+from tests.bench.costs import Cost, Costs
 from tests.bench.generator import ng, sip
 from tests.bench.incoming import Incoming
 from tests.bench.load import Answers
@@ -130,6 +131,10 @@ def test_the_report_has_every_figure_and_says_which_goals_are_met() -> None:
                 variables_per_s=100.0,
             )
         },
+        costs=Costs(
+            dial=Cost({"asterisk": 10.0, "application": 0.0}, {"asterisk": 3.0, "application": 0.0}),
+            ours=Cost({"asterisk": 11.0, "application": 9.0}, {"asterisk": 0.25, "application": 0.25}),
+        ),
         rush={
             50: Rush(
                 50,
@@ -149,6 +154,8 @@ def test_the_report_has_every_figure_and_says_which_goals_are_met() -> None:
     assert written["quiet"]["300"] == quiet
     assert written["latency_us"] == {"asterisk": 2}
     assert written["cpu_ms_per_1000_packets"] == {"asterisk": 11}
+    assert written["pays_back_after_s"] == 4
+    assert written["call_ms"]["ours"]["setup"] == {"asterisk": 11, "application": 9}
     rush = written["rush"]["50"]
     assert (rush["answered_ms_p50"], rush["dial_ms_p50"], rush["handed_over"]) == (30, 20, 0.25)
     assert written["rush_p95_ratio"] == 1.5
