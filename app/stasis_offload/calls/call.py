@@ -84,6 +84,10 @@ class Call:
         self._media_ended = False
         self._tasks = asyncio.TaskGroup()
         self._learning = gateways.learning
+        # Set once a target is dialled, or there is nothing to dial.
+        self._set_up = asyncio.Event()
+        if dialing.phase is not Phase.NEW:
+            self._set_up.set()
         self._ari = gateways.ari
         self._bridge = gateways.ids.bridge(caller.id)
         self._log = log
@@ -206,18 +210,27 @@ class Call:
         self._note_media(self.media.placement)
         async with self._tasks as tasks:
             session = tasks.create_task(self.media.run())
-            tasks.create_task(self._opt_out.read_early(self.legs.channel(CALLER)))
-            tasks.create_task(self._variables.run())
+            tasks.create_task(self._note_beside())
             try:
                 await self._machine.run()
             except Exception:  # noqa: BLE001 - a defect ends the application's part in the call, not the call
                 self._log.exception("call.defect")
-            self._learning.end_set_up(self.id)
+            self._end_set_up()
             await self._end_media()
             self._variables.stop()
             session.cancel()
         forwarded = {f"from_{leg}": self.media.placement.forwarded(leg).packets for leg in Leg}
         self._log.info("call.forwarded", **forwarded)
+
+    async def _note_beside(self) -> None:
+        """Read and write the caller's variables, which what the caller waits for need not wait for."""
+        await self._set_up.wait()
+        await self._opt_out.read_early(self.legs.channel(CALLER))
+        await self._variables.run()
+
+    def _end_set_up(self) -> None:
+        self._set_up.set()
+        self._learning.end_set_up(self.id)
 
     def _step(
         self, dialing: Dialing, event: sig.Event, now: float
@@ -264,7 +277,7 @@ class Call:
                 try:
                     await carry_out(self._ari, command, channel=self.legs.channel, bridge=self._bridge)
                 finally:
-                    self._learning.end_set_up(self.id)
+                    self._end_set_up()
             case _:
                 await carry_out(self._ari, command, channel=self.legs.channel, bridge=self._bridge)
 
