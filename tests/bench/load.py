@@ -96,9 +96,9 @@ def rush(
         process.stdout.readline()
         when_up()
         process.stdin.close()
-        answers = json.loads(process.stdout.readline())
+        answers = process.stdout.readline()
         process.stdin = None  # closed: there is nothing to flush
-    return Answers(**answers)
+    return Answers(**json.loads(answers))
 
 
 def ssrcs_of(number: int) -> tuple[int, int]:
