@@ -49,6 +49,10 @@ def no_call_left() -> None:
     wait_until(lambda: not control.calls() and not control.channels("asterisk1"), within=10, what="no call")
 
 
+def both_are_up() -> bool:
+    return control.asterisk("asterisk2", "core show channels concise").count("!Up!") == 2
+
+
 def hang_up_caller(*, callee: str) -> None:
     """Hang up the channel of asterisk1 that is not the one of the callee's number."""
     rows = [
@@ -217,6 +221,8 @@ def test_the_h_extension_of_the_calling_context_runs_as_after_dial(cdrs: Cdrs, c
         control.originate(f"h-{way}@asterisk2")
         if callee != "5501":  # which hangs up by itself
             wait_until(lambda: len(control.channels("asterisk2")) == 2, within=10, what="both legs")
+            if callee == "555":  # which answers
+                wait_until(both_are_up, within=10, what="the answer")
             hang_up_caller(callee=callee)
         no_call_left()
         noted[way] = cdrs.of(f"h-{way}")
