@@ -36,7 +36,7 @@ OWNERS = {
     "aioari": {"asterisk.ari_connection"},
     "aioswagger11": {"asterisk.ari_connection"},
     "aiohttp": {"asterisk", "http_api", "cli"},
-    "os_ken": {f"openflow.{name}" for name in ("actions", "decode", "encode", "flowmod", "oxm")},
+    "os_ken": {"openflow.decode"},
     "pydantic": {"config"},
     "pydantic_settings": {"config"},
     "rich": {"cli"},

@@ -2,8 +2,7 @@
 
 from struct import Struct
 
-from os_ken.ofproto import ofproto_v1_3 as ofp
-
+from stasis_offload.openflow import ofp
 from stasis_offload.openflow.oxm import LARGER_BIT, REG15
 
 _NICIRA = 0x2320

@@ -1,4 +1,4 @@
-"""Builders of OpenFlow 1.3 messages. Flow-mods are built in `flowmod`, rare messages by os_ken.
+"""Builders of OpenFlow 1.3 messages. Flow-mods are built in `flowmod`.
 
 Every function takes the transaction id and returns bytes. All messages of one transaction carry the same id,
 so that an error about any of them reaches the request that waits.
@@ -6,26 +6,19 @@ so that an error about any of them reaches the request that waits.
 
 from collections.abc import Iterable, Iterator
 from struct import Struct
-from typing import Any
 
-from os_ken.ofproto import ofproto_v1_3 as ofp
-from os_ken.ofproto import ofproto_v1_3_parser as messages
-from os_ken.ofproto.ofproto_common import ONF_EXPERIMENTER_ID
-from os_ken.ofproto.ofproto_protocol import ProtocolDesc
-
-from stasis_offload.openflow import flowmod
+from stasis_offload.openflow import flowmod, ofp
 from stasis_offload.openflow.flow import LEARNING_BYTES, Flow
 from stasis_offload.openflow.flowmod import Cookies
 from stasis_offload.openflow.instance import Instance
-
-# Stands for the datapath in os_ken's messages, which take the constants of the version from it.
-_SWITCH = ProtocolDesc(ofp.OFP_VERSION)
 
 _BUNDLE_FLAGS = ofp.ONF_BF_ATOMIC | ofp.ONF_BF_ORDERED
 
 _HEADER = Struct(ofp.OFP_HEADER_PACK_STR)
 _VERSION_BITMAP = Struct(ofp.OFP_HELLO_ELEM_VERSIONBITMAP_HEADER_PACK_STR + "I")
 _NO_PACKET = bytes.fromhex("000000000000 000000000000 88b5")  # of an EtherType for experiments (RFC 9542, B)
+_ERROR = Struct(ofp.OFP_ERROR_MSG_PACK_STR)
+_CONFIG = Struct(ofp.OFP_SWITCH_CONFIG_PACK_STR)
 _MULTIPART = Struct(ofp.OFP_MULTIPART_REQUEST_PACK_STR)
 _STATS_REQUEST = Struct(ofp.OFP_FLOW_STATS_REQUEST_0_PACK_STR)
 _EVERY_PACKET = Struct("!HH4x").pack(ofp.OFPMT_OXM, 4)
@@ -44,18 +37,17 @@ def hello(xid: int) -> bytes:
 def hello_failed(xid: int) -> bytes:
     """Report that there is no common version (OpenFlow 1.3.5, 6.3.1)."""
     text = b"only OpenFlow 1.3"
-    error = messages.OFPErrorMsg(_SWITCH, ofp.OFPET_HELLO_FAILED, ofp.OFPHFC_INCOMPATIBLE, text)
-    return _encode(xid, error)
+    return _message(xid, ofp.OFPT_ERROR, _ERROR.pack(ofp.OFPET_HELLO_FAILED, ofp.OFPHFC_INCOMPATIBLE) + text)
 
 
 def echo_request(xid: int) -> bytes:
     """Request an echo, to detect a dead peer."""
-    return _encode(xid, messages.OFPEchoRequest(_SWITCH))
+    return _message(xid, ofp.OFPT_ECHO_REQUEST, b"")
 
 
 def echo_reply(xid: int, payload: bytes) -> bytes:
     """Return the payload of an echo request."""
-    return _encode(xid, messages.OFPEchoReply(_SWITCH, payload))
+    return _message(xid, ofp.OFPT_ECHO_REPLY, payload)
 
 
 def barrier(xid: int) -> bytes:
@@ -74,22 +66,22 @@ def subscribe(xid: int, *, flags: int) -> bytes:
     OVS sends none of them on a bridge's management socket while miss_send_len is 0, the initial value there
     (ovs-vswitchd, ofproto/connmgr.c).
     """
-    return _encode(xid, messages.OFPSetConfig(_SWITCH, flags, LEARNING_BYTES))
+    return _message(xid, ofp.OFPT_SET_CONFIG, _CONFIG.pack(flags, LEARNING_BYTES))
 
 
 def features_request(xid: int) -> bytes:
     """Request the datapath id."""
-    return _encode(xid, messages.OFPFeaturesRequest(_SWITCH))
+    return _message(xid, ofp.OFPT_FEATURES_REQUEST, b"")
 
 
 def description_request(xid: int) -> bytes:
     """Request the descriptions of manufacturer, hardware, software and datapath."""
-    return _encode(xid, messages.OFPDescStatsRequest(_SWITCH, 0))
+    return _message(xid, ofp.OFPT_MULTIPART_REQUEST, _MULTIPART.pack(ofp.OFPMP_DESC, 0))
 
 
 def ports_request(xid: int) -> bytes:
     """Request the ports of the bridge."""
-    return _encode(xid, messages.OFPPortDescStatsRequest(_SWITCH, 0))
+    return _message(xid, ofp.OFPT_MULTIPART_REQUEST, _MULTIPART.pack(ofp.OFPMP_PORT_DESC, 0))
 
 
 def flow_stats_request(xid: int, cookies: Cookies) -> bytes:
@@ -136,12 +128,6 @@ def discard_bundle(xid: int, bundle: int) -> bytes:
     return _bundle_control(xid, bundle, ofp.ONF_BCT_DISCARD_REQUEST)
 
 
-def _encode(xid: int, message: Any) -> bytes:  # noqa: ANN401 - os_ken has no types
-    message.set_xid(xid)
-    message.serialize()
-    return bytes(message.buf)
-
-
 def _message(xid: int, kind: int, body: bytes) -> bytes:
     return _HEADER.pack(ofp.OFP_VERSION, kind, _HEADER.size + len(body), xid) + body
 
@@ -152,7 +138,7 @@ def _packet_out(xid: int, in_port: int, actions: bytes, frame: bytes) -> bytes:
 
 
 def _experimenter(xid: int, kind: int, data: bytes) -> bytes:
-    return _message(xid, ofp.OFPT_EXPERIMENTER, _EXPERIMENTER.pack(ONF_EXPERIMENTER_ID, kind) + data)
+    return _message(xid, ofp.OFPT_EXPERIMENTER, _EXPERIMENTER.pack(ofp.ONF_EXPERIMENTER_ID, kind) + data)
 
 
 def _bundle_control(xid: int, bundle: int, what: int) -> bytes:

@@ -8,10 +8,8 @@ from dataclasses import dataclass
 from struct import Struct
 from typing import assert_never
 
-from os_ken.ofproto import ofproto_v1_3 as ofp
-
 from stasis_offload.errors import OpenFlowError
-from stasis_offload.openflow import actions
+from stasis_offload.openflow import actions, ofp
 from stasis_offload.openflow.flow import (
     LEASE_TABLE,
     SAMPLE_TABLE,

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address
 from struct import Struct
 
-from os_ken.ofproto import ofproto_v1_3 as ofp
-
+from stasis_offload.openflow import ofp
 from stasis_offload.openflow.flow import Match
 from stasis_offload.packets.address import Address
 from stasis_offload.packets.frame import ETH_IPV4, ETH_IPV6, PROTOCOL_UDP
