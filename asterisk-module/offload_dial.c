@@ -34,7 +34,6 @@
 #include "asterisk/stasis.h"
 #include "asterisk/stasis_channels.h"
 #include "asterisk/strings.h"
-#include "asterisk/time.h"
 #include "asterisk/vector.h"
 
 #include "offload_dial.h"
@@ -52,7 +51,7 @@ struct dial {
 	char *peer_number;
 	/*! Whether, and since when, the application has its time to begin with it; whether it was taken back because that was over. */
 	int waits;
-	struct timeval waits_since;
+	int64_t waits_since;
 	int given_up;
 	/*! Where it is in the dialplan. */
 	char *context;
@@ -135,7 +134,7 @@ void dial_wait(struct dial *dial)
 {
 	ao2_lock(dial);
 	dial->waits = 1;
-	dial->waits_since = ast_tvnow();
+	dial->waits_since = patience_now();
 	ast_atomic_fetchadd_int(&waiting, +1);
 	ao2_unlock(dial);
 }
@@ -333,7 +332,7 @@ static int offload_caller_write(struct ast_channel *chan, const char *cmd, char 
 	}
 	if (dial->waits) {
 		settle(dial);
-		patience_note_begun(ast_tvdiff_ms(ast_tvnow(), dial->waits_since));
+		patience_note_begun(patience_now() - dial->waits_since);
 	}
 	if (dial->caller && !AST_VECTOR_APPEND(&dial->pending, peer_id)) {
 		publish(dial, peer_id, number, NULL);

@@ -28,7 +28,6 @@
 #include "asterisk/pbx.h"
 #include "asterisk/sched.h"
 #include "asterisk/stasis_app.h"
-#include "asterisk/time.h"
 
 #include "offload_patience.h"
 
@@ -51,12 +50,20 @@ static struct ast_sched_context *timers;
 /*! What follows is guarded by this lock. */
 AST_MUTEX_DEFINE_STATIC(rush_lock);
 static int is_rush;
-/*! When the last caller was not handed to the application, was taken back, or waited for long. */
-static struct timeval rushed_at;
+/*! In ms of a clock that nobody steps: when the last caller was not handed to the application, was taken back, or waited for long. */
+static int64_t rushed_at;
 /*! Until when the application has enough to do with the last caller. */
-static struct timeval busy_until;
+static int64_t busy_until;
 static unsigned int left_in_rush;
 static unsigned int left_in_all;
+
+int64_t patience_now(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t) now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
 
 static int patience_ms(void)
 {
@@ -81,7 +88,7 @@ static int on_calm_check(const void *data attribute_unused)
 	unsigned int left;
 
 	ast_mutex_lock(&rush_lock);
-	if (ast_tvdiff_ms(ast_tvnow(), rushed_at) < CALM) {
+	if (patience_now() - rushed_at < CALM) {
 		ast_mutex_unlock(&rush_lock);
 		return CALM_CHECKED;
 	}
@@ -98,10 +105,10 @@ static void note_rush(int ms, int64_t busy_ms)
 	int began;
 
 	ast_mutex_lock(&rush_lock);
-	busy_until = ast_tvadd(ast_tvnow(), ast_samp2tv(busy_ms, 1000));
+	busy_until = patience_now() + busy_ms;
 	began = !is_rush;
 	is_rush = 1;
-	rushed_at = ast_tvnow();
+	rushed_at = patience_now();
 	if (began) {
 		left_in_rush = 0;
 	}
@@ -135,9 +142,9 @@ int patience_admits(struct ast_channel *caller)
 	int refused;
 
 	ast_mutex_lock(&rush_lock);
-	refused = is_rush && (dials_wait() || ast_tvcmp(ast_tvnow(), busy_until) < 0);
+	refused = is_rush && (dials_wait() || patience_now() < busy_until);
 	if (refused) {
-		rushed_at = ast_tvnow();
+		rushed_at = patience_now();
 	}
 	ast_mutex_unlock(&rush_lock);
 	if (refused) {
@@ -176,7 +183,7 @@ void patience_note_begun(int64_t ms)
 		return;
 	}
 	ast_mutex_lock(&rush_lock);
-	busy_until = ast_tvadd(ast_tvnow(), ast_samp2tv(ms, 1000));
+	busy_until = patience_now() + ms;
 	ast_mutex_unlock(&rush_lock);
 }
 

@@ -31,6 +31,9 @@ int patience_admits(struct ast_channel *caller);
 /*! Give the application its time to begin with a caller. */
 void patience_begin(struct dial *dial);
 
+/*! Return ms of a clock that nobody steps. */
+int64_t patience_now(void);
+
 /*! The application has begun with a caller, after so many ms. */
 void patience_note_begun(int64_t ms);
 
