@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count as count_from
 from pathlib import Path
+from typing import IO
 
 from lab import control
 from lab.control import LabError, container, execute
@@ -37,29 +38,42 @@ def bring_generator() -> None:
     control.docker("cp", str(_PROGRAM), f"{container(EDGE)}:{_FOLDER}")
 
 
+class Rates:
+    """What says how many packets a second each stream of a generator sends from now on."""
+
+    def __init__(self, commands: IO[str]) -> None:
+        self._commands = commands
+
+    def send(self, packets: float, reports: float | None = None) -> None:
+        """Send so many of RTP and, if the generator sends RTCP, so many of that; None is as many as before."""
+        self._commands.write(f"{packets}\n" if reports is None else f"{packets} {reports}\n")
+        self._commands.flush()
+
+
 @contextmanager
 def calls_up(
-    server: Server, count: int, *, rate: float = 10.0, at: str = EDGE
-) -> Iterator[Callable[[float], None]]:
+    server: Server,
+    count: int,
+    *,
+    rate: float = 10.0,
+    at: str = EDGE,
+    rtcp: bool = False,
+    prefix: str = "load-",
+) -> Iterator[Rates]:
     """Keep so many calls up while the block runs, which begins when all are; `rate` of them begin a second.
 
-    Yields a function that says how many packets a second each stream sends from now on.
+    `rtcp` says whether the legs send RTCP, `prefix` how Asterisk makes the calls.
 
     Raises:
         LabError: with what the generator said of a call that did not come about.
 
     """
-    with _generator(server, f"--count={count}", f"--rate={rate}", at=at) as process:
+    options = [f"--count={count}", f"--rate={rate}", f"--prefix={prefix}", *(["--rtcp"] if rtcp else [])]
+    with _generator(server, *options, at=at) as process:
         if process.stdin is None or process.stdout is None:
             raise ValueError("a generator without pipes")
-        stdin = process.stdin
-
-        def send(packets_per_second: float) -> None:
-            stdin.write(f"{packets_per_second}\n")
-            stdin.flush()
-
         if process.stdout.readline():
-            yield send
+            yield Rates(process.stdin)
 
 
 def set_up(server: Server, *, count: int, rate: float, first: int, hold: float) -> None:

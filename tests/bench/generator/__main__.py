@@ -1,7 +1,8 @@
 """Calls, through an Asterisk (`sip`) or by rtpengine (`ng`), both legs here, a packet each 20 ms on each.
 
 Prints one JSON line when all calls are up: {"up": COUNT}. With --hold, a call ends so many seconds after its answer;
-else all end together, when standard input does. A number there is how many packets a second each stream sends from now on.
+else all end together, when standard input does. A number there is how many packets a second each stream sends from now on;
+a second one, with --rtcp, how many of RTCP.
 With --rush, a call that does not come about is counted, the last --stay calls end with standard input, and a second line says
 how long each answer took: {"answered_ms": [...], "failed": [...]}.
 """
@@ -16,7 +17,7 @@ from asyncio import TaskGroup
 from tests.bench.generator import sip
 from tests.bench.generator.ng import NgClient, NgError
 from tests.bench.generator.phones import CALLEE, CALLER, SIP_PORT, CallError, Phones, ssrc_of
-from tests.bench.generator.talker import Endpoint, Stream, Talker
+from tests.bench.generator.talker import REPORT_S, Endpoint, Stream, Talker
 
 
 def main() -> int:
@@ -36,10 +37,11 @@ def main() -> int:
     parser.add_argument(
         "--stay", type=int, default=0, help="so many of the last calls end with standard input"
     )
+    parser.add_argument("--rtcp", action="store_true", help="each leg sends RTCP, every 5 s at first")
     options = parser.parse_args()
     # The talker must not wait long for the other thread, which handles SIP.
     sys.setswitchinterval(0.0005)
-    talker = Talker()
+    talker = Talker(REPORT_S if options.rtcp else None)
     talker.start()
     run = _through_asterisk if options.way == "sip" else _through_rtpengine
     status = 0
@@ -125,7 +127,10 @@ async def _through_rtpengine(options: argparse.Namespace, talker: Talker) -> Non
 def _follow(talker: Talker) -> None:
     """Send as often as standard input says, until it ends."""
     for line in sys.stdin:
-        talker.interval = 1 / float(line)
+        packets, *reports = map(float, line.split())
+        talker.interval = 1 / packets
+        if reports:
+            talker.report_interval = 1 / reports[0]
 
 
 def _tell_up(count: int) -> None:
@@ -134,7 +139,8 @@ def _tell_up(count: int) -> None:
 
 def _address_towards(server: Endpoint) -> str:
     """Return our own address on the way to a server; nothing is sent for that."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asked:
+    family = socket.AF_INET6 if ":" in server[0] else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM) as asked:
         asked.connect(server)
         return str(asked.getsockname()[0])
 

@@ -79,7 +79,7 @@ def invite(uri: str, *, call_id: str, caller: str, here: Endpoint, media: Endpoi
     headers = {
         "via": _via(call_id, "INVITE", here),
         "max-forwards": "70",
-        "from": f"<sip:{caller}@{here[0]}>;tag={call_id}",
+        "from": f"<sip:{caller}@{_host(here)}>;tag={call_id}",
         "to": f"<{uri}>",
         "call-id": call_id,
         "cseq": "1 INVITE",
@@ -101,14 +101,15 @@ def within(invited: Message, answered: Message, method: str, *, here: Endpoint) 
 
 def uri_of(user: str, host: Endpoint) -> str:
     """Write the URI of somebody at a host."""
-    return f"sip:{user}@{host[0]}:{host[1]}"
+    return f"sip:{user}@{_host(host)}:{host[1]}"
 
 
 def sdp(media: Endpoint) -> str:
     """Want PCMU at an address, in packets of 20 ms, and digits as every phone does (RFC 4733)."""
     host, port = media
+    address = f"IN {'IP6' if ':' in host else 'IP4'} {host}"
     return (
-        f"v=0\r\no=- 1 1 IN IP4 {host}\r\ns=-\r\nc=IN IP4 {host}\r\nt=0 0\r\n"
+        f"v=0\r\no=- 1 1 {address}\r\ns=-\r\nc={address}\r\nt=0 0\r\n"
         f"m=audio {port} RTP/AVP 0 101\r\na=rtpmap:0 PCMU/8000\r\n"
         "a=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-15\r\na=ptime:20\r\na=sendrecv\r\n"
     )
@@ -128,8 +129,13 @@ def media_of(text: str) -> Endpoint:
         raise ValueError(f"no media in the SDP: {text!r}") from error
 
 
+def _host(endpoint: Endpoint) -> str:
+    """Write a host as a URI has it: an IPv6 address in brackets (RFC 3261, 25.1)."""
+    return f"[{endpoint[0]}]" if ":" in endpoint[0] else endpoint[0]
+
+
 def _via(call_id: str, method: str, here: Endpoint) -> str:
-    return f"{VERSION}/UDP {here[0]}:{here[1]};branch=z9hG4bK-{call_id}-{method};rport"
+    return f"{VERSION}/UDP {_host(here)}:{here[1]};branch=z9hG4bK-{call_id}-{method};rport"
 
 
 def _with_sdp(message: Message, media: Endpoint | None) -> Message:

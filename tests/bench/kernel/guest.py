@@ -10,17 +10,21 @@ from queue import Empty, Queue
 from typing import IO
 
 from lab.control import LabError, container, docker, execute
-from lab.place import ipv4
+from lab.place import ipv4, ipv6
 
 # What the machine that runs the guest is called among the lab's containers.
 MACHINE = "kernel"
 NODE2, EDGE = ipv4(12), ipv4(14)
+NODE2_V6, EDGE_V6 = ipv6(12), ipv6(14)
 
 _IMAGES = {target: f"stasis-offload-lab/kernel-{target}" for target in ("guest", "machine")}
 _DISK_MIB = 3000
 _COUNTERS = "/dev/shm/instructions"
 _BOOTED_WITHIN = 120.0
-_TAP = f"ip tuntap add tap0 mode tap && ip addr add {EDGE}/24 dev tap0 && ip link set tap0 up"
+_TAP = (
+    f"ip tuntap add tap0 mode tap && ip addr add {EDGE}/24 dev tap0 && ip addr add {EDGE_V6}/64 dev tap0 nodad"
+    " && ip link set tap0 up"
+)
 # No enhanced `rep movsb`: emulated, it would count as one instruction a byte. An address of the kernel stays where it was
 # linked, and nothing is spent on a real processor's faults.
 _PROCESSOR = (
@@ -97,6 +101,7 @@ def booted() -> Iterator[Guest]:
     """Run the guest beside the block, and the machine that it is in; one that was left behind goes first."""
     name = container(MACHINE)
     options = ["--cap-add=NET_ADMIN", "--device=/dev/net/tun", "--network=none", f"--volume={name}:/disks"]
+    options.append("--sysctl=net.ipv6.conf.all.disable_ipv6=0")
     docker("rm", "--force", name, check=False)
     docker("run", "--detach", "--init", f"--name={name}", *options, _IMAGES["machine"])
     try:

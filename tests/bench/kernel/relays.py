@@ -5,17 +5,37 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from lab.control import LabError, execute, wait_until
-from tests.bench.kernel.guest import MACHINE, NODE2, Guest
+from tests.bench.kernel.guest import MACHINE, NODE2, NODE2_V6, Guest
 from tests.bench.load import Server
 
 SIP, NG, OPENFLOW, CONTROL = 5060, 2223, 6653, 9999
-ASTERISK = Server("sip", NODE2, SIP)
+ASTERISK, ASTERISK_V6 = Server("sip", NODE2, SIP), Server("sip", NODE2_V6, SIP)
 RTPENGINE = Server("ng", NODE2, NG)
 
 _PASSWORD = "kernel-only"
+_SWITCH_LOG = "/tmp/switch.log"
 _UP_WITHIN = 120.0
 
 _ADDRESS = f"ip addr replace {NODE2}/24 dev eth0 && ip link set eth0 up"
+# The lab's Asterisk ends what a card does with checksums, for the lab's own switch.
+_CHECKSUMS = "ethtool -K eth0 tx on >/dev/null"
+_VLAN = 10
+# Whatever comes has a tag, and whatever goes loses it, as if the other end of the cable had tags; Asterisk is in that VLAN.
+_TAGGED = f"""
+set -e
+modprobe -a act_vlan cls_matchall sch_ingress
+tc qdisc add dev eth0 clsact
+tc filter add dev eth0 ingress matchall action vlan push id {_VLAN}
+tc filter add dev eth0 egress matchall action vlan pop
+ovs-vsctl set port breth0 tag={_VLAN}
+"""
+_UNTAGGED = "ovs-vsctl clear port breth0 tag && tc qdisc del dev eth0 clsact"
+_NOT_IN_TC = {2: "userspace", 21: "check_pkt_len"}
+_TO_TC = """
+ovs-appctl vlog/set netdev_offload_tc:file:dbg
+ovs-vsctl set Open_vSwitch . other_config:hw-offload=true other_config:tc-policy=skip_hw
+ovs-appctl revalidator/purge
+"""
 _ASTERISK = f"""
 install -d -o asterisk -g offload -m 2750 /run/asterisk
 ARI_PASSWORD={_PASSWORD} setsid start.sh >/tmp/asterisk.log 2>&1 &
@@ -29,7 +49,7 @@ ovsdb-tool create /tmp/conf.db /usr/share/openvswitch/vswitch.ovsschema
 setsid ovsdb-server --pidfile --detach --no-chdir -vsyslog:off --log-file=/tmp/ovsdb.log \
     --remote=punix:/run/openvswitch/db.sock /tmp/conf.db
 ovs-vsctl --no-wait init
-setsid ovs-vswitchd --pidfile --detach --no-chdir -vsyslog:off --log-file=/tmp/switch.log
+setsid ovs-vswitchd --pidfile --detach --no-chdir -vsyslog:off --log-file={_SWITCH_LOG}
 ovs-vsctl add-br breth0 -- add-port breth0 eth0 \
     -- set Bridge breth0 "other_config:hwaddr=\\"$(cat /sys/class/net/eth0/address)\\"" \
         other_config:disable-in-band=true \
@@ -37,11 +57,13 @@ ovs-vsctl add-br breth0 -- add-port breth0 eth0 \
 ip addr flush dev eth0
 ip addr replace {NODE2}/24 dev breth0
 ip link set breth0 up
+ip addr replace {NODE2_V6}/64 dev breth0 nodad
 setsid socat TCP-LISTEN:{CONTROL},fork,reuseaddr UNIX-CONNECT:/run/asterisk/asterisk.ctl >/tmp/socat.log 2>&1 &
 """
 # `exit --cleanup` takes the datapath along.
 _PLAIN = f"""
 pkill asterisk
+tc qdisc del dev eth0 ingress 2>/dev/null
 ovs-appctl -t ovs-vswitchd exit --cleanup
 while pgrep 'asterisk|ovs-vswitchd' >/dev/null; do sleep 0.2; done
 {_ADDRESS}
@@ -52,6 +74,7 @@ def asterisk(guest: Guest) -> Server:
     """Bring up Asterisk on the guest's own network."""
     guest.run(_ADDRESS)
     guest.run(_ASTERISK, within=_UP_WITHIN)
+    guest.run(_CHECKSUMS)
     return ASTERISK
 
 
@@ -105,6 +128,10 @@ class Application:
         """Return every call to Asterisk, and keep it there."""
         self._ask("POST", "/relay")
 
+    def offload(self) -> None:
+        """Let every call be offloaded again."""
+        self._ask("POST", "/offload")
+
     def _ask(self, method: str, path: str) -> str:
         body = '{"all": true}' if method == "POST" else ""
         program = (
@@ -115,10 +142,46 @@ class Application:
         return execute(MACHINE, "python3", "-c", program)
 
 
-def forwarding(guest: Guest) -> int:
-    """Count the datapath's flows that rewrite a packet from leg to leg (ovs-appctl(8), dpctl/dump-flows)."""
-    flows = guest.run("ovs-appctl dpctl/dump-flows").splitlines()
-    return sum("ttl=63" in flow.partition("actions:")[2] for flow in flows)
+def tag(guest: Guest) -> None:
+    """Put Asterisk and both ends of every call into a VLAN, with tags on the wire."""
+    guest.run(_TAGGED)
+
+
+def untag(guest: Guest) -> None:
+    """Take it back."""
+    guest.run(_UNTAGGED)
+
+
+def forwarding(guest: Guest, *, of: str = "") -> list[str]:
+    """List the actions of the datapath's flows that rewrite a packet from leg to leg (ovs-appctl(8), dpctl/dump-flows).
+
+    `of` restricts them to a type, such as "offloaded".
+    """
+    options = f" type={of}" if of else ""
+    flows = guest.run(f"ovs-appctl dpctl/dump-flows{options}").splitlines()
+    actions = (flow.partition("actions:")[2] for flow in flows)
+    # Of a flow that came with 64, the last router's or the phone's own.
+    return [each for each in actions if "ttl=63" in each or "hlimit=63" in each]
+
+
+def masks(guest: Guest) -> int:
+    """Count the masks of the datapath: how many look-ups a packet can cost."""
+    shown = guest.run("ovs-appctl dpctl/show")
+    return int(shown.partition("masks: hit:")[2].split()[1].partition(":")[2])
+
+
+def through_tc(guest: Guest) -> tuple[int, str]:
+    """Let the switch put its flows into tc flower; return how many of the legs' are there, and what it says of the others.
+
+    ovs-vswitchd.conf.db(5): other_config:hw-offload, tc-policy. The switch tells apart what is there (dpctl/dump-flows
+    type=offloaded), and logs by its number an action that cannot be (enum ovs_action_attr in linux/openvswitch.h).
+    """
+    guest.run(_TO_TC)
+    wait_until(lambda: forwarding(guest), within=_UP_WITHIN, what="the flows to be back in the datapath")
+    refused = guest.run(f"grep -o 'unsupported put action type: [0-9]*' {_SWITCH_LOG} | sort -u")
+    numbers = sorted(int(line.rpartition(" ")[2]) for line in refused.splitlines())
+    names = ", ".join(_NOT_IN_TC.get(number, f"action {number}") for number in numbers) or "no reason given"
+    return len(forwarding(guest, of="offloaded")), f"not offloadable: {names}"
 
 
 def plain(guest: Guest) -> None:

@@ -7,16 +7,25 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench.kernel.measuring import Cost
+from tests.bench.kernel.measuring import PAIRS, QUIET, Cost
 
 REPORT = Path("bench-kernel-report.json")
 NAMES = {
     "asterisk": "Asterisk, no switch",
     "asterisk_ovs": "Asterisk behind the switch",
     "offloaded": "offloaded",
+    "offloaded_ipv6": "offloaded, IPv6",
+    "offloaded_vlan": "offloaded, in a VLAN (its tag by tc, included)",
+    "rtcp": "a packet of RTCP, offloaded",
+    "offloaded_tc": "offloaded, through tc flower",
     "rtpengine": "rtpengine in user space",
     "rtpengine_kernel": "rtpengine's kernel module",
 }
+CAPTION = (
+    f"{QUIET:g} packets a second in each stream, and many, by turns: what one more costs, in the middle one of {PAIRS} such"
+    " pairs. What Asterisk, the switch and the application do beside packets cancels out. The processor is emulated:"
+    " only the ratio of two rates means anything."
+)
 # Of the instructions of a packet: at most so much of another relay's. Of the packets a second: at least so many times.
 GOALS = (
     ("ratio_to_relayed", 0.33, False),
@@ -43,8 +52,8 @@ def ratios(costs: Mapping[str, Cost]) -> dict[str, float]:
     }
 
 
-def write(costs: Mapping[str, Cost], *, calls: int) -> None:
-    """Write the report."""
+def write(costs: Mapping[str, Cost], without: Mapping[str, str], *, calls: int) -> None:
+    """Write the report; `without` says of relays that cannot be had, why."""
     REPORT.write_text(
         json.dumps(
             {
@@ -52,11 +61,15 @@ def write(costs: Mapping[str, Cost], *, calls: int) -> None:
                 "calls": calls,
                 "instructions_per_packet": {name: round(cost.instructions) for name, cost in costs.items()},
                 "kernel_instructions_per_packet": {name: round(cost.kernel) for name, cost in costs.items()},
+                "measured_at_packets_per_second": {
+                    name: round(cost.measured_at) for name, cost in costs.items()
+                },
                 "packets_per_second": {
                     name: round(cost.packets_per_second)
                     for name, cost in costs.items()
                     if cost.packets_per_second is not None
                 },
+                "without": dict(without),
                 **{name: round(ratio, 3) for name, ratio in ratios(costs).items()},
             },
             indent=2,
@@ -66,12 +79,17 @@ def write(costs: Mapping[str, Cost], *, calls: int) -> None:
     )
 
 
-def show(costs: Mapping[str, Cost], console: Console) -> None:
+def show(costs: Mapping[str, Cost], without: Mapping[str, str], console: Console) -> None:
     """Print the table, and each goal."""
-    table = Table("relay", "instructions a packet", "of the kernel's", "most packets/s (emulated)")
+    table = Table(
+        "relay", "instructions a packet", "of the kernel's", "at packets/s", "most packets/s", caption=CAPTION
+    )
     for name, cost in costs.items():
         rate = "-" if cost.packets_per_second is None else f"{cost.packets_per_second:,.0f}"
-        table.add_row(NAMES[name], f"{cost.instructions:,.0f}", f"{cost.kernel:,.0f}", rate)
+        at = f"{cost.measured_at:,.0f}"
+        table.add_row(NAMES[name], f"{cost.instructions:,.0f}", f"{cost.kernel:,.0f}", at, rate)
+    for name, reason in without.items():
+        table.add_row(NAMES[name], reason, "-", "-", "-")
     console.print(table)
     found = ratios(costs)
     for key, limit, at_least in GOALS:

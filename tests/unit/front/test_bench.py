@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 
 from lab.capture import FROM_ASTERISK, FROM_SWITCH, Capture, Packet, Stream
 from lab.control import LabError
+from stasis_offload.packets import rtcp
 from stasis_offload.packets.address import Address
 from tests.bench import moves, relaying, report, setups
 from tests.bench.costs import Cost, Costs
-from tests.bench.generator import ng, sip
+from tests.bench.generator import ng, sip, talker
 from tests.bench.incoming import Incoming
 from tests.bench.load import Answers
 from tests.bench.moves import Moved, Moving
@@ -208,3 +209,20 @@ def test_a_phone_answers_a_call_with_what_the_caller_needs_to_go_on() -> None:
     bye = sip.within(invited, answered, "BYE", here=here)
     assert bye.headers["cseq"] == "2 BYE"
     assert bye.headers["via"] != ack.headers["via"]
+
+
+def test_a_phone_at_an_ipv6_address_writes_it_as_uris_and_media_have_it() -> None:
+    here = ("fd00::1", 5070)
+    assert sip.uri_of("7", here) == "sip:7@[fd00::1]:5070"
+    invited = sip.invite("sip:7@[fd00::2]", call_id="id", caller="7", here=here, media=(here[0], 10000))
+    assert invited.headers["via"].startswith("SIP/2.0/UDP [fd00::1]:5070;")
+    assert invited.headers["from"].startswith("<sip:7@[fd00::1]>")
+    assert "c=IN IP6 fd00::1\r\n" in invited.body
+    assert sip.media_of(invited.body) == ("fd00::1", 10000)
+
+
+def test_the_rtcp_of_a_phone_is_a_whole_report_of_its_stream() -> None:
+    report = talker.sender_report(7, packets=100)
+    assert rtcp.reporters(report) == {7}
+    assert rtcp.cname_of(report) == b"bench"
+    assert len(rtcp.parse_rtcp(report)) == 1

@@ -5,22 +5,53 @@ from pathlib import Path
 
 import pytest
 
-from lab.control import LabError
 from tests.bench.kernel import report
-from tests.bench.kernel.measuring import Cost, Spent, cost
+from tests.bench.kernel.measuring import Cost, Spent, cost, datagrams
 
-IDLE = Spent(seconds=5, user=1_000, kernel=4_000, sent=0, received=0)
+SNMP = """Ip: Forwarding DefaultTTL
+Ip: 1 64
+Udp: InDatagrams NoPorts InErrors OutDatagrams RcvbufErrors SndbufErrors InCsumErrors IgnoredMulti MemErrors
+Udp: 7 1 0 900 800 0 0 0 0
+UdpLite: InDatagrams NoPorts InErrors OutDatagrams RcvbufErrors SndbufErrors InCsumErrors IgnoredMulti MemErrors
+UdpLite: 9 9 9 9 9 9 9 9 9
+"""
+SNMP6 = """Ip6InReceives                   	9
+Udp6InDatagrams                 	20
+Udp6OutDatagrams                	100
+Udp6RcvbufErrors                	60
+UdpLite6InDatagrams             	9
+"""
 
 
-def test_a_packet_costs_what_was_executed_beyond_an_idle_guest_of_the_same_length() -> None:
-    busy = Spent(seconds=10, user=22_000, kernel=108_000, sent=101, received=100)
-    assert cost(IDLE, busy) == Cost(user=200.0, kernel=1_000.0)
+def of(seconds: float, *, beside: int, packets: int) -> Spent:
+    """A stretch in which a packet cost 200 and 1,000 instructions, and the guest did `beside` a second beside."""
+    return Spent(
+        seconds=seconds,
+        user=200 * packets,
+        kernel=int(beside * seconds) + 1_000 * packets,
+        sent=packets + 1,
+        received=packets,
+    )
 
 
-@pytest.mark.parametrize(("sent", "received"), [(100, 89), (100, 0), (0, 0)])
-def test_of_a_load_that_was_not_relayed_nothing_is_said(sent: int, received: int) -> None:
-    with pytest.raises(LabError, match=f"of {sent} packets were lost"):
-        cost(IDLE, Spent(seconds=10, user=9_999, kernel=9_999, sent=sent, received=received))
+def test_a_packet_costs_what_more_packets_cost_more() -> None:
+    few, many = of(5, beside=4_000, packets=10), of(10, beside=4_000, packets=1_000)
+    found = cost([(few, many)])
+    assert found.user == pytest.approx(200)
+    assert found.kernel == pytest.approx(1_000)
+    assert found.measured_at == 100
+
+
+@pytest.mark.parametrize("other", [0, 90_000])
+def test_a_pair_in_which_the_guest_did_something_else_does_not_count(other: int) -> None:
+    calm = (of(5, beside=4_000, packets=10), of(5, beside=4_000, packets=500))
+    disturbed = (of(5, beside=4_000, packets=10), of(5, beside=other, packets=500))
+    assert cost([calm, disturbed, calm]).kernel == pytest.approx(1_000)
+    assert cost([disturbed]).kernel != pytest.approx(1_000, rel=0.01)
+
+
+def test_the_endpoints_count_what_they_sent_and_what_arrived_of_both_families() -> None:
+    assert datagrams(SNMP, SNMP6) == (1_000, 887)
 
 
 def test_the_report_compares_the_offloaded_calls_with_every_other_relay(
@@ -36,12 +67,13 @@ def test_the_report_compares_the_offloaded_calls_with_every_other_relay(
     }
     rates = {"asterisk": 2_000.0, "offloaded": 16_000.0}
     costs = {
-        name: Cost(user=1_000, kernel=total - 1_000, packets_per_second=rates.get(name))
+        name: Cost(user=1_000, kernel=total - 1_000, measured_at=1_600, packets_per_second=rates.get(name))
         for name, total in instructions.items()
     }
-    report.write(costs, calls=4)
+    report.write(costs, {"offloaded_tc": "not offloadable: check_pkt_len"}, calls=4)
     written = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
     assert written["instructions_per_packet"] == instructions
+    assert written["without"] == {"offloaded_tc": "not offloadable: check_pkt_len"}
     assert written["packets_per_second"] == {"asterisk": 2_000, "offloaded": 16_000}
     assert (
         written["ratio_to_relayed"],
