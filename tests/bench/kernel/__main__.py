@@ -44,8 +44,10 @@ def main() -> int:
     except LabError as error:
         print(f"bench-kernel: {error}", file=sys.stderr)
         return 1
-    report.write(costs, without, calls=CALLS)
+    own_kernel = guest.is_in_own_kernel()
+    report.write(costs, without, calls=CALLS, own_kernel=own_kernel)
     report.show(costs, without, console)
+    print(f"bench-kernel: {report.machine(own_kernel=own_kernel)}")
     return 0
 
 

@@ -96,6 +96,12 @@ def build() -> None:
         docker("build", "--network=host", f"--file={file}", f"--target={target}", f"--tag={image}", ".")
 
 
+def is_in_own_kernel() -> bool:
+    """Whether the kernel of this machine itself has Open vSwitch's datapath, as the lab finds out (lab/lab.sh)."""
+    tried = subprocess.run(["lab/lab.sh", "works", "system"], capture_output=True, check=False)
+    return tried.returncode == 0
+
+
 @contextmanager
 def booted() -> Iterator[Guest]:
     """Run the guest beside the block, and the machine that it is in; one that was left behind goes first."""

@@ -52,12 +52,21 @@ def ratios(costs: Mapping[str, Cost]) -> dict[str, float]:
     }
 
 
-def write(costs: Mapping[str, Cost], without: Mapping[str, str], *, calls: int) -> None:
+def machine(*, own_kernel: bool) -> str:
+    """Say what was measured, and where else it can be."""
+    if own_kernel:
+        own = "has the datapath, too: LAB_DATAPATH=system make bench measures the time of a real processor"
+    else:
+        own = "has no such datapath"
+    return f"a guest whose processor is emulated (qemu), by instructions, not time; the kernel of this machine {own}"
+
+
+def write(costs: Mapping[str, Cost], without: Mapping[str, str], *, calls: int, own_kernel: bool) -> None:
     """Write the report; `without` says of relays that cannot be had, why."""
     REPORT.write_text(
         json.dumps(
             {
-                "machine": "emulated: instructions, not time",
+                "machine": machine(own_kernel=own_kernel),
                 "calls": calls,
                 "instructions_per_packet": {name: round(cost.instructions) for name, cost in costs.items()},
                 "kernel_instructions_per_packet": {name: round(cost.kernel) for name, cost in costs.items()},

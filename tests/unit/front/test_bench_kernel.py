@@ -70,9 +70,10 @@ def test_the_report_compares_the_offloaded_calls_with_every_other_relay(
         name: Cost(user=1_000, kernel=total - 1_000, measured_at=1_600, packets_per_second=rates.get(name))
         for name, total in instructions.items()
     }
-    report.write(costs, {"offloaded_tc": "not offloadable: check_pkt_len"}, calls=4)
+    report.write(costs, {"offloaded_tc": "not offloadable: check_pkt_len"}, calls=4, own_kernel=True)
     written = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
     assert written["instructions_per_packet"] == instructions
+    assert "LAB_DATAPATH=system" in written["machine"]
     assert written["without"] == {"offloaded_tc": "not offloadable: check_pkt_len"}
     assert written["packets_per_second"] == {"asterisk": 2_000, "offloaded": 16_000}
     assert (
