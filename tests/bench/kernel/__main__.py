@@ -21,7 +21,7 @@ STREAMS = 2 * CALLS
 CALLS_PER_SECOND = 1.0
 OFFLOADED_WITHIN = 60.0
 # RTCP (packets a second of a leg) where its own cost is measured: RTP flows on as slowly as can be.
-FEW_REPORTS, MANY_REPORTS = 0.2, 5.0
+FEW_REPORTS, MANY_REPORTS = 0.2, 20.0
 
 console = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 140)
 
@@ -71,7 +71,7 @@ def _measured(machine: Guest) -> Iterator[tuple[str, Cost | str]]:
 
 def _offloaded(machine: Guest, application: Application) -> Iterator[tuple[str, Cost]]:
     """Measure the calls by IPv6, and in a VLAN."""
-    with _calls(relays.ASTERISK_V6) as rates, _all_offloaded(machine, application):
+    with _calls(relays.ASTERISK_V6, prefix="load6-") as rates, _all_offloaded(machine, application):
         yield "offloaded_ipv6", measured(machine, rates.send)
     relays.tag(machine)
     with _calls(relays.ASTERISK) as rates, _all_offloaded(machine, application):
@@ -114,14 +114,15 @@ def _wait_for(application: Application, state: str) -> None:
     )
 
 
-def _calls(server: Server) -> AbstractContextManager[Rates]:
-    return calls_up(server, CALLS, rate=CALLS_PER_SECOND, at=MACHINE, rtcp=True)
+def _calls(server: Server, prefix: str = "load-") -> AbstractContextManager[Rates]:
+    return calls_up(server, CALLS, rate=CALLS_PER_SECOND, at=MACHINE, rtcp=True, prefix=prefix)
 
 
 def _cost(machine: Guest, rates: Rates) -> Cost:
     """Measure what a packet costs a relay, then its highest rate."""
     found = measured(machine, rates.send)
-    return replace(found, packets_per_second=ramp(machine, rates.send, STREAMS))
+    highest = ramp(machine, rates.send, STREAMS, kept=found.measured_at)
+    return replace(found, packets_per_second=highest)
 
 
 def _say(text: str) -> None:

@@ -122,12 +122,12 @@ def cost(pairs: Sequence[tuple[Spent, Spent]]) -> Cost:
     return min(found, key=lambda each: abs(each.instructions - middle))
 
 
-def ramp(guest: Guest, send: Send, streams: int) -> float:
-    """Send more and more, and return the highest rate (packets/s) at which fewer than LOSS were lost.
+def ramp(guest: Guest, send: Send, streams: int, *, kept: float) -> float:
+    """Send more and more, and return the highest rate (packets/s) at which fewer than LOSS were lost; `kept` is one.
 
     The generator's own highest rate ends it, too.
     """
-    rate, best = BUSY * streams, 0.0
+    rate, best = kept * STEP, kept
     while True:
         send(rate / streams)
         time.sleep(SETTLED_S)
