@@ -51,8 +51,7 @@ class LegQueries:
         self._answered = True
         by_leg = {self.channels.get(report.channel_id): report for report in reports}
         caller, callee = by_leg.get(Leg.CALLER), by_leg.get(Leg.CALLEE)
-        room = self._gateways.learning.has_room(self._call)
-        return (ev.LegsReported(caller, callee, splits=self._gateways.switch.splits, room=room),)
+        return (ev.LegsReported(caller, callee, splits=self._gateways.switch.splits),)
 
     async def check(self, within: float) -> Sequence[ev.Event]:
         """Query the module after something may have changed; no answer is one: that it may have."""

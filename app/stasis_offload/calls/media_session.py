@@ -153,6 +153,8 @@ class MediaSession:
 
     def _step(self, placement: Placement, event: ev.Event, now: float) -> Step:
         reported, self._reported = self._reported, {}
+        if isinstance(event, ev.LegsReported):  # there may have been room when it was asked for
+            event = replace(event, room=self._learning.has_room(self._call))
         return step(with_reports(placement, reported) if reported else placement, event, now)
 
     def on_flow_removed(self, role: Role, event: FlowRemoved) -> None:
