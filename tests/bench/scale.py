@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -42,7 +42,7 @@ class Scale:
     """What so many calls cost: percent of a core while they go on, memory of the process, the latest that its loop was.
 
     `adoption_s` is how long it takes to adopt all of them, with an Asterisk that answers at once, and `adoption_cpu_s` how much
-    processor time. `variables_per_s` are the writes of channel variables, whose requests by HTTP are in none of the figures.
+    processor time. `variables_per_s` is how often a call's variables are written, whose requests by HTTP are in none of the figures.
     """
 
     calls: int
@@ -76,11 +76,11 @@ def measure(calls: int) -> Scale:
 
 
 class _Asterisk(FakeAsterisk):
-    """Counts the variables that are written: each would be a request by HTTP."""
+    """Counts how often variables are written: each time it would be a request by HTTP."""
 
     written = 0
 
-    async def set_variable(self, channel: str, *, name: str, value: str | None) -> None:  # noqa: ARG002 - Asterisk's
+    async def set_variables(self, channel: str, variables: Mapping[str, str]) -> None:  # noqa: ARG002 - Asterisk's
         self.written += 1
         await asyncio.sleep(0)
 

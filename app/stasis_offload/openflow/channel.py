@@ -118,8 +118,8 @@ class Channel(asyncio.Protocol):
             SwitchUnavailableError: the connection ended, or the switch has stopped reading it.
 
         """
-        if self._closed.is_set():
-            raise SwitchUnavailableError(self._ended)
+        if self._closed.is_set() or self.failure:
+            raise SwitchUnavailableError(self._ended or str(self.failure))
         if self._transport.get_write_buffer_size() > MAX_UNSENT:
             self.close(f"the switch has not read the last {MAX_UNSENT >> 20} MiB sent to it")
             raise SwitchUnavailableError(self._ended)
