@@ -65,12 +65,14 @@ def seen(
             within=10,
             what="no call",
         )
-    dialogue = capture.dialogue(entry)
+    dialogue = once(capture.dialogue(entry))
     return Seen(
         caller=tuple(filter(None, map(_arrived, dialogue))),
         callees=tuple(
             tuple(
-                sent.replace(f":{entry}", ":dialled") for sent in map(_arrived, capture.dialogue(n)) if sent
+                sent.replace(f":{entry}", ":dialled")
+                for sent in map(_arrived, once(capture.dialogue(n)))
+                if sent
             )
             for n in callees
         ),
@@ -82,6 +84,16 @@ def seen(
             noted("asterisk1", "LAB_DIGITS"),
         ),
     )
+
+
+def once(dialogue: list[SipMessage]) -> list[SipMessage]:
+    """Leave out what was sent again because an answer to it was late; a provisional response never is (RFC 3261, 13.3.1.1)."""
+    kept: list[SipMessage] = []
+    for message in dialogue:
+        again = any((message.text, message.arrived) == (other.text, other.arrived) for other in kept)
+        if not again or message.start.startswith("SIP/2.0 1"):
+            kept.append(message)
+    return kept
 
 
 def noted(service: str, name: str) -> str:

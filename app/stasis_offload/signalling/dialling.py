@@ -30,9 +30,13 @@ def on_created(dialing: Dialing, n: int) -> Step:
 
 
 def dial(dialing: Dialing, n: int) -> Step:
-    """Dial callee n; with the first, begin what an option has the caller hear."""
+    """Dial callee n; with the first, begin what an option has the caller hear.
+
+    That comes first if they are in the bridge, by which a callee's early media would overtake it.
+    """
     after, begin = ringback.begin(dialing)
-    return after, (cmd.Dial(n, inherited=_is_prepared(dialing, n)), *begin)
+    commands: tuple[cmd.Command, ...] = (cmd.Dial(n, inherited=_is_prepared(dialing, n)),)
+    return after, (*begin, *commands) if dialing.in_bridge else (*commands, *begin)
 
 
 def _is_prepared(dialing: Dialing, n: int) -> bool:
