@@ -11,11 +11,9 @@
 
 /*!
  * \file
- * \brief What has to be done in the instant in which something happens to a dialled channel.
+ * \brief What is known of a caller: what is dialled for it, who answered, whether it waits.
  *
- * OFFLOAD_CALLER() names the caller on a channel that the application has created for it. From then on the
- * channel is followed as app_dial.c (wait_for_answer) follows it: its protocol's causes are passed on to the
- * caller, and the beginning and end of dialling are published with both channels, for CDR, CEL and AMI. Asterisk
+ * The beginning and end of dialling are published with both channels, for CDR, CEL and AMI. Asterisk
  * publishes what it dials for ARI without the caller (res/stasis/control.c, main/bridge_channel.c).
  *
  * A dialled channel is locked whenever something happens to it. So the caller, which is another channel, is never
@@ -26,10 +24,7 @@
 
 #include "asterisk/astobj2.h"
 #include "asterisk/channel.h"
-#include "asterisk/dial.h"
-#include "asterisk/framehook.h"
 #include "asterisk/lock.h"
-#include "asterisk/module.h"
 #include "asterisk/pbx.h"
 #include "asterisk/stasis.h"
 #include "asterisk/stasis_channels.h"
@@ -206,20 +201,7 @@ static int end_one(struct dial *dial, const char *peer_id, const char *status)
 	return 0;
 }
 
-/*!
- * Set where a dialled channel is in the dialplan, for Pickup() of whom an extension rings; channel locked.
- *
- * There is no priority 0: one that cannot be dialled is sent there (res/stasis/control.c, app_control_dial).
- */
-static void set_place(struct ast_channel *peer, const char *context, const char *exten)
-{
-	ast_channel_dialcontext_set(peer, context);
-	ast_channel_exten_set(peer, exten);
-	ast_channel_priority_set(peer, 0);
-}
-
-/*! The first to answer has the call, the others are cancelled, in the order of app_dial.c; peer locked. */
-static void answered(struct dial *dial, struct ast_channel *peer)
+void dial_answered(struct dial *dial, struct ast_channel *peer)
 {
 	ao2_lock(dial);
 	if (!dial->peer_name && dial->caller) {
@@ -233,131 +215,47 @@ static void answered(struct dial *dial, struct ast_channel *peer)
 		dial->peer_number = ast_strdup(S_OR(pbx_builtin_getvar_helper(peer, "DIALEDPEERNUMBER"), ""));
 	}
 	ao2_unlock(dial);
-	set_place(peer, "", "");
 }
 
-/*! Pass a frame on to the caller if it has a cause of the dialled channel's protocol, for HANGUPCAUSE() (func_hangupcause.c). */
-static void pass_cause(struct dial *dial, const struct ast_frame *frame)
+void dial_ended(struct dial *dial, const char *peer_id, const char *status)
 {
-	struct ast_channel *caller;
-
-	if (frame->frametype != AST_FRAME_CONTROL || frame->subclass.integer != AST_CONTROL_PVT_CAUSE_CODE) {
-		return;
-	}
 	ao2_lock(dial);
-	caller = ao2_bump(dial->caller);
+	end_one(dial, peer_id, status);
 	ao2_unlock(dial);
-	if (caller) {
-		ast_channel_dialed_causes_add(caller, frame->data.ptr, frame->datalen);
-		ast_channel_unref(caller);
-	}
 }
 
-static struct ast_frame *on_frame(struct ast_channel *chan, struct ast_frame *frame,
-	enum ast_framehook_event event, void *data)
+int dial_add(struct dial *dial, const char *peer_id, const char *number)
 {
-	struct dial *dial = data;
-	const struct ast_frame *unread;
+	char *pending = ast_strdup(peer_id);
+	int given_up;
 
-	forwards_note(dial->forwards, chan);
-	if (event == AST_FRAMEHOOK_EVENT_DETACHED) {
-		/* A channel that is hung up is not read to the end of its queue (channel.c, __ast_read). */
-		AST_LIST_TRAVERSE(ast_channel_readq(chan), unread, frame_list) {
-			pass_cause(dial, unread);
-		}
-		ao2_lock(dial);
-		end_one(dial, ast_channel_uniqueid(chan),
-			ast_hangup_cause_to_dial_status(ast_channel_hangupcause(chan)));
-		ao2_unlock(dial);
-	} else if (event == AST_FRAMEHOOK_EVENT_READ && frame && frame->frametype == AST_FRAME_CONTROL) {
-		pass_cause(dial, frame);
-		if (frame->subclass.integer == AST_CONTROL_ANSWER) {
-			answered(dial, chan);
-		}
-	}
-	return frame;
-}
-
-/*! Whether the hook needs frames of a type. Not needing audio, it does not stand against native bridging. */
-static int needs_frames(void *data attribute_unused, enum ast_frame_type type)
-{
-	return type == AST_FRAME_CONTROL;
-}
-
-static void hook_destroy(void *data)
-{
-	ao2_ref(data, -1);
-	ast_module_unref(AST_MODULE_SELF);
-}
-
-static int offload_caller_write(struct ast_channel *chan, const char *cmd, char *data attribute_unused,
-	const char *value)
-{
-	struct ast_framehook_interface hook = {
-		.version = AST_FRAMEHOOK_INTERFACE_VERSION,
-		.event_cb = on_frame,
-		.destroy_cb = hook_destroy,
-		.consume_cb = needs_frames,
-	};
-	char *number = ast_strdupa(S_OR(value, ""));
-	const char *id = strsep(&number, ",");
-	struct dial *dial;
-	char *peer_id;
-	int hooked;
-
-	if (!chan) {
-		ast_log(LOG_WARNING, "%s: no channel that was dialled\n", cmd);
+	if (!pending) {
 		return -1;
 	}
-	pbx_builtin_setvar_helper(chan, "DIALEDPEERNUMBER", S_OR(number, ""));
-	dial = dial_find(id);
-	if (!dial) {
-		/* A caller that is in Stasis() itself, or has left. */
-		return 0;
-	}
-	peer_id = ast_strdup(ast_channel_uniqueid(chan));
-	if (!peer_id) {
-		ao2_ref(dial, -1);
-		return -1;
-	}
-
 	ao2_lock(dial);
-	if (dial->given_up) {
-		/* Dial() dials for it. */
-		ao2_unlock(dial);
-		ao2_ref(dial, -1);
-		ast_free(peer_id);
-		ast_softhangup(chan, AST_SOFTHANGUP_DEV);
-		return 0;
-	}
-	if (dial->waits) {
+	given_up = dial->given_up;
+	if (!given_up && dial->waits) {
 		settle(dial);
 		patience_note_begun(patience_now() - dial->waits_since);
 	}
-	if (dial->caller && !AST_VECTOR_APPEND(&dial->pending, peer_id)) {
+	if (!given_up && dial->caller && !AST_VECTOR_APPEND(&dial->pending, pending)) {
 		publish(dial, peer_id, number, NULL);
 	} else {
-		ast_free(peer_id);
+		ast_free(pending);
 	}
 	ao2_unlock(dial);
-
-	ast_module_ref(AST_MODULE_SELF);
-	hook.data = dial;
-	ast_channel_lock(chan);
-	set_place(chan, S_OR(dial->context, ""), S_OR(dial->exten, ""));
-	hooked = ast_framehook_attach(chan, &hook);
-	ast_channel_unlock(chan);
-	if (hooked < 0) {
-		hook_destroy(dial);
-		return -1;
-	}
-	return 0;
+	return given_up;
 }
 
-struct ast_custom_function offload_caller = {
-	.name = "OFFLOAD_CALLER",
-	.write = offload_caller_write,
-};
+struct ast_channel *dial_caller(struct dial *dial)
+{
+	struct ast_channel *caller;
+
+	ao2_lock(dial);
+	caller = ao2_bump(dial->caller);
+	ao2_unlock(dial);
+	return caller;
+}
 
 static int is_caller(void *obj, void *arg, int flags attribute_unused)
 {
@@ -407,6 +305,11 @@ const char *dial_caller_id(const struct dial *dial)
 struct ao2_container *dial_forwards(const struct dial *dial)
 {
 	return dial->forwards;
+}
+
+const char *dial_context(const struct dial *dial)
+{
+	return S_OR(dial->context, "");
 }
 
 const char *dial_exten(const struct dial *dial)

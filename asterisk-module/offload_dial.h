@@ -58,8 +58,21 @@ struct dial *dial_find(const char *caller_id);
 /*! What is known of the channels that were dialled for a caller and forwarded. */
 struct ao2_container *dial_forwards(const struct dial *dial);
 
-/*! The extension that the caller is in. */
+/*! The context and the extension that the caller is in. */
+const char *dial_context(const struct dial *dial);
 const char *dial_exten(const struct dial *dial);
+
+/*! The caller, with a reference; NULL if it has left. */
+struct ast_channel *dial_caller(struct dial *dial);
+
+/*! A channel is dialled for the caller. Return -1 if there is no memory, 1 if the caller was to be taken back: it must not be then. */
+int dial_add(struct dial *dial, const char *peer_id, const char *number);
+
+/*! It has answered: the first to do so has the call, the others are cancelled, in the order of app_dial.c; peer locked. */
+void dial_answered(struct dial *dial, struct ast_channel *peer);
+
+/*! It has ended with a status. */
+void dial_ended(struct dial *dial, const char *peer_id, const char *status);
 
 struct ao2_container *forwards_alloc(void);
 
