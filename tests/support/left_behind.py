@@ -12,7 +12,7 @@ from typing import Any
 from lab import control
 from lab.control import wait_until
 from tests.support.ami import ami_events
-from tests.support.observed import CDRS
+from tests.support.observed import CDRS, written_rows
 
 CELS = "/var/log/asterisk/cel-custom/events.json"
 OURS, PLAIN = "left-ours", "left-dial"
@@ -169,7 +169,7 @@ def _dial(event: dict[str, str]) -> tuple[str, ...]:
 
 
 def _rows_of(file: str) -> list[dict[str, Any]]:
-    return [json.loads(row) for row in control.execute("asterisk2", "cat", file, check=False).splitlines()]
+    return [json.loads(row) for row in written_rows(file)]
 
 
 def _variables_of(name: str) -> dict[str, str]:

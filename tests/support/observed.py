@@ -63,25 +63,30 @@ def returned(since: float) -> list[dict[str, Any]]:
     ]
 
 
+def written_rows(file: str) -> list[str]:
+    """Return the rows of a file that node 2's Asterisk writes to, but for one of which the end is yet to be written."""
+    text = control.execute("asterisk2", "cat", file, check=False)
+    return text[: text.rfind("\n") + 1].splitlines()
+
+
 class Cdrs:
     """The CDRs that node 2 writes from here on."""
 
     def __init__(self) -> None:
-        self._seen = len(self._rows())
+        self._seen = len(written_rows(CDRS))
 
-    @staticmethod
-    def _rows() -> list[str]:
-        return control.execute("asterisk2", "cat", CDRS, check=False).splitlines()
+    def _rows(self) -> list[str]:
+        return written_rows(CDRS)[self._seen :]
 
     def all(self) -> list[dict[str, Any]]:
         """Return every CDR so far."""
-        return [json.loads(row) for row in self._rows()[self._seen :]]
+        return [json.loads(row) for row in self._rows()]
 
     def last(self, *, having: str = "dialstatus", within: float = 10.0) -> dict[str, Any]:
         """Wait for the first CDR with that field: a call that fails leaves one more, for the failed dial."""
 
         def found() -> dict[str, Any] | None:
-            rows = (json.loads(row) for row in self._rows()[self._seen :])
+            rows = (json.loads(row) for row in self._rows())
             return next((row for row in rows if row[having]), None)
 
         return wait_until(found, within=within, what=f"a CDR with {having}")
@@ -90,7 +95,7 @@ class Cdrs:
         """Wait for the first CDR of calls to a number."""
 
         def found() -> dict[str, Any] | None:
-            rows = (json.loads(row) for row in self._rows()[self._seen :])
+            rows = (json.loads(row) for row in self._rows())
             return next((row for row in rows if row["dst"] == number), None)
 
         return wait_until(found, within=within, what=f"a CDR of {number}")
