@@ -7,13 +7,10 @@ Usage: python -m tests.bench.incoming RATE   (calls a second; prints one JSON ob
 
 import asyncio
 import json
-import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 
 import structlog
 
@@ -28,16 +25,10 @@ from stasis_offload.asterisk.ari_events import (
     StasisStart,
 )
 from stasis_offload.asterisk.indication import Indication
-from stasis_offload.asterisk.rtpstreams import RtpStreams
-from stasis_offload.media.state import Policy
-from stasis_offload.openflow.endpoint import Unix
-from stasis_offload.openflow.events import Event as SwitchEvent
-from stasis_offload.openflow.switch import Switch
-from stasis_offload.service import collect_seldom
 from tests.bench.relaying import percentile
-from tests.bench.scale import counting, until
+from tests.bench.scale import apart, beside_counting, until
 from tests.bench.talking import call_id
-from tests.support.fake_asterisk import IDS, FakeAsterisk, World, in_stasis, running
+from tests.support.fake_asterisk import IDS, FakeAsterisk, in_stasis
 
 RATE = 200
 # Seconds: of the rush, of a call, and until all calls are over.
@@ -71,11 +62,7 @@ def measure(rate: int) -> Incoming:
         LabError: with what it said.
 
     """
-    command = [sys.executable, "-m", "tests.bench.incoming", str(rate)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise LabError(f"{rate} calls a second: {done.stderr.strip()[-300:]}")
-    return Incoming(**json.loads(done.stdout))
+    return Incoming(**apart("tests.bench.incoming", rate))
 
 
 class _Asterisk(FakeAsterisk):
@@ -110,43 +97,29 @@ class _Asterisk(FakeAsterisk):
 
 
 async def _measure(rate: int) -> Incoming:
-    collect_seldom()
     calls = int(rate * LASTS)
     asterisk, carried = _Asterisk(), set[str]()
-    worlds: list[World] = []
+    async with beside_counting(asterisk, calls) as world:
+        asterisk.on_event = world.on_ari
+        loop, began, used = asyncio.get_running_loop(), time.monotonic(), time.process_time()
+        came: dict[str, float] = {}
 
-    def on_event(event: SwitchEvent) -> None:
-        worlds[0].dispatcher.on_switch(event)
+        def leave(call: str) -> None:
+            found = world.registry.get(call)
+            if found and found.media.placement.state == "offloaded":
+                carried.add(call)
+            for event in (HangupRequested(call, 16), StasisEnd(call), ChannelDestroyed(call, 16)):
+                world.on_ari(event)
 
-    with tempfile.TemporaryDirectory() as folder:
-        switch_socket, module_socket = f"{folder}/switch", f"{folder}/asterisk.ctl"
-        with counting(calls, switch_socket, module_socket):
-            switch, module = Switch(Unix(switch_socket), on_event), RtpStreams(Path(module_socket))
-            async with running(asterisk, switch=switch, rtpstreams=module, policy=Policy()) as world:
-                worlds.append(world)
-                asterisk.on_event = world.on_ari
-                switching = asyncio.create_task(switch.run())
-                await until(lambda: switch.flow_table.is_attached)
-                loop, began, used = asyncio.get_running_loop(), time.monotonic(), time.process_time()
-                came: dict[str, float] = {}
-
-                def leave(call: str) -> None:
-                    found = world.registry.get(call)
-                    if found and found.media.placement.state == "offloaded":
-                        carried.add(call)
-                    for event in (HangupRequested(call, 16), StasisEnd(call), ChannelDestroyed(call, 16)):
-                        world.on_ari(event)
-
-                for number in range(calls):
-                    due = began + number / rate
-                    await asyncio.sleep(max(0.0, due - time.monotonic()))
-                    call = call_id(number)
-                    came[call] = due  # when it would have come, were nothing late
-                    world.on_ari(StasisStart(replace(in_stasis(call), state="Ring"), ("PJSIP/a",), None))
-                    loop.call_at(loop.time() + HOLD, leave, call)
-                lasted, spent = time.monotonic() - began, time.process_time() - used
-                await until(lambda: not len(world.registry))
-                switching.cancel()
+        for number in range(calls):
+            due = began + number / rate
+            await asyncio.sleep(max(0.0, due - time.monotonic()))
+            call = call_id(number)
+            came[call] = due  # when it would have come, were nothing late
+            world.on_ari(StasisStart(replace(in_stasis(call), state="Ring"), ("PJSIP/a",), None))
+            loop.call_at(loop.time() + HOLD, leave, call)
+        lasted, spent = time.monotonic() - began, time.process_time() - used
+        await until(lambda: not len(world.registry))
     waited = [1000 * (asterisk.dialled[call] - at) for call, at in came.items() if call in asterisk.dialled]
     if len(waited) < calls:
         raise LabError(f"{calls - len(waited)} of {calls} calls were not dialled")

@@ -10,10 +10,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import structlog
 
@@ -68,11 +69,22 @@ def measure(calls: int) -> Scale:
         LabError: with what it said.
 
     """
-    command = [sys.executable, "-m", "tests.bench.scale", str(calls)]
+    return Scale(**apart("tests.bench.scale", calls))
+
+
+def apart(module: str, number: int) -> dict[str, Any]:
+    """Run a module in a process of its own with a number, and return what it printed.
+
+    Raises:
+        LabError: with what it said.
+
+    """
+    command = [sys.executable, "-m", module, str(number)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise LabError(f"{calls} calls: {done.stderr.strip()[-300:]}")
-    return Scale(**json.loads(done.stdout))
+        raise LabError(f"{module} {number}: {done.stderr.strip()[-300:]}")
+    printed: dict[str, Any] = json.loads(done.stdout)
+    return printed
 
 
 class _Asterisk(FakeAsterisk):
@@ -86,8 +98,28 @@ class _Asterisk(FakeAsterisk):
 
 
 async def _measure(calls: int) -> Scale:
-    collect_seldom()
     asterisk = with_answered(_Asterisk, range(calls))
+    async with beside_counting(asterisk, calls) as world:
+        began, used = time.monotonic(), time.process_time()
+        world.recovery.begin()
+        await until(lambda: len(world.registry) == calls)
+        adopted, adopting = time.monotonic() - began, time.process_time() - used
+        await until(lambda: all(map(_is_carried, world.registry)))
+        carried = time.monotonic() - began
+        await asyncio.sleep(_SETTLES)
+        written = asterisk.written
+        cpu, delay = await _watch()
+        written = asterisk.written - written
+        moved = sum(not _is_carried(call) for call in world.registry)
+    if moved:
+        raise LabError(f"{moved} of {calls} calls did not stay in the switch")
+    return Scale(calls, adopted, adopting, carried, cpu, _memory_mib(), delay, written / _MEASURED)
+
+
+@asynccontextmanager
+async def beside_counting(asterisk: FakeAsterisk, calls: int) -> AsyncIterator[World]:
+    """Run the application, as it is but for ARI, connected to the switch and the module of so many calls."""
+    collect_seldom()
     worlds: list[World] = []
 
     def on_event(event: Event) -> None:
@@ -95,31 +127,18 @@ async def _measure(calls: int) -> Scale:
 
     with tempfile.TemporaryDirectory() as folder:
         switch_socket, module_socket = f"{folder}/switch", f"{folder}/asterisk.ctl"
-        with counting(calls, switch_socket, module_socket):
+        with _counting(calls, switch_socket, module_socket):
             switch, module = Switch(Unix(switch_socket), on_event), RtpStreams(Path(module_socket))
             async with running(asterisk, switch=switch, rtpstreams=module, policy=Policy()) as world:
                 worlds.append(world)
                 switching = asyncio.create_task(switch.run())
                 await until(lambda: switch.flow_table.is_attached)
-                began, used = time.monotonic(), time.process_time()
-                world.recovery.begin()
-                await until(lambda: len(world.registry) == calls)
-                adopted, adopting = time.monotonic() - began, time.process_time() - used
-                await until(lambda: all(map(_is_carried, world.registry)))
-                carried = time.monotonic() - began
-                await asyncio.sleep(_SETTLES)
-                written = asterisk.written
-                cpu, delay = await _watch()
-                written = asterisk.written - written
-                moved = sum(not _is_carried(call) for call in world.registry)
+                yield world
                 switching.cancel()
-    if moved:
-        raise LabError(f"{moved} of {calls} calls did not stay in the switch")
-    return Scale(calls, adopted, adopting, carried, cpu, _memory_mib(), delay, written / _MEASURED)
 
 
 @contextmanager
-def counting(calls: int, switch_socket: str, module_socket: str) -> Iterator[None]:
+def _counting(calls: int, switch_socket: str, module_socket: str) -> Iterator[None]:
     """Run the switch and the module of so many calls beside the block."""
     command = [sys.executable, "-m", "tests.bench.counting", str(calls), switch_socket, module_socket]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as process:

@@ -94,7 +94,7 @@ class Call:
         self._variables = ChannelVariables(
             caller.id,
             ari=gateways.ari,
-            quality=partial(getattr, self.media, "quality"),
+            quality=partial(getattr, self.media, "quality"),  # without the call, which has this
             turns=gateways.variable_turns,
             log=log,
         )
