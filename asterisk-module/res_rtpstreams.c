@@ -28,6 +28,8 @@
 #include "asterisk.h"
 
 #include "asterisk/bridge.h"
+#include "asterisk/bridge_channel.h"
+#include "asterisk/bridge_features.h"
 #include "asterisk/bridge_technology.h"
 #include "asterisk/cli.h"
 #include "asterisk/module.h"
@@ -53,7 +55,11 @@ static void describe_bridge(struct ast_str **answer, struct ast_bridge *bridge, 
 	/* Copied: once the lock is gone the technology, and the module its name lives in, may go too. */
 	ast_copy_string(view.technology, bridge->technology->name, sizeof(view.technology));
 	AST_LIST_TRAVERSE(&bridge->channels, member, entry) {
-		struct leg leg = { .chan = ast_channel_ref(member->chan), };
+		/* The hooks are read here: a channel in the bridge has its features until it has the bridge lock. */
+		struct leg leg = {
+			.chan = ast_channel_ref(member->chan),
+			.dtmf_hooks = ao2_container_count(member->features->dtmf_hooks) > 0,
+		};
 
 		if (AST_VECTOR_APPEND(&legs, leg)) {
 			ast_channel_unref(leg.chan);

@@ -32,6 +32,7 @@ struct leg {
 	const char *video_glue;
 	int hold;
 	int audio_hook;
+	int dtmf_hooks;
 	int generator;
 	int t38;
 	char name[AST_CHANNEL_NAME];

@@ -271,7 +271,7 @@ void rtpstreams_row_json(struct ast_str **answer, const struct bridge_view *view
 	RAII_VAR(struct ast_json *, media, leg->rtp ? json_media(leg) : json_no_media(), ast_json_unref);
 	RAII_VAR(struct ast_json *, row, NULL, ast_json_unref);
 
-	row = ast_json_pack("{s:s, s:s, s:s, s:s?, s:s, s:s, s:i, s:s, s:s, s:s, s:s, s:o, s:b, s:b, s:b, s:b}",
+	row = ast_json_pack("{s:s, s:s, s:s, s:s?, s:s, s:s, s:i, s:s, s:s, s:s, s:s, s:o, s:b, s:b, s:b, s:b, s:b}",
 		"channel", AST_JSON_UTF8_VALIDATE(leg->name),
 		"channel_id", leg->id,
 		"state", leg->state,
@@ -286,6 +286,7 @@ void rtpstreams_row_json(struct ast_str **answer, const struct bridge_view *view
 		"formats", json_audio_formats(leg->formats),
 		"hold", leg->hold,
 		"audio_hook", leg->audio_hook,
+		"dtmf_hooks", leg->dtmf_hooks,
 		"generator", leg->generator,
 		"t38", leg->t38);
 	if (!row || !media || ast_json_object_update(row, media)) {

@@ -12,7 +12,8 @@ A line on standard input is one word and its fields; each is answered by a line 
 | pt, ssrc, seq | of the next packet on; the timestamp goes on |
 | silent | 1: send nothing; 0: speak again, where sequence number and timestamp were to be by then |
 | noise | in silence, send comfort noise (RFC 3389) in each so many packets' time; 0: none. Then what is not sent has no number |
-| digit | its payload type: the next packets, 0.2 s, are of the digit 5 (RFC 4733) in place of speech |
+| key | which digit is dialled next: an event of RFC 4733, 5 at first; 10 is `*`, 11 is `#` |
+| digit | its payload type: the next packets, 0.2 s, are of that digit (RFC 4733) in place of speech |
 | hurry | so many packets before their time: ten in place of one |
 | garbage | 1: send what is not RTP (version 1); 0: RTP again |
 | ttl | the TTL or hop limit of the RTP |
@@ -55,7 +56,6 @@ NOISE = b"\x47"
 
 DIGIT_PACKETS = 10
 DIGIT_ENDS = 3
-DIGIT_FIVE = 5
 DIGIT_VOLUME = 10
 
 _EVENT = struct.Struct("!BBH")
@@ -87,6 +87,7 @@ class Stream:
     noise: int = 0
     garbage: bool = False
     hurry: int = 0
+    key: int = 5
     digit: int = 0
     digit_begun: int = 0
     digit_left: int = 0
@@ -129,7 +130,7 @@ class Stream:
         self.digit_left -= 1
         head = RTP.pack(0x80, marker | self.digit, self.sequence, self.digit_begun, self.ssrc)
         lasted = self.timestamp - self.digit_begun + SAMPLES
-        return head + _EVENT.pack(DIGIT_FIVE, end | DIGIT_VOLUME, lasted & 0xFFFF)
+        return head + _EVENT.pack(self.key, end | DIGIT_VOLUME, lasted & 0xFFFF)
 
     @property
     def timestamp(self) -> int:
@@ -257,6 +258,8 @@ class Talker:
                     stream.silent = value == "1"
                 case "noise":
                     stream.noise = int(value)
+                case "key":
+                    stream.key = int(value)
                 case "digit":
                     stream.digit, stream.digit_left = int(value), DIGIT_PACKETS
                 case "hurry":

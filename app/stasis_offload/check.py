@@ -31,6 +31,7 @@ _MODULES = {
     "app_offload_dial": "no application OffloadDial(): a call that the dialplan makes by it is lost",
     "func_offload_cause": "HANGUPCAUSE is not set after a failed dial; it comes with res_rtpstreams",
     "func_offload_sub": "options b, B, C and U of Dial() have no effect; it comes with res_rtpstreams",
+    "func_offload_features": "options h, k, t and x of Dial() have no effect; it comes with res_rtpstreams",
     "func_timeout": "options S and L of Dial() have no effect: such a call does not end",
     "bridge_holding": "several targets, or one that is not PJSIP, are never called",
 }
@@ -56,6 +57,7 @@ FUNCTIONS = {
         "OFFLOAD_RESET_CDR()",
         "OFFLOAD_REBRIDGE()",
     ),
+    "func_offload_features": ("OFFLOAD_FEATURES()", "OFFLOAD_FEATURE()"),
 }
 
 # A command of the CLI that the application has no use for, and what it means if it may run it.

@@ -15,7 +15,7 @@ from collections import Counter
 from pathlib import Path
 
 OURS = re.compile(
-    r"\((?:res_rtpstreams|rtpstreams_leg|rtpstreams_row|func_offload_cause|func_offload_sub|app_offload_dial|offload_(?:dial|forward|party|patience|publish))\.c:\d+\)"
+    r"\((?:res_rtpstreams|rtpstreams_leg|rtpstreams_row|func_offload_cause|func_offload_sub|func_offload_features|app_offload_dial|offload_(?:dial|forward|party|patience|publish))\.c:\d+\)"
 )
 CALLS = re.compile(
     r"\b(?:__ast_channel_alloc\w*|ast_bridge_basic_new|ast_bridge_base_new|ast_rtp_instance_new\w*)\b"

@@ -34,7 +34,7 @@ ROW = {
     "channel": str, "channel_id": str, "state": str, "peer_id": TEXT,
     "bridge_id": str, "bridge_technology": str, "bridge_channels": int, "glue": str, "video_glue": str,
     "format_tx": str, "format_rx": str, "formats": list, "hold": bool, "audio_hook": bool,
-    "generator": bool, "t38": bool,
+    "dtmf_hooks": bool, "generator": bool, "t38": bool,
     "local": TEXT, "remote": TEXT, "sdp": TEXT,
     "audio_pt_tx": NUMBER, "audio_pt_rx": NUMBER, "event_pts_tx": dict, "event_pts_rx": dict,
     "framing_ms": int, "rtcp": str, "srtp": bool, "dtls": bool, "ice": bool, "symmetric": bool, "local_bridge": bool,

@@ -170,7 +170,8 @@ async def test_the_legs_of_a_call_are_reported_each_with_the_other_as_its_peer(p
         assert leg.formats == ("ulaw",)
         assert leg.local is not None
         assert leg.local != leg.remote
-        assert [leg.srtp, leg.dtls, leg.ice, leg.t38, leg.hold, leg.audio_hook] == [False] * 6
+        assert [leg.srtp, leg.dtls, leg.ice, leg.t38, leg.hold] == [False] * 5
+        assert [leg.audio_hook, leg.dtmf_hooks] == [False] * 2
         assert leg.idle is not None
 
 

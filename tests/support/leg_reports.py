@@ -35,6 +35,7 @@ CALLER = LegReport(
     symmetric=True,
     hold=False,
     audio_hook=False,
+    dtmf_hooks=False,
     generator=False,
     t38=False,
     local_bridge=True,

@@ -65,6 +65,7 @@ class LegReport:
     symmetric: bool
     hold: bool
     audio_hook: bool
+    dtmf_hooks: bool
     generator: bool
     t38: bool
     local_bridge: bool

@@ -152,6 +152,7 @@ def _parse_report(fields: "_Fields") -> LegReport:
         symmetric=fields.flag("symmetric"),
         hold=fields.flag("hold"),
         audio_hook=fields.flag("audio_hook"),
+        dtmf_hooks=fields.flag("dtmf_hooks"),
         generator=fields.flag("generator"),
         t38=fields.flag("t38"),
         local_bridge=fields.flag("local_bridge"),

@@ -41,6 +41,7 @@ LINE: dict[str, Any] = {
     "symmetric": True,
     "hold": False,
     "audio_hook": False,
+    "dtmf_hooks": True,
     "generator": True,
     "t38": True,
     "local_bridge": True,
@@ -74,6 +75,7 @@ def test_a_line_becomes_a_report() -> None:
     assert (report.ssrc_tx, report.ssrc_rx) == (0xFFFFFFFF, None)
     assert (report.symmetric, report.hold, report.local_bridge) == (True, False, True)
     assert report.generator
+    assert report.dtmf_hooks
     assert (report.srtp, report.dtls, report.ice, report.audio_hook, report.t38) == (
         False,
         False,

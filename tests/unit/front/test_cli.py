@@ -245,15 +245,16 @@ def test_a_configuration_file_that_is_missing_is_one_sentence(command: Command) 
 def test_check_says_of_each_thing_that_is_missing_what_to_do(command: Command, tmp_path: Path) -> None:
     outcome = command("check")
     lines = outcome.out.splitlines()
-    modules = ["app_offload_dial", "func_offload_cause", "func_offload_sub", "func_timeout", "bridge_holding"]
+    ours = ["app_offload_dial", "func_offload_cause", "func_offload_sub", "func_offload_features"]
+    modules = [*ours, "func_timeout", "bridge_holding"]
     switch = ["switch", "openflow", "bundles", "sizes", "instance", "tables"]
     names = ["ari", "application", *modules, "control socket", "module", *switch]
     assert outcome.status == 1
     assert [line.split(":")[0] for line in lines] == [f"FAILED {name}" for name in names]
     assert "http.conf" in lines[0]
-    assert f"{tmp_path}/asterisk.ctl" in lines[7]
-    assert "Asterisk is not running" in lines[8]
-    assert "is ovs-vswitchd running" in lines[9]
+    assert f"{tmp_path}/asterisk.ctl" in lines[8]
+    assert "Asterisk is not running" in lines[9]
+    assert "is ovs-vswitchd running" in lines[10]
     assert "s3cret" not in outcome.out + outcome.err
 
 
