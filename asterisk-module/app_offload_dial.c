@@ -30,6 +30,7 @@
 #include "asterisk/app.h"
 #include "asterisk/astobj2.h"
 #include "asterisk/channel.h"
+#include "asterisk/features_config.h"
 #include "asterisk/module.h"
 #include "asterisk/pbx.h"
 #include "asterisk/stasis_app.h"
@@ -109,18 +110,65 @@ static void dial_end(struct dial *dial, struct ast_channel *chan)
 	}
 }
 
+/*! Whether an option is given, outside of the arguments in parentheses of others. */
+static int has_option(const char *options, const char *letters)
+{
+	int depth = 0;
+
+	for (; *options; options++) {
+		if (*options == '\\' && options[1]) {
+			options++;
+		} else if (*options == '(') {
+			depth++;
+		} else if (*options == ')') {
+			depth--;
+		} else if (depth <= 0 && strchr(letters, *options)) {
+			return 1;
+		}
+	}
+	return 0;
+}
+
+/*!
+ * Whether the call has DTMF features that need a bridge of Dial(): those of DYNAMIC_FEATURES, which it follows without an
+ * option, and an attended transfer (main/bridge_basic.c, feature_attended_transfer).
+ */
+static int needs_bridge_of_dial(struct ast_channel *chan, const char *options)
+{
+	struct ao2_container *dynamic;
+	char code[AST_FEATURE_MAX_LEN] = "";
+
+	ast_channel_lock(chan);
+	dynamic = ast_get_chan_applicationmap(chan);
+	ast_get_builtin_feature(chan, "atxfer", code, sizeof(code));
+	ast_channel_unlock(chan);
+	ao2_cleanup(dynamic);
+	return dynamic || (!ast_strlen_zero(code) && has_option(options, "tT"));
+}
+
 /*! Have the application make the call; return 0 when it has had the caller. */
 static int offload(struct ast_channel *chan, const char *data)
 {
 	struct dial *dial;
 	char *parse = ast_strdupa(data);
+	const char *options;
 	int res, inhibited, given_up;
 	AST_DECLARE_APP_ARGS(args,
 		AST_APP_ARG(values)[4];
 	);
 
 	/* Of a channel without a PBX, Stasis() would make one that goes on in the dialplan (res_stasis.c, stasis_app_exec). */
-	if (!ast_channel_pbx(chan) || !stasis_app_is_registered(stasis_application) || !patience_admits(chan)) {
+	if (!ast_channel_pbx(chan) || !stasis_app_is_registered(stasis_application)) {
+		return -1;
+	}
+	AST_STANDARD_APP_ARGS(args, parse);
+	options = args.argc < 3 ? "" : args.values[2];
+	if (needs_bridge_of_dial(chan, options)) {
+		pbx_builtin_setvar_helper(chan, "OFFLOAD_STATUS", "relayed");
+		pbx_builtin_setvar_helper(chan, "OFFLOAD_REASON", "features");
+		return -1;
+	}
+	if (!patience_admits(chan)) {
 		return -1;
 	}
 	dial = dial_begin(chan);
@@ -134,9 +182,8 @@ static int offload(struct ast_channel *chan, const char *data)
 	ast_channel_publish_snapshot(chan);
 	ast_channel_unlock(chan);
 
-	AST_STANDARD_APP_ARGS(args, parse);
 	/* With option B a subroutine runs on the caller first, for as long as that takes. */
-	if (args.argc < 3 || !strchr(args.values[2], 'B')) {
+	if (!strchr(options, 'B')) {
 		patience_begin(dial);
 	}
 	/* A variable that is set over ARI leaves the thread without the right to functions such as DB() and SHELL()

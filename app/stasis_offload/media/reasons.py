@@ -59,6 +59,7 @@ class ReasonKind(StrEnum):
     EXCLUDED_PERCENTAGE = "excluded-percentage"
     QUEUED = "queued"
     OVERLOAD = "overload"
+    FEATURES = "features"
     OPERATOR = "operator"
     DRAIN = "drain"
     DEFECT = "defect"
@@ -116,6 +117,7 @@ EXPLANATIONS: dict[ReasonKind, str] = {
     ReasonKind.EXCLUDED_PERCENTAGE: "The call is not one of the media.percentage of all calls that may be offloaded.",
     ReasonKind.QUEUED: "Other calls are on their way into the switch, or are being dialled; it is soon this one's turn.",
     ReasonKind.OVERLOAD: "The application did not keep up with its callers, so OffloadDial() left the call to Dial() to its end (OFFLOAD_PATIENCE, docs/dial.md). Only in OFFLOAD_REASON: the application does not know the call.",
+    ReasonKind.FEATURES: "The caller has DTMF features that need a bridge of Dial(), which made the call: DYNAMIC_FEATURES, or a code for an attended transfer and option t or T (docs/dial.md). Only in OFFLOAD_REASON: the application does not know the call.",
     ReasonKind.OPERATOR: "An operator blocked the call (`stasis-offload relay`); `stasis-offload offload` lifts the block.",
     ReasonKind.DRAIN: "The application is shutting down.",
     ReasonKind.DEFECT: "A defect of stasis-offload, in the log as media.defect: Asterisk relays this call to its end.",

@@ -1,0 +1,44 @@
+"""Calls that OffloadDial() leaves to Dial() at once: their DTMF features need its bridge."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from lab import control
+from lab.control import wait_until
+from tests.support.observed import Cdrs
+
+
+@contextmanager
+def dynamic_features(names: str) -> Iterator[None]:
+    """Have all channels follow these codes of [applicationmap] in features.conf."""
+    control.asterisk("asterisk2", f'dialplan set global DYNAMIC_FEATURES "{names}"')
+    try:
+        yield
+    finally:
+        control.asterisk("asterisk2", 'dialplan set global DYNAMIC_FEATURES ""')
+
+
+@pytest.mark.parametrize(
+    ("number", "options", "names", "left"),
+    [
+        ("atxfer-ours", "rT", "", True),
+        ("atxfer-ours", "f(1)t", "", True),
+        ("atxfer-ours", "rf(tT)", "", False),
+        ("ours", "", "lab-dynamic", True),
+        ("ours", "", "unknown", False),
+    ],
+)
+def test_a_call_whose_features_need_the_bridge_of_dial_is_left_to_it_and_says_so(
+    cdrs: Cdrs, number: str, options: str, names: str, *, left: bool
+) -> None:
+    control.asterisk("asterisk2", f"dialplan set global LAB_ARGS PJSIP/555@asterisk1,,{options}")
+    with dynamic_features(names):
+        control.originate(f"{number}@asterisk2")
+        wait_until(lambda: len(control.channels("asterisk1")) == 2, within=10, what="the call to be answered")
+        assert bool(control.calls()) is not left
+        control.hang_up_all()
+        row = cdrs.last()
+    assert (row["dialstatus"], row["lastapp"]) == ("ANSWER", "Dial")
+    assert ((row["offload_status"], row["offload_reason"]) == ("relayed", "features")) is left
