@@ -4,7 +4,7 @@ Usage: load.py SOCKET ANSWERS CALLS_PER_S ANSWERS_PER_CALL
 
 Over SOCKET (asterisk.ctl) one connection sets up calls, which end by themselves after 1 to 4 s; several put
 questions to res_rtpstreams, as many for each call set up, until ANSWERS are in; one more unloads and loads
-the module all the while. Prints the figures as one JSON object. Exit status 1 and a sentence when an answer
+the module all the while. DTMF hooks are put on channels and taken away again meanwhile, and a feature is run. Prints the figures as one JSON object. Exit status 1 and a sentence when an answer
 is wrong, or when channels or bridges outlive the last call.
 """
 # ruff: noqa: INP001, T201 - a script that prints
@@ -111,6 +111,8 @@ class Run:
             self.count["json rows"] += len(rows)
             if rows and number % 4 == 1:
                 self.bridge_ids = sorted({str(row["bridge_id"]) for row in rows})
+                self.count["rows with hooks"] += sum(row["dtmf_hooks"] is True for row in rows)
+                await self.features(str(rows[0]["channel"]), number // 4)
         elif command == "rtpstreams":
             wrong = [line for line in answer.splitlines() if not PLAIN.fullmatch(line)]
             if wrong:
@@ -122,6 +124,15 @@ class Run:
         if self.count["answers"] >= self.answers:
             self.enough.set()
             self.due.shutdown(immediate=True)
+
+    async def features(self, channel: str, number: int) -> None:
+        """Put DTMF hooks on a channel, run a feature that only says so, take the hooks away: one each time."""
+        setting = (
+            "OFFLOAD_FEATURES(blindxfer&disconnect) asterisk",
+            "OFFLOAD_FEATURE() disconnect",
+            "OFFLOAD_FEATURES(blindxfer&disconnect) application",
+        )[number % 3]
+        await ask(self.path, f"dialplan set chanvar {channel} {setting}")
 
     async def ask_on(self) -> None:
         """One connection after the other, until the answers are enough."""
@@ -182,6 +193,8 @@ class Run:
             group.create_task(self.reload())
             for _ in range(CONNECTIONS):
                 group.create_task(self.ask_on())
+        if not self.count["rows with hooks"]:
+            raise WrongAnswerError("no row has told of DTMF hooks")
         await self.all_gone()
 
 
