@@ -6,6 +6,7 @@ import os
 import re
 import shlex
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Collection, Iterator
@@ -32,6 +33,24 @@ def docker(*args: str, check: bool = True, stderr: bool = False) -> str:
     if check and done.returncode:
         raise LabError(f"docker {' '.join(args)}: {(done.stderr or done.stdout).strip()}")
     return done.stdout + done.stderr if stderr else done.stdout
+
+
+def lab(*args: str, **environment: str) -> None:
+    """Run lab/lab.sh, with more in its environment.
+
+    Raises:
+        LabError: with what it said.
+
+    """
+    done = subprocess.run(
+        ["lab/lab.sh", *args],
+        env={**os.environ, "PYTHON": sys.executable, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise LabError((done.stderr or done.stdout).strip())
 
 
 def container(service: str) -> str:
@@ -132,6 +151,13 @@ def originate(endpoint: str, *, count: int = 1, application: str = "Milliwatt") 
     command = f"channel originate PJSIP/{endpoint} application {application}"
     loop = 'for i in $(seq "$1"); do asterisk -rx "$2" || exit 1; done'
     execute("asterisk1", "sh", "-c", loop, "sh", str(count), command)
+
+
+def join_bridge(datapath: str | None = None) -> None:
+    """Put node 2's interface into its bridge as its start does, or by another datapath that its container may have."""
+    environment = () if datapath is None else ("env", f"LAB_DATAPATH={datapath}")
+    pid = execute("ovs", "cat", "/run/openvswitch/ovs-vswitchd.pid").strip()
+    execute("ovs", *environment, "bridge.sh", pid)
 
 
 def hang_up_all() -> None:

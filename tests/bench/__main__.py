@@ -16,27 +16,26 @@ from rich.console import Console
 
 from lab import control
 from lab.capture import HEADERS, captured
-from lab.control import LabError, pid_of
+from lab.control import LabError
 from tests.bench import (
     costs,
     incoming,
     moves,
     programming,
     quiet,
-    relaying,
     relays,
     report,
+    rounds,
     rush,
     scale,
     setups,
 )
-from tests.bench.load import EDGE, Server, bring_generator, calls_up
+from tests.bench.load import EDGE, bring_generator, calls_up
 from tests.bench.moves import Moved
-from tests.bench.relaying import MEASURED_S, Relayed
+from tests.bench.relaying import MEASURED_S
 from tests.bench.setups import SetUp
 
 CALLS = 50
-STREAMS = 2 * CALLS
 TIMES = 20
 
 Result = TypeVar("Result")
@@ -60,8 +59,9 @@ def main() -> int:
         return 1
     report.write(results)
     report.show(results, console)
-    missed = [goal for goal in report.GOALS if not goal.met(results.figures[goal.key])]
-    print(f"bench: {len(report.GOALS) - len(missed)} of {len(report.GOALS)} goals met, see {report.REPORT}")
+    goals = report.as_json(results)["goals"]
+    met = sum(goal["met"] for goal in goals.values())
+    print(f"bench: {met} of {len(goals)} goals met, see {report.REPORT}")
     return 0
 
 
@@ -93,18 +93,14 @@ def _run() -> report.Results:
     for rate in rush.RATES:
         _say(f"{rate} calls a second rush in, {rush.LASTS:g} s, by plain Dial() and by ours")
         rushed[rate] = _found(rush.measure(relays.BEHIND_OVS, rate))
-    moved, relayed = _move_and_relay()
-    _say(f"{CALLS} calls through an Asterisk without a switch, {MEASURED_S:g} s")
-    with relays.asterisk_alone() as server:
-        relayed = {"asterisk": _relay(server, "asterisk-alone", "asterisk"), **relayed}
-    _say(f"{CALLS} calls through rtpengine, {MEASURED_S:g} s")
-    with relays.rtpengine() as server:
-        relayed["rtpengine"] = _relay(server, "rtpengine", "rtpengine")
+    moved = _move()
+    _say(f"{CALLS} calls by each relay, {MEASURED_S:g} s, {rounds.ROUNDS} rounds")
+    in_rounds = rounds.measure(CALLS, found=_found)
     return report.Results(
         moved=moved,
         set_up=set_up,
         programmed=programmed,
-        relayed=relayed,
+        rounds=in_rounds,
         quiet=going_on,
         scale=at_scale,
         costs=cost,
@@ -129,38 +125,13 @@ def _set_up() -> Mapping[int, SetUp]:
     return set_up
 
 
-def _move_and_relay() -> tuple[Moved, dict[str, Relayed]]:
-    """Measure the same calls relayed, offloaded, and moving."""
-    pids = {
-        "asterisk": pid_of("asterisk2", "asterisk"),
-        "ovs-vswitchd": pid_of("ovs", "ovs-vswitchd"),
-        "stasis-offload": pid_of("offload", "stasis-offload"),
-    }
-    _say(f"{CALLS} calls through Asterisk behind the switch, {MEASURED_S:g} s: stasis-offload relay --all")
-    control.offload("relay", "--all")
+def _move() -> Moved:
+    _say(f"move {CALLS} calls out of the switch and in again, {TIMES} moves each")
     with captured(EDGE, snaplen=HEADERS) as capture, calls_up(relays.BEHIND_OVS, CALLS):
-        moves.all_are("relayed", CALLS)
-        behind = relaying.watch(pids)
-        _say(f"the same calls through the flows, {MEASURED_S:g} s: stasis-offload offload --all")
-        control.offload("offload", "--all")
         moves.all_are("offloaded", CALLS)
-        through = relaying.watch(pids)
-        _say(f"move them out and in again, {TIMES} moves each")
         moving = moves.move(CALLS, times=TIMES)
     _say("judge every packet of them")
-    moved = _found(moves.judge(capture, moving))
-    relayed = {
-        "asterisk_ovs": _found(relaying.judge(capture, behind, streams=STREAMS)),
-        "offloaded": _found(relaying.judge(capture, through, streams=STREAMS)),
-    }
-    return moved, relayed
-
-
-def _relay(server: Server, service: str, process: str) -> Relayed:
-    """Measure a relay that is one process."""
-    with captured(EDGE, snaplen=HEADERS) as capture, calls_up(server, CALLS):
-        watched = relaying.watch({process: pid_of(service, process)})
-    return _found(relaying.judge(capture, watched, streams=STREAMS))
+    return _found(moves.judge(capture, moving))
 
 
 def _say(text: str) -> None:

@@ -16,6 +16,7 @@ from tests.bench.moves import Moved
 from tests.bench.programming import Programmed
 from tests.bench.quiet import Quiet
 from tests.bench.relaying import Relayed
+from tests.bench.rounds import AFXDP, Rounds
 from tests.bench.rush import Rush
 from tests.bench.scale import Scale
 from tests.bench.setups import SetUp
@@ -66,12 +67,14 @@ GOALS = (
     Goal("scale_cpu_percent", 3),
     Goal("scale_memory_mib", 150),
     Goal("scale_adoption_s", 2),
+    Goal("afxdp_to_rtpengine", 0.75),
+    Goal("afxdp_to_asterisk", 1),
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """Everything that one run measured; `relayed` by relay, `set_up` and `rush` by calls a second, `quiet` and `scale` by calls.
+    """Everything that one run measured; `set_up` and `rush` by calls a second, `quiet` and `scale` by calls.
 
     `load_average` is the machine's when it began: what else ran is in every figure.
     """
@@ -79,13 +82,18 @@ class Results:
     moved: Moved
     set_up: Mapping[int, SetUp]
     programmed: Programmed
-    relayed: Mapping[str, Relayed]
+    rounds: Rounds
     quiet: Mapping[int, Quiet]
     scale: Mapping[int, Scale]
     costs: Costs
     rush: Mapping[int, Rush]
     incoming: Incoming
     load_average: float
+
+    @property
+    def relayed(self) -> dict[str, Relayed]:
+        """What each relay did with the load."""
+        return self.rounds.middle
 
     @property
     def figures(self) -> dict[str, float]:
@@ -121,6 +129,11 @@ class Results:
             "scale_cpu_percent": _rounded(self.scale[SCALE_CALLS].cpu_percent),
             "scale_memory_mib": _rounded(self.scale[SCALE_CALLS].memory_mib),
             "scale_adoption_s": _rounded(self.scale[SCALE_CALLS].adoption_s),
+            **{
+                f"afxdp_to_{relay}": _rounded(self.rounds.ratio(AFXDP, relay))
+                for relay in ("rtpengine", "asterisk")
+                if AFXDP not in self.rounds.lacking
+            },
         }
 
     @property
@@ -180,6 +193,7 @@ class Results:
                 }
                 for rate, it in self.rush.items()
             },
+            "lacking": self.rounds.lacking,
             "latency_us": {relay: _rounded(it.latency_us_p50) for relay, it in by_relay},
             "latency_us_p99": {relay: _rounded(it.latency_us_p99) for relay, it in by_relay},
             "jitter_us": {relay: _rounded(it.jitter_us) for relay, it in by_relay},
@@ -191,9 +205,13 @@ class Results:
 
 
 def as_json(results: Results) -> dict[str, Any]:
-    """Return the report as it is written."""
+    """Return the report as it is written; `goals` has those that this machine let be measured."""
     figures = results.figures
-    goals = {goal.key: {"goal": str(goal), "met": goal.met(figures[goal.key])} for goal in GOALS}
+    goals = {
+        goal.key: {"goal": str(goal), "met": goal.met(figures[goal.key])}
+        for goal in GOALS
+        if goal.key in figures
+    }
     return {**figures, **results.tables, "goals": goals}
 
 
@@ -266,6 +284,8 @@ def show(results: Results, console: Console) -> None:
         parts = ", ".join(f"{name} {ms:.1f}" for name, ms in got.cpu.items())
         latency = (f"{us:.0f}" for us in (got.latency_us_p50, got.latency_us_p99, got.jitter_us))
         table.add_row(relay, str(got.packets), *latency, f"{got.cpu_total:.1f}", parts)
+    for relay, reason in results.rounds.lacking.items():
+        table.add_row(relay, *[""] * 5, reason)
     _print(console, table, numbers=range(1, 6))
 
 

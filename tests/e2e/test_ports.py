@@ -136,8 +136,8 @@ def test_a_port_that_is_added_again_under_another_number_is_learned_at_once() ->
 
 
 def removed_port() -> AbstractContextManager[None]:
-    for command in ("del-port", "add-port"):
-        control.execute("ovs", "ovs-vsctl", command, "breth0", "eth0")
+    control.execute("ovs", "ovs-vsctl", "del-port", "breth0", "eth0")
+    control.join_bridge()
     return nullcontext()
 
 

@@ -1,16 +1,13 @@
 """What the faults do to the lab's containers, and how each is undone, whatever happens."""
 
-import os
 import re
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from lab import control
 from lab.capture import NODE2
-from lab.control import LabError, wait_until
+from lab.control import wait_until
 
 # What the actions of the flows have that forward RTP, and of no others.
 FORWARD = "dec_ttl"
@@ -83,25 +80,13 @@ def restart_gracefully() -> None:
 @contextmanager
 def steppable_clock() -> Iterator[None]:
     """Have node 2's programs made anew with a clock that can be stepped, and as they were at the end of the block."""
-    _made_anew("docker-compose.yml:lab/stepped-clock.yml")
+    control.lab("up", COMPOSE_FILE="docker-compose.yml:lab/stepped-clock.yml")
     try:
         control.execute("ovs", "sh", "-c", 'grep -q libfaketime "/proc/$(pgrep -x ovs-vswitchd)/maps"')
         control.execute("offload", "grep", "-q", "libfaketime", "/proc/1/maps")
         yield
     finally:
-        _made_anew("docker-compose.yml")
-
-
-def _made_anew(files: str) -> None:
-    done = subprocess.run(
-        ["lab/lab.sh", "up"],
-        env={**os.environ, "COMPOSE_FILE": files, "PYTHON": sys.executable},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        raise LabError(done.stderr.strip())
+        control.lab("up")
 
 
 def step_clock(hours: int) -> None:

@@ -86,7 +86,8 @@ def bond() -> Iterator[Bond]:
             found.wait_until_whole()
             yield found
         finally:
-            _vsctl("del-port", "breth0", BOND, "--", "add-port", "breth0", "eth0")
+            _vsctl("del-port", "breth0", BOND)
+            control.join_bridge()
 
 
 @contextmanager

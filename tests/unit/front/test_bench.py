@@ -21,6 +21,7 @@ from tests.bench.moves import Moved, Moving
 from tests.bench.programming import Programmed
 from tests.bench.quiet import Quiet
 from tests.bench.relaying import Relayed, Watched
+from tests.bench.rounds import AFXDP, Rounds
 from tests.bench.rush import Rush, Waited
 from tests.bench.scale import Scale
 from tests.bench.setups import SetUp
@@ -113,7 +114,7 @@ def test_the_report_has_every_figure_and_says_which_goals_are_met() -> None:
         moved=Moved(1000, 0, 0, 1, 1, 0, 25.0, 21.0),
         set_up={10: SetUp(calls=120, missed=0, p50=4.0, p99=26.0, learning_p50=1.0)},
         programmed=programmed,
-        relayed={"asterisk": relayed},
+        rounds=Rounds({"asterisk": [relayed]}, {AFXDP: "it does not work here"}),
         quiet={
             calls: Quiet(
                 calls, cpu_ms_per_s=12.0, translations_per_s=750.4, setup_ms=ms, setup_translations=99.6
@@ -160,6 +161,7 @@ def test_the_report_has_every_figure_and_says_which_goals_are_met() -> None:
     rush = written["rush"]["50"]
     assert (rush["answered_ms_p50"], rush["dial_ms_p50"], rush["handed_over"]) == (30, 20, 0.25)
     assert written["rush_p95_ratio"] == 1.5
+    assert written["lacking"] == {AFXDP: "it does not work here"}
     missed = {key for key, goal in written["goals"].items() if not goal["met"]}
     assert missed == {
         "reordered",
@@ -170,6 +172,17 @@ def test_the_report_has_every_figure_and_says_which_goals_are_met() -> None:
         "incoming_ms_p95",
     }
     assert set(written["goals"]) <= set(written)
+
+
+def test_relays_are_compared_round_by_round() -> None:
+    """A round in which the machine was busy is as busy for each, and of each relay one round is shown."""
+
+    def taking(*ms: float) -> list[Relayed]:
+        return [Relayed(1, 2, 3, 4, cpu={"asterisk": it, "softirq": it}) for it in ms]
+
+    rounds = Rounds({"rtpengine": taking(10, 40, 12), AFXDP: taking(8, 30, 6)}, {})
+    assert rounds.ratio(AFXDP, "rtpengine") == pytest.approx(0.75)
+    assert {name: it.cpu_total for name, it in rounds.middle.items()} == {"rtpengine": 24, AFXDP: 16}
 
 
 VALUES = st.recursive(
