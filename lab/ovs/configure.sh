@@ -11,9 +11,13 @@ bridge.sh "$1"
 chgrp 8086 "$socket"
 chmod 660 "$socket"
 
-# The kernel still hands frames from eth0 to local sockets, beside the switch: each packet would arrive twice.
+# Beside the switch the kernel still hands frames from eth0 to local sockets: each packet would arrive twice. And it speaks
+# IPv6 there with node 2's MAC whenever the link comes up: the network would send there what the switch wants elsewhere.
 for tables in iptables ip6tables; do
-    $tables -w -t raw -C PREROUTING -i eth0 -j DROP 2>/dev/null || $tables -w -t raw -A PREROUTING -i eth0 -j DROP
+    for passing in "PREROUTING -i" "OUTPUT -o"; do
+        read -ra rule <<<"$passing eth0 -j DROP"
+        $tables -w -t raw -C "${rule[@]}" 2>/dev/null || $tables -w -t raw -A "${rule[@]}"
+    done
 done
 ip link set dev eth0 arp off
 ip addr flush dev eth0
