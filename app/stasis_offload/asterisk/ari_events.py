@@ -131,6 +131,14 @@ class Diverted:
     number: str
 
 
+@dataclass(frozen=True, slots=True)
+class FeatureChanged:
+    """Asterisk begins with a DTMF feature that a channel asked for, by its name; empty: it has ended (OFFLOAD_FEATURE_STATE)."""
+
+    channel: str
+    feature: str
+
+
 # Possible changes of the media path
 
 
@@ -205,6 +213,7 @@ Event = (
     | DialChanged
     | PlaybackFinished
     | DigitReceived
+    | FeatureChanged
     | Diverted
     | BridgePeer
     | Held

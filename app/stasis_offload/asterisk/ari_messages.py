@@ -16,6 +16,7 @@ from stasis_offload.asterisk.ari_events import (
     Diverted,
     EnteredBridge,
     Event,
+    FeatureChanged,
     HangupRequested,
     Held,
     LeftBridge,
@@ -26,6 +27,9 @@ from stasis_offload.asterisk.ari_events import (
     Unheld,
 )
 from stasis_offload.asterisk.ari_fields import BadEventError, Fields
+
+_FEATURE_STATE = "OFFLOAD_FEATURE_STATE"
+_VARIABLES = ("BRIDGEPEER", _FEATURE_STATE)
 
 
 def parse_event(message: object) -> Event | None:
@@ -82,9 +86,9 @@ def parse_bridge(value: object) -> Bridge:
 
 
 def is_of_no_interest(text: str) -> bool:
-    """Return whether an event, as Asterisk writes it, is of another variable than BRIDGEPEER: most are, and need not be read."""
+    """Return whether an event, as Asterisk writes it, is of a variable that says nothing: most are, and need not be read."""
     # In a string both would have backslashes. With `pretty = yes` in ari.conf there are spaces, and all events are read.
-    return '"type":"ChannelVarset"' in text and '"variable":"BRIDGEPEER"' not in text
+    return '"type":"ChannelVarset"' in text and not any(f'"variable":"{name}"' in text for name in _VARIABLES)
 
 
 def _stasis_start(fields: Fields) -> Event:
@@ -127,10 +131,13 @@ def _seconds_between(earlier: str, later: str) -> float | None:
 
 
 def _varset(fields: Fields) -> Event | None:
-    # A global variable has no channel.
-    if fields.text("variable") != "BRIDGEPEER" or fields.get("channel") is None:
+    name = fields.text("variable")
+    if name not in _VARIABLES or fields.get("channel") is None:  # a global variable has no channel
         return None
-    return BridgePeer(channel=fields.text("channel", "id"))
+    channel = fields.text("channel", "id")
+    if name == _FEATURE_STATE:
+        return FeatureChanged(channel=channel, feature=fields.text("value"))
+    return BridgePeer(channel=channel)
 
 
 def _transfer(fields: Fields) -> Event:

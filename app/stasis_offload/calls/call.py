@@ -16,13 +16,13 @@ from stasis_offload.calls.ari_commands import (
 )
 from stasis_offload.calls.channel_variables import ChannelVariables
 from stasis_offload.calls.diversions import set_diversion
+from stasis_offload.calls.features import CallFeatures
 from stasis_offload.calls.gateways import Gateways
 from stasis_offload.calls.media_session import MediaSession
-from stasis_offload.calls.opt_out import OptOut
+from stasis_offload.calls.opt_out import Exclusion, OptOut
 from stasis_offload.calls.repeating import carried_out
 from stasis_offload.calls.runner import MachineRunner
 from stasis_offload.media import events as media
-from stasis_offload.media.exclusion import why_excluded
 from stasis_offload.media.path import Leg
 from stasis_offload.media.reasons import ReasonKind
 from stasis_offload.media.state import Placement, Policy
@@ -34,7 +34,7 @@ from stasis_offload.signalling.call_ids import CALLER
 from stasis_offload.signalling.causes import DialStatus
 from stasis_offload.signalling.legs import LegEvent, Legs
 from stasis_offload.signalling.machine import returns_media, step, supersedes
-from stasis_offload.signalling.state import WANTED, Dialing, Phase
+from stasis_offload.signalling.state import Dialing, Phase
 
 # Seconds. The flows of a call are removed before its channels end, but a switch that does not answer must not delay a
 # caller longer.
@@ -77,9 +77,16 @@ class Call:
             on_change=self._note_media,
             log=log,
         )
-        self._policy = policy
+        self.features = CallFeatures(
+            dialing,
+            ari=gateways.ari,
+            channel=self._channel_of,
+            post=self.post,
+            post_media=self.media.post,
+            log=log,
+        )
         self._opt_out = OptOut(ari=gateways.ari)
-        self._excluded: ReasonKind | None = None
+        self._exclusion = Exclusion(caller.id, policy=policy, opt_out=self._opt_out)
         self._on_connected = on_connected
         self._media_ended = False
         self._tasks = asyncio.TaskGroup()
@@ -115,15 +122,6 @@ class Call:
     def caller(self) -> str:
         """The name of the caller's channel."""
         return self.legs.name(CALLER) or self.legs.channel(CALLER)
-
-    @property
-    def callee(self) -> str | None:
-        """The name of the channel that answered, or of the only one that is being dialled."""
-        if self.dialing.winner:
-            return self.legs.name(self.dialing.winner)
-        wanted = [n for n, callee in enumerate(self.dialing.callees, start=1) if callee in WANTED]
-        names = [name for n in wanted if (name := self.legs.name(n))]
-        return names[0] if len(names) == 1 else None
 
     @property
     def parties(self) -> dict[int, str]:
@@ -164,7 +162,8 @@ class Call:
 
         If the bridge was `rebuilt`, which is what every re-INVITE causes, return it only if the legs are not as before.
         """
-        self.media.post(media.BridgeRebuilt() if rebuilt else media.BridgeChanged())
+        if not (rebuilt and self.features.explains_rebuilding()):
+            self.media.post(media.BridgeRebuilt() if rebuilt else media.BridgeChanged())
 
     @property
     def is_opted_out(self) -> bool:
@@ -176,6 +175,9 @@ class Call:
         if other.is_opted_out:
             self._opt_out.value = True
             self._variables.opt_out()
+
+    def _channel_of(self, leg: Leg) -> str:
+        return self.legs.channel(CALLER if leg is Leg.CALLER else self.dialing.winner or CALLER)
 
     async def write_variables(self) -> None:
         """Write the present values of the caller's OFFLOAD_ variables."""
@@ -201,6 +203,8 @@ class Call:
         if isinstance(event, sig.CallerLeft):
             self.left = True
             self._variables.leave()
+        elif isinstance(event, sig.CallerSentDigit) and self.dialing.phase is Phase.DIALING:
+            self.features.on_digit(Leg.CALLER, event.digit)
         if returns_media(self.dialing, event):
             self.media.relay_until_start()
         self._machine.post(event)
@@ -211,6 +215,7 @@ class Call:
         async with self._tasks as tasks:
             session = tasks.create_task(self.media.run())
             tasks.create_task(self._note_beside())
+            features = tasks.create_task(self.features.run())
             try:
                 await self._machine.run()
             except Exception:  # noqa: BLE001 - a defect ends the application's part in the call, not the call
@@ -219,12 +224,15 @@ class Call:
             await self._end_media()
             self._variables.stop()
             session.cancel()
+            features.cancel()
+            self.features.stop()
         forwarded = {f"from_{leg}": self.media.placement.forwarded(leg).packets for leg in Leg}
         self._log.info("call.forwarded", **forwarded)
 
     async def _note_beside(self) -> None:
         """Read and write the caller's variables, which what the caller waits for need not wait for."""
         await self._set_up.wait()
+        await self.features.prepare()
         await self._opt_out.read_early(self.legs.channel(CALLER))
         await self._variables.run()
 
@@ -257,7 +265,10 @@ class Call:
                 await self._set_answered(command)
             case cmd.StartMedia(n):
                 await self._exclude(n)
-                self.media.start(caller=self.legs.channel(CALLER), callee=self.legs.channel(n))
+                await self.features.begin()
+                self.media.start(
+                    caller=self.legs.channel(CALLER), callee=self.legs.channel(n), features=self.features
+                )
                 self._on_connected(self)
             case cmd.ReturnMedia():
                 await self._within_limit(self.media.relay_until_start().wait())
@@ -304,14 +315,8 @@ class Call:
         """Block the call if the caller's variable, an endpoint of the two legs or the percentage excludes it."""
         await self._opt_out.read(self.legs.channel(CALLER))
         names = [name for leg in (CALLER, callee) if (name := self.legs.name(leg))]
-        kind = why_excluded(self.id, names, self._policy, opted_out=self._opt_out.value)
-        if kind is self._excluded:
-            return
-        if self._excluded:
-            self.media.post(media.Unblocked(self._excluded))
-        if kind:
-            self.media.post(media.Blocked(kind))
-        self._excluded = kind
+        for event in self._exclusion.changed(names):
+            self.media.post(event)
 
     async def _end_media(self) -> None:
         """End the media for good, and write the final variables while the caller exists."""
@@ -341,5 +346,6 @@ class Call:
             self._note_media(self.media.placement)
 
     def _note_media(self, placement: Placement) -> None:
+        self.features.note_media(placement)
         leaving = self.legs.has_pending(CALLER) or self._variables.channel != self.legs.channel(CALLER)
         self._variables.update(placement, leaving=leaving)

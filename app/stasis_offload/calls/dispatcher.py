@@ -41,6 +41,8 @@ class Dispatcher:
                 self._log.info("ari.up", asterisk=version)
                 self._gate.problems.pop("asterisk", None)
                 self._gate.unblock(ReasonKind.ASTERISK_UNREACHABLE)
+                for call in self._registry:
+                    call.features.resume()
             case ari.AriDown(reason):
                 self._log.warning("ari.down", reason=reason)
                 self._gate.problems["asterisk"] = reason
@@ -60,6 +62,9 @@ class Dispatcher:
                 | ari.DigitReceived(channel)
             ):
                 self._on_leg_event(channel, event)
+            case ari.FeatureChanged(channel, feature):
+                if call := self._registry.by_channel(channel):
+                    call.features.on_state(feature)
             case ari.PlaybackFinished(playback):
                 self._on_playback_finished(playback)
             case ari.BridgePeer(channel) | ari.Unheld(channel) | ari.Held(channel):

@@ -9,6 +9,7 @@ from typing import assert_never
 
 from structlog.typing import FilteringBoundLogger
 
+from stasis_offload.calls.features import CallFeatures
 from stasis_offload.calls.gateways import Gateways
 from stasis_offload.calls.leg_queries import LegQueries
 from stasis_offload.calls.media_monitor import MediaMonitor
@@ -63,6 +64,7 @@ class MediaSession:
         self._switch = gateways.switch
         self._learning = gateways.learning
         self._on_change = on_change
+        self._features: CallFeatures | None = None
         self._log = log
         self._legs = LegQueries(call, gateways=gateways, log=log)
         self._budget = PacketBudget()
@@ -103,7 +105,7 @@ class MediaSession:
         """Record, before `run`, that an earlier process had so many packets of the call forwarded, or more."""
         self._machine.state = replace(self.placement, partial=True, earlier_packets=packets)
 
-    def start(self, *, caller: str, callee: str) -> None:
+    def start(self, *, caller: str, callee: str, features: CallFeatures) -> None:
         """Connect the media machine for the two channels in the bridge; again when a replacement becomes a leg.
 
         The quality restarts: it is that of the present two channels alone.
@@ -112,7 +114,8 @@ class MediaSession:
         self._monitor = MediaMonitor(log=self._log)
         if self.placement.state is State.RELAYED and not self._learning.has_room(self._call):
             self.post(ev.Blocked(ReasonKind.QUEUED))  # before Asterisk is asked about it
-        self.post(ev.Connected())
+        self._features = features if features.featured else None
+        self.post(ev.Connected(features.featured))
 
     def post(self, event: ev.Event) -> asyncio.Event:
         """Post an event to the media machine; return as `MachineRunner.post` does."""
@@ -127,6 +130,8 @@ class MediaSession:
         event = mirrored(role, in_port=in_port, frame=frame)
         if event is None:
             return
+        if self._features:
+            self._features.on_mirrored(self.placement, event)
         if isinstance(event, ev.PacketObserved) and event.packet is None:
             self._log.debug("media.not_rtp", leg=role.leg, source=str(event.source))
         if isinstance(event, ev.RtcpReceived | ev.OtherDropped) and len(self._machine.queued) >= _MAX_QUEUED:
@@ -189,6 +194,7 @@ class MediaSession:
             self._switch.flow_table.doubt(self._owner)
             self._learning.remove(self._call)
             self._removed.set()
+            self._features = None
             del self._on_change  # the call's, which has this: as in runner.py
 
     def relay_until_start(self) -> asyncio.Event:
@@ -224,7 +230,7 @@ class MediaSession:
             )
         # Learning a call from its packets changes nothing that anybody else reads.
         learning = before.state is after.state is State.LEARNING and before.reason == after.reason
-        if after is not before and not learning:
+        if after is not before and not (learning and before.leaves_digits is after.leaves_digits):
             self._on_change(after)
         for leg in after.strangers.keys() - before.strangers.keys():
             self._log.info("media.strangers", leg=leg, source=str(after.strangers[leg].source))

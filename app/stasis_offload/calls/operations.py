@@ -15,7 +15,7 @@ from stasis_offload.media.reasons import ReasonKind
 from stasis_offload.media.roles import FORWARDING_ROLES, Duty, Role, call_cookie, owner_of
 from stasis_offload.openflow.flow import FlowCount
 from stasis_offload.openflow.switch import Switch
-from stasis_offload.signalling.state import Phase
+from stasis_offload.signalling.state import WANTED, Phase
 
 # So many calls are shown at a time, in a few milliseconds.
 _SLICE = 100
@@ -103,7 +103,7 @@ def _view(call: Call, counts: Mapping[int, FlowCount], now: float) -> CallView:
     return CallView(
         call=call.id,
         caller=call.caller,
-        callee=call.callee,
+        callee=_callee(call),
         state=str(Phase.DIALING) if dialing else str(placement.state),
         reason=str(placement.reason) if placement.reason else None,
         detail=placement.reason.detail if placement.reason else None,
@@ -117,3 +117,13 @@ def _view(call: Call, counts: Mapping[int, FlowCount], now: float) -> CallView:
         strangers_at_caller=call.media.strangers(Leg.CALLER),
         strangers_at_callee=call.media.strangers(Leg.CALLEE),
     )
+
+
+def _callee(call: Call) -> str | None:
+    """Return the name of the channel that answered, or of the only one that is being dialled."""
+    dialing, legs = call.dialing, call.legs
+    if dialing.winner:
+        return legs.name(dialing.winner)
+    wanted = [n for n, callee in enumerate(dialing.callees, start=1) if callee in WANTED]
+    names = [name for n in wanted if (name := legs.name(n))]
+    return names[0] if len(names) == 1 else None

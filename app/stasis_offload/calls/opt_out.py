@@ -1,11 +1,15 @@
-"""Reads the channel variable OFFLOAD, by which a dialplan keeps a call with Asterisk."""
+"""Reads the channel variable OFFLOAD, by which a dialplan keeps a call with Asterisk, and notes all that excludes a call."""
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import suppress
 
 from stasis_offload.asterisk.ari import AriClient
 from stasis_offload.errors import AriError
-from stasis_offload.media.exclusion import opts_out
+from stasis_offload.media import events as media
+from stasis_offload.media.exclusion import opts_out, why_excluded
+from stasis_offload.media.reasons import ReasonKind
+from stasis_offload.media.state import Policy
 
 
 class OptOut:
@@ -31,3 +35,22 @@ class OptOut:
         """Read the variable while the call is dialled, so that `read` need not wait; an error is left to `read`."""
         with suppress(AriError):
             await self.read(channel)
+
+
+class Exclusion:
+    """What excludes a call from the switch now: the caller's variable, an endpoint of a leg, or the percentage."""
+
+    def __init__(self, call: str, *, policy: Policy, opt_out: OptOut) -> None:
+        self._call = call
+        self._policy = policy
+        self._opt_out = opt_out
+        self._kind: ReasonKind | None = None
+
+    def changed(self, channels: Sequence[str]) -> tuple[media.Event, ...]:
+        """Return what the media machine is to be told for legs of these channel names."""
+        before, opted_out = self._kind, self._opt_out.value
+        self._kind = why_excluded(self._call, list(channels), self._policy, opted_out=opted_out)
+        if self._kind is before:
+            return ()
+        lifted = (media.Unblocked(before),) if before else ()
+        return (*lifted, media.Blocked(self._kind)) if self._kind else lifted

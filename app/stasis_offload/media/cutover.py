@@ -5,7 +5,7 @@ from dataclasses import replace
 from stasis_offload.media import commands as cmd
 from stasis_offload.media.eligibility import differ_in_digits, of_both
 from stasis_offload.media.path import Attachment, Leg, MediaPath
-from stasis_offload.media.reasons import ReasonKind
+from stasis_offload.media.reasons import Reason, ReasonKind
 from stasis_offload.media.relaying import Step, relay
 from stasis_offload.media.sizes import least_audio
 from stasis_offload.media.state import Phase, Placement
@@ -28,6 +28,9 @@ def cut_over(placement: Placement, now: float) -> Step:
     caller, callee = placement.reports[Leg.CALLER], placement.reports[Leg.CALLEE]
     if differ_in_digits(caller, callee) and not (path.caller.least and path.callee.least):
         return relay(placement, of_both(ReasonKind.EVENT_PT, caller, callee), now)
+    unseen = next((leg for leg in placement.featured if not path.attachment(leg).least), None)
+    if unseen:
+        return relay(placement, Reason(ReasonKind.FEATURE_DIGITS, unseen), now)
     offloaded = replace(
         placement,
         phase=Phase.UNVERIFIED,

@@ -4,7 +4,7 @@ The switch may carry a call only while neither endpoint could distinguish it fro
 (bridges/bridge_native_rtp.c). Any doubt is a reason to relay.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 from stasis_offload.asterisk.leg_report import NATIVE_RTP, PARTIES, UP, Glue, LegReport, RtcpMode
 from stasis_offload.media.path import Leg, ObservedPacket
@@ -109,6 +109,25 @@ def why_not(caller: LegReport | None, callee: LegReport | None, *, splits: bool 
         return of_both(ReasonKind.EVENT_PT, caller, callee)
     kinds = (kind for kind, applies in _BOTH_LEGS if applies(caller, callee))
     return next((of_both(kind, caller, callee) for kind in kinds), None)
+
+
+def why_not_followed(
+    featured: Collection[Leg], reports: Mapping[Leg, LegReport], *, splits: bool
+) -> Reason | None:
+    """Return the leg whose digits the application would not see, which asks for features by them; None if there is none.
+
+    Only what the switch tells from audio by its size comes by Asterisk, and is mirrored.
+    """
+    for leg in featured:
+        report = reports[leg]
+        if not (splits and is_constant(report.format_rx) and report.event_pts_rx):
+            return Reason(ReasonKind.FEATURE_DIGITS, leg)
+    return None
+
+
+def has_own_hooks(featured: Collection[Leg], reports: Mapping[Leg, LegReport]) -> bool:
+    """Return whether Asterisk bridges the call as it does because it follows digits, which it ceases to do when told."""
+    return bool(featured) and any(report.dtmf_hooks for report in reports.values())
 
 
 def why_not_observed(leg: Leg, report: LegReport, packet: ObservedPacket) -> Reason | None:

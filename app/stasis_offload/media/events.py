@@ -194,7 +194,9 @@ class CommandFailed:
 
 @dataclass(frozen=True, slots=True)
 class Connected:
-    """Both legs are up in the bridge."""
+    """Both legs are up in the bridge; those in `featured` may ask for DTMF features."""
+
+    featured: frozenset[Leg] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

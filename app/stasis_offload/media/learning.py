@@ -15,6 +15,7 @@ from dataclasses import replace
 from stasis_offload.asterisk.leg_report import LegReport
 from stasis_offload.media import commands as cmd
 from stasis_offload.media import events as ev
+from stasis_offload.media.awaiting_native import await_native, why_not_learned
 from stasis_offload.media.cutover import (
     CUTOVER_PROBE,
     MAX_PROBES,
@@ -28,6 +29,7 @@ from stasis_offload.media.cutover import (
 from stasis_offload.media.eligibility import (
     COMFORT_NOISE,
     addresses_in,
+    has_own_hooks,
     has_received,
     is_other_media,
     why_not_observed,
@@ -46,29 +48,28 @@ from stasis_offload.media.observation import (
 )
 from stasis_offload.media.path import Leg, ObservedPacket
 from stasis_offload.media.reasons import Reason, ReasonKind
-from stasis_offload.media.relaying import Step, block, query_again, relay, why_not_now
+from stasis_offload.media.relaying import Step, block, query_again, relay
 from stasis_offload.media.schedule import schedules_with
 from stasis_offload.media.state import NOT_NATIVE, Phase, Placement
 from stasis_offload.media.strangers import with_stranger
 
 # What is known of a leg's way from its last turn is too old after so many seconds: routes and bonds change.
 MAX_TURN = 30.0
-# Queries after a change during which a call is learned although Asterisk does not bridge it natively yet: 0.6 s in all
-# (Asterisk takes some milliseconds).
-MAX_NATIVE_QUERIES = 7
 
 
 def assess(placement: Placement, event: ev.LegsReported, now: float) -> Step:
     """Learn an eligible call, and one that Asterisk will bridge natively soon, when it is its turn; record the reason of any other."""
     if not placement.connected or placement.blocks:
         return placement, ()
-    reason = why_not_now(placement, event, now)
-    soon = _is_native_soon(placement, reason)
-    if reason and not soon:
+    reason, soon = why_not_learned(placement, event, now)
+    if reason:
         return relay(placement, reason, now)
     if not event.room:
         return block(placement, ev.Blocked(ReasonKind.QUEUED), now)
-    return start_learning(replace(placement, splits=event.splits), event.by_leg, now, soon=soon)
+    placement = replace(placement, splits=event.splits)
+    if has_own_hooks(placement.featured, event.by_leg):
+        placement = replace(placement, damping=placement.damping.reset())
+    return start_learning(placement, event.by_leg, now, soon=soon)
 
 
 def confirm_native(placement: Placement, event: ev.LegsReported, now: float) -> Step:
@@ -153,10 +154,12 @@ def wake(placement: Placement, event: ev.PacketObserved, now: float) -> Step:
     """Go on learning, with all flows, now that the leg sends; relay a call if its packet is not as reported."""
 
     def note(placement: Placement, packet: ObservedPacket) -> Step:
+        hooked = has_own_hooks(placement.featured, placement.reports)
         learning = replace(
             placement,
             # Asterisk may have ceased to bridge a dormant call natively.
-            phase=Phase.AWAITING_NATIVE if placement.reason == NOT_NATIVE else Phase.LEARNING,
+            phase=Phase.AWAITING_NATIVE if hooked or placement.reason == NOT_NATIVE else Phase.LEARNING,
+            damping=placement.damping.reset() if hooked else placement.damping,
             since=now,
             observed={event.leg: (packet, now)},
             deadline=now + placement.policy.verify_within,
@@ -250,28 +253,12 @@ def start_learning(
     return await_native(learning, now) if soon else learning, (cmd.SetFlows(learning.flows()),)
 
 
-def await_native(placement: Placement, now: float) -> Placement:
-    """Go on learning, and query again soon whether Asterisk bridges natively; a dormant call stays dormant."""
-    return replace(
-        placement,
-        phase=Phase.DORMANT if placement.phase is Phase.DORMANT else Phase.AWAITING_NATIVE,
-        reason=NOT_NATIVE,
-        deadline=now + placement.damping.wait(placement.policy.recheck),
-        damping=placement.damping.with_failure(),
-    )
-
-
-def _is_native_soon(placement: Placement, reason: Reason | None) -> bool:
-    return reason == NOT_NATIVE and placement.damping.failures < MAX_NATIVE_QUERIES
-
-
 def _reassess(
     placement: Placement, event: ev.LegsReported, now: float, then: Callable[[Placement], Step]
 ) -> Step:
     """Relay a call that is no longer eligible; restart learning if its media changed; else continue with `then`."""
-    reason = why_not_now(placement, event, now)
-    soon = _is_native_soon(placement, reason)
-    if reason and not soon:
+    reason, soon = why_not_learned(placement, event, now)
+    if reason:
         return relay(placement, reason, now)
     reports = event.by_leg
     unobserved = {**reports, **placement.unobserved}

@@ -7,6 +7,8 @@ from stasis_offload.packets.address import Address
 from stasis_offload.packets.frame import Datagram, Tag, parse_udp
 from stasis_offload.packets.rtp import parse_rtp, signed
 
+_HEAD = 4
+
 
 class Leg(StrEnum):
     """The two legs of a call: the channel that entered Stasis(), and the channel it was connected to."""
@@ -40,7 +42,10 @@ class Headers:
 
 @dataclass(frozen=True, slots=True)
 class ObservedPacket:
-    """One RTP packet as the switch saw it come in: from a leg, or from Asterisk. `size` is its UDP payload in bytes."""
+    """One RTP packet as the switch saw it come in: from a leg, or from Asterisk.
+
+    `size` is its UDP payload in bytes, `head` the first four bytes of its RTP payload: all of a telephone-event (RFC 4733 2.3).
+    """
 
     headers: Headers
     ttl: int
@@ -49,6 +54,7 @@ class ObservedPacket:
     sequence: int
     timestamp: int
     ssrc: int
+    head: bytes = b""
 
     def follows(self, earlier: "ObservedPacket") -> bool:
         """Return whether this is a later packet of the same stream, by the same way."""
@@ -114,6 +120,7 @@ def observed_packet(in_port: int, datagram: Datagram) -> ObservedPacket:
         sequence=header.sequence,
         timestamp=header.timestamp,
         ssrc=header.ssrc,
+        head=datagram.payload[header.size : header.size + _HEAD],
     )
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from stasis_offload.media import commands as cmd
 from stasis_offload.media import events as ev
-from stasis_offload.media.eligibility import why_not
+from stasis_offload.media.eligibility import why_not, why_not_followed
 from stasis_offload.media.path import Headers, Leg
 from stasis_offload.media.reasons import Reason, ReasonKind
 from stasis_offload.media.state import NOT_CONNECTED, NOT_NATIVE, Phase, Placement, State
@@ -24,6 +24,7 @@ BLOCKS = (
     ReasonKind.ASTERISK_UNREACHABLE,
     ReasonKind.SWITCH_UNREACHABLE,
     ReasonKind.QUEUED,
+    ReasonKind.FEATURE,
     ReasonKind.ENDED,  # a leg is leaving; unless another channel replaces it, so is the call
 )
 # Returns that the call does not cause: they do not count as flapping.
@@ -34,9 +35,10 @@ _CALL_CHANGED = Reason(ReasonKind.CALL_CHANGED)
 Step = tuple[Placement, tuple[cmd.Command, ...]]
 
 
-def connect(placement: Placement, _event: ev.Connected, now: float) -> Step:
+def connect(placement: Placement, event: ev.Connected, now: float) -> Step:
     """Query the legs at once, now that both are up; while the call is blocked, name the block."""
-    connected = replace(placement, connected=True, blocks=placement.blocks - {ReasonKind.ENDED})
+    blocks = placement.blocks - {ReasonKind.ENDED}
+    connected = replace(placement, connected=True, blocks=blocks, featured=event.featured)
     return query_at_once(connected, now)
 
 
@@ -112,6 +114,8 @@ def query_at_once(placement: Placement, now: float) -> Step:
 def why_not_now(placement: Placement, event: ev.LegsReported, now: float) -> Reason | None:
     """Return the reason against offloading: one in Asterisk's reports, or that the call is suppressed."""
     reason = why_not(event.caller, event.callee, splits=event.splits)
+    if reason in (None, NOT_NATIVE):
+        reason = why_not_followed(placement.featured, event.by_leg, splits=event.splits) or reason
     if reason in (None, NOT_NATIVE) and placement.damping.is_suppressed(now):
         return Reason(ReasonKind.FLAPPING)
     return reason
@@ -135,6 +139,8 @@ def relay(placement: Placement, reason: Reason, now: float, *, signalled: bool =
         wait = now + max(placement.damping.wait(policy.recheck), MIN_ASTERISK_RTP_WAIT)
     elif reason.kind is ReasonKind.FLAPPING:
         wait = damping.suppressed_until
+    elif placement.featured and placement.is_learned:
+        wait = now + policy.recheck  # each attempt changes how Asterisk bridges the call, and so the SSRC
     relayed = replace(
         placement,
         phase=Phase.RELAYED,

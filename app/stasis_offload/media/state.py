@@ -144,6 +144,7 @@ class Placement:
       which the call is relayed in the end
 
     Of the call:
+    - `featured`: the legs that may ask for DTMF features
     - `strangers`: what came to each leg's RTP port from elsewhere than the leg
     - `garbled`: since when each leg sends only what is no RTP, and when the last of it came
     - `addressed_at`: when Asterisk was last seen to have set `addresses`, or may have set them anew
@@ -190,6 +191,7 @@ class Placement:
     ended_counts: Mapping[Leg, FlowCount] = field(default_factory=dict)
     counts: Mapping[Leg, FlowCount] = field(default_factory=dict)
     unheard: Mapping[ReasonKind, float] = field(default_factory=dict)
+    featured: frozenset[Leg] = frozenset()
     strangers: Mapping[Leg, Strangers] = field(default_factory=dict)
     garbled: Mapping[Leg, tuple[float, float]] = field(default_factory=dict)
     addresses: tuple[object, ...] = ()
@@ -207,6 +209,12 @@ class Placement:
     def is_learned(self) -> bool:
         """Whether every packet of the call is mirrored: of a dormant one only the next is waited for."""
         return self.state is State.LEARNING and self.phase is not Phase.DORMANT
+
+    @property
+    def leaves_digits(self) -> bool:
+        """Whether Asterisk follows the digits of `featured` legs: of what is not mirrored the application sees none."""
+        relayed = self.state is State.RELAYED and self.connected and ReasonKind.ENDED not in self.blocks
+        return bool(self.featured) and (relayed or self.phase is Phase.DORMANT) and not self.over
 
     @property
     def over(self) -> bool:

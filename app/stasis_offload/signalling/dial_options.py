@@ -9,6 +9,7 @@ from enum import StrEnum
 
 from stasis_offload.signalling import option_arguments as arg
 from stasis_offload.signalling.causes import Cause
+from stasis_offload.signalling.features import NO_FEATURES, Features, features_of
 from stasis_offload.signalling.option_arguments import AnnouncedLimit, DialArgumentError, Place, left_to_dial
 
 
@@ -33,10 +34,19 @@ class DialOption:
         return f"{self.letter}{self.argument}"
 
 
-_DTMF = (
-    "Asterisk follows DTMF features by a hook in the bridge. ARI sets none, and with one Asterisk does not bridge"
-    " natively, so the call could never be offloaded."
+_FEATURE = (
+    " While Asterisk relays the call, it follows the digits itself. While the switch carries it, they pass on to the other"
+    " party, too, and the media returns to Asterisk for what they ask for. Needs `func_offload_features`."
 )
+_TRANSFER = (
+    "may transfer the call blind (`blindxfer`)."
+    + _FEATURE
+    + " If `atxfer` has digits, too, the call is left to Dial()."
+)
+_HANG_UP = "may end the call (`disconnect`)." + _FEATURE
+_PARK = "may park the call (`parkcall`)." + _FEATURE
+_MIX_MONITOR = "may have the call recorded (`automixmon`), and is relayed meanwhile." + _FEATURE
+_MONITOR = "Accepted, and does nothing, as in Dial(): Asterisk 21 lost one-touch recording by Monitor()."
 _TABLE = (
     DialOption(
         "A",
@@ -104,8 +114,8 @@ _TABLE = (
         Treatment.DONE,
         "At the answer the caller continues at that place, whose priority is a number, and the callee at the next priority. For the callee `DB()`, `SHELL()` and the like may be refused (docs/dial.md).",
     ),
-    DialOption("h", "", Treatment.LEFT, _DTMF),
-    DialOption("H", "", Treatment.LEFT, _DTMF),
+    DialOption("h", "", Treatment.DONE, "The callee " + _HANG_UP),
+    DialOption("H", "", Treatment.DONE, "The caller " + _HANG_UP + " Before the answer, too."),
     DialOption("i", "", Treatment.DONE, "A callee that forwards (302) counts as busy."),
     DialOption(
         "I",
@@ -116,8 +126,8 @@ _TABLE = (
     DialOption(
         "j", "", Treatment.LEFT, "ARI gives a new channel the caller's present streams, not the first ones."
     ),
-    DialOption("k", "", Treatment.LEFT, _DTMF),
-    DialOption("K", "", Treatment.LEFT, _DTMF),
+    DialOption("k", "", Treatment.DONE, "The callee " + _PARK),
+    DialOption("K", "", Treatment.DONE, "The caller " + _PARK),
     DialOption(
         "L",
         "(x:y:z)",
@@ -160,8 +170,8 @@ _TABLE = (
         "S", "(x)", Treatment.DONE, "The call ends x seconds after the answer (needs `func_timeout`)."
     ),
     DialOption("s", "(x)", Treatment.DONE, "The tag of the identity of f."),
-    DialOption("t", "", Treatment.LEFT, _DTMF),
-    DialOption("T", "", Treatment.LEFT, _DTMF),
+    DialOption("t", "", Treatment.DONE, "The callee " + _TRANSFER),
+    DialOption("T", "", Treatment.DONE, "The caller " + _TRANSFER),
     DialOption("u", "(x)", Treatment.DONE, "The presentation of the identity of f."),
     DialOption(
         "U",
@@ -169,10 +179,10 @@ _TABLE = (
         Treatment.RELAYED,
         "The subroutine runs on the callee's channel after its answer; GOSUB_RESULT says what becomes of the call. Needs `func_offload_sub`.",
     ),
-    DialOption("w", "", Treatment.LEFT, _DTMF),
-    DialOption("W", "", Treatment.LEFT, _DTMF),
-    DialOption("x", "", Treatment.LEFT, _DTMF),
-    DialOption("X", "", Treatment.LEFT, _DTMF),
+    DialOption("w", "", Treatment.DONE, _MONITOR),
+    DialOption("W", "", Treatment.DONE, _MONITOR),
+    DialOption("x", "", Treatment.RELAYED, "The callee " + _MIX_MONITOR),
+    DialOption("X", "", Treatment.RELAYED, "The caller " + _MIX_MONITOR),
     DialOption("z", "", Treatment.DONE, "A call that is forwarded (302) may ring without limit."),
 )
 OPTIONS: Mapping[str, DialOption] = {option.letter: option for option in _TABLE}
@@ -200,6 +210,8 @@ class DialOptions:
     When the callee hangs up, the caller continues in the dialplan (`go_on`: g); when the caller hangs up, the callee does
     (`callee_goes_to`: F), unless the h extension runs on it at the end (`runs_h`: e). Instead of being bridged, both continue there, the caller at `part_at`, the callee at the next
     priority (G).
+
+    Each party may ask for `features` by digits (t, T, h, H, k, K, x, X).
     """
 
     go_on: bool = False
@@ -230,6 +242,7 @@ class DialOptions:
     callee_goes_to: Place | None = None
     runs_h: bool = False
     part_at: Place | None = None
+    features: Features = NO_FEATURES
 
     @property
     def withholds(self) -> str:
@@ -298,6 +311,7 @@ def parse_options(text: str, here: Place) -> DialOptions:
         callee_goes_to=_after_caller(arguments, here),
         runs_h="e" in arguments,
         part_at=arg.parse_numbered_place("G", arguments.get("G", ""), here),
+        features=features_of(arguments),
     )
 
 

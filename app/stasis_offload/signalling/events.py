@@ -108,6 +108,11 @@ class CallerSentDigit:
 
 
 @dataclass(frozen=True, slots=True)
+class DisconnectAsked:
+    """A party has asked by digits for the end of the call (options h and H)."""
+
+
+@dataclass(frozen=True, slots=True)
 class ExitFound:
     """The caller's digit leads to `context^digit^priority`."""
 
@@ -214,6 +219,7 @@ Event = (
     | CallerHangingUp
     | CallerLeft
     | CallerSentDigit
+    | DisconnectAsked
     | ExitFound
     | CalleeDiverted
     | ForwardsExceeded

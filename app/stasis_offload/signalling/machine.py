@@ -102,6 +102,10 @@ def _transition(dialing: Dialing, event: ev.Event, now: float) -> Step:  # noqa:
             after = ending.give_up(dialing, DialStatus.NOANSWER, dismissed=Cause.NO_ANSWER)
         case Phase.DIALING, _, ev.CallerSentDigit(digit) if dialing.request.options.digit_exits:
             after = dialing, (opt.FindExit(digit),)
+        case Phase.DIALING, _, ev.DisconnectAsked():
+            after = ending.give_up(dialing, DialStatus.CANCEL)
+        case Phase.TALKING, _, ev.DisconnectAsked():
+            after = ending.end_by_callee(dialing, Cause.NORMAL_CLEARING)
         case Phase.DIALING, _, ev.ExitFound(place):
             after = ending.give_up(dialing, DialStatus.CANCEL, place=place)
         case Phase.DIALING, _, ev.BridgeFailed():

@@ -1,0 +1,181 @@
+"""DTMF features of one call: who follows the digits of its parties, and what becomes of them."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+
+from structlog.typing import FilteringBoundLogger
+
+from stasis_offload.asterisk.ari import AriClient
+from stasis_offload.errors import AriError
+from stasis_offload.media import events as media
+from stasis_offload.media.digits import Digits
+from stasis_offload.media.path import Leg
+from stasis_offload.media.reasons import ReasonKind
+from stasis_offload.media.state import Placement
+from stasis_offload.signalling import events as sig
+from stasis_offload.signalling.features import NO_CODES, Codes, Collected, Feature, parse_codes
+from stasis_offload.signalling.state import Dialing, Phase
+
+# Seconds that a call stays with Asterisk before that follows the digits: one that is learned again at once need not change how
+# it is bridged.
+_FOLLOW_AFTER = 0.2
+# Seconds within which Asterisk has rebuilt the bridge because of that.
+_REBUILT_WITHIN = 0.3
+
+
+class CallFeatures:
+    """The features of one call, from `begin` to `stop`.
+
+    `channel` returns the id of a leg's channel, `post` and `post_media` post events to the call's machines. `featured` are
+    the legs that may ask for something.
+    """
+
+    def __init__(
+        self,
+        dialing: Dialing,
+        *,
+        ari: AriClient,
+        channel: Callable[[Leg], str],
+        post: Callable[[sig.Event], None],
+        post_media: Callable[[media.Event], asyncio.Event],
+        log: FilteringBoundLogger,
+    ) -> None:
+        self._allowed: Mapping[Leg, frozenset[Feature]] = {
+            Leg.CALLER: dialing.request.options.features.caller,
+            Leg.CALLEE: dialing.request.options.features.callee,
+        }
+        self._ari = ari
+        self._channel = channel
+        self._post = post
+        self._post_media = post_media
+        self._log = log
+        self._codes: dict[Leg, Codes] = {}
+        self._collected: dict[Leg, Collected] = {}
+        self._digits = Digits()
+        self._placement: Placement | None = None
+        self.featured: frozenset[Leg] = frozenset()
+        # By Asterisk. An earlier process may have told it so, of which nothing is known (None).
+        self._followed: bool | None = False if dialing.phase is Phase.NEW else None
+        self._changed_at = float("-inf")
+        self._asked: list[tuple[Leg, Feature]] = []
+        self._work = asyncio.Event()
+
+    async def prepare(self) -> None:
+        """Read the codes of a caller who may end the call before it is answered."""
+        if Feature.DISCONNECT in self._allowed[Leg.CALLER]:
+            await self._read(Leg.CALLER)
+
+    async def begin(self) -> None:
+        """Begin with the two channels that are legs now."""
+        if self.featured:
+            self._followed = None  # a replacement was in another bridge before
+        for leg in Leg:
+            await self._read(leg)
+        self.featured = frozenset(leg for leg, codes in self._codes.items() if codes.by_digits)
+
+    async def _read(self, leg: Leg) -> None:
+        if not self._allowed[leg]:
+            return
+        name = f"OFFLOAD_FEATURES({_names(self._allowed[leg])})"
+        text = await self._ari.get_variable(self._channel(leg), name)
+        if text is None:
+            self._log.error("features.unknown", leg=leg, missing="func_offload_features")
+        self._codes[leg] = parse_codes(text) if text else NO_CODES
+        self._collected[leg] = Collected()
+
+    def note_media(self, placement: Placement) -> None:
+        """Note what carries the media now: it decides who follows the digits."""
+        self._placement = placement
+        if placement.featured and placement.leaves_digits is not self._followed:
+            self._work.set()
+
+    def explains_rebuilding(self) -> bool:
+        """Return whether Asterisk rebuilt the bridge because it was told to follow the digits."""
+        return self._is_left and _now() - self._changed_at < _REBUILT_WITHIN
+
+    def on_mirrored(self, placement: Placement, event: media.Event) -> None:
+        """Follow a digit that a mirrored packet ends."""
+        self._digits, digit = self._digits.after(placement, event)
+        if digit and isinstance(event, media.PacketObserved | media.SmallPacketObserved):
+            self.on_digit(event.leg, digit)
+
+    def on_digit(self, leg: Leg, digit: str) -> None:
+        """Follow a digit of a party for which Asterisk does not look."""
+        codes = self._codes.get(leg, NO_CODES)
+        self._collected[leg], feature = self._collected.get(leg, Collected()).with_digit(digit, _now(), codes)
+        if feature is Feature.DISCONNECT:
+            self._log.info("call.feature", leg=leg, feature=feature)
+            self._post(sig.DisconnectAsked())
+        elif feature:
+            self._asked.append((leg, feature))
+            self._work.set()
+
+    def on_state(self, name: str) -> None:
+        """Handle that Asterisk begins with a feature, or has ended (empty); a disconnection is ours to carry out."""
+        if name == Feature.DISCONNECT:
+            self._post(sig.DisconnectAsked())
+        elif name:
+            self._log.info("call.feature_runs", feature=name)
+            self._post_media(media.Blocked(ReasonKind.FEATURE))
+        else:
+            self._post_media(media.Unblocked(ReasonKind.FEATURE))
+
+    def resume(self) -> None:
+        """Forget what feature runs: that it ended may have been told to nobody."""
+        if self._placement and ReasonKind.FEATURE in self._placement.blocks:
+            self._post_media(media.Unblocked(ReasonKind.FEATURE))
+
+    @property
+    def _is_left(self) -> bool:
+        """Whether the digits are left to Asterisk."""
+        return self._placement is not None and self._placement.leaves_digits
+
+    async def run(self) -> None:
+        """Tell Asterisk who follows the digits, and what was asked for, until cancelled."""
+        while True:
+            await self._work.wait()
+            self._work.clear()
+            try:
+                while self._asked:
+                    await self._run_feature(*self._asked.pop(0))
+                await self._follow()
+            except AriError as error:
+                self._log.warning("features.failed", error=str(error))
+
+    def stop(self) -> None:
+        """Let go of the call, whose this is."""
+        del self._post, self._post_media, self._channel
+
+    async def _follow(self) -> None:
+        """Have Asterisk follow the digits, or not, as the media asks for now."""
+        if self._is_left:
+            await asyncio.sleep(_FOLLOW_AFTER)
+        wanted = self._is_left
+        if wanted is self._followed:
+            return
+        for leg, codes in self._codes.items():
+            if codes.by_digits:
+                self._changed_at = _now()
+                name = f"OFFLOAD_FEATURES({_names(self._allowed[leg])})"
+                value = "asterisk" if wanted else "application"
+                await self._ari.set_variable(self._channel(leg), name=name, value=value)
+        self._followed = wanted
+        self._collected.clear()
+
+    async def _run_feature(self, leg: Leg, feature: Feature) -> None:
+        """Return the media to Asterisk, and have it run a feature for a party that asked for it."""
+        self._log.info("call.feature", leg=leg, feature=feature)
+        await self._post_media(media.Blocked(ReasonKind.FEATURE)).wait()
+        try:
+            await self._ari.set_variable(self._channel(leg), name="OFFLOAD_FEATURE()", value=feature)
+        except AriError:
+            self._post_media(media.Unblocked(ReasonKind.FEATURE))
+            raise
+
+
+def _names(features: frozenset[Feature]) -> str:
+    return "&".join(sorted(features))
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
