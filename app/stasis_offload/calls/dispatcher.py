@@ -41,8 +41,8 @@ class Dispatcher:
                 self._log.info("ari.up", asterisk=version)
                 self._gate.problems.pop("asterisk", None)
                 self._gate.unblock(ReasonKind.ASTERISK_UNREACHABLE)
-                for call in self._registry:
-                    call.features.resume()
+                for each in self._registry:
+                    each.features.resume()
             case ari.AriDown(reason):
                 self._log.warning("ari.down", reason=reason)
                 self._gate.problems["asterisk"] = reason
@@ -63,7 +63,8 @@ class Dispatcher:
             ):
                 self._on_leg_event(channel, event)
             case ari.FeatureChanged(channel, feature):
-                if call := self._registry.by_channel(channel):
+                call = self._registry.by_channel(channel)
+                if call:
                     call.features.on_state(feature)
             case ari.PlaybackFinished(playback):
                 self._on_playback_finished(playback)

@@ -105,7 +105,7 @@ class MediaSession:
         """Record, before `run`, that an earlier process had so many packets of the call forwarded, or more."""
         self._machine.state = replace(self.placement, partial=True, earlier_packets=packets)
 
-    def start(self, *, caller: str, callee: str, features: CallFeatures) -> None:
+    def start(self, *, caller: str, callee: str, features: CallFeatures | None = None) -> None:
         """Connect the media machine for the two channels in the bridge; again when a replacement becomes a leg.
 
         The quality restarts: it is that of the present two channels alone.
@@ -114,8 +114,8 @@ class MediaSession:
         self._monitor = MediaMonitor(log=self._log)
         if self.placement.state is State.RELAYED and not self._learning.has_room(self._call):
             self.post(ev.Blocked(ReasonKind.QUEUED))  # before Asterisk is asked about it
-        self._features = features if features.featured else None
-        self.post(ev.Connected(features.featured))
+        self._features = features if features and features.featured else None
+        self.post(ev.Connected(self._features.featured if self._features else frozenset()))
 
     def post(self, event: ev.Event) -> asyncio.Event:
         """Post an event to the media machine; return as `MachineRunner.post` does."""

@@ -34,19 +34,11 @@ class DialOption:
         return f"{self.letter}{self.argument}"
 
 
-_FEATURE = (
-    " While Asterisk relays the call, it follows the digits itself. While the switch carries it, they pass on to the other"
-    " party, too, and the media returns to Asterisk for what they ask for. Needs `func_offload_features`."
-)
-_TRANSFER = (
-    "may transfer the call blind (`blindxfer`)."
-    + _FEATURE
-    + " If `atxfer` has digits, too, the call is left to Dial()."
-)
-_HANG_UP = "may end the call (`disconnect`)." + _FEATURE
-_PARK = "may park the call (`parkcall`)." + _FEATURE
-_MIX_MONITOR = "may have the call recorded (`automixmon`), and is relayed meanwhile." + _FEATURE
-_MONITOR = "Accepted, and does nothing, as in Dial(): Asterisk 21 lost one-touch recording by Monitor()."
+_TRANSFER = "may transfer the other one blind, by the digits of `blindxfer`. If `atxfer` has digits, too, the call is left to Dial()."
+_HANG_UP = "may end the call by the digits of `disconnect`"
+_PARK = "may park the other one by the digits of `parkcall`."
+_MIX_MONITOR = "may have the call recorded by the digits of `automixmon`."
+_MONITOR = "Does nothing, as in Dial(): one-touch recording by Monitor() left Asterisk in version 21."
 _TABLE = (
     DialOption(
         "A",
@@ -114,8 +106,8 @@ _TABLE = (
         Treatment.DONE,
         "At the answer the caller continues at that place, whose priority is a number, and the callee at the next priority. For the callee `DB()`, `SHELL()` and the like may be refused (docs/dial.md).",
     ),
-    DialOption("h", "", Treatment.DONE, "The callee " + _HANG_UP),
-    DialOption("H", "", Treatment.DONE, "The caller " + _HANG_UP + " Before the answer, too."),
+    DialOption("h", "", Treatment.DONE, f"The callee {_HANG_UP}."),
+    DialOption("H", "", Treatment.DONE, f"The caller {_HANG_UP}, also while it rings."),
     DialOption("i", "", Treatment.DONE, "A callee that forwards (302) counts as busy."),
     DialOption(
         "I",
@@ -126,8 +118,8 @@ _TABLE = (
     DialOption(
         "j", "", Treatment.LEFT, "ARI gives a new channel the caller's present streams, not the first ones."
     ),
-    DialOption("k", "", Treatment.DONE, "The callee " + _PARK),
-    DialOption("K", "", Treatment.DONE, "The caller " + _PARK),
+    DialOption("k", "", Treatment.DONE, f"The callee {_PARK}"),
+    DialOption("K", "", Treatment.DONE, f"The caller {_PARK}"),
     DialOption(
         "L",
         "(x:y:z)",
@@ -170,8 +162,8 @@ _TABLE = (
         "S", "(x)", Treatment.DONE, "The call ends x seconds after the answer (needs `func_timeout`)."
     ),
     DialOption("s", "(x)", Treatment.DONE, "The tag of the identity of f."),
-    DialOption("t", "", Treatment.DONE, "The callee " + _TRANSFER),
-    DialOption("T", "", Treatment.DONE, "The caller " + _TRANSFER),
+    DialOption("t", "", Treatment.DONE, f"The callee {_TRANSFER}"),
+    DialOption("T", "", Treatment.DONE, f"The caller {_TRANSFER}"),
     DialOption("u", "(x)", Treatment.DONE, "The presentation of the identity of f."),
     DialOption(
         "U",
@@ -181,8 +173,8 @@ _TABLE = (
     ),
     DialOption("w", "", Treatment.DONE, _MONITOR),
     DialOption("W", "", Treatment.DONE, _MONITOR),
-    DialOption("x", "", Treatment.RELAYED, "The callee " + _MIX_MONITOR),
-    DialOption("X", "", Treatment.RELAYED, "The caller " + _MIX_MONITOR),
+    DialOption("x", "", Treatment.RELAYED, f"The callee {_MIX_MONITOR}"),
+    DialOption("X", "", Treatment.RELAYED, f"The caller {_MIX_MONITOR}"),
     DialOption("z", "", Treatment.DONE, "A call that is forwarded (302) may ring without limit."),
 )
 OPTIONS: Mapping[str, DialOption] = {option.letter: option for option in _TABLE}
@@ -332,6 +324,12 @@ def options_as_markdown() -> str:
         "",
         "With `A`, `D`, `G` or `U` the caller is sent ringing where `Dial()` would pass on the callee's early media. L and S",
         "count on while the switch carries the call; after a restart of the application `L` with announcements begins again.",
+        "",
+        "Features by digits (h, H, k, K, t, T, x, X) have the digits of `features.conf` and FEATUREMAP(), and need",
+        "`func_offload_features`. While Asterisk relays the call it follows the digits itself, in a bridge that is not native, and",
+        "the other party does not hear them. While the call is learned and while the switch carries it, the application follows",
+        "them: the other party hears them, too, and the media returns to Asterisk (`feature`) for what they ask for. A call whose",
+        "digits the switch cannot tell from audio is relayed (`feature-digits`).",
         "",
         "| option | treatment | |",
         "|---|---|---|",

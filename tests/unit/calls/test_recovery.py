@@ -198,7 +198,7 @@ async def test_a_callee_that_enters_before_its_call_is_adopted_is_dialled(
     async with running(asterisk) as world:
         world.recovery.begin()
         world.on_ari(StasisStart(callee, (), None))
-        await until(lambda: [call.callee for call in world.registry] == [callee.name])
+        await until(lambda: [call.legs.name(1) for call in world.registry] == [callee.name])
         assert asterisk.released == []
 
 

@@ -38,7 +38,7 @@ def context(*lines: str) -> Report:
         ("Exec(Dial(PJSIP/1))", "same => n,Exec(OffloadDial(PJSIP/1))"),
         ("Dial(PJSIP/1,${A(b,c)},${D})", "same => n,OffloadDial(PJSIP/1,${A(b,c)},${D})"),
         ("Dial(SIP/1,30)", ""),
-        ("Dial(PJSIP/1,30,h)", ""),
+        ("Dial(PJSIP/1,30,p)", ""),
     ],
 )
 def test_what_may_move_has_its_line(line: str, replacement: str) -> None:
@@ -79,7 +79,7 @@ def test_other_applications_that_dial_stay(name: str) -> None:
 
 
 def test_what_has_moved_is_judged_again() -> None:
-    report = report_of("[c]\nexten => 1,1,OffloadDial(PJSIP/1,30)\n same => n,OffloadDial(PJSIP/1,30,h)\n")
+    report = report_of("[c]\nexten => 1,1,OffloadDial(PJSIP/1,30)\n same => n,OffloadDial(PJSIP/1,30,p)\n")
     assert [(finding.moved, finding.can_move, finding.replacement) for finding in report.findings] == [
         (True, True, ""),
         (True, False, ""),
@@ -103,7 +103,7 @@ def test_each_caller_of_a_subroutine_that_dials_is_judged_by_what_it_passes() ->
     report = report_of(
         "[dial]\nexten => s,1,Dial(${ARG1},${ARG2},${ARG3})\n"
         "[macro-old]\nexten => s,1,Dial(${ARG1})\n"
-        "[c]\nexten => 1,1,Gosub(dial,s,1(PJSIP/1,30))\nsame => n,Gosub(dial,s,1(PJSIP/1,30,h))\n"
+        "[c]\nexten => 1,1,Gosub(dial,s,1(PJSIP/1,30))\nsame => n,Gosub(dial,s,1(PJSIP/1,30,p))\n"
         "same => n,Macro(old,SIP/1)\nsame => n,Gosub(${X},s,1(PJSIP/1))\n"
     )
     callers = [

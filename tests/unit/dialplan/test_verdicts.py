@@ -42,7 +42,7 @@ def test_an_option_that_is_left_to_dial_stands_against_it_with_its_reason(option
 
 
 def test_options_that_share_a_reason_are_named_together() -> None:
-    assert judge("PJSIP/100,,tT", {}).reasons == (f"options t, T ({OPTIONS['t'].text.rstrip('.')})",)
+    assert judge("PJSIP/100,,nN", {}).reasons == (f"options n, N ({OPTIONS['n'].text.rstrip('.')})",)
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_other_channels_move_but_stay_relayed(arguments: str, reason: str) -> No
 
 
 def test_what_is_certain_is_said_before_what_is_not() -> None:
-    assert judge("${ARG1},30,t${B}", {}).kind is Kind.STAYS
+    assert judge("${ARG1},30,p${B}", {}).kind is Kind.STAYS
     assert judge("DAHDI/1,30,${B}", {}).kind is Kind.UNKNOWN
 
 

@@ -99,6 +99,7 @@ def test_the_first_128_bytes_of_a_frame_show_all_of_a_sighting() -> None:
         sequence=7,
         timestamp=parse_rtp(payload).timestamp,
         ssrc=0xCAFE,
+        head=payload[12:16],
     )
 
 

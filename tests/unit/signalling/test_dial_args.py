@@ -53,7 +53,7 @@ def test_what_dial_understands_is_understood(args: list[str], request_: DialRequ
         (["PJSIP/1", "9" * 400], "not a number of seconds"),
         (["PJSIP/1", "٣"], "'٣'"),
         (["PJSIP/1", "30^5"], "early media"),
-        (["PJSIP/1", "30", "tg"], "option 't' is left to Dial(): Asterisk follows DTMF features"),
+        (["PJSIP/1", "30", "pg"], "option 'p' is left to Dial(): Records the caller's name"),
         (["PJSIP/1", "30", "g", "http://x"], "'http://x'"),
     ],
 )
