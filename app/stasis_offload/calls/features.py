@@ -21,6 +21,9 @@ from stasis_offload.signalling.state import Dialing, Phase
 _FOLLOW_AFTER = 0.2
 # Seconds within which Asterisk has rebuilt the bridge because of that.
 _REBUILT_WITHIN = 0.3
+# Seconds from the first of the three packets that end a digit to the last (RFC 4733 2.5.1.4), 60 ms of audio in place of each:
+# Asterisk would take one that it receives alone for a digit.
+_DIGIT_ENDS = 0.15
 
 
 class CallFeatures:
@@ -165,6 +168,7 @@ class CallFeatures:
     async def _run_feature(self, leg: Leg, feature: Feature) -> None:
         """Return the media to Asterisk, and have it run a feature for a party that asked for it."""
         self._log.info("call.feature", leg=leg, feature=feature)
+        await asyncio.sleep(_DIGIT_ENDS)
         await self._post_media(media.Blocked(ReasonKind.FEATURE)).wait()
         try:
             await self._ari.set_variable(self._channel(leg), name="OFFLOAD_FEATURE()", value=feature)
