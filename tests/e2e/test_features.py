@@ -1,9 +1,11 @@
 """DTMF features: what a party asks for by digits while the switch carries the call, beside plain Dial()."""
 
 import json
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from time import time
+from typing import Any
 
 import pytest
 
@@ -11,7 +13,7 @@ from lab import control
 from lab.control import wait_until
 from tests.support.beside_dial import told
 from tests.support.keys import press
-from tests.support.observed import Cdrs, media_moved
+from tests.support.observed import Cdrs, media_moved, returned
 from tests.support.party import (
     ALICE,
     BOB,
@@ -22,10 +24,9 @@ from tests.support.party import (
     forwarded_more,
     over,
     party,
-    relayed_because,
     relayed_more,
 )
-from tests.support.phone import CALLEE_PORT, CALLER_PORT, Phone
+from tests.support.phone import CALLEE_PORT, CALLER_PORT, Phone, sdp
 
 BLIND_TRANSFER, DISCONNECT, PARK, RECORD = "#1", "*0", "#72", "*3"
 PORTS = {"bob": BOB, "alice": ALICE}
@@ -50,6 +51,11 @@ class Scene:
             forwarded_more(60)
         else:
             relayed_more(60)
+
+    @property
+    def outcome(self) -> tuple[str, ...]:
+        """What the caller's CDR says of the call."""
+        return outcome(self.cdr)
 
     def phone(self, name: str) -> Phone:
         """Return the phone of that name."""
@@ -84,14 +90,19 @@ def _play(options: str, action: Callable[[Scene], None], number: str) -> Scene:
     return scene
 
 
+def outcome(cdr: Mapping[str, str]) -> tuple[str, ...]:
+    """Return what a caller's CDR says of a call."""
+    return tuple(str(cdr[name]) for name in ("dialstatus", "cause", "disposition"))
+
+
+def rows() -> list[dict[str, Any]]:
+    """Return what our module says of each channel of node 2 in a bridge."""
+    return [json.loads(row) for row in control.asterisk("asterisk2", "rtpstreams json").splitlines()]
+
+
 def hears_music() -> None:
     """Wait until Asterisk plays music to a party: the other one is dialling where to."""
-
-    def plays() -> bool:
-        rows = map(json.loads, control.asterisk("asterisk2", "rtpstreams json").splitlines())
-        return any(row["generator"] for row in rows)
-
-    wait_until(plays, within=5, what="music on hold")
+    wait_until(lambda: any(row["generator"] for row in rows()), within=5, what="music on hold")
 
 
 def transfer(by: str) -> Callable[[Scene], None]:
@@ -116,3 +127,156 @@ def test_a_blind_transfer_by_digits_ends_in_the_switch_again(by: str, option: st
     assert ours.cdr["dialstatus"] == dial.cdr["dialstatus"]
     assert_talk(ours.party.capture, other, CAROL)
     assert_talk(dial.party.capture, other, CAROL, by_switch=False)
+
+
+@pytest.mark.parametrize(("by", "options"), [("alice", "h"), ("bob", "H"), ("alice", "hg"), ("bob", "Hg")])
+def test_a_party_ends_the_call_by_digits(by: str, options: str) -> None:
+    def action(scene: Scene) -> None:
+        scene.press(by, DISCONNECT)
+        scene.alice.ended()
+        scene.bob.ended()
+
+    ours, dial = beside_dial(options, action)
+    assert ours.told == dial.told
+    assert ours.outcome == dial.outcome
+
+
+def test_a_caller_ends_by_digits_a_call_that_rings() -> None:
+    ours, dial = (ended_while_ringing(number) for number in ("custom", "plain"))
+    assert ours == dial
+    assert ours[1][0] == "CANCEL"
+
+
+def ended_while_ringing(number: str) -> tuple[dict[str, list[str]], tuple[str, ...]]:
+    cdrs = Cdrs()
+    with party(callee="PJSIP/alice@phone,30,H") as all_:
+        bob, alice = all_.phone("bob", CALLER_PORT), all_.phone("alice", CALLEE_PORT)
+        begun = time()
+        all_.call(bob, number, BOB)
+        alice.invited()
+        alice.progress(sdp(ALICE))
+        bob.alerted()
+        all_.speak(bob, BOB)
+        press(all_.voices, str(BOB), DISCONNECT)
+        bob.answered()
+        over()
+        said = {phone.name: sorted(told(phone.messages, since=begun)) for phone in (bob, alice)}
+        return said, outcome(cdrs.last())
+
+
+@pytest.mark.parametrize(("by", "option"), [("alice", "k"), ("bob", "K")], ids=["callee", "caller"])
+def test_a_party_that_parks_the_other_hears_where_and_is_hung_up(by: str, option: str) -> None:
+    parked, heard_for = ("bob" if by == "alice" else "alice"), []
+
+    def action(scene: Scene) -> None:
+        scene.press(by, PARK)
+        wait_until(is_parked, within=10, what=f"{parked} to be parked")
+        begun = time()
+        scene.phone(by).ended()
+        heard_for.append(time() - begun)
+        assert is_parked()
+        scene.phone(parked).hang_up()
+
+    ours, dial = beside_dial(option, action)
+    assert ours.told == dial.told
+    assert ours.outcome == dial.outcome
+    assert heard_for[0] == pytest.approx(heard_for[1], abs=0.7)
+
+
+def is_parked() -> bool:
+    return (
+        re.search(r"^ *Space +:", control.asterisk("asterisk2", "parking show default"), re.MULTILINE)
+        is not None
+    )
+
+
+@pytest.mark.parametrize(("by", "option"), [("alice", "x"), ("bob", "X")], ids=["callee", "caller"])
+def test_a_call_that_a_party_records_by_digits_is_relayed_meanwhile(by: str, option: str) -> None:
+    def action(scene: Scene) -> None:
+        scene.press(by, RECORD)
+        wait_until(is_recorded, within=5, what="the recording")
+        if scene.switched:
+            wait_until(lambda: reason().startswith("audio-hook:"), within=5, what="the reason")
+        scene.press(by, RECORD)
+        wait_until(lambda: not is_recorded(), within=5, what="the end of the recording")
+        scene.settle()
+        scene.alice.hang_up()
+
+    ours, dial = beside_dial(option, action)
+    assert ours.told == dial.told
+    assert_talk(ours.party.capture, BOB, ALICE)
+
+
+def is_recorded() -> bool:
+    return any(row["audio_hook"] for row in rows())
+
+
+def reason() -> str:
+    return str(control.calls()[0]["reason"])
+
+
+def test_while_asterisk_relays_a_call_it_follows_the_digits_itself() -> None:
+    def action(scene: Scene) -> None:
+        if scene.switched:
+            control.offload("relay", "--all")
+            wait_until(lambda: any(row["dtmf_hooks"] for row in rows()), within=5, what="Asterisk to follow")
+        scene.press("alice", BLIND_TRANSFER)
+        hears_music()
+        if scene.switched:
+            control.lift_blocks()
+        scene.press("alice", "70" if scene.switched else "71")
+        scene.party.answer(scene.carol, CAROL)
+        scene.alice.ended()
+        scene.settle()
+        scene.bob.hang_up()
+        scene.carol.ended()
+
+    ours, dial = beside_dial("t", action)
+    assert ours.told == dial.told
+    assert_talk(ours.party.capture, BOB, CAROL)
+
+
+def test_a_transfer_to_nobody_ends_in_the_switch_again() -> None:
+    def action(scene: Scene) -> None:
+        scene.press("bob", BLIND_TRANSFER)
+        hears_music()
+        scene.press("bob", "*")
+        wait_until(
+            lambda: not any(row["generator"] for row in rows()), within=10, what="the end of the music"
+        )
+        scene.settle()
+        scene.bob.hang_up()
+
+    ours, dial = beside_dial("T", action)
+    assert ours.told == dial.told
+    assert_talk(ours.party.capture, BOB, ALICE)
+
+
+def test_digits_that_ask_for_nothing_leave_the_call_in_the_switch() -> None:
+    def action(scene: Scene) -> None:
+        scene.press("alice", "#5#0*1#2")
+        scene.settle()
+        scene.bob.hang_up()
+
+    begun = time()
+    ours = _play("tThHkKxX", action, "custom")
+    assert [event["reason"] for event in returned(begun) if event["reason"] != "ended"] == []
+    assert_talk(ours.party.capture, BOB, ALICE)
+
+
+def test_a_call_whose_digits_look_like_audio_is_relayed_and_asterisk_follows_them() -> None:
+    opus = {107: "opus/48000/2"}
+    with party(callee="PJSIP/alice@phone-opus,30,h") as all_:
+        bob, alice = all_.phone("bob", CALLER_PORT), all_.phone("alice", CALLEE_PORT)
+        bob.call("custom", sdp(BOB, formats=opus, event_rate=48000), user="opus")
+        alice.invited()
+        alice.answer(sdp(ALICE, formats=opus, event_rate=48000))
+        assert bob.answered().start.startswith("SIP/2.0 200")
+        for phone, port in ((bob, BOB), (alice, ALICE)):
+            all_.speak(phone, port)
+            all_.voices.set(str(port), pt=107)
+        wait_until(lambda: reason() == "feature-digits:callee", within=10, what="the reason")
+        wait_until(lambda: any(row["dtmf_hooks"] for row in rows()), within=5, what="Asterisk to follow")
+        press(all_.voices, str(ALICE), DISCONNECT)
+        bob.ended()
+        over()

@@ -65,7 +65,7 @@ class Dispatcher:
             case ari.FeatureChanged(channel, feature):
                 call = self._registry.by_channel(channel)
                 if call:
-                    call.features.on_state(feature)
+                    call.features.on_state(call.legs.leg(channel), feature)
             case ari.PlaybackFinished(playback):
                 self._on_playback_finished(playback)
             case ari.BridgePeer(channel) | ari.Unheld(channel) | ari.Held(channel):
@@ -75,7 +75,9 @@ class Dispatcher:
                 call = self._registry.by_bridge(bridge)
                 if call:
                     self._transfers.on_entered_bridge(call, channel)
-            case ari.LeftBridge(bridge=bridge) | ari.BridgeDestroyed(bridge):
+            case ari.LeftBridge(bridge, channel):
+                self._on_left_bridge(self._registry.by_bridge(bridge), channel)
+            case ari.BridgeDestroyed(bridge):
                 self._on_bridge_changed(self._registry.by_bridge(bridge))
             case ari.Transferred(bridges, channels):
                 for call in {self._registry.by_bridge(bridge) for bridge in bridges} | {
@@ -146,6 +148,12 @@ class Dispatcher:
         call = self._registry.get(found[0]) if found else None
         if call and found:
             call.post(sig.Played(found[1]))
+
+    def _on_left_bridge(self, call: Call | None, channel: str) -> None:
+        leg = call.legs.leg(channel) if call else None
+        if call and leg is not None:
+            call.post(sig.LeftBridge(leg))
+        self._on_bridge_changed(call)
 
     def _on_bridge_changed(self, call: Call | None, *, rebuilt: bool = False) -> None:
         if call:

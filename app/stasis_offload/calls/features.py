@@ -113,11 +113,16 @@ class CallFeatures:
             self._asked.append((leg, feature))
             self._work.set()
 
-    def on_state(self, name: str) -> None:
-        """Handle that Asterisk begins with a feature, or has ended (empty); a disconnection is ours to carry out."""
+    def on_state(self, leg: int | None, name: str) -> None:
+        """Handle that Asterisk begins with a feature for a leg, or has ended (empty): for one that may have been replaced by it.
+
+        A disconnection is ours to carry out.
+        """
         if name == Feature.DISCONNECT:
             self._post(sig.DisconnectAsked())
         elif name:
+            if name == Feature.PARK and leg is not None:
+                self._post(sig.ParkAsked(leg))
             self._log.info("call.feature_runs", feature=name)
             self._post_media(media.Blocked(ReasonKind.FEATURE))
         else:
@@ -151,7 +156,7 @@ class CallFeatures:
 
     async def _follow(self) -> None:
         """Have Asterisk follow the digits, or not, as the media asks for now."""
-        if self._is_left:
+        if self._is_left and self._placement and not self._placement.blocks:
             await asyncio.sleep(_FOLLOW_AFTER)
         wanted = self._is_left
         if wanted is self._followed:

@@ -113,6 +113,20 @@ class DisconnectAsked:
 
 
 @dataclass(frozen=True, slots=True)
+class ParkAsked:
+    """Leg `leg` has asked by digits to park the other one (options k and K)."""
+
+    leg: int
+
+
+@dataclass(frozen=True, slots=True)
+class LeftBridge:
+    """Leg `leg` left the call's bridge."""
+
+    leg: int
+
+
+@dataclass(frozen=True, slots=True)
 class ExitFound:
     """The caller's digit leads to `context^digit^priority`."""
 
@@ -220,6 +234,8 @@ Event = (
     | CallerLeft
     | CallerSentDigit
     | DisconnectAsked
+    | ParkAsked
+    | LeftBridge
     | ExitFound
     | CalleeDiverted
     | ForwardsExceeded

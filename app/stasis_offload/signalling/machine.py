@@ -8,7 +8,7 @@ other technology may send a busy frame, which a bridge would pass on to the call
 
 from dataclasses import replace
 
-from stasis_offload.signalling import answering, dialling, diversion, ending, ringback, time_limit
+from stasis_offload.signalling import answering, dialling, diversion, ending, parking, ringback, time_limit
 from stasis_offload.signalling import commands as cmd
 from stasis_offload.signalling import events as ev
 from stasis_offload.signalling import option_commands as opt
@@ -92,6 +92,18 @@ def _transition(dialing: Dialing, event: ev.Event, now: float) -> Step:  # noqa:
         case Phase.TALKING, _, ev.CallerHangingUp(cause):
             # If it has just requested a transfer, its replacement is announced before its channel ends.
             after = replace(dialing, caller_cause=cause), ()
+        case Phase.TALKING, _, ev.ParkAsked(leg):
+            after = replace(dialing, parker=leg), ()
+        case Phase.TALKING, _, ev.LeftBridge(leg) if leg == dialing.parker and parking.is_parked(dialing):
+            after = parking.end(dialing)
+        case Phase.TALKING, _, ev.DialTimedOut() if parking.is_parked(dialing):
+            after = parking.end(dialing)
+        case Phase.TALKING, _, ev.CallerLeft(0) if dialing.parker == dialing.winner:
+            after = parking.await_parker(replace(dialing, caller_here=False), now)
+        case Phase.TALKING, Callee.DIALLED, ev.CalleeLeftStasis(n) if (
+            n == dialing.winner and dialing.parker == CALLER
+        ):
+            after = parking.await_parker(dialing.with_callee(n, Callee.DESTROYED), now)
         case Phase.TALKING, _, ev.CallerLeft(0) if dialing.caller_cause is None:
             after = ending.release_callee(replace(dialing, caller_here=False))
         case _, _, ev.CallerLeft(cause):
