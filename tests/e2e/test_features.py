@@ -100,15 +100,16 @@ def rows() -> list[dict[str, Any]]:
     return [json.loads(row) for row in control.asterisk("asterisk2", "rtpstreams json").splitlines()]
 
 
-def hears_music() -> None:
+def hears_music(scene: Scene) -> None:
     """Wait until Asterisk plays music to a party: the other one is dialling where to."""
     wait_until(lambda: any(row["generator"] for row in rows()), within=5, what="music on hold")
+    assert not scene.switched or reason() in ("dtmf-feature", "operator")
 
 
 def transfer(by: str) -> Callable[[Scene], None]:
     def action(scene: Scene) -> None:
         scene.press(by, BLIND_TRANSFER)
-        hears_music()
+        hears_music(scene)
         scene.press(by, "70" if scene.switched else "71")
         scene.party.answer(scene.carol, CAROL)
         scene.phone(by).ended()
@@ -221,7 +222,7 @@ def test_while_asterisk_relays_a_call_it_follows_the_digits_itself() -> None:
             control.offload("relay", "--all")
             wait_until(lambda: any(row["dtmf_hooks"] for row in rows()), within=5, what="Asterisk to follow")
         scene.press("alice", BLIND_TRANSFER)
-        hears_music()
+        hears_music(scene)
         if scene.switched:
             control.lift_blocks()
         scene.press("alice", "70" if scene.switched else "71")
@@ -239,7 +240,7 @@ def test_while_asterisk_relays_a_call_it_follows_the_digits_itself() -> None:
 def test_a_transfer_to_nobody_ends_in_the_switch_again() -> None:
     def action(scene: Scene) -> None:
         scene.press("bob", BLIND_TRANSFER)
-        hears_music()
+        hears_music(scene)
         scene.press("bob", "*")
         wait_until(
             lambda: not any(row["generator"] for row in rows()), within=10, what="the end of the music"
@@ -275,7 +276,7 @@ def test_a_call_whose_digits_look_like_audio_is_relayed_and_asterisk_follows_the
         for phone, port in ((bob, BOB), (alice, ALICE)):
             all_.speak(phone, port)
             all_.voices.set(str(port), pt=107)
-        wait_until(lambda: reason() == "feature-digits:callee", within=10, what="the reason")
+        wait_until(lambda: reason() == "dtmf-unseen:callee", within=10, what="the reason")
         wait_until(lambda: any(row["dtmf_hooks"] for row in rows()), within=5, what="Asterisk to follow")
         press(all_.voices, str(ALICE), DISCONNECT)
         bob.ended()

@@ -103,6 +103,7 @@ def _packet(report: LegReport, headers: Headers, changes: dict[str, Any]) -> Obs
         "sequence": 4711,
         "timestamp": 160,
         "ssrc": report.ssrc_rx or 0,
+        "head": bytes(4),
     }
     changed = {name: value for name, value in changes.items() if name not in fields}
     return ObservedPacket(

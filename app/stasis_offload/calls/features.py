@@ -124,14 +124,14 @@ class CallFeatures:
             if name == Feature.PARK and leg is not None:
                 self._post(sig.ParkAsked(leg))
             self._log.info("call.feature_runs", feature=name)
-            self._post_media(media.Blocked(ReasonKind.FEATURE))
+            self._post_media(media.Blocked(ReasonKind.DTMF_FEATURE))
         else:
-            self._post_media(media.Unblocked(ReasonKind.FEATURE))
+            self._post_media(media.Unblocked(ReasonKind.DTMF_FEATURE))
 
     def resume(self) -> None:
         """Forget what feature runs: that it ended may have been told to nobody."""
-        if self._placement and ReasonKind.FEATURE in self._placement.blocks:
-            self._post_media(media.Unblocked(ReasonKind.FEATURE))
+        if self._placement and ReasonKind.DTMF_FEATURE in self._placement.blocks:
+            self._post_media(media.Unblocked(ReasonKind.DTMF_FEATURE))
 
     @property
     def _is_left(self) -> bool:
@@ -174,11 +174,11 @@ class CallFeatures:
         """Return the media to Asterisk, and have it run a feature for a party that asked for it."""
         self._log.info("call.feature", leg=leg, feature=feature)
         await asyncio.sleep(_DIGIT_ENDS)
-        await self._post_media(media.Blocked(ReasonKind.FEATURE)).wait()
+        await self._post_media(media.Blocked(ReasonKind.DTMF_FEATURE)).wait()
         try:
             await self._ari.set_variable(self._channel(leg), name="OFFLOAD_FEATURE()", value=feature)
         except AriError:
-            self._post_media(media.Unblocked(ReasonKind.FEATURE))
+            self._post_media(media.Unblocked(ReasonKind.DTMF_FEATURE))
             raise
 
 

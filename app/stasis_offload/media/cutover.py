@@ -30,7 +30,7 @@ def cut_over(placement: Placement, now: float) -> Step:
         return relay(placement, of_both(ReasonKind.EVENT_PT, caller, callee), now)
     unseen = next((leg for leg in placement.featured if not path.attachment(leg).least), None)
     if unseen:
-        return relay(placement, Reason(ReasonKind.FEATURE_DIGITS, unseen), now)
+        return relay(placement, Reason(ReasonKind.DTMF_UNSEEN, unseen), now)
     offloaded = replace(
         placement,
         phase=Phase.UNVERIFIED,

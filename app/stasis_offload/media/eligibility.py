@@ -121,7 +121,7 @@ def why_not_followed(
     for leg in featured:
         report = reports[leg]
         if not (splits and is_constant(report.format_rx) and report.event_pts_rx):
-            return Reason(ReasonKind.FEATURE_DIGITS, leg)
+            return Reason(ReasonKind.DTMF_UNSEEN, leg)
     return None
 
 

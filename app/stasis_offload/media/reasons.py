@@ -61,8 +61,8 @@ class ReasonKind(StrEnum):
     OVERLOAD = "overload"
     FEATURES = "features"
     OPERATOR = "operator"
-    FEATURE = "feature"
-    FEATURE_DIGITS = "feature-digits"
+    DTMF_FEATURE = "dtmf-feature"
+    DTMF_UNSEEN = "dtmf-unseen"
     DRAIN = "drain"
     DEFECT = "defect"
     ENDED = "ended"
@@ -121,8 +121,8 @@ EXPLANATIONS: dict[ReasonKind, str] = {
     ReasonKind.OVERLOAD: "The application did not keep up with its callers, so OffloadDial() left the call to Dial() to its end (OFFLOAD_PATIENCE, docs/dial.md). Only in OFFLOAD_REASON: the application does not know the call.",
     ReasonKind.FEATURES: "The caller has DTMF features that need a bridge of Dial(), which made the call: DYNAMIC_FEATURES, or a code for an attended transfer and option t or T (docs/dial.md). Only in OFFLOAD_REASON: the application does not know the call.",
     ReasonKind.OPERATOR: "An operator blocked the call (`stasis-offload relay`); `stasis-offload offload` lifts the block.",
-    ReasonKind.FEATURE: "Asterisk does what a party asked for by digits (t, h, k or x of Dial()): a transfer, for one.",
-    ReasonKind.FEATURE_DIGITS: "The leg may ask for features by digits, and the switch could not tell them from audio: it has no telephone-event, a codec of varying size, or a VLAN tag.",
+    ReasonKind.DTMF_FEATURE: "Asterisk does what a party asked for by digits (t, h, k or x of Dial()): a transfer, for one.",
+    ReasonKind.DTMF_UNSEEN: "The leg may ask for features by digits, and the switch could not tell them from audio: it has no telephone-event, a codec of varying size, or a VLAN tag.",
     ReasonKind.DRAIN: "The application is shutting down.",
     ReasonKind.DEFECT: "A defect of stasis-offload, in the log as media.defect: Asterisk relays this call to its end.",
     ReasonKind.ENDED: "The call is over.",

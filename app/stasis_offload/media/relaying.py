@@ -24,7 +24,7 @@ BLOCKS = (
     ReasonKind.ASTERISK_UNREACHABLE,
     ReasonKind.SWITCH_UNREACHABLE,
     ReasonKind.QUEUED,
-    ReasonKind.FEATURE,
+    ReasonKind.DTMF_FEATURE,
     ReasonKind.ENDED,  # a leg is leaving; unless another channel replaces it, so is the call
 )
 # Returns that the call does not cause: they do not count as flapping.
