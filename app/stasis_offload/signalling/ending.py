@@ -96,16 +96,28 @@ def _continue_or_hang_up(dialing: Dialing, status: DialStatus, cause: int, place
 
 def end_by_caller(dialing: Dialing, cause: int) -> Step:
     """End a call because the caller left."""
-    n, place = dialing.winner, dialing.request.options.callee_goes_to
-    send: tuple[cmd.Command, ...] = ()
-    if n and place and dialing.phase is Phase.TALKING and dialing.callees[n - 1] is Callee.DIALLED:
-        dialing, send = dialing.with_callee(n, Callee.SENT_ON), (opt.SendCallee(n, place),)
+    dialing, send = send_on(dialing)
     after, hang_ups = dismiss(dialing, _cancelling(dialing, cause or Cause.NORMAL_CLEARING))
     return replace(after, phase=Phase.ENDING, deadline=None, hearing=frozenset()), (
         *(opt.StopPlaying(leg) for leg in sorted(dialing.hearing)),
         *send,
         *hang_ups,
     )
+
+
+def end_by_digits(dialing: Dialing) -> Step:
+    """End an answered call because a party asked for that by digits."""
+    dialing, send = send_on(dialing)
+    after, commands = end_by_callee(dialing, Cause.NORMAL_CLEARING)
+    return after, (*send, *commands)
+
+
+def send_on(dialing: Dialing) -> Step:
+    """Send a callee that is in the conversation to where option F says, if it does."""
+    n, place = dialing.winner, dialing.request.options.callee_goes_to
+    if n and place and dialing.phase is Phase.TALKING and dialing.callees[n - 1] is Callee.DIALLED:
+        return dialing.with_callee(n, Callee.SENT_ON), (opt.SendCallee(n, place),)
+    return dialing, ()
 
 
 def _cancelling(dialing: Dialing, cause: int) -> int:

@@ -93,15 +93,15 @@ def _transition(dialing: Dialing, event: ev.Event, now: float) -> Step:  # noqa:
             # If it has just requested a transfer, its replacement is announced before its channel ends.
             after = replace(dialing, caller_cause=cause), ()
         case Phase.TALKING, _, ev.ParkAsked(leg):
-            after = replace(dialing, parker=leg), ()
+            after = parking.ask(dialing, leg, now)
         case Phase.TALKING, _, ev.LeftBridge(leg) if leg == dialing.parker and parking.is_parked(dialing):
             after = parking.end(dialing)
         case Phase.TALKING, _, ev.DialTimedOut() if parking.is_parked(dialing):
             after = parking.end(dialing)
-        case Phase.TALKING, _, ev.CallerLeft(0) if dialing.parker == dialing.winner:
+        case Phase.TALKING, _, ev.CallerLeft(0) if parking.parks(dialing, dialing.winner, now):
             after = parking.await_parker(replace(dialing, caller_here=False), now)
-        case Phase.TALKING, Callee.DIALLED, ev.CalleeLeftStasis(n) if (
-            n == dialing.winner and dialing.parker == CALLER
+        case Phase.TALKING, Callee.DIALLED, ev.CalleeLeftStasis(n) if n == dialing.winner and parking.parks(
+            dialing, CALLER, now
         ):
             after = parking.await_parker(dialing.with_callee(n, Callee.DESTROYED), now)
         case Phase.TALKING, _, ev.CallerLeft(0) if dialing.caller_cause is None:
@@ -117,7 +117,7 @@ def _transition(dialing: Dialing, event: ev.Event, now: float) -> Step:  # noqa:
         case Phase.DIALING, _, ev.DisconnectAsked():
             after = ending.give_up(dialing, DialStatus.CANCEL)
         case Phase.TALKING, _, ev.DisconnectAsked():
-            after = ending.end_by_callee(dialing, Cause.NORMAL_CLEARING)
+            after = ending.end_by_digits(dialing)
         case Phase.DIALING, _, ev.ExitFound(place):
             after = ending.give_up(dialing, DialStatus.CANCEL, place=place)
         case Phase.DIALING, _, ev.BridgeFailed():

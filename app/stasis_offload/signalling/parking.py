@@ -11,6 +11,25 @@ from stasis_offload.signalling.state import Callee, Dialing, Step
 _HEARD_WITHIN = 10.0
 
 
+# Seconds after it was asked for within which the other one has left for the lot; later it leaves for another reason.
+_PARKED_WITHIN = 2.0
+
+
+def ask(dialing: Dialing, leg: int, now: float) -> Step:
+    """Note that a party asked for the other one to be parked, which may fail."""
+    return replace(dialing, parker=leg, parks_until=now + _PARKED_WITHIN), ()
+
+
+def parks(dialing: Dialing, leg: int | None, now: float) -> bool:
+    """Return whether a party of the call has just asked for the other one to be parked."""
+    return (
+        leg is not None
+        and dialing.parker == leg
+        and now < dialing.parks_until
+        and dialing.caller_cause is None
+    )
+
+
 def await_parker(dialing: Dialing, now: float) -> Step:
     """Wait until the party that has parked the other one leaves the bridge: Asterisk takes it out of there at the end."""
     return replace(dialing, deadline=now + _HEARD_WITHIN), ()
@@ -26,7 +45,9 @@ def is_parked(dialing: Dialing) -> bool:
 
 
 def end(dialing: Dialing) -> Step:
-    """End the call of a party that has parked the other one."""
+    """End the call of a party that has parked the other one; a callee goes on where option F says."""
     if dialing.parker == CALLER:
         return ending.end_by_callee(dialing, Cause.NORMAL_CLEARING)
-    return ending.release_callee(dialing)
+    dialing, sent_on = ending.send_on(dialing)
+    after, commands = ending.release_callee(dialing)
+    return after, (*sent_on, *commands)

@@ -61,7 +61,8 @@ class Dialing:
     channel is the caller: it has no dialplan to continue in. `caller_cause` is why the caller is hanging up, 0 when that is
     unknown; None when it is not. `hearing` are the legs that a file is played to (signalling/answering.py, time_limit.py).
     `limit_sounds` are the announcements of a time limit; of one that has any, `ends` is when it ends the call, and `warns`
-    when the next warning is due. `parker` is the leg that has asked for the other to be parked (signalling/parking.py).
+    when the next warning is due. `parker` is the leg that has asked for the other to be parked, which it is by `parks_until` if ever
+    (signalling/parking.py).
     """
 
     request: DialRequest
@@ -85,6 +86,7 @@ class Dialing:
     ends: float | None = None
     warns: float | None = None
     parker: int | None = None
+    parks_until: float = 0.0
 
     @property
     def over(self) -> bool:

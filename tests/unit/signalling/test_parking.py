@@ -4,6 +4,7 @@ import pytest
 
 from stasis_offload.signalling import commands as cmd
 from stasis_offload.signalling import events as ev
+from stasis_offload.signalling import option_commands as opt
 from stasis_offload.signalling.call_ids import CALLER
 from stasis_offload.signalling.causes import Cause, DialStatus
 from stasis_offload.signalling.dial_args import DialRequest
@@ -49,6 +50,33 @@ def test_a_caller_that_parks_the_callee_stays_until_asterisk_takes_it_out_of_the
     ended, commands_of_end = step(waiting, ev.LeftBridge(CALLER), NOW)
     assert ended.phase is Phase.ENDING
     assert commands_of_end == (cmd.EndMedia(), cmd.ContinueInDialplan(DialStatus.ANSWER, CLEARED, ""))
+
+
+def test_where_option_f_says_a_callee_goes_on_that_ended_the_call_or_parked_the_caller() -> None:
+    goes_to = DialRequest(("PJSIP/555@peer",), options=DialOptions(callee_goes_to=("after", "s", "1")))
+    send = opt.SendCallee(1, ("after", "s", "1"))
+    asked, commands = after(goes_to, *TALKING, ev.DisconnectAsked())
+    assert asked.phase is Phase.ENDING
+    assert commands == [cmd.EndMedia(), send, cmd.HangUpCaller(CLEARED)]
+    _, commands = after(goes_to, *TALKING, ev.ParkAsked(1), ev.CallerLeft(0), ev.LeftBridge(1))
+    assert commands == [cmd.EndMedia(), send]
+
+
+def test_a_caller_that_hangs_up_after_a_parking_that_failed_is_not_parked() -> None:
+    dialing, commands = after(ONE, *TALKING, ev.ParkAsked(1), ev.CallerHangingUp(CLEARED), ev.CallerLeft(0))
+    assert dialing.phase is Phase.ENDING
+    assert commands == [cmd.EndMedia(), cmd.HangUp(1, CLEARED)]
+
+
+@pytest.mark.parametrize(
+    ("asked", "left"),
+    [(ev.ParkAsked(1), ev.CallerLeft(0)), (ev.ParkAsked(CALLER), ev.CalleeLeftStasis(1))],
+    ids=["callee", "caller"],
+)
+def test_who_leaves_long_after_a_parking_that_failed_is_not_parked(asked: ev.Event, left: ev.Event) -> None:
+    dialing, _ = after(ONE, *TALKING, asked)
+    assert step(dialing, left, NOW + 10)[0].phase is Phase.ENDING
+    assert step(dialing, left, NOW + 1)[0].phase is Phase.TALKING
 
 
 @pytest.mark.parametrize(
