@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from stasis_offload.asterisk.ari import AriClient
 from stasis_offload.asterisk.ari_events import Bridge, Channel, Event
+from stasis_offload.asterisk.indication import Indication
 from stasis_offload.asterisk.rtpstreams import RtpStreams
 from stasis_offload.calls.background import Background
 from stasis_offload.calls.dispatcher import Dispatcher
@@ -104,6 +105,12 @@ class FakeAsterisk(AriClient):
         forwarded: bool = False,  # noqa: ARG002
     ) -> None:
         self.done.append(("create", channel))
+
+    async def dial(self, channel: str, *, caller: str | None) -> None:
+        pass
+
+    async def indicate(self, channel: str, indication: Indication) -> None:
+        pass
 
     async def hang_up(self, channel: str, *, cause: int) -> None:  # noqa: ARG002 - Asterisk's
         self.done.append(("hang up", channel))

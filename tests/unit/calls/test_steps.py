@@ -14,6 +14,7 @@ import structlog
 from stasis_offload.asterisk import ari_events as ari
 from stasis_offload.calls.call import Call
 from stasis_offload.calls.concurrency import MOST
+from stasis_offload.calls.features import CallFeatures
 from stasis_offload.calls.learning_queue import LearningQueue
 from stasis_offload.calls.runner import MachineRunner
 from stasis_offload.media.roles import Role, call_cookie, owner_of
@@ -66,14 +67,15 @@ class Steps:
         return self._trace
 
 
-async def life_of_a_call(world: World) -> None:
+async def life_of_a_call(world: World, options: str = "") -> None:
     """Let a caller enter, and its call be dialled, and let both hang up."""
     caller = in_stasis("1800000000.1", "PJSIP/a")
     callee = IDS.callee(caller.id, 1)
-    world.dispatcher.on_ari(ari.StasisStart(caller, ("PJSIP/a",), None))
+    world.dispatcher.on_ari(ari.StasisStart(caller, ("PJSIP/a", "", options), None))
     for event in (
         ari.StasisStart(in_stasis(callee), (), None),
         ari.EnteredBridge(f"offload-{caller.id}", callee),
+        ari.DialChanged(callee, ari.DialState.ANSWER),
         ari.Transferred((f"offload-{caller.id}",), (callee,)),
         ari.ChannelDestroyed(callee, 16),
         ari.StasisEnd(caller.id),
@@ -166,14 +168,22 @@ async def test_an_adoption_asks_as_much_for_each_call_and_for_few_at_a_time() ->
     assert many.most == MOST
 
 
-async def test_a_call_that_is_over_needs_no_garbage_collector() -> None:
-    async with running(FakeAsterisk()) as world:
+@pytest.mark.parametrize("options", ["", "tThHkKxX"])
+async def test_a_call_that_is_over_needs_no_garbage_collector(options: str) -> None:
+    asterisk = FakeAsterisk()
+    for channel in ("1800000000.1", IDS.callee("1800000000.1", 1)):
+        asterisk.variables[channel, "OFFLOAD_FEATURES()"] = "blindxfer=#1&timeout=1000"
+    async with running(asterisk) as world:
         gc.collect()
         gc.disable()
         try:
-            await life_of_a_call(world)
+            await life_of_a_call(world, options)
             await sleep(0)
-            left = [type(it).__name__ for it in gc.get_objects() if isinstance(it, Call | MachineRunner)]
+            left = [
+                type(it).__name__
+                for it in gc.get_objects()
+                if isinstance(it, Call | CallFeatures | MachineRunner)
+            ]
         finally:
             gc.enable()
     assert left == []
