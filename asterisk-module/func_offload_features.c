@@ -30,6 +30,7 @@
 
 #include "asterisk/astobj2.h"
 #include "asterisk/bridge.h"
+#include "asterisk/bridge_basic.h"
 #include "asterisk/bridge_channel.h"
 #include "asterisk/bridge_features.h"
 #include "asterisk/channel.h"
@@ -41,16 +42,16 @@
 /*! Set on the channel that has dialled a code: the name of the feature while it runs, empty afterwards. */
 static const char state_variable[] = "OFFLOAD_FEATURE_STATE";
 
-/*! Named as in features.conf. */
+/*! Named as in features.conf; `flag` is what Dial() notes on a channel that may ask for it. */
 static const struct feature {
 	const char *name;
+	unsigned int flag;
 	enum ast_bridge_builtin_feature builtin;
 } features[] = {
-	{ "blindxfer", AST_BRIDGE_BUILTIN_BLINDTRANSFER },
-	{ "atxfer", AST_BRIDGE_BUILTIN_ATTENDEDTRANSFER },
-	{ "disconnect", AST_BRIDGE_BUILTIN_HANGUP },
-	{ "parkcall", AST_BRIDGE_BUILTIN_PARKCALL },
-	{ "automixmon", AST_BRIDGE_BUILTIN_AUTOMIXMON },
+	{ "blindxfer", AST_FEATURE_REDIRECT, AST_BRIDGE_BUILTIN_BLINDTRANSFER },
+	{ "disconnect", AST_FEATURE_DISCONNECT, AST_BRIDGE_BUILTIN_HANGUP },
+	{ "parkcall", AST_FEATURE_PARKCALL, AST_BRIDGE_BUILTIN_PARKCALL },
+	{ "automixmon", AST_FEATURE_AUTOMIXMON, AST_BRIDGE_BUILTIN_AUTOMIXMON },
 };
 
 /*! What OFFLOAD_FEATURES() asks of the channel's thread. */
@@ -72,13 +73,51 @@ static const struct feature *find_feature(const char *name)
 	return NULL;
 }
 
-/*! Return a bit for each feature named in NAME[&NAME...]; 0 and a warning if there is none, or an unknown one. */
-static unsigned int parse_names(const char *cmd, const char *data)
+/*! Return a bit for each feature that the channel may ask for: Dial() notes it on both, and they keep it in later bridges. */
+static unsigned int get_allowed(struct ast_channel *chan)
+{
+	const struct ast_flags *noted;
+	unsigned int allowed = 0;
+	size_t i;
+
+	ast_channel_lock(chan);
+	noted = ast_bridge_features_ds_get(chan);
+	for (i = 0; noted && i < ARRAY_LEN(features); i++) {
+		allowed |= ast_test_flag(noted, features[i].flag) ? 1U << i : 0;
+	}
+	ast_channel_unlock(chan);
+	return allowed;
+}
+
+/*! Note on the channel what it may ask for, as Dial() does. */
+static int allow(struct ast_channel *chan, unsigned int wanted)
+{
+	struct ast_flags flags = { 0 };
+	size_t i;
+	int res;
+
+	for (i = 0; i < ARRAY_LEN(features); i++) {
+		flags.flags |= wanted & (1U << i) ? features[i].flag : 0;
+	}
+	ast_channel_lock(chan);
+	res = ast_bridge_features_ds_append(chan, &flags);
+	ast_channel_unlock(chan);
+	return res;
+}
+
+/*!
+ * Return a bit for each feature named in NAME[&NAME...], or that the channel may ask for if none is named; 0 and a
+ * warning if one is unknown.
+ */
+static unsigned int parse_names(struct ast_channel *chan, const char *cmd, const char *data)
 {
 	char *rest = ast_strdupa(S_OR(data, ""));
 	const char *name;
 	unsigned int wanted = 0;
 
+	if (ast_strlen_zero(rest)) {
+		return get_allowed(chan);
+	}
 	while ((name = strsep(&rest, "&"))) {
 		const struct feature *feature = find_feature(name);
 
@@ -102,7 +141,7 @@ static int get_code(struct ast_channel *chan, const struct feature *feature, cha
 	return res || ast_strlen_zero(code) ? -1 : 0;
 }
 
-/*! Whether the feature is one for a bridge of ARI, and its module is loaded. */
+/*! Whether the module that carries the feature out is loaded. */
 static int is_runnable(const struct feature *feature)
 {
 	struct ast_bridge_features *probe;
@@ -111,8 +150,7 @@ static int is_runnable(const struct feature *feature)
 	if (feature->builtin == AST_BRIDGE_BUILTIN_HANGUP) {
 		return 1;
 	}
-	/* An attended transfer by DTMF needs a bridge of Dial() (main/bridge_basic.c, feature_attended_transfer). */
-	if (feature->builtin == AST_BRIDGE_BUILTIN_ATTENDEDTRANSFER || !(probe = ast_bridge_features_new())) {
+	if (!(probe = ast_bridge_features_new())) {
 		return 0;
 	}
 	res = ast_bridge_features_enable(probe, feature->builtin, "#", NULL, NULL, 0);
@@ -194,18 +232,19 @@ static int queue(struct ast_channel *chan, const char *cmd, enum ast_bridge_chan
 	return res;
 }
 
-/*! NAME=CODE&...&timeout=MS of those that have a code; MS is the longest pause between the digits of one. */
+/*! NAME=CODE&...&timeout=MS of those that have a code and that Asterisk can carry out; MS is the longest pause between the digits of one. */
 static int offload_features_read(struct ast_channel *chan, const char *cmd, char *data, char *buf, size_t len)
 {
-	unsigned int wanted = parse_names(cmd, data);
+	unsigned int wanted;
 	struct ast_features_general_config *general;
 	struct ast_str *answer;
 	size_t i;
 
-	if (!chan || !wanted) {
-		ast_log(LOG_WARNING, "%s: needs a channel, and NAME[&NAME...]\n", cmd);
+	if (!chan) {
+		ast_log(LOG_WARNING, "%s: needs a channel\n", cmd);
 		return -1;
 	}
+	wanted = parse_names(chan, cmd, data);
 	ast_channel_lock(chan);
 	general = ast_get_chan_features_general_config(chan);
 	ast_channel_unlock(chan);
@@ -218,7 +257,7 @@ static int offload_features_read(struct ast_channel *chan, const char *cmd, char
 	for (i = 0; i < ARRAY_LEN(features); i++) {
 		char code[AST_FEATURE_MAX_LEN];
 
-		if (wanted & (1U << i) && !get_code(chan, &features[i], code, sizeof(code))) {
+		if (wanted & (1U << i) && !get_code(chan, &features[i], code, sizeof(code)) && is_runnable(&features[i])) {
 			ast_str_append(&answer, 0, "%s=%s&", features[i].name, code);
 		}
 	}
@@ -231,13 +270,17 @@ static int offload_features_read(struct ast_channel *chan, const char *cmd, char
 
 static int offload_features_write(struct ast_channel *chan, const char *cmd, char *data, const char *value)
 {
-	struct request request = {
-		.hooked = !strcmp(S_OR(value, ""), "asterisk"),
-		.wanted = parse_names(cmd, data),
-	};
+	struct request request = { .hooked = !strcmp(S_OR(value, ""), "asterisk") };
 
-	if (!chan || !request.wanted || (!request.hooked && strcmp(S_OR(value, ""), "application"))) {
-		ast_log(LOG_WARNING, "%s: needs a channel, NAME[&NAME...], and who follows: asterisk or application\n", cmd);
+	if (!chan || !(request.wanted = parse_names(chan, cmd, data))) {
+		ast_log(LOG_WARNING, "%s: needs a channel, and features that it may ask for\n", cmd);
+		return -1;
+	}
+	if (!strcmp(S_OR(value, ""), "allowed")) {
+		return allow(chan, request.wanted);
+	}
+	if (!request.hooked && strcmp(S_OR(value, ""), "application")) {
+		ast_log(LOG_WARNING, "%s: takes allowed, asterisk or application\n", cmd);
 		return -1;
 	}
 	return queue(chan, cmd, 0, set_hooks, &request, sizeof(request));

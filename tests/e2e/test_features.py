@@ -1,128 +1,41 @@
 """DTMF features: what a party asks for by digits while the switch carries the call, beside plain Dial()."""
 
-import json
-import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from time import time
-from typing import Any
 
 import pytest
 
 from lab import control
 from lab.control import wait_until
 from tests.support.beside_dial import told
-from tests.support.keys import press
-from tests.support.observed import Cdrs, media_moved, returned
-from tests.support.party import (
-    ALICE,
-    BOB,
-    CAROL,
-    CAROL_PORT,
-    Party,
-    assert_talk,
-    forwarded_more,
-    over,
-    party,
-    relayed_more,
+from tests.support.featured import (
+    BLIND_TRANSFER,
+    DISCONNECT,
+    PARK,
+    RECORD,
+    Scene,
+    beside_dial,
+    hears_music,
+    is_parked,
+    outcome,
+    play,
+    reason,
+    rows,
+    transfer,
 )
-from tests.support.phone import CALLEE_PORT, CALLER_PORT, Phone, sdp
-
-BLIND_TRANSFER, DISCONNECT, PARK, RECORD = "#1", "*0", "#72", "*3"
-PORTS = {"bob": BOB, "alice": ALICE}
-
-
-@dataclass
-class Scene:
-    """Bob has called Alice with options, Carol waits; what each was told of what follows, and how it ended for the dialplan."""
-
-    party: Party
-    switched: bool
-    bob: Phone
-    alice: Phone
-    carol: Phone
-    told: dict[str, list[str]] = field(default_factory=dict)
-    cdr: dict[str, str] = field(default_factory=dict)
-
-    def settle(self) -> None:
-        """Wait until the media goes its way for a while: by the switch, or by Asterisk if the call is Dial()'s."""
-        if self.switched:
-            media_moved()
-            forwarded_more(60)
-        else:
-            relayed_more(60)
-
-    @property
-    def outcome(self) -> tuple[str, ...]:
-        """What the caller's CDR says of the call."""
-        return outcome(self.cdr)
-
-    def phone(self, name: str) -> Phone:
-        """Return the phone of that name."""
-        return {"bob": self.bob, "alice": self.alice}[name]
-
-    def press(self, name: str, digits: str) -> None:
-        """Have Bob or Alice press digits."""
-        press(self.party.voices, str(PORTS[name]), digits)
-
-
-def beside_dial(options: str, action: Callable[[Scene], None]) -> tuple[Scene, Scene]:
-    """Play a scene in a call of ours with these options, and in one of Dial(); return both."""
-    ours, dial = (_play(options, action, number) for number in ("custom", "plain"))
-    return ours, dial
-
-
-def _play(options: str, action: Callable[[Scene], None], number: str) -> Scene:
-    cdrs = Cdrs()
-    with party(callee=f"PJSIP/alice@phone,30,{options}") as all_:
-        ports = {"bob": CALLER_PORT, "alice": CALLEE_PORT, "carol": CAROL_PORT}
-        bob, alice, carol = (all_.phone(name, port) for name, port in ports.items())
-        scene = Scene(all_, number == "custom", bob, alice, carol)
-        all_.call(bob, number, BOB)
-        all_.answer(alice, ALICE)
-        all_.answered(bob, BOB)
-        scene.settle()
-        begun = time()
-        action(scene)
-        over()
-        scene.told = {phone.name: sorted(told(phone.messages, since=begun)) for phone in (bob, alice, carol)}
-        scene.cdr = cdrs.last()
-    return scene
-
-
-def outcome(cdr: Mapping[str, str]) -> tuple[str, ...]:
-    """Return what a caller's CDR says of a call."""
-    return tuple(str(cdr[name]) for name in ("dialstatus", "cause", "disposition"))
-
-
-def rows() -> list[dict[str, Any]]:
-    """Return what our module says of each channel of node 2 in a bridge."""
-    return [json.loads(row) for row in control.asterisk("asterisk2", "rtpstreams json").splitlines()]
-
-
-def hears_music(scene: Scene) -> None:
-    """Wait until Asterisk plays music to a party: the other one is dialling where to."""
-    wait_until(lambda: any(row["generator"] for row in rows()), within=5, what="music on hold")
-    assert not scene.switched or reason() in ("dtmf-feature", "operator")
-
-
-def transfer(by: str) -> Callable[[Scene], None]:
-    def action(scene: Scene) -> None:
-        scene.press(by, BLIND_TRANSFER)
-        hears_music(scene)
-        scene.press(by, "70" if scene.switched else "71")
-        scene.party.answer(scene.carol, CAROL)
-        scene.phone(by).ended()
-        scene.settle()
-        scene.carol.hang_up()
-        scene.phone("alice" if by == "bob" else "bob").ended()
-
-    return action
+from tests.support.keys import press
+from tests.support.observed import Cdrs, returned
+from tests.support.party import ALICE, BOB, CAROL, assert_talk, over, party
+from tests.support.phone import CALLEE_PORT, CALLER_PORT, sdp
 
 
 @pytest.mark.parametrize(("by", "option"), [("alice", "t"), ("bob", "T")], ids=["callee", "caller"])
 def test_a_blind_transfer_by_digits_ends_in_the_switch_again(by: str, option: str) -> None:
-    ours, dial = beside_dial(option, transfer(by))
+    def action(scene: Scene) -> None:
+        transfer(by)(scene)
+        scene.carol.hang_up()
+        scene.phone("alice" if by == "bob" else "bob").ended()
+
+    ours, dial = beside_dial(option, action)
     other = ALICE if by == "bob" else BOB
     assert ours.told == dial.told
     assert ours.cdr["dialstatus"] == dial.cdr["dialstatus"]
@@ -184,13 +97,6 @@ def test_a_party_that_parks_the_other_hears_where_and_is_hung_up(by: str, option
     assert heard_for[0] == pytest.approx(heard_for[1], abs=0.7)
 
 
-def is_parked() -> bool:
-    return (
-        re.search(r"^ *Space +:", control.asterisk("asterisk2", "parking show default"), re.MULTILINE)
-        is not None
-    )
-
-
 @pytest.mark.parametrize(("by", "option"), [("alice", "x"), ("bob", "X")], ids=["callee", "caller"])
 def test_a_call_that_a_party_records_by_digits_is_relayed_meanwhile(by: str, option: str) -> None:
     def action(scene: Scene) -> None:
@@ -210,10 +116,6 @@ def test_a_call_that_a_party_records_by_digits_is_relayed_meanwhile(by: str, opt
 
 def is_recorded() -> bool:
     return any(row["audio_hook"] for row in rows())
-
-
-def reason() -> str:
-    return str(control.calls()[0]["reason"])
 
 
 def test_while_asterisk_relays_a_call_it_follows_the_digits_itself() -> None:
@@ -241,6 +143,7 @@ def test_a_transfer_to_nobody_ends_in_the_switch_again() -> None:
     def action(scene: Scene) -> None:
         scene.press("bob", BLIND_TRANSFER)
         hears_music(scene)
+        assert not scene.switched or reason() == "dtmf-feature"
         scene.press("bob", "*")
         wait_until(
             lambda: not any(row["generator"] for row in rows()), within=10, what="the end of the music"
@@ -260,7 +163,7 @@ def test_digits_that_ask_for_nothing_leave_the_call_in_the_switch() -> None:
         scene.bob.hang_up()
 
     begun = time()
-    ours = _play("tThHkKxX", action, "custom")
+    ours = play("tThHkKxX", action, "custom")
     assert [event["reason"] for event in returned(begun) if event["reason"] != "ended"] == []
     assert_talk(ours.party.capture, BOB, ALICE)
 

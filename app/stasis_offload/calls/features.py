@@ -13,6 +13,7 @@ from stasis_offload.media.path import Leg
 from stasis_offload.media.reasons import ReasonKind
 from stasis_offload.media.state import Placement
 from stasis_offload.signalling import events as sig
+from stasis_offload.signalling.call_ids import CALLER
 from stasis_offload.signalling.features import NO_CODES, Codes, Collected, Feature, parse_codes
 from stasis_offload.signalling.state import Dialing, Phase
 
@@ -52,6 +53,9 @@ class CallFeatures:
         self._post = post
         self._post_media = post_media
         self._log = log
+        # Noted on the channels by us, or by an earlier process.
+        self._notes = dialing.phase is Phase.NEW
+        self._channels: dict[Leg, str] = {}
         self._codes: dict[Leg, Codes] = {}
         self._collected: dict[Leg, Collected] = {}
         self._digits = Digits()
@@ -64,32 +68,39 @@ class CallFeatures:
         self._work = asyncio.Event()
 
     async def prepare(self) -> None:
-        """Read the codes of a caller who may end the call before it is answered."""
+        """Read the code of a caller who may end the call before it is answered, and can do nothing else until then."""
         if Feature.DISCONNECT in self._allowed[Leg.CALLER]:
-            await self._read(Leg.CALLER)
+            codes = await self._read(Leg.CALLER, Feature.DISCONNECT)
+            self._codes.setdefault(Leg.CALLER, codes)
 
     async def begin(self) -> None:
-        """Begin with the two channels that are legs now."""
-        if self.featured:
-            self._followed = None  # a replacement was in another bridge before
+        """Begin with the two channels that are legs now: one that has replaced another has what its own call has given it."""
         for leg in Leg:
-            await self._read(leg)
+            channel, was = self._channel(leg), self._channels.get(leg)
+            if channel != was and (was or self._allowed[leg]):
+                await self._begin_with(leg, channel, replaces=was is not None)
+            self._channels[leg] = channel
         self.featured = frozenset(leg for leg, codes in self._codes.items() if codes.by_digits)
 
-    async def _read(self, leg: Leg) -> None:
-        if not self._allowed[leg]:
-            return
-        name = f"OFFLOAD_FEATURES({_names(self._allowed[leg])})"
-        text = await self._ari.get_variable(self._channel(leg), name)
-        if text is None:
-            self._log.error("features.unknown", leg=leg, missing="func_offload_features")
-        self._codes[leg] = parse_codes(text) if text else NO_CODES
+    async def _begin_with(self, leg: Leg, channel: str, *, replaces: bool) -> None:
+        if replaces:
+            self._followed = None  # it was in another bridge before
+        elif self._notes:
+            name = f"OFFLOAD_FEATURES({'&'.join(sorted(self._allowed[leg]))})"
+            await self._ari.set_variable(channel, name=name, value="allowed")
+        self._codes[leg] = await self._read(leg)
         self._collected[leg] = Collected()
+
+    async def _read(self, leg: Leg, name: str = "") -> Codes:
+        text = await self._ari.get_variable(self._channel(leg), f"OFFLOAD_FEATURES({name})")
+        if text is None and self._allowed[leg]:
+            self._log.error("features.unknown", leg=leg, missing="func_offload_features")
+        return parse_codes(text) if text else NO_CODES
 
     def note_media(self, placement: Placement) -> None:
         """Note what carries the media now: it decides who follows the digits."""
         self._placement = placement
-        if placement.featured and placement.leaves_digits is not self._followed:
+        if placement.featured and not self._is_leaving and placement.leaves_digits is not self._followed:
             self._work.set()
 
     def explains_rebuilding(self) -> bool:
@@ -121,6 +132,10 @@ class CallFeatures:
         if name == Feature.DISCONNECT:
             self._post(sig.DisconnectAsked())
         elif name:
+            its = Leg.CALLER if leg == CALLER else Leg.CALLEE
+            self._asked = [
+                asked for asked in self._asked if asked[0] is not its
+            ]  # the same code, noted by both
             if name == Feature.PARK and leg is not None:
                 self._post(sig.ParkAsked(leg))
             self._log.info("call.feature_runs", feature=name)
@@ -129,9 +144,15 @@ class CallFeatures:
             self._post_media(media.Unblocked(ReasonKind.DTMF_FEATURE))
 
     def resume(self) -> None:
-        """Forget what feature runs: that it ended may have been told to nobody."""
+        """Forget what feature runs, whose end may have been told to nobody, and tell Asterisk again what it did not hear."""
+        self._work.set()
         if self._placement and ReasonKind.DTMF_FEATURE in self._placement.blocks:
             self._post_media(media.Unblocked(ReasonKind.DTMF_FEATURE))
+
+    @property
+    def _is_leaving(self) -> bool:
+        """Whether a leg is leaving, or another takes its place: what Asterisk follows of the other one remains."""
+        return self._placement is None or ReasonKind.ENDED in self._placement.blocks or self._placement.over
 
     @property
     def _is_left(self) -> bool:
@@ -145,45 +166,44 @@ class CallFeatures:
             self._work.clear()
             try:
                 while self._asked:
-                    await self._run_feature(*self._asked.pop(0))
+                    await asyncio.sleep(_DIGIT_ENDS)
+                    await self._run_features()
                 await self._follow()
             except AriError as error:
                 self._log.warning("features.failed", error=str(error))
 
     def stop(self) -> None:
-        """Let go of the call, whose this is."""
-        del self._post, self._post_media, self._channel
+        """Let go of the call, whose this is; what Asterisk says of a channel may still come."""
+        self._post, self._post_media = lambda _: None, lambda _: asyncio.Event()
+        del self._channel
 
     async def _follow(self) -> None:
         """Have Asterisk follow the digits, or not, as the media asks for now."""
         if self._is_left and self._placement and not self._placement.blocks:
             await asyncio.sleep(_FOLLOW_AFTER)
         wanted = self._is_left
-        if wanted is self._followed:
+        if wanted is self._followed or self._is_leaving:
             return
-        for leg, codes in self._codes.items():
-            if codes.by_digits:
-                self._changed_at = _now()
-                name = f"OFFLOAD_FEATURES({_names(self._allowed[leg])})"
-                value = "asterisk" if wanted else "application"
-                await self._ari.set_variable(self._channel(leg), name=name, value=value)
+        self._followed = None
+        value = "asterisk" if wanted else "application"
+        for leg in self.featured:
+            self._changed_at = _now()
+            await self._ari.set_variable(self._channel(leg), name="OFFLOAD_FEATURES()", value=value)
         self._followed = wanted
         self._collected.clear()
 
-    async def _run_feature(self, leg: Leg, feature: Feature) -> None:
-        """Return the media to Asterisk, and have it run a feature for a party that asked for it."""
+    async def _run_features(self) -> None:
+        """Return the media to Asterisk, and have it run what parties asked for."""
+        if not self._asked:
+            return
+        leg, feature = self._asked.pop(0)
         self._log.info("call.feature", leg=leg, feature=feature)
-        await asyncio.sleep(_DIGIT_ENDS)
         await self._post_media(media.Blocked(ReasonKind.DTMF_FEATURE)).wait()
         try:
             await self._ari.set_variable(self._channel(leg), name="OFFLOAD_FEATURE()", value=feature)
         except AriError:
             self._post_media(media.Unblocked(ReasonKind.DTMF_FEATURE))
             raise
-
-
-def _names(features: frozenset[Feature]) -> str:
-    return "&".join(sorted(features))
 
 
 def _now() -> float:

@@ -1,0 +1,129 @@
+"""DTMF features beside other options, other parties and what fails, beside plain Dial()."""
+
+import re
+from time import time
+
+import pytest
+
+from lab import control
+from lab.control import wait_until
+from tests.support.featured import (
+    BLIND_TRANSFER,
+    DISCONNECT,
+    PARK,
+    Scene,
+    beside_dial,
+    is_parked,
+    play,
+    transfer,
+)
+from tests.support.keys import press
+from tests.support.observed import logged, media_moved, returned
+from tests.support.party import ALICE, BOB, over, party
+from tests.support.phone import CALLEE_PORT, CALLER_PORT, sdp
+
+
+def returns(begun: float) -> list[str]:
+    """List why calls have returned to Asterisk since a moment, but for their ends."""
+    return [event["reason"] for event in returned(begun) if event["reason"] != "ended"]
+
+
+def test_who_takes_a_partys_place_has_none_of_its_features() -> None:
+    def action(scene: Scene) -> None:
+        transfer("alice")(scene)
+        pressed = time()
+        scene.press("carol", DISCONNECT + BLIND_TRANSFER)
+        scene.settle()
+        assert not scene.switched or returns(pressed) == []
+        scene.carol.hang_up()
+        scene.bob.ended()
+
+    ours, dial = beside_dial("th", action)
+    assert ours.told == dial.told
+
+
+def test_a_caller_has_no_feature_but_the_end_while_it_rings() -> None:
+    with party(callee="PJSIP/alice@phone,30,TH") as all_:
+        bob, alice = all_.phone("bob", CALLER_PORT), all_.phone("alice", CALLEE_PORT)
+        begun = time()
+        all_.call(bob, "custom", BOB)
+        alice.invited()
+        alice.progress(sdp(ALICE))
+        bob.alerted()
+        all_.speak(bob, BOB)
+        press(all_.voices, str(BOB), BLIND_TRANSFER)
+        alice.answer(sdp(ALICE))
+        all_.speak(alice, ALICE)
+        bob.answered()
+        media_moved()
+        bob.hang_up()
+        alice.ended()
+        over()
+        assert [event for event in logged(begun) if event["event"].startswith("call.feature")] == []
+
+
+def test_a_caller_whom_nobody_could_park_ends_the_call_at_once() -> None:
+    def action(scene: Scene) -> None:
+        for name in control.channels("asterisk2"):
+            control.asterisk("asterisk2", f"dialplan set chanvar {name} PARKINGLOT nowhere")
+        scene.press("alice", PARK)
+        scene.settle()
+        begun = time()
+        scene.bob.hang_up()
+        scene.alice.ended()
+        took.append(time() - begun)
+
+    took: list[float] = []
+    ours, dial = beside_dial("k", action)
+    assert ours.told == dial.told
+    assert ours.outcome == dial.outcome
+    assert took[0] == pytest.approx(took[1], abs=1.0)
+
+
+@pytest.mark.parametrize(
+    ("by", "options"),
+    [
+        ("alice", "hF(lab-exit^5^1)"),
+        ("bob", "HF(lab-exit^5^1)"),
+        ("bob", "Heg"),
+        ("alice", "he"),
+    ],
+)
+def test_where_a_party_goes_on_whose_call_ended_by_digits(by: str, options: str) -> None:
+    def action(scene: Scene) -> None:
+        scene.press(by, DISCONNECT)
+        scene.alice.ended()
+        scene.bob.ended()
+        wait_until(lambda: not control.channels("asterisk2"), within=5, what="the channels to end")
+        went.append(noted("LAB_AFTER"))
+
+    went: list[str] = []
+    for name in ("LAB_AFTER", "LAB_BEFORE"):
+        control.asterisk("asterisk2", f"dialplan set global {name} nothing")
+    ours, dial = (play(options, action, number) for number in ("e-custom", "e-plain"))
+    assert (ours.told, ours.outcome, went[0]) == (dial.told, dial.outcome, went[1])
+
+
+@pytest.mark.parametrize(("by", "options"), [("alice", "kF(lab-exit^5^1)"), ("alice", "kg"), ("bob", "Kg")])
+def test_where_a_party_goes_on_that_has_parked_the_other(by: str, options: str) -> None:
+    parked = "bob" if by == "alice" else "alice"
+
+    def action(scene: Scene) -> None:
+        scene.press(by, PARK)
+        wait_until(is_parked, within=10, what=f"{parked} to be parked")
+        scene.phone(by).ended()
+        went.append(noted("LAB_AFTER"))
+        scene.phone(parked).hang_up()
+
+    went: list[str] = []
+    control.asterisk("asterisk2", "dialplan set global LAB_AFTER nothing")
+    ours, dial = beside_dial(options, action)
+    assert (ours.told, ours.outcome, went[0]) == (dial.told, dial.outcome, went[1])
+
+
+def noted(name: str) -> str:
+    """Return what the dialplan has noted in a global variable, and empty that."""
+    rows = control.asterisk("asterisk2", "dialplan show globals")
+    control.asterisk("asterisk2", f"dialplan set global {name} nothing")
+    found = re.search(rf"^ *{name}=(.*)$", rows, re.MULTILINE)
+    return found.group(1) if found else ""
