@@ -1,6 +1,8 @@
 # Every target says in one line what it does, is safe to repeat, and sets up what it needs.
 
+ifndef KERNEL
 demo: CALLS ?= 50
+endif
 chaos: CALLS ?= 20
 churn: CALLS ?= 10000
 SEED ?= 1
@@ -12,9 +14,16 @@ PY := .venv/bin/python
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
-demo: .venv/.ready lab ## the demonstration: CALLS calls relayed, offloaded, relayed, offloaded; a table and a verdict
+demo: .venv/.ready $(if $(KERNEL),,lab) ## the demonstration: CALLS calls relayed and offloaded by turns, a table, a verdict (KERNEL=1: a kernel's datapath)
+ifdef KERNEL
+	@lab/bootstrap.sh
+	@lab/lab.sh build
+	@if lab/lab.sh works system; then LAB_DATAPATH=system lab/lab.sh up && $(PY) -m lab.demo $(CALLS); \
+	else $(PY) -m tests.bench.kernel.demo $(CALLS); fi
+else
 	@echo "demo: $(CALLS) calls, relayed and offloaded"
 	@$(PY) -m lab.demo $(CALLS)
+endif
 
 test: .venv/.ready lab ## every test but the module's own: unit, integration, and whole calls in the lab (16 minutes)
 	@echo "test: whole calls in the lab, and the unit and integration tests beside them"

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from lab import control
-from lab.capture import HEADERS, Capture, captured
+from lab.capture import FROM_SWITCH, HEADERS, Capture, captured
 from lab.control import LabError
 
 REPORT = Path("demo-report.json")
@@ -41,7 +41,7 @@ class Phase:
 def main() -> int:
     """Play the demonstration; 0 when it shows what it promises."""
     try:
-        count = _count(sys.argv[1:])
+        count = calls_asked(sys.argv[1:], 50)
         try:
             return _play(count)
         finally:
@@ -51,15 +51,21 @@ def main() -> int:
         return 1
 
 
-def _count(args: list[str]) -> int:
-    text = args[0] if args else "50"
-    if not text.isdecimal() or not 1 <= int(text) <= MOST_CALLS:
-        raise LabError(f"CALLS is a number from 1 to {MOST_CALLS}, not {text!r}")
+def calls_asked(args: list[str], usual: int, most: int = MOST_CALLS) -> int:
+    """Read the number of calls off a command line.
+
+    Raises:
+        LabError: it is none, or above `most`.
+
+    """
+    text = args[0] if args else str(usual)
+    if not text.isdecimal() or not 1 <= int(text) <= most:
+        raise LabError(f"CALLS is a number from 1 to {most}, not {text!r}")
     return int(text)
 
 
 def _play(count: int) -> int:
-    _say("make sure that no call is left, and hold new ones in Asterisk: stasis-offload relay --all")
+    say("make sure that no call is left, and hold new ones in Asterisk: stasis-offload relay --all")
     _hang_up()
     control.offload("relay", "--all")
     cpu = control.Cpu(
@@ -69,25 +75,25 @@ def _play(count: int) -> int:
         }
     )
     with captured(snaplen=HEADERS) as capture:
-        _say(f"start {count} calls from asterisk1 through asterisk2, a tone at both ends")
+        say(f"start {count} calls from asterisk1 through asterisk2, a tone at both ends")
         control.originate("555@asterisk2", count=count)
         _wait_for("relayed", count)
         phases = [_measure("relayed", cpu)]
         _show_streams()
-        _say("let the switch carry them: stasis-offload offload --all")
+        say("let the switch carry them: stasis-offload offload --all")
         control.offload("offload", "--all")
         _wait_for("offloaded", count)
         phases.append(_measure("offloaded", cpu))
         _show_flows()
-        _say("clear the flows: stasis-offload relay --all")
+        say("clear the flows: stasis-offload relay --all")
         control.offload("relay", "--all")
         _wait_for("relayed", count)
         phases.append(_measure("relayed again", cpu))
-        _say("and back: stasis-offload offload --all")
+        say("and back: stasis-offload offload --all")
         control.offload("offload", "--all")
         _wait_for("offloaded", count)
         phases.append(_measure("offloaded again", cpu))
-        _say("hang up")
+        say("hang up")
         _hang_up()
         left = control.flows()
     return _verdict(count, phases, capture, left)
@@ -116,25 +122,29 @@ def _measure(name: str, cpu: control.Cpu) -> Phase:
     start = time.time()
     used = cpu.measure(MEASURED)
     phase = Phase(name, asterisk=used["asterisk"], vswitchd=used["vswitchd"], start=start, end=time.time())
-    _say(f"{name}: Asterisk {phase.asterisk:.1f}% of a core, ovs-vswitchd {phase.vswitchd:.1f}%")
+    say(f"{name}: Asterisk {phase.asterisk:.1f}% of a core, ovs-vswitchd {phase.vswitchd:.1f}%")
     return phase
 
 
 def _show_streams() -> None:
     rows = control.asterisk("asterisk2", "rtpstreams").splitlines()
-    _show("asterisk2*CLI> rtpstreams", rows)
+    show("asterisk2*CLI> rtpstreams", rows)
 
 
 def _show_flows() -> None:
     # What rewrites RTP first.
     flows = sorted(control.flows(), key=lambda flow: "set_field" not in flow)
-    _show("ovs-ofctl -O OpenFlow13 dump-flows breth0", flows)
+    show("ovs-ofctl -O OpenFlow13 dump-flows breth0", flows)
+    # What the datapath itself has of them; each packet that the switch forwards loses a hop.
+    rows = control.execute("ovs", "ovs-appctl", "dpctl/dump-flows").splitlines()
+    show("ovs-appctl dpctl/dump-flows", [row for row in rows if f"ttl={FROM_SWITCH}" in row])
 
 
-def _show(command: str, rows: list[str], most: int = 4) -> None:
+def show(command: str, rows: list[str], most: int = 4) -> None:
+    """Print a command and the first lines of what it printed."""
     console.print(f"[bold]{command}[/bold]")
     for row in rows[:most]:
-        console.print(f"  {row}", markup=False)
+        console.print(f"  {row}", markup=False, emoji=False)
     if len(rows) > most:
         console.print(f"  … and {len(rows) - most} more")
 
@@ -185,7 +195,8 @@ def _verdict(count: int, phases: list[Phase], capture: Capture, left: list[str])
     return 1 if complaints else 0
 
 
-def _say(text: str) -> None:
+def say(text: str) -> None:
+    """Print a step."""
     console.print(f"[bold cyan]==>[/bold cyan] {text}")
 
 

@@ -32,9 +32,9 @@ def main() -> int:
     without: dict[str, str] = {}
     try:
         _say("build the guest and its machine (the first time: three minutes)")
-        guest.build()
+        guest.build(guest.EMULATED)
         _say("boot the guest")
-        with guest.booted() as machine:
+        with guest.booted(guest.EMULATED) as machine:
             for name, found in _measured(machine):
                 console.print(f"    {name}: {found if isinstance(found, str) else report.words(found)}")
                 if isinstance(found, str):

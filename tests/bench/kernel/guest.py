@@ -1,6 +1,7 @@
-"""The guest: node 2, its switch and rtpengine under a kernel of their own, in an emulated processor."""
+"""The guest: node 2 and its switch under a kernel of their own, in an emulated processor or as a process (user-mode Linux)."""
 
 import base64
+import platform
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -17,13 +18,14 @@ MACHINE = "kernel"
 NODE2, EDGE = ipv4(12), ipv4(14)
 NODE2_V6, EDGE_V6 = ipv6(12), ipv6(14)
 
-_IMAGES = {target: f"stasis-offload-lab/kernel-{target}" for target in ("guest", "machine")}
 _DISK_MIB = 3000
 _COUNTERS = "/dev/shm/instructions"
-_BOOTED_WITHIN = 120.0
+_CONSOLE = "/console"
+_BOOTED, _BOOTED_WITHIN = "0 ", 120.0
+# The machine's end of the guest's cable has the name that an interface has in a container of the lab.
 _TAP = (
-    f"ip tuntap add tap0 mode tap && ip addr add {EDGE}/24 dev tap0 && ip addr add {EDGE_V6}/64 dev tap0 nodad"
-    " && ip link set tap0 up"
+    f"ip tuntap add eth0 mode tap vnet_hdr && ip addr add {EDGE}/24 dev eth0 && ip addr add {EDGE_V6}/64 dev eth0 nodad"
+    " && ip link set eth0 up"
 )
 # No enhanced `rep movsb`: emulated, it would count as one instruction a byte. An address of the kernel stays where it was
 # linked, and nothing is spent on a real processor's faults.
@@ -32,9 +34,41 @@ _PROCESSOR = (
 )
 _KERNEL = "root=/dev/nvme0n1 rw init=/sbin/guest-init mitigations=off nokaslr net.ifnames=0 quiet panic=-1 console=ttyS0"
 _DEVICES = (
-    "-device nvme,drive=disk,serial=disk -netdev tap,id=net,ifname=tap0,script=no,downscript=no "
+    "-device nvme,drive=disk,serial=disk -netdev tap,id=net,ifname=eth0,script=no,downscript=no "
     "-device virtio-net-pci,netdev=net,romfile= -device virtio-serial-pci -chardev stdio,id=commands "
-    "-device virtserialport,chardev=commands -serial file:/console"
+    f"-device virtserialport,chardev=commands -serial file:{_CONSOLE}"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """A way to run a guest: the targets of the Dockerfile that are its image and its machine's, and the machine's command.
+
+    In the command {disk} is the guest's disk, which it leaves as it was; /memory may be executed from. `begins` is what the
+    console shows first of all of the guest's kernel, and not when this machine does not let it run.
+    """
+
+    guest: str
+    machine: str
+    command: str
+    begins: str = ""
+
+
+EMULATED = Way(
+    "guest",
+    "machine",
+    f'qemu-system-x86_64 {_PROCESSOR} -kernel /boot/vmlinuz-* -append "{_KERNEL}" '
+    f"-drive file={{disk}},format=raw,if=none,id=disk,snapshot=on {_DEVICES} "
+    f"-plugin /usr/local/lib/instructions.so,counters={_COUNTERS}",
+)
+# Its memory is a file from which it executes, which /dev/shm forbids.
+USER_MODE = Way(
+    "node",
+    "user-mode",
+    "TMPDIR=/memory linux.uml mem=1024M ubd0=/memory/written,{disk} root=/dev/ubda rw init=/sbin/guest-init panic=-1 "
+    "vec0:transport=tap,ifname=eth0,depth=64,gro=0 con=null con0=null,fd:2 con1=fd:0,fd:3 "
+    f"3>&1 >{_CONSOLE} 2>&1",
+    begins="Linux version",
 )
 
 
@@ -46,16 +80,25 @@ class Instructions:
     kernel: int
 
 
+class NoGuestError(LabError):
+    """This machine does not let the guest's kernel run; the text says why."""
+
+
 class Guest:
     """A guest that has booted; commands go over a port of its own, so that they do not disturb its network."""
 
-    def __init__(self, process: "subprocess.Popen[str]") -> None:
+    def __init__(self, process: "subprocess.Popen[str]", begins: str) -> None:
         if process.stdin is None or process.stdout is None:
             raise ValueError("a guest without pipes")
         self._commands: IO[str] = process.stdin
         self._answers: Queue[str] = Queue()
         threading.Thread(target=self._read, args=(process.stdout,), daemon=True).start()
-        self._answer("to boot", _BOOTED_WITHIN)
+        if self._answer("to boot", _BOOTED_WITHIN) != _BOOTED:
+            console = execute(MACHINE, "cat", _CONSOLE, check=False)
+            error = LabError if begins in console else NoGuestError
+            lines = console.strip().splitlines() or ["nothing on its console"]
+            reason = next((line for line in lines if "Kernel panic" in line), lines[-1])
+            raise error(f"the guest does not boot here: {reason}")
 
     def run(self, script: str, *, within: float = 60.0) -> str:
         """Run a bash script in the guest; what it leaves behind must not hold its output.
@@ -89,11 +132,20 @@ class Guest:
         self._answers.put("1 " + base64.b64encode(b"the guest has ended, see /console").decode())
 
 
-def build() -> None:
-    """Build the images of the guest and of its machine, on those of the lab."""
-    for target, image in _IMAGES.items():
+def build(way: Way) -> None:
+    """Build the images of the guest and of its machine, on those of the lab.
+
+    Raises:
+        NoGuestError: this machine's processor is another than the guest's.
+
+    """
+    if platform.machine() != "x86_64":
+        raise NoGuestError(f"the guest's kernel is one for x86-64, and this machine is {platform.machine()}")
+    for target in (way.guest, way.machine):
         file = "tests/bench/kernel/Dockerfile"
-        docker("build", "--network=host", f"--file={file}", f"--target={target}", f"--tag={image}", ".")
+        docker(
+            "build", "--network=host", f"--file={file}", f"--target={target}", f"--tag={_image(target)}", "."
+        )
 
 
 def is_in_own_kernel() -> bool:
@@ -103,42 +155,50 @@ def is_in_own_kernel() -> bool:
 
 
 @contextmanager
-def booted() -> Iterator[Guest]:
-    """Run the guest beside the block, and the machine that it is in; one that was left behind goes first."""
+def booted(way: Way) -> Iterator[Guest]:
+    """Run the guest beside the block, and the machine that it is in; one that was left behind goes first.
+
+    Raises:
+        LabError: it does not boot; NoGuestError where it cannot.
+
+    """
     name = container(MACHINE)
     options = ["--cap-add=NET_ADMIN", "--device=/dev/net/tun", "--network=none", f"--volume={name}:/disks"]
-    options.append("--sysctl=net.ipv6.conf.all.disable_ipv6=0")
+    options += ["--sysctl=net.ipv6.conf.all.disable_ipv6=0", "--tmpfs=/memory:exec"]
     docker("rm", "--force", name, check=False)
-    docker("run", "--detach", "--init", f"--name={name}", *options, _IMAGES["machine"])
+    docker("run", "--detach", "--init", f"--name={name}", *options, _image(way.machine))
     try:
-        disk = _disk()
+        disk = _disk(way.guest)
         execute(MACHINE, "sh", "-c", _TAP)
-        command = (
-            f'exec qemu-system-x86_64 {_PROCESSOR} -kernel /boot/vmlinuz-* -append "{_KERNEL}" '
-            f"-drive file={disk},format=raw,if=none,id=disk,snapshot=on {_DEVICES} "
-            f"-plugin /usr/local/lib/instructions.so,counters={_COUNTERS}"
-        )
+        command = way.command.format(disk=disk)
         with subprocess.Popen(
-            ["docker", "exec", "--interactive", name, "sh", "-c", command],
+            ["docker", "exec", "--interactive", name, "sh", "-c", f"exec env {command}"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
         ) as process:
             try:
-                yield Guest(process)
+                yield Guest(process, way.begins)
             finally:
                 docker("rm", "--force", name)
     finally:
         docker("rm", "--force", name, check=False)
 
 
-def _disk() -> str:
-    """Make the guest's disk of its image, unless the last run has; return its path in the machine."""
-    image = docker("image", "inspect", "--format={{.Id}}", _IMAGES["guest"]).strip().partition(":")[2]
-    disk = f"/disks/{image}"
+def _image(target: str) -> str:
+    return f"stasis-offload-lab/kernel-{target}"
+
+
+def _disk(target: str) -> str:
+    """Make the guest's disk of its image, unless an earlier run has; return its path in the machine."""
+    image = docker("image", "inspect", "--format={{.Id}}", _image(target)).strip().partition(":")[2]
+    disk = f"/disks/{target}-{image}"
     if not execute(MACHINE, "sh", "-c", f"ls {disk}", check=False):
-        made = docker("create", _IMAGES["guest"]).strip()
-        make = f"rm -f /disks/*; mke2fs -q -t ext4 -O ^has_journal -d - {disk}.part {_DISK_MIB}M && mv {disk}.part {disk}"
+        made = docker("create", _image(target)).strip()
+        make = (
+            f"rm -f /disks/{target}-*; mke2fs -q -t ext4 -O ^has_journal -d - {disk}.part {_DISK_MIB}M"
+            f" && mv {disk}.part {disk}"
+        )
         try:
             # mke2fs reads names of files as the locale says.
             exported = subprocess.Popen(["docker", "export", made], stdout=subprocess.PIPE)

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from lab.control import LabError, execute, wait_until
 from tests.bench.kernel.guest import MACHINE, NODE2, NODE2_V6, Guest
@@ -149,16 +150,40 @@ def untag(guest: Guest) -> None:
     guest.run(_UNTAGGED)
 
 
-def forwarding(guest: Guest, *, of: str = "") -> list[str]:
-    """List the actions of the datapath's flows that rewrite a packet from leg to leg (ovs-appctl(8), dpctl/dump-flows).
+@dataclass(frozen=True, slots=True)
+class DatapathFlow:
+    """A flow of the datapath: what it matches, how many packets have, and what becomes of them (ovs-dpctl(8))."""
+
+    match: str
+    packets: int
+    actions: str
+
+    def __str__(self) -> str:
+        return f"{self.match}, packets:{self.packets}, actions:{self.actions}"
+
+
+def rewriting(dump: str) -> list[DatapathFlow]:
+    """Read those of `ovs-appctl dpctl/dump-flows` that rewrite a packet from leg to leg.
+
+    Such packets came with a TTL of 64, a phone's own or the last router's.
+    """
+    flows = []
+    for line in dump.splitlines():
+        match, _, rest = line.partition(", packets:")
+        packets, _, rest = rest.partition(",")
+        actions = rest.partition("actions:")[2]
+        if "ttl=63" in actions or "hlimit=63" in actions:
+            flows.append(DatapathFlow(match, int(packets), actions))
+    return flows
+
+
+def forwarding(guest: Guest, *, of: str = "") -> list[DatapathFlow]:
+    """List the datapath's flows that rewrite a packet from leg to leg (ovs-appctl(8), dpctl/dump-flows).
 
     `of` restricts them to a type, such as "offloaded".
     """
     options = f" type={of}" if of else ""
-    flows = guest.run(f"ovs-appctl dpctl/dump-flows{options}").splitlines()
-    actions = (flow.partition("actions:")[2] for flow in flows)
-    # Of a flow that came with 64, the last router's or the phone's own.
-    return [each for each in actions if "ttl=63" in each or "hlimit=63" in each]
+    return rewriting(guest.run(f"ovs-appctl dpctl/dump-flows{options}"))
 
 
 def through_tc(guest: Guest) -> tuple[int, str]:
@@ -169,9 +194,9 @@ def through_tc(guest: Guest) -> tuple[int, str]:
     """
     guest.run(_TO_TC)
     wait_until(lambda: forwarding(guest), within=_UP_WITHIN, what="the flows to be back in the datapath")
-    there = forwarding(guest, of="offloaded")
-    others = [each for each in forwarding(guest) if each not in there]
-    known = "check_pkt_len" if all("check_pkt_len" in each for each in others) else "no known reason"
+    there = {flow.actions for flow in forwarding(guest, of="offloaded")}
+    others = {flow.actions for flow in forwarding(guest)} - there
+    known = "check_pkt_len" if all("check_pkt_len" in actions for actions in others) else "no known reason"
     return len(there), f"not offloadable: {known}"
 
 
