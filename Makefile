@@ -43,7 +43,7 @@ test-systemd: ## the units of the management socket, under systemd and Open vSwi
 	@lab/bootstrap.sh bookworm
 	@tests/systemd/run.sh
 
-bench: .venv/.ready lab ## the benchmark: moves, set-up, latency, CPU, flow programming; bench-report.json (some 15 minutes)
+bench: .venv/.ready lab ## the benchmark: moves, set-up, latency, CPU, flow programming; bench-report.json (some 20 minutes)
 	@$(PY) -m tests.bench
 
 bench-kernel: .venv/.ready ## instructions a packet in a kernel datapath, emulated, and of its rivals; bench-kernel-report.json (5 minutes, the first time 8)

@@ -33,9 +33,9 @@ from tests.bench import (
 from tests.bench.load import EDGE, bring_generator, calls_up
 from tests.bench.moves import Moved
 from tests.bench.relaying import MEASURED_S
+from tests.bench.rounds import CALLS, ROUNDS
 from tests.bench.setups import SetUp
 
-CALLS = 50
 TIMES = 20
 
 Result = TypeVar("Result")
@@ -94,8 +94,8 @@ def _run() -> report.Results:
         _say(f"{rate} calls a second rush in, {rush.LASTS:g} s, by plain Dial() and by ours")
         rushed[rate] = _found(rush.measure(relays.BEHIND_OVS, rate))
     moved = _move()
-    _say(f"{CALLS} calls by each relay, {MEASURED_S:g} s, {rounds.ROUNDS} rounds")
-    in_rounds = rounds.measure(CALLS, found=_found)
+    _say(f"{CALLS} calls by each relay, {MEASURED_S:g} s, {ROUNDS} rounds")
+    in_rounds = rounds.measure(found=_found)
     return report.Results(
         moved=moved,
         set_up=set_up,

@@ -16,6 +16,7 @@ from tests.bench import moves, relaying, relays
 from tests.bench.load import EDGE, Server, bring_generator, calls_up
 from tests.bench.relaying import Relayed
 
+CALLS = 50
 ROUNDS = 3
 AFXDP = "offloaded_afxdp"
 
@@ -41,8 +42,8 @@ class Rounds:
         return statistics.median(it.cpu_total / other.cpu_total for it, other in both)
 
 
-def measure(calls: int, *, found: Callable[[str], object]) -> Rounds:
-    """Measure every relay with so many calls, ROUNDS times; `found` is told each result.
+def measure(*, found: Callable[[str], object]) -> Rounds:
+    """Measure every relay with CALLS calls, ROUNDS times; `found` is told each result.
 
     Raises:
         LabError: a relay did not come up, or relayed too little.
@@ -53,13 +54,13 @@ def measure(calls: int, *, found: Callable[[str], object]) -> Rounds:
     # The port that is not AF_XDP's.
     other = "system" if own == "system" else "netdev"
     sides: dict[str, Callable[[], Relayed]] = {
-        "asterisk": lambda: _plain(relays.asterisk_alone(), calls, "asterisk-alone", "asterisk"),
-        "asterisk_ovs": lambda: _node2(other, calls, "relayed"),
-        "rtpengine": lambda: _plain(relays.rtpengine(), calls, "rtpengine", "rtpengine"),
-        "offloaded": lambda: _node2(other, calls, "offloaded"),
+        "asterisk": lambda: _plain(relays.asterisk_alone(), "asterisk-alone", "asterisk"),
+        "asterisk_ovs": lambda: _node2(other, "relayed"),
+        "rtpengine": lambda: _plain(relays.rtpengine(), "rtpengine", "rtpengine"),
+        "offloaded": lambda: _node2(other, "offloaded"),
     }
     if not lacking:
-        sides[AFXDP] = lambda: _node2("afxdp", calls, "offloaded")
+        sides[AFXDP] = lambda: _node2("afxdp", "offloaded")
     relayed: dict[str, list[Relayed]] = {name: [] for name in sides}
     with _lab(own if lacking else "afxdp"):
         for _ in range(ROUNDS):
@@ -90,29 +91,44 @@ def _lab(datapath: str) -> Iterator[None]:
         control.lab("up")
 
 
-def _node2(datapath: str, calls: int, state: str) -> Relayed:
+def _node2(datapath: str, state: str) -> Relayed:
     """Measure the relay behind the switch, or the switch, by a datapath."""
     control.join_bridge(datapath)
     if (used := selfcheck.datapath()) != datapath:
         raise LabError(f"node 2's datapath is {used}, not {datapath}")
     control.offload("relay" if state == "relayed" else "offload", "--all")
-    pids = {
-        "asterisk": pid_of("asterisk2", "asterisk"),
-        "ovs-vswitchd": pid_of("ovs", "ovs-vswitchd"),
-        "stasis-offload": pid_of("offload", "stasis-offload"),
-    }
-    return _measured(relays.BEHIND_OVS, calls, pids, state)
+    processes = {"asterisk": "asterisk2", "ovs-vswitchd": "ovs", "stasis-offload": "offload"}
+    return _measured(relays.BEHIND_OVS, processes, state)
 
 
-def _plain(running: AbstractContextManager[Server], calls: int, service: str, process: str) -> Relayed:
+def _plain(running: AbstractContextManager[Server], service: str, process: str) -> Relayed:
     """Measure a relay that is one process, started for this."""
     with running as server:
-        return _measured(server, calls, {process: pid_of(service, process)})
+        return _measured(server, {process: service})
 
 
-def _measured(server: Server, calls: int, pids: Mapping[str, int], state: str | None = None) -> Relayed:
-    with captured(EDGE, snaplen=HEADERS) as capture, calls_up(server, calls):
+def _measured(server: Server, processes: Mapping[str, str], state: str | None = None) -> Relayed:
+    """Measure with CALLS calls by a server, once all are in a state; `processes` are the relay's, and where each runs."""
+    with captured(EDGE, snaplen=HEADERS) as capture, calls_up(server, CALLS):
         if state:
-            moves.all_are(state, calls)
-        watched = relaying.watch(pids)
-    return relaying.judge(capture, watched, streams=2 * calls)
+            moves.all_are(state, CALLS)
+        watched = relaying.watch(
+            {process: pid_of(service, process) for process, service in processes.items()}
+        )
+    return relaying.judge(capture, watched, streams=2 * CALLS)
+
+
+def main() -> None:
+    """Measure alone."""
+    relays.build_rtpengine()
+    rounds = measure(found=print)
+    for relay, relayed in rounds.relayed.items():
+        print(f"{relay:15}", *(f"{it.cpu_total:6.1f}" for it in relayed), rounds.middle[relay].cpu)
+        if AFXDP in rounds.relayed and relay != AFXDP:
+            print(f"{'':15} {AFXDP} is {rounds.ratio(AFXDP, relay):.2f} of it")
+    for relay, reason in rounds.lacking.items():
+        print(f"{relay:15} {reason}")
+
+
+if __name__ == "__main__":
+    main()
