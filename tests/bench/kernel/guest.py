@@ -201,21 +201,21 @@ def _disk(target: str) -> str:
         )
         try:
             # mke2fs reads names of files as the locale says.
-            exported = subprocess.Popen(["docker", "export", made], stdout=subprocess.PIPE)
-            subprocess.run(
-                [
-                    "docker",
-                    "exec",
-                    "--interactive",
-                    "--env=LC_ALL=C.UTF-8",
-                    container(MACHINE),
-                    "sh",
-                    "-c",
-                    make,
-                ],
-                stdin=exported.stdout,
-                check=True,
-            )
+            with subprocess.Popen(["docker", "export", made], stdout=subprocess.PIPE) as exported:
+                subprocess.run(
+                    [
+                        "docker",
+                        "exec",
+                        "--interactive",
+                        "--env=LC_ALL=C.UTF-8",
+                        container(MACHINE),
+                        "sh",
+                        "-c",
+                        make,
+                    ],
+                    stdin=exported.stdout,
+                    check=True,
+                )
         finally:
             docker("rm", made)
     return disk
