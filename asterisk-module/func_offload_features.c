@@ -185,6 +185,22 @@ static int is_ours(void *hook, void *arg attribute_unused, int flags attribute_u
 	return ((struct ast_bridge_hook *) hook)->callback == on_code ? CMP_MATCH : 0;
 }
 
+/*! Whether a party in the bridge is held, by the other or by a feature that this runs. */
+static int is_held(struct ast_bridge_channel *bridge_channel)
+{
+	struct ast_bridge_channel *each;
+	int held = 0;
+
+	ast_bridge_channel_lock_bridge(bridge_channel);
+	AST_LIST_TRAVERSE(&bridge_channel->bridge->channels, each, entry) {
+		ast_channel_lock(each->chan);
+		held |= ast_channel_hold_state(each->chan) == AST_CONTROL_HOLD;
+		ast_channel_unlock(each->chan);
+	}
+	ast_bridge_unlock(bridge_channel->bridge);
+	return held;
+}
+
 /*! Put the hooks that are wanted in the place of those that there are; in the channel's thread. */
 static void set_hooks(struct ast_bridge_channel *bridge_channel, const void *payload, size_t size attribute_unused)
 {
@@ -203,8 +219,14 @@ static void set_hooks(struct ast_bridge_channel *bridge_channel, const void *pay
 			ast_log(LOG_ERROR, "%s: no hook for feature %s\n", ast_channel_name(chan), features[i].name);
 		}
 	}
-	/* The bridge chooses its technology anew, as when a hook is attached (main/framehook.c). */
-	ast_channel_set_unbridged(chan, 1);
+	/*
+	 * The bridge chooses its technology anew, as when a hook is attached (main/framehook.c). But whoever joins the simple one
+	 * is no longer held (bridges/bridge_simple.c, simple_bridge_join), and during a hold all digits come by Asterisk anyway
+	 * (bridges/bridge_native_rtp.c, native_rtp_framehook).
+	 */
+	if (!is_held(bridge_channel)) {
+		ast_channel_set_unbridged(chan, 1);
+	}
 }
 
 static void on_request_to_run(struct ast_bridge_channel *bridge_channel, const void *payload,

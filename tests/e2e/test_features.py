@@ -20,6 +20,7 @@ from tests.support.featured import (
     play,
     reason,
     rows,
+    still_hears_music,
     transfer,
 )
 from tests.support.keys import press
@@ -144,6 +145,7 @@ def test_a_transfer_to_nobody_ends_in_the_switch_again() -> None:
         scene.press("bob", BLIND_TRANSFER)
         hears_music(scene)
         assert not scene.switched or reason() == "dtmf-feature"
+        still_hears_music()
         scene.press("bob", "*")
         wait_until(
             lambda: not any(row["generator"] for row in rows()), within=10, what="the end of the music"
@@ -151,7 +153,7 @@ def test_a_transfer_to_nobody_ends_in_the_switch_again() -> None:
         scene.settle()
         scene.bob.hang_up()
 
-    ours, dial = beside_dial("T", action)
+    ours, dial = beside_dial("tT", action)
     assert ours.told == dial.told
     assert_talk(ours.party.capture, BOB, ALICE)
 

@@ -15,6 +15,7 @@ from tests.support.featured import (
     beside_dial,
     is_parked,
     play,
+    still_hears_music,
     transfer,
 )
 from tests.support.keys import press
@@ -60,6 +61,23 @@ def test_a_caller_has_no_feature_but_the_end_while_it_rings() -> None:
         alice.ended()
         over()
         assert [event for event in logged(begun) if event["event"].startswith("call.feature")] == []
+
+
+def test_a_party_on_hold_hears_music_and_has_its_features() -> None:
+    def action(scene: Scene) -> None:
+        scene.bob.reinvite(sdp(BOB, direction="sendonly"))
+        still_hears_music()
+        scene.bob.reinvite(sdp(BOB))
+        scene.settle()
+        scene.bob.reinvite(sdp(BOB, direction="sendonly"))
+        still_hears_music()
+        scene.press("alice", DISCONNECT)
+        scene.bob.ended()
+        scene.alice.ended()
+
+    ours, dial = beside_dial("tThH", action)
+    assert ours.told == dial.told
+    assert ours.outcome == dial.outcome
 
 
 def test_a_caller_whom_nobody_could_park_ends_the_call_at_once() -> None:

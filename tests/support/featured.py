@@ -104,6 +104,14 @@ def hears_music(scene: Scene) -> None:
     assert not scene.switched or reason() in ("dtmf-feature", "operator")
 
 
+def still_hears_music() -> None:
+    """Wait until Asterisk follows the digits of whoever is held: the music goes on."""
+    wait_until(
+        lambda: any(row["dtmf_hooks"] for row in rows() if row["hold"]), within=5, what="Asterisk to follow"
+    )
+    assert any(row["generator"] for row in rows())
+
+
 def transfer(by: str) -> Callable[[Scene], None]:
     """Return the scene of a blind transfer to Carol, up to where the two that are left talk."""
 

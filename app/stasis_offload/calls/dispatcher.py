@@ -69,8 +69,10 @@ class Dispatcher:
             case ari.PlaybackFinished(playback):
                 self._on_playback_finished(playback)
             case ari.BridgePeer(channel) | ari.Unheld(channel) | ari.Held(channel):
-                rebuilt = not isinstance(event, ari.Held)
-                self._on_bridge_changed(self._registry.by_channel(channel), rebuilt=rebuilt)
+                call = self._registry.by_channel(channel)
+                if call and isinstance(event, ari.Unheld):
+                    call.features.on_unheld()
+                self._on_bridge_changed(call, rebuilt=not isinstance(event, ari.Held))
             case ari.EnteredBridge(bridge, channel):
                 call = self._registry.by_bridge(bridge)
                 if call:

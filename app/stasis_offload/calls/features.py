@@ -143,6 +143,15 @@ class CallFeatures:
         else:
             self._post_media(media.Unblocked(ReasonKind.DTMF_FEATURE))
 
+    def on_unheld(self) -> None:
+        """Tell Asterisk again who follows: while a party was held it did not change how it bridges, and now begins anew.
+
+        If a feature held it, once that is over.
+        """
+        self._followed, self._changed_at = None, float("-inf")
+        if self._placement and ReasonKind.DTMF_FEATURE not in self._placement.blocks:
+            self._work.set()
+
     def resume(self) -> None:
         """Forget what feature runs, whose end may have been told to nobody, and tell Asterisk again what it did not hear."""
         self._work.set()

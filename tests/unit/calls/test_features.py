@@ -138,6 +138,17 @@ async def test_what_asterisk_did_not_hear_is_told_once_it_is_back() -> None:
         assert [asterisk.follower(channel) for channel in ("bob", "alice")] == ["asterisk"] * 2
 
 
+async def test_after_a_hold_asterisk_is_told_again() -> None:
+    async with followed() as (asterisk, features):
+        await features.begin()
+        features.note_media(RELAYED)
+        await turns()
+        told = asterisk.written[-2:]
+        features.on_unheld()
+        await turns()
+        assert asterisk.written[-4:] == told * 2
+
+
 async def test_asterisk_is_told_nothing_of_a_call_that_a_leg_leaves() -> None:
     async with followed() as (asterisk, features):
         await features.begin()
