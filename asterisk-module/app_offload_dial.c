@@ -29,6 +29,7 @@
 
 #include "asterisk/app.h"
 #include "asterisk/astobj2.h"
+#include "asterisk/bridge_after.h"
 #include "asterisk/channel.h"
 #include "asterisk/features_config.h"
 #include "asterisk/module.h"
@@ -131,7 +132,8 @@ static int has_option(const char *options, const char *letters)
 
 /*!
  * Whether the call has DTMF features that need a bridge of Dial(): those of DYNAMIC_FEATURES, which it follows without an
- * option, and an attended transfer (main/bridge_basic.c, feature_attended_transfer).
+ * option. After an attended transfer, for which func_offload_features makes such a bridge, nobody would limit the call
+ * (options L and S) or have the callee go on (e and F).
  */
 static int needs_bridge_of_dial(struct ast_channel *chan, const char *options)
 {
@@ -143,7 +145,7 @@ static int needs_bridge_of_dial(struct ast_channel *chan, const char *options)
 	ast_get_builtin_feature(chan, "atxfer", code, sizeof(code));
 	ast_channel_unlock(chan);
 	ao2_cleanup(dynamic);
-	return dynamic || (!ast_strlen_zero(code) && has_option(options, "tT"));
+	return dynamic || (!ast_strlen_zero(code) && has_option(options, "tT") && has_option(options, "eFLS"));
 }
 
 /*! Have the application make the call; return 0 when it has had the caller. */
@@ -190,7 +192,14 @@ static int offload(struct ast_channel *chan, const char *data)
 	 * (app_control_set_channel_var in res/stasis/control.c), which the dialplan has again after Dial(). */
 	inhibited = ast_thread_inhibit_escalations_swap(1);
 	ast_thread_inhibit_escalations_swap(inhibited);
+	/* Where the caller goes on who leaves a bridge other than the application's (res/stasis/control.c,
+	 * internal_bridge_after_cb). */
+	if (has_option(options, "g")) {
+		ast_bridge_set_after_go_on(chan, ast_channel_context(chan), ast_channel_exten(chan),
+			ast_channel_priority(chan), NULL);
+	}
 	res = stasis_app_exec(chan, stasis_application, args.argc, args.values);
+	ast_bridge_discard_after_goto(chan);
 	ast_thread_inhibit_escalations_swap(inhibited);
 	given_up = dial_is_given_up(dial);
 	dial_end(dial, chan);

@@ -33,10 +33,12 @@
 #include "asterisk/bridge_basic.h"
 #include "asterisk/bridge_channel.h"
 #include "asterisk/bridge_features.h"
+#include "asterisk/causes.h"
 #include "asterisk/channel.h"
 #include "asterisk/features_config.h"
 #include "asterisk/module.h"
 #include "asterisk/pbx.h"
+#include "asterisk/stasis_channels.h"
 #include "asterisk/strings.h"
 
 /*! Set on the channel that has dialled a code: the name of the feature while it runs, empty afterwards. */
@@ -49,6 +51,7 @@ static const struct feature {
 	enum ast_bridge_builtin_feature builtin;
 } features[] = {
 	{ "blindxfer", AST_FEATURE_REDIRECT, AST_BRIDGE_BUILTIN_BLINDTRANSFER },
+	{ "atxfer", AST_FEATURE_REDIRECT, AST_BRIDGE_BUILTIN_ATTENDEDTRANSFER },
 	{ "disconnect", AST_FEATURE_DISCONNECT, AST_BRIDGE_BUILTIN_HANGUP },
 	{ "parkcall", AST_FEATURE_PARKCALL, AST_BRIDGE_BUILTIN_PARKCALL },
 	{ "automixmon", AST_FEATURE_AUTOMIXMON, AST_BRIDGE_BUILTIN_AUTOMIXMON },
@@ -158,6 +161,53 @@ static int is_runnable(const struct feature *feature)
 	return !res;
 }
 
+/*! Move a channel to another bridge, where it still counts as dialled, for CDRs (bridge_channel_internal_pull clears that). */
+static int move(struct ast_bridge *to, struct ast_bridge *from, struct ast_channel *chan)
+{
+	int dialled, res;
+
+	ast_channel_lock(chan);
+	dialled = ast_test_flag(ast_channel_flags(chan), AST_FLAG_OUTGOING);
+	ast_channel_unlock(chan);
+	res = ast_bridge_move(to, from, chan, NULL, 1);
+	if (dialled) {
+		ast_channel_lock(chan);
+		ast_set_flag(ast_channel_flags(chan), AST_FLAG_OUTGOING);
+		ast_channel_publish_snapshot(chan);
+		ast_channel_unlock(chan);
+	}
+	return res;
+}
+
+/*!
+ * Move the channel, and the one that it talks to, from the bridge of ARI to one as Dial() has; return 0 if both are there.
+ *
+ * Each is told the application as one that has left (res/stasis/stasis_bridge.c, bridge_stasis_moving), and stays in the
+ * thread of Stasis() until it leaves the bridge, or any that it has moved on to (res/stasis/control.c,
+ * internal_bridge_after_cb).
+ */
+static int hand_over(struct ast_bridge_channel *bridge_channel)
+{
+	struct ast_channel *chan = bridge_channel->chan;
+	RAII_VAR(struct ast_channel *, peer, ast_channel_bridge_peer(chan), ast_channel_cleanup);
+	RAII_VAR(struct ast_bridge *, from, NULL, ao2_cleanup);
+	struct ast_bridge *to;
+
+	ast_bridge_channel_lock_bridge(bridge_channel);
+	from = ao2_bump(bridge_channel->bridge);
+	ast_bridge_unlock(from);
+	if (!peer || !(to = ast_bridge_basic_new())) {
+		return -1;
+	}
+	if (move(to, from, chan) || move(to, from, peer)) {
+		/* One of them is leaving; the other one does then, too. */
+		ast_bridge_destroy(to, AST_CAUSE_NORMAL_CLEARING);
+		return -1;
+	}
+	ao2_ref(to, -1);
+	return 0;
+}
+
 /*! Run the feature in the channel's thread, and tell the application before and after. */
 static void run_feature(struct ast_bridge_channel *bridge_channel, const struct feature *feature)
 {
@@ -168,8 +218,10 @@ static void run_feature(struct ast_bridge_channel *bridge_channel, const struct 
 		/* The application ends the call: out of the bridge the channel would still be in Stasis(). */
 		return;
 	}
-	if (ast_bridge_features_do(feature->builtin, bridge_channel, NULL)) {
-		ast_log(LOG_WARNING, "%s: Asterisk has no feature %s\n", ast_channel_name(chan), feature->name);
+	/* An attended transfer needs a bridge of Dial() (main/bridge_basic.c, feature_attended_transfer). */
+	if ((feature->builtin == AST_BRIDGE_BUILTIN_ATTENDEDTRANSFER && hand_over(bridge_channel))
+		|| ast_bridge_features_do(feature->builtin, bridge_channel, NULL)) {
+		ast_log(LOG_WARNING, "%s: feature %s cannot be had\n", ast_channel_name(chan), feature->name);
 	}
 	pbx_builtin_setvar_helper(chan, state_variable, "");
 }

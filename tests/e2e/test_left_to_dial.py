@@ -21,21 +21,23 @@ def dynamic_features(names: str) -> Iterator[None]:
 
 
 @pytest.mark.parametrize(
-    ("number", "options", "names", "left"),
+    ("options", "names", "left"),
     [
-        ("atxfer-ours", "rT", "", True),
-        ("atxfer-ours", "f(1)t", "", True),
-        ("atxfer-ours", "rf(tT)", "", False),
-        ("ours", "", "lab-dynamic", True),
-        ("ours", "", "unknown", False),
+        ("TS(100)", "", True),
+        ("L(100000)t", "", True),
+        ("tF(from-asterisk1^room^1)", "", True),
+        ("TtgrU(lab-before)", "", False),
+        ("S(100)rf(tT)", "", False),
+        ("", "lab-dynamic", True),
+        ("", "unknown", False),
     ],
 )
 def test_a_call_whose_features_need_the_bridge_of_dial_is_left_to_it_and_says_so(
-    cdrs: Cdrs, number: str, options: str, names: str, *, left: bool
+    cdrs: Cdrs, options: str, names: str, *, left: bool
 ) -> None:
     control.asterisk("asterisk2", f"dialplan set global LAB_ARGS PJSIP/555@asterisk1,,{options}")
     with dynamic_features(names):
-        control.originate(f"{number}@asterisk2")
+        control.originate("ours@asterisk2")
         wait_until(lambda: len(control.channels("asterisk1")) == 2, within=10, what="the call to be answered")
         assert bool(control.calls()) is not left
         control.hang_up_all()

@@ -75,7 +75,7 @@ def play(options: str, action: Callable[[Scene], None], number: str = "custom") 
     with party(callee=f"PJSIP/alice@phone,30,{options}") as all_:
         ports = {"bob": CALLER_PORT, "alice": CALLEE_PORT, "carol": CAROL_PORT}
         bob, alice, carol = (all_.phone(name, port) for name, port in ports.items())
-        scene = Scene(all_, number.endswith("custom"), bob, alice, carol)
+        scene = Scene(all_, "plain" not in number, bob, alice, carol)
         all_.call(bob, number, BOB)
         all_.answer(alice, ALICE)
         all_.answered(bob, BOB)

@@ -38,6 +38,9 @@ class Party:
 
     def answer(self, phone: Phone, port: int) -> None:
         phone.invited()
+        self.answer_invited(phone, port)
+
+    def answer_invited(self, phone: Phone, port: int) -> None:
         phone.answer(sdp(port))
         self.speak(phone, port)
 
@@ -72,9 +75,10 @@ def talking(target: str = TARGET) -> Iterator[tuple[Party, Phone, Phone, Phone]]
 
 
 def heard(capture: Capture, listener: int, speaker: int) -> list[Packet]:
-    """List what of a speaker arrived at a listener."""
+    """List what of a speaker arrived at a listener, in order of arrival."""
     at_listener = (s for s in capture.arriving if s.destination.port == listener)
-    return [p for stream in at_listener for p in stream.packets if p.talk and p.talk[0] == speaker]
+    packets = (p for stream in at_listener for p in stream.packets if p.talk and p.talk[0] == speaker)
+    return sorted(packets, key=lambda packet: packet.at)
 
 
 def forwarded_more(packets: int = 100) -> None:

@@ -131,7 +131,9 @@ class CallFeatures:
         """
         if name == Feature.DISCONNECT:
             self._post(sig.DisconnectAsked())
-        elif name:
+            return
+        self._post(sig.HandOver(begun=name == Feature.ATTENDED_TRANSFER))
+        if name:
             its = Leg.CALLER if leg == CALLER else Leg.CALLEE
             self._asked = [
                 asked for asked in self._asked if asked[0] is not its

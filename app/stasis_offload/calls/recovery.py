@@ -20,6 +20,7 @@ from stasis_offload.calls.snapshot import AsteriskSnapshot
 from stasis_offload.calls.supervisor import Supervisor
 from stasis_offload.calls.transfers import Transfers
 from stasis_offload.errors import AriError
+from stasis_offload.signalling import events as sig
 from stasis_offload.signalling.ari_mapping import started
 from stasis_offload.signalling.call_ids import CALLER
 from stasis_offload.signalling.resuming import ended, missed
@@ -205,6 +206,8 @@ class Recovery:
         caller = call.legs.channel(CALLER)
         here = snapshot.is_ours(caller)
         left = not here and caller == legs.get(CALLER)
+        if snapshot.is_taken(caller) and snapshot.is_taken(callees.get(call.dialing.winner or 0, "")):
+            call.post(sig.HandOver(begun=True))
         for event in missed(call.dialing, caller_left=left, callees=up, absent=absent):
             call.post(event)
         if call.dialing.phase is Phase.NEW and here:

@@ -1,7 +1,7 @@
 """What Asterisk has at one moment, sorted by our calls. No I/O."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from stasis_offload.asterisk.ari_events import STASIS, Bridge, Channel
 from stasis_offload.asterisk.leg_report import PARTIES
@@ -12,7 +12,7 @@ from stasis_offload.signalling.dial_args import split_arguments
 class AsteriskSnapshot:
     """What Asterisk has at one moment: `channels` by their ids, `members` of our bridges by the call; `ids` are our own."""
 
-    def __init__(self, channels: Iterable[Channel], bridges: Iterable[Bridge], *, ids: CallIds) -> None:
+    def __init__(self, channels: Iterable[Channel], bridges: Collection[Bridge], *, ids: CallIds) -> None:
         self._ids = ids
         self.channels = {channel.id: channel for channel in channels}
         self.members = {
@@ -21,6 +21,9 @@ class AsteriskSnapshot:
             if (call := ids.call_of_bridge(bridge.id))
         }
         self._call_of = {channel: call for call, members in self.members.items() for channel in members}
+        self._taken = {
+            channel for bridge in bridges if not ids.call_of_bridge(bridge.id) for channel in bridge.channels
+        }
         self._callees: dict[str, dict[int, Channel]] = defaultdict(dict)
         self._entries: dict[str, int] = {}
         for channel in sorted(self.channels.values(), key=lambda each: ids.entry_of_callee(each.id)):
@@ -75,13 +78,18 @@ class AsteriskSnapshot:
         return len(self.members.get(call, ())) == PARTIES
 
     def is_ours(self, channel: str) -> bool:
-        """Return whether a channel exists and is in our application."""
+        """Return whether a channel exists and is in our application, and in no bridge but ours."""
         found = self.channels.get(channel)
         return found is not None and self._application(found) == self._ids.app
 
     def is_elsewhere(self, channel: Channel) -> bool:
-        """Return whether a channel runs another application than ours."""
-        return channel.application != "" and self._application(channel) != self._ids.app
+        """Return whether a channel runs another application than ours, or is in a bridge that is not ours."""
+        runs_another = channel.application != "" and self._application(channel) != self._ids.app
+        return runs_another or self.is_taken(channel.id)
+
+    def is_taken(self, channel: str) -> bool:
+        """Return whether a channel is in a bridge that is not ours."""
+        return channel in self._taken
 
     def arguments(self, channel: Channel) -> list[str] | None:
         """Return the arguments with which a caller entered the application; None for any other channel.
@@ -92,6 +100,6 @@ class AsteriskSnapshot:
             return None
         return split_arguments(channel.arguments)[1:] or None
 
-    @staticmethod
-    def _application(channel: Channel) -> str | None:
-        return channel.arguments.partition(",")[0] if channel.application == STASIS else None
+    def _application(self, channel: Channel) -> str | None:
+        in_stasis = channel.application == STASIS and not self.is_taken(channel.id)
+        return channel.arguments.partition(",")[0] if in_stasis else None

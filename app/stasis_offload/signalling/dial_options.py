@@ -34,7 +34,7 @@ class DialOption:
         return f"{self.letter}{self.argument}"
 
 
-_TRANSFER = "may transfer the other one blind, by the digits of `blindxfer`. If `atxfer` has digits, too, the call is left to Dial()."
+_TRANSFER = "may transfer the other one blind, by the digits of `blindxfer`, or attended, by those of `atxfer`: Asterisk has the call from then on."
 _HANG_UP = "may end the call by the digits of `disconnect`"
 _PARK = "may park the other one by the digits of `parkcall`."
 _MIX_MONITOR = "may have the call recorded by the digits of `automixmon`."

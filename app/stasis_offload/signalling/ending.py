@@ -78,6 +78,13 @@ def release_callee(dialing: Dialing) -> Step:
     )
 
 
+def let_go(dialing: Dialing) -> Step:
+    """End a call whose parties Asterisk has taken into a bridge of its own; the callee leaves the application, too."""
+    n = dialing.winner
+    after = dialing.with_callee(n, Callee.RELEASED) if n and dialing.callees[n - 1] in WANTED else dialing
+    return replace(after, phase=Phase.ENDING, deadline=None), ()
+
+
 def release_caller(dialing: Dialing) -> Step:
     """End an answered call whose callee another program has taken, as `release_callee` does.
 

@@ -120,6 +120,13 @@ class ParkAsked:
 
 
 @dataclass(frozen=True, slots=True)
+class HandOver:
+    """Asterisk takes both parties into a bridge of its own, for the rest of the call; not `begun`: nothing became of it."""
+
+    begun: bool
+
+
+@dataclass(frozen=True, slots=True)
 class LeftBridge:
     """Leg `leg` left the call's bridge."""
 
@@ -235,6 +242,7 @@ Event = (
     | CallerSentDigit
     | DisconnectAsked
     | ParkAsked
+    | HandOver
     | LeftBridge
     | ExitFound
     | CalleeDiverted

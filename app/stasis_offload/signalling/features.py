@@ -17,16 +17,17 @@ class Feature(StrEnum):
     """A feature by its name in features.conf."""
 
     BLIND_TRANSFER = "blindxfer"
+    ATTENDED_TRANSFER = "atxfer"
     DISCONNECT = "disconnect"
     PARK = "parkcall"
     MIX_MONITOR = "automixmon"
 
 
-_BY_LETTER: Mapping[str, Feature] = {
-    "t": Feature.BLIND_TRANSFER,
-    "h": Feature.DISCONNECT,
-    "k": Feature.PARK,
-    "x": Feature.MIX_MONITOR,
+_BY_LETTER: Mapping[str, frozenset[Feature]] = {
+    "t": frozenset({Feature.BLIND_TRANSFER, Feature.ATTENDED_TRANSFER}),
+    "h": frozenset({Feature.DISCONNECT}),
+    "k": frozenset({Feature.PARK}),
+    "x": frozenset({Feature.MIX_MONITOR}),
 }
 
 
@@ -44,8 +45,10 @@ NO_FEATURES = Features()
 def features_of(letters: Collection[str]) -> Features:
     """Return the features of the options of Dial(): the small letters are the callee's, the great ones the caller's."""
     return Features(
-        caller=frozenset(feature for letter, feature in _BY_LETTER.items() if letter.upper() in letters),
-        callee=frozenset(feature for letter, feature in _BY_LETTER.items() if letter in letters),
+        caller=frozenset[Feature]().union(
+            *(_BY_LETTER[each] for each in _BY_LETTER if each.upper() in letters)
+        ),
+        callee=frozenset[Feature]().union(*(_BY_LETTER[each] for each in _BY_LETTER if each in letters)),
     )
 
 

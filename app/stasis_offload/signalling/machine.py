@@ -92,6 +92,14 @@ def _transition(dialing: Dialing, event: ev.Event, now: float) -> Step:  # noqa:
         case Phase.TALKING, _, ev.CallerHangingUp(cause):
             # If it has just requested a transfer, its replacement is announced before its channel ends.
             after = replace(dialing, caller_cause=cause), ()
+        case Phase.TALKING, _, ev.HandOver(begun):
+            after = replace(dialing, handed_over=begun), ()
+        case Phase.TALKING, Callee.DIALLED, ev.CalleeLeftStasis(n) if (
+            n == dialing.winner and dialing.handed_over
+        ):
+            after = ending.let_go(dialing.with_callee(n, Callee.DESTROYED))
+        case Phase.TALKING, _, ev.CallerLeft(0) if dialing.handed_over:
+            after = ending.let_go(replace(dialing, caller_here=False))
         case Phase.TALKING, _, ev.ParkAsked(leg):
             after = parking.ask(dialing, leg, now)
         case Phase.TALKING, _, ev.LeftBridge(leg) if leg == dialing.parker and parking.is_parked(dialing):

@@ -62,7 +62,7 @@ class Dialing:
     unknown; None when it is not. `hearing` are the legs that a file is played to (signalling/answering.py, time_limit.py).
     `limit_sounds` are the announcements of a time limit; of one that has any, `ends` is when it ends the call, and `warns`
     when the next warning is due. `parker` is the leg that has asked for the other to be parked, which it is by `parks_until` if ever
-    (signalling/parking.py).
+    (signalling/parking.py), `handed_over` whether Asterisk takes both parties into a bridge of its own.
     """
 
     request: DialRequest
@@ -87,6 +87,7 @@ class Dialing:
     warns: float | None = None
     parker: int | None = None
     parks_until: float = 0.0
+    handed_over: bool = False
 
     @property
     def over(self) -> bool:

@@ -9,7 +9,7 @@ from stasis_offload.asterisk.ari_events import Bridge
 from stasis_offload.signalling.dial_args import parse_dial
 from stasis_offload.signalling.resuming import resume
 from stasis_offload.signalling.state import Phase
-from tests.support.fake_asterisk import IDS, FakeAsterisk, in_stasis, running
+from tests.support.fake_asterisk import APP, IDS, FakeAsterisk, in_stasis, running
 
 CALLER = in_stasis("1700000000.1", "PJSIP/a")
 CALLEE = IDS.callee(CALLER.id, 1)
@@ -47,6 +47,33 @@ async def test_a_callee_in_another_application_is_no_orphan_after_a_restart() ->
         world.recovery.begin()
         await until(lambda: bool(asterisk.done))
     assert asterisk.done == [("hang up", orphan.id)]
+
+
+async def test_parties_that_asterisk_has_taken_into_a_bridge_of_its_own_are_left_alone_after_a_restart() -> (
+    None
+):
+    caller = replace(in_stasis("1700000000.5"), application="Dial", arguments="PJSIP/a,30")
+    callee, orphan = in_stasis(IDS.callee(caller.id, 1)), in_stasis(IDS.callee("1700000000.7", 1))
+    asterisk = FakeAsterisk(caller, callee, orphan)
+    asterisk.dialling = {caller.id: APP}
+    asterisk.with_bridges = (Bridge("of-dial", "simple_bridge", (caller.id, callee.id)),)
+    async with running(asterisk) as world:
+        world.recovery.begin()
+        await until(lambda: bool(asterisk.done))
+        assert list(world.registry) == []
+    assert asterisk.done == [("hang up", orphan.id)]
+
+
+async def test_a_call_that_asterisk_took_over_while_nobody_listened_ends_and_its_parties_do_not() -> None:
+    callee = in_stasis(CALLEE)
+    asterisk = FakeAsterisk(CALLER, callee)
+    asterisk.with_bridges = (Bridge("of-dial", "simple_bridge", (CALLER.id, CALLEE)),)
+    async with running(asterisk) as world:
+        dialing = resume(parse_dial(["PJSIP/a", "", "t"]), answered=True, callees={1: True}, now=0)
+        world.supervisor.adopt(CALLER, dialing)
+        world.recovery.begin()
+        await until(lambda: not list(world.registry))
+    assert asterisk.released == []
 
 
 AGAIN = IDS.callee(CALLER.id, 1, entry=1)

@@ -4,6 +4,7 @@ import pytest
 
 from stasis_offload.signalling.features import Codes, Collected, Feature, Features, features_of, parse_codes
 
+TRANSFERS = (Feature.BLIND_TRANSFER, Feature.ATTENDED_TRANSFER)
 CODES = parse_codes("blindxfer=#1&disconnect=*0&parkcall=#72&timeout=1500")
 
 
@@ -21,8 +22,8 @@ def asked(digits: str, *, every: float = 0.2, codes: Codes = CODES) -> list[Feat
     [
         ("", (), ()),
         ("gr", (), ()),
-        ("t", (), (Feature.BLIND_TRANSFER,)),
-        ("T", (Feature.BLIND_TRANSFER,), ()),
+        ("t", (), TRANSFERS),
+        ("T", TRANSFERS, ()),
         ("hHkX", (Feature.DISCONNECT, Feature.MIX_MONITOR), (Feature.DISCONNECT, Feature.PARK)),
         ("wW", (), ()),
     ],
@@ -41,7 +42,7 @@ def test_codes_are_read_as_our_module_writes_them() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "timeout=1000", "blindxfer=", "atxfer=*2", "blindxfer", "timeout=soon", "=#1&&"]
+    "text", ["", "timeout=1000", "blindxfer=", "automon=*1", "blindxfer", "timeout=soon", "=#1&&"]
 )
 def test_what_is_no_code_is_left_out(text: str) -> None:
     assert parse_codes(text) == Codes({}, timeout=1.0)
