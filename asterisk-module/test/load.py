@@ -126,13 +126,14 @@ class Run:
             self.due.shutdown(immediate=True)
 
     async def features(self, channel: str, number: int) -> None:
-        """Allow features, put DTMF hooks on a channel, run a feature that only says so, take the hooks away: one each time."""
+        """Allow features, put DTMF hooks on a channel, run features, take the hooks away: one each time."""
         setting = (
             "OFFLOAD_FEATURES(blindxfer&disconnect) allowed",
             "OFFLOAD_FEATURES(blindxfer&disconnect) asterisk",
             "OFFLOAD_FEATURE() disconnect",
+            "OFFLOAD_FEATURE() atxfer",
             "OFFLOAD_FEATURES(blindxfer&disconnect) application",
-        )[number % 4]
+        )[number % 5]
         await ask(self.path, f"dialplan set chanvar {channel} {setting}")
 
     async def ask_on(self) -> None:

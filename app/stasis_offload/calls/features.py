@@ -186,6 +186,7 @@ class CallFeatures:
     def stop(self) -> None:
         """Let go of the call, whose this is; what Asterisk says of a channel may still come."""
         self._post, self._post_media = lambda _: None, lambda _: asyncio.Event()
+        self._allowed = {leg: frozenset() for leg in Leg}
         del self._channel
 
     async def _follow(self) -> None:

@@ -96,8 +96,8 @@ async def test_the_channels_are_allowed_once_what_the_options_say() -> None:
         await features.begin()
         await features.begin()
         assert asterisk.written == [
-            ("bob", "OFFLOAD_FEATURES(blindxfer&disconnect)", "allowed"),
-            ("alice", "OFFLOAD_FEATURES(blindxfer)", "allowed"),
+            ("bob", "OFFLOAD_FEATURES(atxfer&blindxfer&disconnect)", "allowed"),
+            ("alice", "OFFLOAD_FEATURES(atxfer&blindxfer)", "allowed"),
         ]
         assert features.featured == frozenset(Leg)
 
@@ -188,9 +188,28 @@ async def test_while_it_rings_a_caller_may_ask_for_the_end_alone() -> None:
         assert features.posted[1:] == [ev.Blocked(ReasonKind.DTMF_FEATURE)]
 
 
+async def test_of_a_call_that_ended_before_it_was_dialled_no_code_is_read() -> None:
+    async with followed() as (_, features):
+        features.stop()
+        await features.prepare()
+        features.on_digit(Leg.CALLER, "*")
+        features.on_digit(Leg.CALLER, "0")
+    assert features.posted == []
+
+
 async def test_what_asterisk_says_of_a_call_that_is_over_is_nothing() -> None:
     async with followed() as (_, features):
         features.stop()
         for name in ("parkcall", "", "disconnect"):
             features.on_state(CALLER, name)
         assert features.posted == []
+
+
+async def test_the_call_is_told_that_asterisk_takes_it_over_for_an_attended_transfer_and_if_it_does_not() -> (
+    None
+):
+    async with followed() as (_, features):
+        for name, begun in (("atxfer", True), ("", False), ("blindxfer", False)):
+            features.on_state(1, name)
+            handed = [event for event in features.posted if isinstance(event, sig.HandOver)]
+            assert handed[-1] == sig.HandOver(begun=begun)
