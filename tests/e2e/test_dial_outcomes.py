@@ -95,7 +95,7 @@ def test_a_failed_dial_sets_dialstatus_and_cause_and_the_dialplan_goes_on(
 
 @pytest.mark.parametrize(
     "arguments",
-    ["nobody-knows", "PJSIP/555@asterisk1,soon", "PJSIP/555@asterisk1,10,t", "&,10"],
+    ["nobody-knows", "PJSIP/555@asterisk1,soon", "PJSIP/555@asterisk1,10,p", "&,10"],
 )
 def test_a_bad_argument_is_refused_and_the_dialplan_goes_on(cdrs: Cdrs, arguments: str) -> None:
     with dialled(arguments):
@@ -261,7 +261,7 @@ def test_a_caller_that_comes_again_after_a_failed_dial_is_a_call_like_any_other(
 
 
 def test_an_option_that_the_application_has_not_is_left_to_dial() -> None:
-    control.asterisk("asterisk2", "dialplan set global LAB_ARGS PJSIP/555@asterisk1,10,t")
+    control.asterisk("asterisk2", "dialplan set global LAB_ARGS PJSIP/555@asterisk1,10,p")
     control.originate("either@asterisk2")
     wait_until(lambda: "AppDial" in running_on_node2(), within=10, what="Dial() to have made the call")
     assert not control.calls()

@@ -9,7 +9,7 @@ from tests.support.observed import FLOWS, media_moved
 
 def test_check_finds_everything_in_order_and_says_so_line_by_line() -> None:
     lines = control.offload("check").splitlines()
-    assert len(lines) == 15
+    assert len(lines) == 16
     assert all(line.startswith("ok ") for line in lines), lines
     # The lab limits what the application may run, and has time for a burst of events.
     assert not [line for line in lines if "cli_permissions" in line or "websocket_write_timeout" in line]

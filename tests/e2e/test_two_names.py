@@ -37,8 +37,12 @@ def registered() -> bool:
 
 
 def bridges() -> dict[str, list[str]]:
-    """Return the channels in each bridge of Asterisk."""
-    return {bridge["id"]: sorted(bridge["channels"]) for bridge in get("bridges")}
+    """Return the channels in each bridge of Asterisk but its parking lot's."""
+    return {
+        bridge["id"]: sorted(bridge["channels"])
+        for bridge in get("bridges")
+        if bridge["bridge_type"] != "holding"
+    }
 
 
 def replace_caller(call: Conversation) -> None:
