@@ -41,13 +41,13 @@ class Scene:
     told: dict[str, list[str]] = field(default_factory=dict)
     cdr: dict[str, str] = field(default_factory=dict)
 
-    def settle(self) -> None:
-        """Wait until the media goes its way for a while: by the switch, or by Asterisk if the call is Dial()'s."""
+    def settle(self, packets: int = 60) -> None:
+        """Wait until the media goes its way for so many packets: by the switch, or by Asterisk if the call is Dial()'s."""
         if self.switched:
             media_moved()
-            forwarded_more(60)
+            forwarded_more(packets)
         else:
-            relayed_more(60)
+            relayed_more(packets)
 
     @property
     def outcome(self) -> tuple[str, ...]:
@@ -79,7 +79,7 @@ def play(options: str, action: Callable[[Scene], None], number: str = "custom") 
         all_.call(bob, number, BOB)
         all_.answer(alice, ALICE)
         all_.answered(bob, BOB)
-        scene.settle()
+        scene.settle(5)
         begun = time()
         action(scene)
         over()
