@@ -131,21 +131,23 @@ static int has_option(const char *options, const char *letters)
 }
 
 /*!
- * Whether the call has DTMF features that need a bridge of Dial(): those of DYNAMIC_FEATURES, which it follows without an
- * option. After an attended transfer, for which func_offload_features makes such a bridge, nobody would limit the call
+ * Whether the call has DTMF features that need a bridge of Dial(): those of DYNAMIC_FEATURES and BRIDGE_FEATURES, which it
+ * follows without an option (main/features.c). After an attended transfer, for which func_offload_features makes such a bridge, nobody would limit the call
  * (options L and S) or have the callee go on (e and F).
  */
 static int needs_bridge_of_dial(struct ast_channel *chan, const char *options)
 {
 	struct ao2_container *dynamic;
 	char code[AST_FEATURE_MAX_LEN] = "";
+	int noted;
 
 	ast_channel_lock(chan);
+	noted = !ast_strlen_zero(pbx_builtin_getvar_helper(chan, "BRIDGE_FEATURES"));
 	dynamic = ast_get_chan_applicationmap(chan);
 	ast_get_builtin_feature(chan, "atxfer", code, sizeof(code));
 	ast_channel_unlock(chan);
 	ao2_cleanup(dynamic);
-	return dynamic || (!ast_strlen_zero(code) && has_option(options, "tT") && has_option(options, "eFLS"));
+	return dynamic || noted || (!ast_strlen_zero(code) && has_option(options, "tT") && has_option(options, "eFLS"));
 }
 
 /*! Have the application make the call; return 0 when it has had the caller. */

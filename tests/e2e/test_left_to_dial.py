@@ -9,34 +9,37 @@ from lab import control
 from lab.control import wait_until
 from tests.support.observed import Cdrs
 
+DYNAMIC = "DYNAMIC_FEATURES"
+
 
 @contextmanager
-def dynamic_features(names: str) -> Iterator[None]:
-    """Have all channels follow these codes of [applicationmap] in features.conf."""
-    control.asterisk("asterisk2", f'dialplan set global DYNAMIC_FEATURES "{names}"')
+def global_variable(name: str, value: str) -> Iterator[None]:
+    """Have every channel of node 2 find a variable: codes of [applicationmap] in features.conf, or letters of features."""
+    control.asterisk("asterisk2", f'dialplan set global {name} "{value}"')
     try:
         yield
     finally:
-        control.asterisk("asterisk2", 'dialplan set global DYNAMIC_FEATURES ""')
+        control.asterisk("asterisk2", f'dialplan set global {name} ""')
 
 
 @pytest.mark.parametrize(
-    ("options", "names", "left"),
+    ("options", "variable", "value", "left"),
     [
-        ("TS(100)", "", True),
-        ("L(100000)t", "", True),
-        ("tF(from-asterisk1^room^1)", "", True),
-        ("TtgrU(lab-before)", "", False),
-        ("S(100)rf(tT)", "", False),
-        ("", "lab-dynamic", True),
-        ("", "unknown", False),
+        ("TS(100)", DYNAMIC, "", True),
+        ("L(100000)t", DYNAMIC, "", True),
+        ("tF(from-asterisk1^room^1)", DYNAMIC, "", True),
+        ("TtgrU(lab-before)", DYNAMIC, "", False),
+        ("S(100)rf(tT)", DYNAMIC, "", False),
+        ("", DYNAMIC, "lab-dynamic", True),
+        ("", DYNAMIC, "unknown", False),
+        ("", "BRIDGE_FEATURES", "T", True),
     ],
 )
 def test_a_call_whose_features_need_the_bridge_of_dial_is_left_to_it_and_says_so(
-    cdrs: Cdrs, options: str, names: str, *, left: bool
+    cdrs: Cdrs, options: str, variable: str, value: str, *, left: bool
 ) -> None:
     control.asterisk("asterisk2", f"dialplan set global LAB_ARGS PJSIP/555@asterisk1,,{options}")
-    with dynamic_features(names):
+    with global_variable(variable, value):
         control.originate("ours@asterisk2")
         wait_until(lambda: len(control.channels("asterisk1")) == 2, within=10, what="the call to be answered")
         assert bool(control.calls()) is not left
