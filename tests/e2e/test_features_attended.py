@@ -28,7 +28,9 @@ def assert_like_dial(
         action(scene)
         wait_until(lambda: not left(), within=10, what="every channel and bridge to end")
         # Asterisk begins a new row with the bridge that the parties are moved to: the same one once more.
-        noted.append({tuple(without_numbers(row[name]) for name in ROW) for row in cdrs.all()})
+        # One more or less is there of a party alone, for a moment, also with Dial(): as a Local channel is joined, or not yet.
+        paired = (row for row in cdrs.all() if row["dstchannel"])
+        noted.append({tuple(without_numbers(row[name]) for name in ROW) for row in paired})
 
     ours, dial = (play(options, noting, number) for number in numbers)
     assert ours.told == dial.told
