@@ -33,13 +33,13 @@
 #include "asterisk/bridge_basic.h"
 #include "asterisk/bridge_channel.h"
 #include "asterisk/bridge_features.h"
-#include "asterisk/causes.h"
 #include "asterisk/channel.h"
 #include "asterisk/features_config.h"
 #include "asterisk/module.h"
 #include "asterisk/pbx.h"
-#include "asterisk/stasis_channels.h"
 #include "asterisk/strings.h"
+
+#include "features_bridge.h"
 
 /*! Set on the channel that has dialled a code: the name of the feature while it runs, empty afterwards. */
 static const char state_variable[] = "OFFLOAD_FEATURE_STATE";
@@ -161,53 +161,6 @@ static int is_runnable(const struct feature *feature)
 	return !res;
 }
 
-/*! Move a channel to another bridge, where it still counts as dialled, for CDRs (bridge_channel_internal_pull clears that). */
-static int move(struct ast_bridge *to, struct ast_bridge *from, struct ast_channel *chan)
-{
-	int dialled, res;
-
-	ast_channel_lock(chan);
-	dialled = ast_test_flag(ast_channel_flags(chan), AST_FLAG_OUTGOING);
-	ast_channel_unlock(chan);
-	res = ast_bridge_move(to, from, chan, NULL, 1);
-	if (dialled) {
-		ast_channel_lock(chan);
-		ast_set_flag(ast_channel_flags(chan), AST_FLAG_OUTGOING);
-		ast_channel_publish_snapshot(chan);
-		ast_channel_unlock(chan);
-	}
-	return res;
-}
-
-/*!
- * Move the channel, and the one that it talks to, from the bridge of ARI to one as Dial() has; return 0 if both are there.
- *
- * Each is told the application as one that has left (res/stasis/stasis_bridge.c, bridge_stasis_moving), and stays in the
- * thread of Stasis() until it leaves the bridge, or any that it has moved on to (res/stasis/control.c,
- * internal_bridge_after_cb).
- */
-static int hand_over(struct ast_bridge_channel *bridge_channel)
-{
-	struct ast_channel *chan = bridge_channel->chan;
-	RAII_VAR(struct ast_channel *, peer, ast_channel_bridge_peer(chan), ast_channel_cleanup);
-	RAII_VAR(struct ast_bridge *, from, NULL, ao2_cleanup);
-	struct ast_bridge *to;
-
-	ast_bridge_channel_lock_bridge(bridge_channel);
-	from = ao2_bump(bridge_channel->bridge);
-	ast_bridge_unlock(from);
-	if (!peer || !(to = ast_bridge_basic_new())) {
-		return -1;
-	}
-	if (move(to, from, chan) || move(to, from, peer)) {
-		/* One of them is leaving; the other one does then, too. */
-		ast_bridge_destroy(to, AST_CAUSE_NORMAL_CLEARING);
-		return -1;
-	}
-	ao2_ref(to, -1);
-	return 0;
-}
-
 /*! Run the feature in the channel's thread, and tell the application before and after. */
 static void run_feature(struct ast_bridge_channel *bridge_channel, const struct feature *feature)
 {
@@ -219,7 +172,7 @@ static void run_feature(struct ast_bridge_channel *bridge_channel, const struct 
 		return;
 	}
 	/* An attended transfer needs a bridge of Dial() (main/bridge_basic.c, feature_attended_transfer). */
-	if ((feature->builtin == AST_BRIDGE_BUILTIN_ATTENDEDTRANSFER && hand_over(bridge_channel))
+	if ((feature->builtin == AST_BRIDGE_BUILTIN_ATTENDEDTRANSFER && features_hand_over(bridge_channel))
 		|| ast_bridge_features_do(feature->builtin, bridge_channel, NULL)) {
 		ast_log(LOG_WARNING, "%s: feature %s cannot be had\n", ast_channel_name(chan), feature->name);
 	}
@@ -235,22 +188,6 @@ static int on_code(struct ast_bridge_channel *bridge_channel, void *feature)
 static int is_ours(void *hook, void *arg attribute_unused, int flags attribute_unused)
 {
 	return ((struct ast_bridge_hook *) hook)->callback == on_code ? CMP_MATCH : 0;
-}
-
-/*! Whether a party in the bridge is held, by the other or by a feature that this runs. */
-static int is_held(struct ast_bridge_channel *bridge_channel)
-{
-	struct ast_bridge_channel *each;
-	int held = 0;
-
-	ast_bridge_channel_lock_bridge(bridge_channel);
-	AST_LIST_TRAVERSE(&bridge_channel->bridge->channels, each, entry) {
-		ast_channel_lock(each->chan);
-		held |= ast_channel_hold_state(each->chan) == AST_CONTROL_HOLD;
-		ast_channel_unlock(each->chan);
-	}
-	ast_bridge_unlock(bridge_channel->bridge);
-	return held;
 }
 
 /*! Put the hooks that are wanted in the place of those that there are; in the channel's thread. */
@@ -276,7 +213,7 @@ static void set_hooks(struct ast_bridge_channel *bridge_channel, const void *pay
 	 * is no longer held (bridges/bridge_simple.c, simple_bridge_join), and during a hold all digits come by Asterisk anyway
 	 * (bridges/bridge_native_rtp.c, native_rtp_framehook).
 	 */
-	if (!is_held(bridge_channel)) {
+	if (!features_is_held(bridge_channel)) {
 		ast_channel_set_unbridged(chan, 1);
 	}
 }

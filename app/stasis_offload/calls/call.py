@@ -119,11 +119,6 @@ class Call:
         return self._machine.state
 
     @property
-    def caller(self) -> str:
-        """The name of the caller's channel."""
-        return self.legs.name(CALLER) or self.legs.channel(CALLER)
-
-    @property
     def parties(self) -> dict[int, str]:
         """The names of the two channels in the bridge, by their legs; none while the call is not answered."""
         winner = self.dialing.winner

@@ -15,6 +15,7 @@ from stasis_offload.media.reasons import ReasonKind
 from stasis_offload.media.roles import FORWARDING_ROLES, Duty, Role, call_cookie, owner_of
 from stasis_offload.openflow.flow import FlowCount
 from stasis_offload.openflow.switch import Switch
+from stasis_offload.signalling.call_ids import CALLER
 from stasis_offload.signalling.state import WANTED, Phase
 
 # So many calls are shown at a time, in a few milliseconds.
@@ -102,7 +103,7 @@ def _view(call: Call, counts: Mapping[int, FlowCount], now: float) -> CallView:
 
     return CallView(
         call=call.id,
-        caller=call.caller,
+        caller=call.legs.name(CALLER) or call.legs.channel(CALLER),
         callee=_callee(call),
         state=str(Phase.DIALING) if dialing else str(placement.state),
         reason=str(placement.reason) if placement.reason else None,
