@@ -5,6 +5,7 @@ import logging
 import sys
 from asyncio import get_running_loop, sleep
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import FrameType
 from typing import Any, Self
 
@@ -41,23 +42,30 @@ def no_log() -> Iterator[None]:
 TURNS = 60
 
 
+@contextmanager
+def no_time() -> Iterator[None]:
+    """Have no time go by, however long the block takes: what calls wait for does not come."""
+    loop = get_running_loop()
+    time, now = loop.time, loop.time()
+    loop.time = lambda: now  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        loop.time = time  # type: ignore[method-assign]
+
+
 class Steps:
-    """Counts the instructions of Python that our own code carries out while the block runs, in which no time goes by."""
+    """Counts the instructions of Python that our own code carries out while the block runs."""
 
     def __init__(self) -> None:
         self.count = 0
-        self._loop = get_running_loop()
-        self._time = self._loop.time
 
     def __enter__(self) -> Self:
-        now = self._time()
-        self._loop.time = lambda: now  # type: ignore[method-assign] # what other calls wait for does not come
         sys.settrace(self._trace)
         return self
 
     def __exit__(self, *_: object) -> None:
         sys.settrace(None)
-        self._loop.time = self._time  # type: ignore[method-assign]
 
     def _trace(self, frame: FrameType, event: str, _arg: Any) -> Callable[..., Any] | None:
         if "stasis_offload" not in frame.f_code.co_filename:
@@ -106,13 +114,14 @@ async def test_an_event_takes_as_many_steps_with_1000_calls_as_with_100(
     async def steps(calls: int) -> int:
         asterisk = FakeAsterisk(*(in_stasis(f"1700000000.{n}", "PJSIP/a") for n in range(calls)))
         async with running(asterisk) as world:
-            for channel in asterisk.has:
-                world.dispatcher.on_ari(ari.StasisStart(channel, ("PJSIP/a",), None))
-            for _ in range(TURNS):
-                await sleep(0)
-            assert len(world.registry) == calls
-            with Steps() as counted:
-                await happens(world)
+            with no_time():
+                for channel in asterisk.has:
+                    world.dispatcher.on_ari(ari.StasisStart(channel, ("PJSIP/a",), None))
+                for _ in range(TURNS):
+                    await sleep(0)
+                assert len(world.registry) == calls
+                with Steps() as counted:
+                    await happens(world)
             return counted.count
 
     few = await steps(FEW)
@@ -126,7 +135,7 @@ async def test_a_call_of_many_is_learned_sampled_and_forgotten_in_as_many_steps_
         for number in range(calls):
             table.sampler.request(flows_of(f"{number}.0", number))
             queue.add(f"{number}.0") if queue.has_room("") else queue.wait(f"{number}.0", lambda: None)
-        with Steps() as counted:
+        with no_time(), Steps() as counted:
             table.sampler.request(flows_of("0.0", 0))
             table.sampler.forget(owner_cookie(owner_of("0.0")))
             await table.set_flows(owner_of("0.0"), ())
