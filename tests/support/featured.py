@@ -83,7 +83,9 @@ def play(options: str, action: Callable[[Scene], None], number: str = "custom") 
         begun = time()
         action(scene)
         over()
-        scene.told = {phone.name: sorted(told(phone.messages, since=begun)) for phone in (bob, alice, carol)}
+        phones = (bob, alice, carol)
+        wait_until(lambda: not any(phone.up for phone in phones), within=5, what="the phones to be told")
+        scene.told = {phone.name: sorted(told(phone.messages, since=begun)) for phone in phones}
         scene.cdr = cdrs.last()
     return scene
 
