@@ -131,9 +131,8 @@ class Run:
             "OFFLOAD_FEATURES(blindxfer&disconnect) allowed",
             "OFFLOAD_FEATURES(blindxfer&disconnect) asterisk",
             "OFFLOAD_FEATURE() disconnect",
-            "OFFLOAD_FEATURE() atxfer",
             "OFFLOAD_FEATURES(blindxfer&disconnect) application",
-        )[number % 5]
+        )[number % 4]
         await ask(self.path, f"dialplan set chanvar {channel} {setting}")
 
     async def ask_on(self) -> None:
