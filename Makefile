@@ -25,7 +25,7 @@ else
 	@$(PY) -m lab.demo $(CALLS)
 endif
 
-test: .venv/.ready lab ## every test but the module's own: unit, integration, and whole calls in the lab (16 minutes)
+test: .venv/.ready lab ## every test but the module's own: unit, integration, and whole calls in the lab (18 minutes)
 	@echo "test: whole calls in the lab, and the unit and integration tests beside them"
 	@scripts/test.sh
 

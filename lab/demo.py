@@ -6,6 +6,7 @@ Usage: python -m lab.demo [CALLS]   (1 to 100, 50 by default; the lab must be up
 import json
 import sys
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from lab import control
-from lab.capture import FROM_SWITCH, HEADERS, Capture, captured
+from lab.capture import FROM_SWITCH, HEADERS, Capture, Stream, captured
 from lab.control import LabError
 
 REPORT = Path("demo-report.json")
@@ -180,18 +181,28 @@ def _verdict(count: int, phases: list[Phase], capture: Capture, left: list[str])
         "asterisk_cpu_relayed": round(relayed, 2),
         "asterisk_cpu_offloaded": round(offloaded, 2),
         "ratio": round(ratio, 3),
-        "rtp_lost": lost,
-        "rtp_duplicated": sum(stream.duplicated for stream in streams),
-        "rtp_reordered": sum(stream.reordered for stream in streams),
         "flows_left": len(left),
     }
-    REPORT.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
-    for complaint in complaints:
-        print(f"demo: {complaint}", file=sys.stderr)
-    print(
-        f"demo: asterisk_cpu relayed={relayed:.1f}% offloaded={offloaded:.1f}% ratio={ratio:.3f} "
+    verdict = (
+        f"asterisk_cpu relayed={relayed:.1f}% offloaded={offloaded:.1f}% ratio={ratio:.3f} "
         f"calls={count} flows_left={len(left)}"
     )
+    return conclude(verdict, report, streams, complaints)
+
+
+def conclude(
+    verdict: str, report: Mapping[str, object], streams: Sequence[Stream], complaints: Sequence[str]
+) -> int:
+    """Write the report, with what became of the packets, print complaints and verdict; return the exit status."""
+    lost = {
+        "rtp_lost": sum(stream.lost for stream in streams),
+        "rtp_duplicated": sum(stream.duplicated for stream in streams),
+        "rtp_reordered": sum(stream.reordered for stream in streams),
+    }
+    REPORT.write_text(json.dumps({**report, **lost}, indent=2) + "\n", encoding="utf-8")
+    for complaint in complaints:
+        print(f"demo: {complaint}", file=sys.stderr)
+    print(f"demo: {verdict}")
     return 1 if complaints else 0
 
 

@@ -134,10 +134,9 @@ class CallFeatures:
             return
         self._post(sig.HandOver(begun=name == Feature.ATTENDED_TRANSFER))
         if name:
+            # Asterisk and the application may both have noted the same code.
             its = Leg.CALLER if leg == CALLER else Leg.CALLEE
-            self._asked = [
-                asked for asked in self._asked if asked[0] is not its
-            ]  # the same code, noted by both
+            self._asked = [asked for asked in self._asked if asked[0] is not its]
             if name == Feature.PARK and leg is not None:
                 self._post(sig.ParkAsked(leg))
             self._log.info("call.feature_runs", feature=name)
@@ -178,7 +177,7 @@ class CallFeatures:
             try:
                 while self._asked:
                     await asyncio.sleep(_DIGIT_ENDS)
-                    await self._run_features()
+                    await self._run_next()
                 await self._follow()
             except AriError as error:
                 self._log.warning("features.failed", error=str(error))
@@ -204,8 +203,8 @@ class CallFeatures:
         self._followed = wanted
         self._collected.clear()
 
-    async def _run_features(self) -> None:
-        """Return the media to Asterisk, and have it run what parties asked for."""
+    async def _run_next(self) -> None:
+        """Return the media to Asterisk, and have it run what was asked for first, unless it has begun meanwhile."""
         if not self._asked:
             return
         leg, feature = self._asked.pop(0)

@@ -31,7 +31,7 @@ class Digits:
         leg, packet, report = event.leg, event.packet, placement.reports.get(event.leg)
         if report is None or packet.payload_type not in report.event_pts_rx.values():
             return self, ""
-        number, flags = packet.head[:2] if len(packet.head) >= 2 else (len(_DIGITS), 0)  # noqa: PLR2004 - the two
+        number, flags = packet.head.ljust(2, b"\0")[:2]
         if number >= len(_DIGITS) or not flags & _ENDS or self.noted.get(leg) == packet.timestamp:
             return self, ""
         if why_not_observed(leg, report, packet):

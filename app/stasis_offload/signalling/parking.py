@@ -9,8 +9,6 @@ from stasis_offload.signalling.state import Callee, Dialing, Step
 
 # Seconds after which a party that has parked the other one is hung up: by then it has heard the number of the slot.
 _HEARD_WITHIN = 10.0
-
-
 # Seconds after it was asked for within which the other one has left for the lot; later it leaves for another reason.
 _PARKED_WITHIN = 2.0
 

@@ -16,7 +16,7 @@ from rich.table import Table
 
 from lab.capture import HEADERS, Stream, captured
 from lab.control import LabError, execute, wait_until
-from lab.demo import ENOUGH, PACKETS_PER_SECOND, REPORT, calls_asked, console, say, show
+from lab.demo import ENOUGH, PACKETS_PER_SECOND, calls_asked, conclude, console, say, show
 from tests.bench.kernel import guest, relays
 from tests.bench.kernel.guest import MACHINE, Guest
 from tests.bench.kernel.relays import Application
@@ -217,20 +217,13 @@ def _verdict(count: int, phases: list[Phase], streams: list[Stream], left: int) 
         "asterisk_packets": {phase.name: phase.asterisk for phase in phases},
         "datapath_packets": {phase.name: sum(phase.flows) for phase in phases},
         "ratio": round(ratio, 3),
-        "rtp_lost": lost,
-        "rtp_duplicated": sum(stream.duplicated for stream in streams),
-        "rtp_reordered": sum(stream.reordered for stream in streams),
         "flows_left": left,
     }
-    REPORT.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
-    found = complaints(count, phases, streams, left)
-    for complaint in found:
-        print(f"demo: {complaint}", file=sys.stderr)
-    print(
-        f"demo: kernel datapath (user-mode Linux): processor time offloaded/relayed={ratio:.3f} "
+    verdict = (
+        f"kernel datapath (user-mode Linux): processor time offloaded/relayed={ratio:.3f} "
         f"lost={lost} calls={count} flows_left={left}"
     )
-    return 1 if found else 0
+    return conclude(verdict, report, streams, complaints(count, phases, streams, left))
 
 
 if __name__ == "__main__":
