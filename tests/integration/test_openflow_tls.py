@@ -1,6 +1,7 @@
 """TLS between us and a real Open vSwitch: either dials, both show a certificate, and who has none gets nothing."""
 
 import subprocess
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -68,8 +69,12 @@ def _openssl(*arguments: object) -> None:
 
 @pytest.fixture
 def ours(ovs: Ovs) -> Tls:
-    """Have the switch know an authority, and be known by it; return our own files."""
-    authority = Authority(ovs.directory, "authority")
+    """Have the switch know an authority, and be known by it; return our own files.
+
+    In files of other names than before: while some of the old ones were replaced, it might read a key without its certificate,
+    and then never the two together (lib/stream-ssl.c, stream_ssl_set_key_and_cert).
+    """
+    authority = Authority(Path(tempfile.mkdtemp(dir=ovs.directory)), "authority")
     switch = authority.signed("switch")
     ovs.vsctl("set-ssl", switch.private_key, switch.certificate, switch.ca_certificate)
     return authority.signed("application")
@@ -78,7 +83,8 @@ def ours(ovs: Ovs) -> Tls:
 @pytest.fixture
 def stranger(ovs: Ovs, ours: Tls) -> Tls:
     """Return the files of somebody with a certificate of another authority, who knows the right one."""
-    return replace(Authority(ovs.directory, "other").signed("stranger"), ca_certificate=ours.ca_certificate)
+    folder = Path(tempfile.mkdtemp(dir=ovs.directory))
+    return replace(Authority(folder, "other").signed("stranger"), ca_certificate=ours.ca_certificate)
 
 
 async def test_a_switch_that_listens_is_dialled(ovs: Ovs, bridge: Bridge, ours: Tls) -> None:
