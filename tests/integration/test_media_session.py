@@ -226,11 +226,11 @@ async def test_a_bridge_that_was_rebuilt_keeps_the_flows_for_a_moment_only_if_as
 ) -> None:
     async with session(bridge, tmp_path) as (media, cli, _):
         await offload(media)
-        carried = bridge.cookies()
-        assert await media.post(ev.BridgeRebuilt()).wait()
+        await until(media, Phase.GUARDED)
+        assert await media.post(ev.BridgeRebuilt()).wait()  # all that was sent to the switch before is done, too
         assert media.placement.state is State.OFFLOADED
-        if audited:
-            await until(media, Phase.GUARDED)
+        carried = bridge.cookies()
+        assert {call_cookie("call") | role for role in (Role.FORWARD_CALLER, Role.FORWARD_CALLEE)} <= carried
         cli.hangs = True
         cli.asked.clear()
         if audited:
@@ -241,7 +241,7 @@ async def test_a_bridge_that_was_rebuilt_keeps_the_flows_for_a_moment_only_if_as
         assert bridge.cookies() == carried
         await until(media, Phase.RELAYED)
         assert media.placement.reason == Reason(ReasonKind.CALL_CHANGED)
-        assert CHECK_WITHIN <= asyncio.get_running_loop().time() - began < 2 * CHECK_WITHIN + 0.5
+        assert asyncio.get_running_loop().time() - began >= CHECK_WITHIN
         cli.hangs = False
 
 
