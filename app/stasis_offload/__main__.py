@@ -1,5 +1,5 @@
 """`python -m stasis_offload` is the command line."""
 
-from stasis_offload.cli import main
+from stasis_offload.cli.main import main
 
 main()

@@ -227,7 +227,9 @@ async def test_a_bridge_that_was_rebuilt_keeps_the_flows_for_a_moment_only_if_as
     async with session(bridge, tmp_path) as (media, cli, _):
         await offload(media)
         await until(media, Phase.GUARDED)
-        assert await media.post(ev.BridgeRebuilt()).wait()  # all that was sent to the switch before is done, too
+        assert await media.post(
+            ev.BridgeRebuilt()
+        ).wait()  # all that was sent to the switch before is done, too
         assert media.placement.state is State.OFFLOADED
         carried = bridge.cookies()
         assert {call_cookie("call") | role for role in (Role.FORWARD_CALLER, Role.FORWARD_CALLEE)} <= carried

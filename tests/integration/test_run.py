@@ -42,7 +42,7 @@ def environment(port: int, tmp_path: Path) -> Mapping[str, str]:
 
 @asynccontextmanager
 async def started(environment: Mapping[str, str]) -> AsyncIterator[Process]:
-    command = [sys.executable, "-m", "stasis_offload.cli", "run"]
+    command = [sys.executable, "-m", "stasis_offload", "run"]
     process = await asyncio.create_subprocess_exec(*command, env=environment, stdout=PIPE, stderr=PIPE)
     try:
         async with asyncio.timeout(WITHIN):

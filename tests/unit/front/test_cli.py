@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from stasis_offload import cli, config
+from stasis_offload import config
 from stasis_offload.api_json import calls_as_json
+from stasis_offload.cli.main import main
 from stasis_offload.config import HttpSettings
 from stasis_offload.http_api import serve
 from stasis_offload.media.state import Phase
@@ -60,7 +61,7 @@ def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
     def command(*words: str) -> Outcome:
         monkeypatch.setattr("sys.argv", ["stasis-offload", *words])
         with pytest.raises(SystemExit) as ended:
-            cli.main()
+            main()
         out, err = capsys.readouterr()
         status = ended.value.code
         assert isinstance(status, int)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from stasis_offload import cli
+from stasis_offload.cli.main import main
 
 PROJECT = Path(__file__).parents[3]
 EXAMPLES = PROJECT / "dialplan" / "examples"
@@ -23,7 +23,7 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp
         file.write_bytes(text)
         monkeypatch.setattr("sys.argv", ["stasis-offload", "dialplan", str(file), *options])
         with pytest.raises(SystemExit) as ended:
-            cli.main()
+            main()
         out, err = capsys.readouterr()
         assert isinstance(ended.value.code, int)
         return ended.value.code, out.replace(f"{tmp_path}/", ""), err.replace(f"{tmp_path}/", "")
@@ -75,7 +75,7 @@ def test_a_file_that_cannot_be_read_is_2(tmp_path: Path, monkeypatch: pytest.Mon
     for file in (tmp_path / "none", tmp_path):
         monkeypatch.setattr("sys.argv", ["stasis-offload", "dialplan", str(file)])
         with pytest.raises(SystemExit) as ended:
-            cli.main()
+            main()
         assert ended.value.code == 2
 
 
@@ -85,7 +85,7 @@ def test_the_page_shows_what_the_command_prints_for_the_example(
     monkeypatch.chdir(EXAMPLES)
     monkeypatch.setattr("sys.argv", ["stasis-offload", "dialplan", "before.conf"])
     with pytest.raises(SystemExit):
-        cli.main()
+        main()
     assert f"# stasis-offload dialplan before.conf\n{capsys.readouterr().out}```\n" in PAGE
 
 

@@ -1,0 +1,37 @@
+"""What every command has: its place on the command line, its options, and where it prints."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from stasis_offload import config as configuration
+
+# Columns without a terminal: enough for one line per call.
+_WIDE = 250
+
+commands = typer.Typer(
+    help="Own two-party calls in Asterisk and let Open vSwitch carry their media.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+ConfigFile = Annotated[
+    Path | None,
+    typer.Option("--config", help=f"TOML file; {configuration.DEFAULT_FILE} if there is one."),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="As JSON.")]
+
+
+def console() -> Console:
+    """Return where tables are printed: as wide as the terminal."""
+    return Console(width=None if sys.stdout.isatty() else _WIDE)
+
+
+def plain_table() -> Table:
+    """Return a table without lines, as `ps` prints."""
+    return Table(box=None, pad_edge=False, header_style="bold")
