@@ -1,4 +1,4 @@
-"""What a user installs: the sdist has every file an installation needs, and the wheel every module, and it runs."""
+"""What a user installs: sdist and wheel have every file that an installation needs, and the wheel runs."""
 
 import os
 import subprocess
@@ -15,12 +15,14 @@ from venv import EnvBuilder
 
 import pytest
 
+from stasis_offload import examples
+
 CHECKOUT = Path(__file__).parents[2]
 VERSION = tomllib.loads((CHECKOUT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
 
 # What the README's installation names beside the application, and what a distribution asks for.
 NEEDED = {
-    *("CHANGELOG.md", "LICENSE", "README.md", "pyproject.toml", "stasis-offload.toml.example"),
+    *("CHANGELOG.md", "README.md", "constraints.txt", "pyproject.toml", "stasis-offload.toml.example"),
     *("asterisk-module/LICENSE", "asterisk-module/Makefile", "asterisk-module/README.md"),
     *("dialplan/extensions.conf", "dialplan/examples/before.conf", "dialplan/examples/after.conf"),
     *("docs/migration.md", "systemd/stasis-offload.service"),
@@ -91,15 +93,17 @@ def test_the_sdist_has_every_file_that_an_installation_needs(built: Built) -> No
         top = f"stasis_offload-{VERSION}/"
         packed = {member.name.removeprefix(top) for member in archive if member.isfile()}
     # The copy was made of sources alone; what setuptools has written into it since lies in an .egg-info.
-    wanted = set().union(*(files_of(built.source, below=folder) for folder in WHOLE)) | NEEDED
+    wanted = set().union(*(files_of(built.source, below=folder) for folder in WHOLE)) | NEEDED | {"LICENSE"}
     assert wanted - packed == set()
     assert not {name for name in packed if name.endswith((".so", ".pyc"))}
 
 
-def test_the_wheel_has_every_module_and_nothing_but_the_application(built: Built) -> None:
+def test_the_wheel_has_every_module_what_the_installation_needs_and_nothing_else(built: Built) -> None:
     modules = files_of(built.source / "app", below="stasis_offload")
     packed = {name for name in contents_of(built.wheel_of_sdist) if ".dist-info/" not in name}
-    assert packed == modules
+    share = f"stasis_offload-{VERSION}.data/data/share/stasis-offload/"
+    assert packed == modules | {share + name for name in examples.names()}
+    assert set(examples.names()) >= NEEDED
 
 
 def test_the_sdist_builds_the_same_wheel_as_the_checkout(built: Built) -> None:
@@ -109,8 +113,11 @@ def test_the_sdist_builds_the_same_wheel_as_the_checkout(built: Built) -> None:
 def test_the_wheel_runs_in_an_empty_environment(built: Built, tmp_path: Path) -> None:
     EnvBuilder(with_pip=True).create(tmp_path / "empty")
     programs = tmp_path / "empty" / "bin"
-    # The dependencies come from the package index: only so does the test notice one that the metadata lacks.
-    run(programs / "pip", "install", "--quiet", built.wheel_of_sdist, cwd=tmp_path)
+    # As README has it. The dependencies come from the package index: only so does the test notice one that is missing.
+    install = (programs / "pip", "install", "--quiet")
+    run(*install, "--require-hashes", "--requirement", CHECKOUT / "constraints.txt", cwd=tmp_path)
+    run(*install, "--no-deps", built.wheel_of_sdist, cwd=tmp_path)
+    run(programs / "pip", "check", cwd=tmp_path)
     assert run(programs / "stasis-offload", "version", cwd=tmp_path) == f"stasis-offload {VERSION}\n"
     documented = (CHECKOUT / "docs" / "reasons.md").read_text(encoding="utf-8")
     assert run(programs / "stasis-offload", "reasons", "--markdown", cwd=tmp_path) == documented
@@ -118,3 +125,10 @@ def test_the_wheel_runs_in_an_empty_environment(built: Built, tmp_path: Path) ->
     table = run(programs / "stasis-offload", "reasons", cwd=tmp_path)
     assert named
     assert {name for name in named if name not in table} == set()
+    listed = run(programs / "stasis-offload", "example", cwd=tmp_path).splitlines()
+    share = tmp_path / "empty" / "share" / "stasis-offload"
+    assert listed == [f"{share}:", *(f"  {name}" for name in examples.names())]
+    unit = (CHECKOUT / "systemd" / "stasis-offload.service").read_text(encoding="utf-8")
+    assert run(programs / "stasis-offload", "example", "stasis-offload.service", cwd=tmp_path) == unit
+    module = ("make", "--no-print-directory", "-C", share / "asterisk-module", "print-version")
+    assert run(*module, cwd=tmp_path) == f"{VERSION}\n"

@@ -37,7 +37,6 @@ OWNERS = {
     "aioari": {"asterisk.ari_connection"},
     "aioswagger11": {"asterisk.ari_connection"},
     "aiohttp": {"asterisk", "http_api", "cli.client"},
-    "os_ken": {"openflow.decode"},
     "pydantic": {"config"},
     "pydantic_settings": {"config"},
     "rich": {"cli"},
@@ -49,7 +48,7 @@ OWNERS = {
 # What an operator touches, and what the rooms stand on.
 FRONT_FILES = {
     *("", "__main__", "api_json", "bridge_flows", "check", "config", "dialplan_files", "errors"),
-    *("http_api", "identity", "log", "log_writer", "service"),
+    *("examples", "http_api", "identity", "log", "log_writer", "service"),
 }
 _TIME_OF_DAY = {
     *(("time", name) for name in ("time", "time_ns", "localtime", "gmtime")),

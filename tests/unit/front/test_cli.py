@@ -290,3 +290,18 @@ def test_every_option_of_dial_is_explained(command: Command) -> None:
     assert (plain.status, page.status) == (0, 0)
     missing = [str(o) for o in OPTIONS.values() if str(o) not in plain.out or f"`{o}`" not in page.out]
     assert not missing
+
+
+def test_an_example_is_printed_by_its_name_or_the_last_part_of_it(command: Command) -> None:
+    listed = command("example").out.split()
+    unit = command("example", "systemd/stasis-offload.service")
+    assert "systemd/stasis-offload.service" in listed
+    assert "[Service]" in unit.out
+    assert command("example", "stasis-offload.service") == unit
+    assert command("example", "README.md").out.startswith("# stasis-offload\n")
+
+
+def test_an_example_that_is_not_there_is_said(command: Command) -> None:
+    assert command("example", "unit") == Outcome(
+        1, "", "stasis-offload: there is no unit: `stasis-offload example` lists all names\n"
+    )
