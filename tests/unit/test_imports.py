@@ -48,7 +48,7 @@ OWNERS = {
 # What an operator touches, and what the rooms stand on.
 FRONT_FILES = {
     *("", "__main__", "api_json", "bridge_flows", "check", "config", "dialplan_files", "errors"),
-    *("examples", "http_api", "identity", "log", "log_writer", "service"),
+    *("examples", "http_api", "identity", "log", "log_writer", "service", "surveying"),
 }
 _TIME_OF_DAY = {
     *(("time", name) for name in ("time", "time_ns", "localtime", "gmtime")),

@@ -13,7 +13,7 @@ from stasis_offload.errors import ModuleError
 _MAX_COMMAND = 512
 _PREFIX = b"cli quit after "
 # More than the output for a thousand legs; anything longer is not from our module.
-_MAX_ANSWER = 1024 * 1024
+_MAX_ANSWER = 16 * 1024 * 1024  # bytes: the rows of 8,000 calls
 # Seconds between two attempts to connect while the backlog is full: Asterisk accepts at once unless it is stopped.
 _FIRST_RETRY, _LAST_RETRY = 0.001, 0.05
 # main/term.c colours what built-in commands print.

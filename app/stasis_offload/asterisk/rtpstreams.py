@@ -47,7 +47,19 @@ class RtpStreams:
             ModuleError: naming the socket and the cause.
 
         """
-        answer = await self._ask(f"rtpstreams json {_quoted(bridge_id)}")
+        return await self._reports(f"rtpstreams json {_quoted(bridge_id)}")
+
+    async def report_all(self) -> tuple[LegReport, ...]:
+        """Return one report per channel of every bridge of Asterisk, whoever made it.
+
+        Raises:
+            ModuleError: naming the socket and the cause.
+
+        """
+        return await self._reports("rtpstreams json")
+
+    async def _reports(self, command: str) -> tuple[LegReport, ...]:
+        answer = await self._ask(command)
         try:
             return parse_reports(answer)
         except ModuleError as error:

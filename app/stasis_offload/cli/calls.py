@@ -12,7 +12,7 @@ from rich.text import Text
 from stasis_offload.api_json import BadAnswerError, calls_as_json, parse_calls
 from stasis_offload.calls.views import CallView
 from stasis_offload.cli.client import request
-from stasis_offload.cli.typed import AsJson, ConfigFile, commands, console, plain_table
+from stasis_offload.cli.typed import AsJson, ConfigFile, age, commands, console, plain_table
 from stasis_offload.media.quality import LegQuality
 
 _Call = Annotated[str | None, typer.Argument(metavar="CALL", help="An id that `calls` shows.")]
@@ -69,15 +69,10 @@ def _table(views: Sequence[CallView]) -> Table:
         counts = (str(view.from_caller.packets), str(view.from_callee.packets))
         mos = "/".join(_mos(quality) for quality in (view.caller_quality, view.callee_quality))
         table.add_row(
-            *map(Text, (*cells, *counts, mos, _age(view.age) + ("+" if view.partial else "")))
+            *map(Text, (*cells, *counts, mos, age(view.age) + ("+" if view.partial else "")))
         )  # Text, because a channel's name may look like markup
     return table
 
 
 def _mos(quality: LegQuality) -> str:
     return "-" if quality.mos is None else f"{quality.mos:.1f}"
-
-
-def _age(seconds: float) -> str:
-    minutes, rest = divmod(int(seconds), 60)
-    return f"{minutes // 60}:{minutes % 60:02}:{rest:02}"

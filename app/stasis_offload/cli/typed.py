@@ -35,3 +35,9 @@ def console() -> Console:
 def plain_table() -> Table:
     """Return a table without lines, as `ps` prints."""
     return Table(box=None, pad_edge=False, header_style="bold")
+
+
+def age(seconds: float) -> str:
+    """Return a time as `H:MM:SS`."""
+    minutes, rest = divmod(int(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02}:{rest:02}"

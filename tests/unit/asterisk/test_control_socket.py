@@ -202,7 +202,7 @@ async def answer_slowly(listener: socket.socket) -> None:
         ),
         (GREETING + b"Command 'x' cannot be run during shutdown\n", "could not run it or is shutting down"),
         (GREETING + b"Command 'x' failed.\n", "could not run it or is shutting down"),
-        (GREETING + b"x" * 2_000_000, "longer than 1048576 bytes"),
+        (GREETING + b"x" * 17_000_000, "longer than 16777216 bytes"),
     ],
 )
 async def test_what_is_no_answer_is_an_error_with_its_cause(path: Path, answer: bytes, cause: str) -> None:
