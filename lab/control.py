@@ -19,6 +19,7 @@ from lab.place import PROJECT
 from lab.shell import Shell, ShellEndedError
 
 T = TypeVar("T")
+_TOKEN = Path(__file__).parent / "offload" / "http-token"
 
 _shells: dict[str, Shell] = {}
 
@@ -202,7 +203,15 @@ def _http(
 ) -> dict[str, Any]:
     """Send one request to an application's HTTP side, which is on its container's loopback, and return the answer."""
     content = "" if body is None else json.dumps(body)
-    fields = f"Host: 127.0.0.1:8086\r\nContent-Type: application/json\r\nContent-Length: {len(content)}\r\n"
+    fields = "".join(
+        f"{name}: {value}\r\n"
+        for name, value in (
+            ("Host", "127.0.0.1:8086"),
+            ("Authorization", f"Bearer {_TOKEN.read_text(encoding='utf-8').strip()}"),
+            ("Content-Type", "application/json"),
+            ("Content-Length", len(content)),
+        )
+    )
     request = f"{method} {path} HTTP/1.0\r\n{fields}\r\n{content}"
     script = 'exec 3<>/dev/tcp/127.0.0.1/8086 && printf %s "$1" >&3 && cat <&3'
     head, _, answer = execute(service, "bash", "-c", script, "bash", request).partition("\r\n\r\n")

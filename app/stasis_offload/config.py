@@ -68,9 +68,7 @@ class AriSettings(_Section):
     @field_validator("password_file")
     @classmethod
     def _readable(cls, file: Path | None) -> Path | None:
-        if file is not None:
-            _ = _first_line(file)
-        return file
+        return _with_a_line(file)
 
     @field_validator("password")
     @classmethod
@@ -130,10 +128,33 @@ class OpenFlowSettings(_Section):
 
 
 class HttpSettings(_Section):
-    """The address of the operator's interface."""
+    """Where the operator's interface is: a socket for the command line, and a TCP port, read-only without a token."""
 
+    socket: Path | None = Field(
+        default=Path("/run/stasis-offload/http.sock"),
+        description='the path of a socket for the command line, or "" for none',
+    )
     host: str = Field(default="127.0.0.1", min_length=1, description="the address to listen on")
-    port: Port = 8086
+    port: int = Field(default=8086, ge=0, le=65535, description="a TCP port, 1 to 65535, or 0 for none")
+    token_file: Path | None = Field(
+        default=None,
+        description="a readable file that holds the token alone by which the TCP port takes commands",
+    )
+
+    @field_validator("socket", mode="before")
+    @classmethod
+    def _none_if_empty(cls, given: object) -> object:
+        return given or None
+
+    @field_validator("token_file")
+    @classmethod
+    def _readable(cls, file: Path | None) -> Path | None:
+        return _with_a_line(file)
+
+    @property
+    def token(self) -> SecretStr | None:
+        """The token; None if the TCP port is read-only."""
+        return SecretStr(_first_line(self.token_file)) if self.token_file else None
 
 
 class MediaSettings(_Section):
@@ -277,6 +298,13 @@ def _first_line(file: Path) -> str:
     if not line:
         raise ValueError("empty")
     return line
+
+
+def _with_a_line(file: Path | None) -> Path | None:
+    """Return the file of a secret; raise as `_first_line` if there is none in it."""
+    if file is not None:
+        _ = _first_line(file)
+    return file
 
 
 def _misnamed_variables() -> Iterator[str]:

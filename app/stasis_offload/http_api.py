@@ -2,9 +2,9 @@
 
 import asyncio
 import json
-import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from hmac import compare_digest
 from http import HTTPStatus
 from ipaddress import ip_address
 from typing import Protocol
@@ -17,7 +17,8 @@ from aiohttp.typedefs import Handler, Middleware
 from stasis_offload.api_json import call_as_json, calls_as_json, health_as_json
 from stasis_offload.calls.views import CallView, Health, UnknownCallError
 from stasis_offload.config import HttpSettings
-from stasis_offload.errors import ConfigError, OffloadError
+from stasis_offload.errors import OffloadError
+from stasis_offload.listening import is_local_socket, listening
 
 
 class CallControl(Protocol):
@@ -71,37 +72,22 @@ _MAX_BODY = 4096
 
 
 @asynccontextmanager
-async def serve(config: HttpSettings, operations: CallControl) -> AsyncIterator[str]:
-    """Serve until the context ends, then finish pending requests; yield the base URL.
+async def serve(config: HttpSettings, operations: CallControl) -> AsyncIterator[tuple[str, ...]]:
+    """Serve until the context ends, then finish pending requests; yield where: a path, a base URL, or both.
 
     Raises:
-        ConfigError: the server cannot listen on the address.
+        ConfigError: the server cannot listen there.
 
     """
     app = web.Application(
-        middlewares=[_answer_in_json, _refuse_rebound_names(config)], client_max_size=_MAX_BODY
+        middlewares=[_answer_in_json, _refuse_rebound_names(config), _refuse_commands(config)],
+        client_max_size=_MAX_BODY,
     )
     app.add_routes(_routes(operations))
     # No access log: an operator polls, and the log is about calls.
     runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=_FINISH_WITHIN)
-    await runner.setup()
-    try:
-        try:
-            await web.TCPSite(runner, config.host, config.port).start()
-        except OSError as error:
-            where = url_of(config.host, config.port)
-            # asyncio wraps the system's text in its own; errors of name resolution have a negative number.
-            cause = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
-            raise ConfigError(f"http.host, http.port: cannot listen on {where}: {cause}") from error
-        host, port, *_ = runner.addresses[0]
-        yield url_of(host, port)
-    finally:
-        await runner.cleanup()
-
-
-def url_of(host: str, port: int) -> str:
-    """Return the URL of a server; an IPv6 host goes in brackets (RFC 3986, 3.2.2)."""
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    async with listening(runner, config) as places:
+        yield places
 
 
 def _routes(operations: CallControl) -> list[web.RouteDef]:
@@ -160,7 +146,7 @@ async def _answer_in_json(request: web.Request, handler: Handler) -> web.StreamR
         async with asyncio.timeout(_ANSWER_WITHIN):
             return await handler(request)
     except web.HTTPException as error:
-        return _error(error.status, error.text or error.reason)
+        return _error(error.status, error.text or error.reason, error.headers.get("WWW-Authenticate"))
     except UnknownCallError as error:
         return _error(HTTPStatus.NOT_FOUND, str(error))
     except OffloadError as error:
@@ -172,8 +158,9 @@ async def _answer_in_json(request: web.Request, handler: Handler) -> web.StreamR
         return _error(HTTPStatus.INTERNAL_SERVER_ERROR, "internal error; see the log")
 
 
-def _error(status: int, text: str) -> web.Response:
-    return web.json_response({"error": text}, status=status)
+def _error(status: int, text: str, challenge: str | None = None) -> web.Response:
+    headers = {"WWW-Authenticate": challenge} if challenge else None  # RFC 9110, 11.6.1
+    return web.json_response({"error": text}, status=status, headers=headers)
 
 
 def _refuse_rebound_names(config: HttpSettings) -> Middleware:
@@ -185,12 +172,37 @@ def _refuse_rebound_names(config: HttpSettings) -> Middleware:
 
     @web.middleware
     async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if is_local_socket(request):  # which no browser opens
+            return await handler(request)
         try:
             name = urlsplit("//" + request.headers.get("Host", "")).hostname or ""
         except ValueError as error:
             raise web.HTTPBadRequest(text="the Host header is not a host") from error
         if _is_loopback(config.host) and not _is_loopback(name):
             raise web.HTTPForbidden(text=f"this interface is not called {name!r}")
+        return await handler(request)
+
+    return check
+
+
+def _refuse_commands(config: HttpSettings) -> Middleware:
+    """Return a middleware that takes commands over the socket, whose file has rights, and else from who has the token."""
+    token = config.token
+    expected = f"Bearer {token.get_secret_value()}".encode() if token else None
+    missing = (
+        "send the token: Authorization: Bearer …"
+        if expected
+        else "read-only: http.token_file is not set; use the command line"
+    )
+
+    @web.middleware
+    async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if request.method not in ("GET", "HEAD") and not is_local_socket(request):
+            given = request.headers.get("Authorization", "").encode(errors="surrogateescape")
+            if expected is None:
+                raise web.HTTPForbidden(text=missing)
+            if not compare_digest(given, expected):
+                raise web.HTTPUnauthorized(text=missing, headers={"WWW-Authenticate": "Bearer"})
         return await handler(request)
 
     return check

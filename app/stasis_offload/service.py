@@ -128,8 +128,8 @@ async def run(config: Config) -> None:
                 overloads = Overloads(ari=ari)
                 operations = Operations(registry, gate=gate, switch=switch, overloads=overloads)
                 switching = outer.create_task(switch.run())
-                async with serve(config.http, operations) as url:
-                    log.info("http.up", url=url)
+                async with serve(config.http, operations) as places:
+                    log.info("http.up", places=places)
                     tasks.create_task(ari.run())
                     tasks.create_task(recovery.run())
                     tasks.create_task(overloads.run())

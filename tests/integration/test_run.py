@@ -34,6 +34,7 @@ def environment(port: int, tmp_path: Path) -> Mapping[str, str]:
         "ARI__PASSWORD": PASSWORD,
         "ASTERISK__CONTROL_SOCKET": str(tmp_path / "asterisk.ctl"),
         "OPENFLOW__CONNECTION": f"unix:{tmp_path}/breth0.mgmt",
+        "HTTP__SOCKET": str(tmp_path / "http.sock"),
         "HTTP__PORT": str(port),
     }
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("STASIS_OFFLOAD_")}

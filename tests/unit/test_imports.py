@@ -36,7 +36,7 @@ PURE_LIBRARY = {
 OWNERS = {
     "aioari": {"asterisk.ari_connection"},
     "aioswagger11": {"asterisk.ari_connection"},
-    "aiohttp": {"asterisk", "http_api", "cli.client"},
+    "aiohttp": {"asterisk", "http_api", "listening", "cli.client"},
     "pydantic": {"config"},
     "pydantic_settings": {"config"},
     "rich": {"cli"},
@@ -48,7 +48,7 @@ OWNERS = {
 # What an operator touches, and what the rooms stand on.
 FRONT_FILES = {
     *("", "__main__", "api_json", "bridge_flows", "check", "config", "dialplan_files", "errors"),
-    *("examples", "http_api", "identity", "log", "log_writer", "service", "surveying"),
+    *("examples", "http_api", "identity", "listening", "log", "log_writer", "service", "surveying"),
 }
 _TIME_OF_DAY = {
     *(("time", name) for name in ("time", "time_ns", "localtime", "gmtime")),

@@ -73,6 +73,7 @@ def _problems(config: Path | None) -> tuple[str, ...]:
 
 def _log_to_stderr(settings: Config) -> None:
     secret = settings.ari.password.get_secret_value()
-    logs.configure(level=settings.log.level, secrets=[secret], stream=sys.stderr)
+    token = [settings.http.token.get_secret_value()] if settings.http.token else []
+    logs.configure(level=settings.log.level, secrets=[secret, *token], stream=sys.stderr)
     if len(secret) < logs.SHORTEST:
         structlog.get_logger(__name__).warning("config.short_password", shortest=logs.SHORTEST)

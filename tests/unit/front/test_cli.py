@@ -36,13 +36,6 @@ class Outcome:
 Command = Callable[..., Outcome]
 
 
-@pytest.fixture
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @pytest.fixture(autouse=True)
 def _configured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, free_port: int) -> None:
     for name in [name for name in os.environ if name.upper().startswith(config.ENV_PREFIX)]:
@@ -53,6 +46,7 @@ def _configured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, free_port: int)
     monkeypatch.setenv("STASIS_OFFLOAD_ARI__PASSWORD", "s3cret")
     monkeypatch.setenv("STASIS_OFFLOAD_ASTERISK__CONTROL_SOCKET", str(tmp_path / "asterisk.ctl"))
     monkeypatch.setenv("STASIS_OFFLOAD_OPENFLOW__CONNECTION", f"unix:{tmp_path}/breth0.mgmt")
+    monkeypatch.setenv("STASIS_OFFLOAD_HTTP__SOCKET", str(tmp_path / "http.sock"))
     monkeypatch.setenv("STASIS_OFFLOAD_HTTP__PORT", str(free_port))
 
 
@@ -93,12 +87,20 @@ def in_another_thread(main: Callable[[Future[str], asyncio.Event], object]) -> I
 
 
 @pytest.fixture
-def operations(free_port: int) -> Iterator[FakeOperations]:
+def token_file(tmp_path: Path) -> Path:
+    file = tmp_path / "token"
+    file.write_text("open sesame\n")
+    return file
+
+
+@pytest.fixture
+def operations(free_port: int, tmp_path: Path, token_file: Path) -> Iterator[FakeOperations]:
     operations = FakeOperations()
+    settings = HttpSettings(socket=tmp_path / "http.sock", port=free_port, token_file=token_file)
 
     async def main(up: Future[str], down: asyncio.Event) -> None:
-        async with serve(HttpSettings(port=free_port), operations) as url:
-            up.set_result(url)
+        async with serve(settings, operations) as places:
+            up.set_result(places[0])
             await down.wait()
 
     with in_another_thread(main):
@@ -106,8 +108,8 @@ def operations(free_port: int) -> Iterator[FakeOperations]:
 
 
 @contextmanager
-def stranger(port: int, answer: web.Response) -> Iterator[None]:
-    """Let something that is not ours listen at our port."""
+def stranger(path: Path, answer: web.Response) -> Iterator[None]:
+    """Let something that is not ours listen at our socket."""
 
     async def main(up: Future[str], down: asyncio.Event) -> None:
         async def say(request: web.BaseRequest) -> web.Response:
@@ -116,7 +118,7 @@ def stranger(port: int, answer: web.Response) -> Iterator[None]:
 
         runner = web.ServerRunner(web.Server(say))
         await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", port).start()
+        await web.UnixSite(runner, path).start()
         up.set_result("up")
         await down.wait()
         await runner.cleanup()
@@ -195,13 +197,16 @@ def test_what_the_application_cannot_do_is_its_own_sentence(
     assert command("calls") == Outcome(1, "", "stasis-offload: the switch is away\n")
 
 
+@pytest.mark.parametrize("dead", [False, True], ids=["no socket", "a socket that was left"])
 @pytest.mark.parametrize("words", [["calls"], ["relay", "--all"], ["offload", "x"]])
 def test_an_application_that_is_not_running_is_one_sentence(
-    command: Command, words: list[str], free_port: int
+    command: Command, words: list[str], tmp_path: Path, *, dead: bool
 ) -> None:
-    sentence = (
-        f"stasis-offload: the application is not running: nothing answers at http://127.0.0.1:{free_port}\n"
-    )
+    path = tmp_path / "http.sock"
+    if dead:
+        with socket.socket(socket.AF_UNIX) as left:
+            left.bind(str(path))
+    sentence = f"stasis-offload: the application is not running: nothing answers at {path}\n"
     assert command(*words) == Outcome(1, "", sentence)
 
 
@@ -209,22 +214,38 @@ def test_an_application_that_is_not_running_is_one_sentence(
     ("status", "body"),
     [(200, "hello"), (200, "[]"), (200, '{"calls": [1]}'), (200, ""), (500, "oops"), (404, '{"no": 1}')],
 )
-def test_something_else_at_our_port_is_one_sentence(
-    command: Command, free_port: int, status: int, body: str
+def test_something_else_at_our_socket_is_one_sentence(
+    command: Command, tmp_path: Path, status: int, body: str
 ) -> None:
-    with stranger(free_port, web.Response(status=status, text=body)):
+    with stranger(tmp_path / "http.sock", web.Response(status=status, text=body)):
         outcome = command("calls")
     assert outcome.status == 1
     assert outcome.err.startswith("stasis-offload: ")
     assert len(outcome.err.splitlines()) == 1
 
 
-def test_an_interface_opened_to_every_address_is_asked_on_loopback(
-    command: Command, operations: FakeOperations, monkeypatch: pytest.MonkeyPatch
+def test_without_a_socket_the_port_is_asked_on_loopback_with_the_token(
+    command: Command, operations: FakeOperations, monkeypatch: pytest.MonkeyPatch, token_file: Path
 ) -> None:
+    monkeypatch.setenv("STASIS_OFFLOAD_HTTP__SOCKET", "")
     monkeypatch.setenv("STASIS_OFFLOAD_HTTP__HOST", "0.0.0.0")
+    refused = command("relay", "--all")
+    assert refused == Outcome(1, "", "stasis-offload: send the token: Authorization: Bearer …\n")
+    monkeypatch.setenv("STASIS_OFFLOAD_HTTP__TOKEN_FILE", str(token_file))
     assert command("relay", "--all").status == 0
     assert operations.asked == [("relay", None)]
+
+
+def test_without_a_socket_and_a_port_nobody_can_be_asked(
+    command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STASIS_OFFLOAD_HTTP__SOCKET", "")
+    monkeypatch.setenv("STASIS_OFFLOAD_HTTP__PORT", "0")
+    outcome = command("calls")
+    assert (outcome.status, outcome.err.partition(":")[2]) == (
+        78,
+        " http.socket, http.port: neither is set, so the running application cannot be asked\n",
+    )
 
 
 @pytest.mark.parametrize("word", ["run", "check", "calls"])

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -10,10 +11,12 @@ import pytest
 from stasis_offload.api_json import call_as_json
 from stasis_offload.config import HttpSettings
 from stasis_offload.errors import ConfigError
-from stasis_offload.http_api import serve, url_of
+from stasis_offload.http_api import serve
+from stasis_offload.listening import url_of
 from tests.support.fake_operations import DIALING, OFFLOADED, REFUSED, FakeOperations
 
-ANY_PORT = HttpSettings.model_construct(host="127.0.0.1", port=0)
+TOKEN = "open sesame"
+BEARER = {"Authorization": f"Bearer {TOKEN}"}
 
 Answer = tuple[int, Any]
 
@@ -37,8 +40,16 @@ def operations() -> FakeOperations:
 
 
 @pytest.fixture
-async def client(operations: FakeOperations) -> AsyncIterator[Client]:
-    async with serve(ANY_PORT, operations) as url, aiohttp.ClientSession() as session:
+def settings(free_port: int, tmp_path: Path) -> HttpSettings:
+    """Return a port of loopback that takes commands from who has the token, and no socket."""
+    token = tmp_path / "token"
+    token.write_text(f"{TOKEN}\n")
+    return HttpSettings(socket=None, port=free_port, token_file=token)
+
+
+@pytest.fixture
+async def client(settings: HttpSettings, operations: FakeOperations) -> AsyncIterator[Client]:
+    async with serve(settings, operations) as (url,), aiohttp.ClientSession(headers=BEARER) as session:
         yield Client(session, url)
 
 
@@ -140,9 +151,11 @@ async def test_a_host_header_that_is_no_host_is_a_bad_request(client: Client) ->
     assert (await client("GET", "/calls", headers={"Host": "[::1"}))[0] == 400
 
 
-async def test_an_interface_opened_to_others_answers_to_any_name(operations: FakeOperations) -> None:
-    everywhere = HttpSettings.model_construct(host="0.0.0.0", port=0)
-    async with serve(everywhere, operations) as url, aiohttp.ClientSession() as session:
+async def test_an_interface_opened_to_others_answers_to_any_name(
+    settings: HttpSettings, operations: FakeOperations
+) -> None:
+    everywhere = settings.model_copy(update={"host": "0.0.0.0"})
+    async with serve(everywhere, operations) as (url,), aiohttp.ClientSession() as session:
         client = Client(session, url.replace("0.0.0.0", "127.0.0.1"))
         assert (await client("GET", "/healthz", headers={"Host": "offload:8086"}))[0] == 200
 
@@ -186,28 +199,31 @@ async def test_what_hangs_is_given_up(
     assert (await client("POST", "/relay", json={"all": True}))[0] == 504
 
 
-async def test_an_address_in_use_is_an_error_of_the_configuration(operations: FakeOperations) -> None:
-    async with serve(ANY_PORT, operations) as url:
-        taken = HttpSettings(host="127.0.0.1", port=int(url.rpartition(":")[2]))
+async def test_an_address_in_use_is_an_error_of_the_configuration(
+    settings: HttpSettings, operations: FakeOperations
+) -> None:
+    async with serve(settings, operations):
         with pytest.raises(
             ConfigError,
             match=r"^http.host, http.port: cannot listen on http://127.*: Address already in use$",
         ):
-            async with serve(taken, operations):
+            async with serve(settings, operations):
                 pass
 
 
 async def test_an_address_that_does_not_exist_is_an_error_of_the_configuration(
-    operations: FakeOperations,
+    settings: HttpSettings, operations: FakeOperations
 ) -> None:
     for host in ("198.51.100.1", "no such host"):
         with pytest.raises(ConfigError, match=r"^http.host, http.port: cannot listen on "):
-            async with serve(HttpSettings(host=host), operations):
+            async with serve(settings.model_copy(update={"host": host}), operations):
                 pass
 
 
-async def test_the_server_is_gone_when_its_context_ends(operations: FakeOperations) -> None:
-    async with serve(ANY_PORT, operations) as url:
+async def test_the_server_is_gone_when_its_context_ends(
+    settings: HttpSettings, operations: FakeOperations
+) -> None:
+    async with serve(settings, operations) as (url,):
         pass
     async with aiohttp.ClientSession() as session:
         with pytest.raises(aiohttp.ClientConnectionError):
