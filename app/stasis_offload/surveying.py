@@ -9,7 +9,7 @@ from stasis_offload.media.survey import Survey
 
 
 async def surveyed(control_socket: Path, *, duration: float, every: float) -> AsyncIterator[Survey]:
-    """Look at all bridges each `every` s, once at least, until `duration` s are over; yield the survey after each look.
+    """Look at all bridges now and each `every` s until `duration` s are over; yield the survey after each look.
 
     Raises:
         ModuleError: naming the socket and the cause.
@@ -20,8 +20,8 @@ async def surveyed(control_socket: Path, *, duration: float, every: float) -> As
     began = last = loop.time()
     survey = Survey().seen(await rtpstreams.report_all(), seconds=0)
     yield survey
-    while (due := last + every) <= began + duration:
-        await asyncio.sleep(max(0.0, due - loop.time()))
+    for look in range(1, int(duration / every) + 1):
+        await asyncio.sleep(max(0.0, began + look * every - loop.time()))
         reports, now = await rtpstreams.report_all(), loop.time()
         survey, last = survey.seen(reports, seconds=now - last), now
         yield survey
