@@ -37,6 +37,7 @@ OWNERS = {
     "aioari": {"asterisk.ari_connection"},
     "aioswagger11": {"asterisk.ari_connection"},
     "aiohttp": {"asterisk", "http_api", "listening", "cli.client"},
+    "os_ken": {"openflow.decode"},
     "pydantic": {"config"},
     "pydantic_settings": {"config"},
     "rich": {"cli"},

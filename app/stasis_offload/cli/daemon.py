@@ -20,7 +20,7 @@ from stasis_offload.errors import OffloadError
 @commands.command()
 def run(config: ConfigFile = None) -> None:
     """Run the application until SIGTERM or SIGINT."""
-    # Imported here: aioari is slow to import, and the other commands do not need them.
+    # Imported here: os-ken and aioari are slow to import, and the other commands do not need them.
     from stasis_offload import service  # noqa: PLC0415
 
     settings = configuration.load(config)

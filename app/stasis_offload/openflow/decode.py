@@ -1,7 +1,7 @@
 """Parsers of OpenFlow messages. Any bytes from a switch become a value or an OpenFlowError, nothing else.
 
 os_ken's parsers loop endlessly on a length of zero (OFPHello.parser, OFPMultipartReply.parser), and log a traceback for
-what they cannot parse.
+what they cannot parse. What is taken of os_ken is its names of errors, when there is one.
 """
 
 from collections.abc import Iterator, Sequence
@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from enum import IntEnum
 from struct import Struct
 from struct import error as StructError  # noqa: N812 - a class in all but its spelling
+from typing import Any
 
 from stasis_offload.errors import OpenFlowError
 from stasis_offload.openflow import ofp
-from stasis_offload.openflow.error_names import error_names, message_name, onf_error_name
 from stasis_offload.openflow.events import FlowRemoved, PacketIn, Port, PortDown, Removal, SeenFlow
 from stasis_offload.openflow.flow import COOKIE_ROLE_MASK, GATE_ROLE, FlowCount, is_ours
 from stasis_offload.packets.frame import ETH_IPV4, ETH_IPV6, PROTOCOL_UDP
@@ -149,17 +149,29 @@ def parse_error(message: Message) -> str:
     """Return the text of an error: the names of its type and code, and of the message that was refused."""
     with _reading("error"):
         kind, code = _ERROR.unpack_from(message.body)
-    type_name, code_name = error_names(kind, code)
+    names = _names()
     data = message.body[_ERROR.size :]
     if kind == ofp.OFPET_HELLO_FAILED:
         text = data.decode("ascii", errors="replace").strip("\0 ")
-        return f"the switch refused the connection: {code_name} {text}".rstrip()
+        return f"the switch refused the connection: {names.ofp_error_code_to_str(kind, code)} {text}".rstrip()
     if kind == ofp.OFPET_EXPERIMENTER:
-        what, data = onf_error_name(code), data[4:]
+        what, data = _experimenter_error(code), data[4:]
     else:
-        what = f"{type_name} {code_name}"
-    refused = message_name(data[1]) if len(data) >= _HEADER.size else "a message"
+        what = f"{names.ofp_error_type_to_str(kind)} {names.ofp_error_code_to_str(kind, code)}"
+    refused = names.ofp_msg_type_to_str(data[1]) if len(data) >= _HEADER.size else "a message"
     return f"the switch refused {refused}: {what}"
+
+
+def _names() -> Any:  # noqa: ANN401 - os_ken has no types
+    from os_ken.ofproto import ofproto_v1_3  # noqa: PLC0415 - it takes a fifth of the start, and is rarely needed
+
+    return ofproto_v1_3
+
+
+def _experimenter_error(code: int) -> str:
+    """Return the name of an error of the ONF extensions, to which the bundles of OpenFlow 1.3 belong."""
+    names = (name for name, value in vars(_names()).items() if name.startswith("ONFERR_") and value == code)
+    return f"{next(names, 'experimenter error')}({code})"
 
 
 def parse_features(message: Message) -> int:

@@ -1,6 +1,6 @@
 """The numbers and layouts of OpenFlow 1.3 that are used, by the names of its specification (1.3.5), and of os_ken.
 
-os_ken has them all, but it and what it depends on would be most of an installation: a test compares.
+os_ken has them all, and takes a fifth of the time in which the application starts to import them: a test compares.
 """
 
 # Every message (7.1).
