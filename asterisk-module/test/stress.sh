@@ -56,8 +56,7 @@ start() {
 	shift
 	"$@" asterisk -f -C "$work/etc/asterisk.conf" >"$work/console.txt" 2>&1 &
 	asterisk_pid=$!
-	wait_until "[ -S '$work/run/asterisk.ctl' ]" || fail "Asterisk does not start"
-	cli "core waitfullybooted" >/dev/null || fail "Asterisk does not start"
+	wait_until "cli 'core waitfullybooted' >/dev/null 2>&1" || fail "Asterisk does not start"
 	cli "rtpstreams version" | grep -q '^res_rtpstreams ' || fail "res_rtpstreams is not loaded"
 }
 
