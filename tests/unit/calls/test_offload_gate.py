@@ -5,9 +5,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import pytest
+
 from stasis_offload.asterisk.ari import AriClient
 from stasis_offload.asterisk.ari_events import Channel
 from stasis_offload.asterisk.rtpstreams import RtpStreams
+from stasis_offload.calls import offload_gate
 from stasis_offload.calls.background import Background
 from stasis_offload.calls.call import Call
 from stasis_offload.calls.gateways import Gateways
@@ -72,8 +75,9 @@ def blocked(calls: list[Call], kind: ReasonKind) -> list[bool]:
 
 
 async def until_blocked(calls: list[Call], kind: ReasonKind, count: int) -> None:
-    async with asyncio.timeout(5):
-        while sum(blocked(calls, kind)) != count:  # noqa: ASYNC110 - a placement has no event
+    """Wait until only so many calls are blocked, or fewer on a busy machine; of all of them, until they are."""
+    async with asyncio.timeout(60):
+        while not (all(blocked(calls, kind)) if count == CALLS else sum(blocked(calls, kind)) <= count):  # noqa: ASYNC110 - a placement has no event
             await asyncio.sleep(RELEASE_INTERVAL / 10)
 
 
@@ -96,20 +100,24 @@ async def test_calls_are_released_one_after_the_other() -> None:
         await gate_.block_and_wait(ReasonKind.OPERATOR)
         began = asyncio.get_running_loop().time()
         gate_.unblock(ReasonKind.OPERATOR)
-        for left in range(CALLS - 1, -1, -1):
-            await until_blocked(calls, ReasonKind.OPERATOR, left)
-        assert asyncio.get_running_loop().time() - began >= (CALLS - 1) * RELEASE_INTERVAL
+        left = CALLS
+        while left:
+            left = sum(blocked(calls, ReasonKind.OPERATOR))
+            intervals = (asyncio.get_running_loop().time() - began) / RELEASE_INTERVAL
+            assert CALLS - left <= 1 + intervals
+            await asyncio.sleep(RELEASE_INTERVAL / 10)
 
 
-async def test_a_connection_that_is_there_for_the_first_time_releases_all_calls_at_once() -> None:
+async def test_a_connection_that_is_there_for_the_first_time_releases_all_calls_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(offload_gate, "RELEASE_INTERVAL", 3600.0)
     async with gate() as (gate_, calls):
         await gate_.block_and_wait(
             ReasonKind.SWITCH_UNREACHABLE
         )  # as a first connection does (dispatcher.py)
-        began = asyncio.get_running_loop().time()
         gate_.unblock(ReasonKind.SWITCH_UNREACHABLE)
         await until_blocked(calls, ReasonKind.SWITCH_UNREACHABLE, 0)
-        assert asyncio.get_running_loop().time() - began < (CALLS - 1) * RELEASE_INTERVAL
 
 
 async def test_a_second_unblock_leaves_none_of_those_behind_that_the_first_had_yet_to_release() -> None:
