@@ -38,7 +38,7 @@ from tests.support.fake_asterisk import IDS
 E = TypeVar("E", bound=Event)
 
 IMAGE = os.environ.get("STASIS_OFFLOAD_ASTERISK_IMAGE", "stasis-offload-lab/asterisk2")
-WITHIN = 20.0
+WITHIN = 120.0
 # What a URL would break on, or a log would show.
 PASSWORD = "s3cr&t%2B +#pass"
 
@@ -113,7 +113,7 @@ def asterisk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Asterisk]:
     subprocess.run(
         [*run, "--volume", f"{directory}:/cfg:ro", IMAGE, *command], check=True, capture_output=True
     )
-    booted = f"timeout {WITHIN:.0f} sh -c 'until asterisk -C /cfg/asterisk.conf -rx \"core waitfullybooted\"; do :; done'"
+    booted = f"timeout {WITHIN:.0f} sh -c 'until asterisk -C /cfg/asterisk.conf -rx \"core waitfullybooted\"; do sleep 0.1; done'"
     try:
         subprocess.run(["docker", "exec", started.name, "sh", "-c", booted], check=True, capture_output=True)
         yield started

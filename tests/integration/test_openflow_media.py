@@ -149,7 +149,7 @@ async def test_a_call_that_falls_silent_is_cleared_and_told_with_its_counts(brid
     async with plugged(bridge.sockets) as wires, connected(bridge.management) as (switch, events):
         one, two, _ = wires
         await switch.flow_table.set_flows(
-            owner_of("call"), forwarding_flows("call", PATH, replace(LIMITS, idle_timeout=1))
+            owner_of("call"), forwarding_flows("call", PATH, replace(LIMITS, idle_timeout=3))
         )
         octets = 0
         for sequence in range(3):

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from itertools import count, permutations
 from pathlib import Path
 
-SECONDS = 10.0  # until what has to come out of a port counts as missing
+SECONDS = 60.0  # until what has to come out of a port counts as missing
 AGAIN = 0.05
 
 _BROADCAST = b"\xff" * 6

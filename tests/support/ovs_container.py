@@ -2,23 +2,25 @@
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
+from lab.shell import Shell
 from stasis_offload.openflow.endpoint import Unix
 
 IMAGE = os.environ.get("STASIS_OFFLOAD_OVS_IMAGE", "stasis-offload-lab/ovs")
 PORTS = (1, 2, 3)
 MACS = ("02:00:00:00:00:0a", "02:00:00:00:00:0b", "02:00:00:00:00:01")
 VLANS = (0, 7, 8, 9, 12)
-SECONDS = 10.0  # until what has to happen counts as missing
+SECONDS = 60.0  # until what has to happen counts as missing
 
 _NAMES = (f"br{number}" for number in count(1))
 
@@ -39,29 +41,21 @@ def wait_until(holds: Callable[[], bool], *, what: str) -> None:
         time.sleep(0.02)
 
 
-def _docker(*arguments: str) -> str:
-    done = subprocess.run(["docker", *arguments], capture_output=True, text=True, check=False, timeout=60)
-    assert done.returncode == 0, f"docker {' '.join(arguments)}: {done.stderr or done.stdout}"
-    return done.stdout
-
-
 @dataclass(frozen=True)
 class Ovs:
     """One running Open vSwitch. `directory` holds its sockets, inside the container under the same name."""
 
-    container: str
     directory: Path
+    shell: Shell
 
     def execute(self, *command: str) -> str:
-        """Run a command in the container and return what it prints."""
-        done = subprocess.run(
-            ["docker", "exec", self.container, *command],
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=30,
-        )
-        assert done.returncode == 0, f"{' '.join(command)}: {done.stderr or done.stdout}"
+        """Run a command in the container and return what it prints.
+
+        In a shell that is there already: no test's event loop waits for long meanwhile, in which nothing renews a lease.
+        """
+        done = self.shell.run(["timeout", f"{SECONDS:g}", *command])
+        text = f"{shlex.join(command)}: status {done.status}: {done.stderr or done.stdout}"
+        assert done.status == 0, text
         return done.stdout
 
     def vsctl(self, *arguments: str) -> str:
@@ -102,9 +96,9 @@ class Ovs:
 def running_ovs() -> Iterator[Ovs]:
     """Run a container until the block ends."""
     directory = Path(tempfile.mkdtemp(prefix="ovs-test-", dir="/tmp"))
-    ovs = Ovs(f"stasis-offload-test-{directory.name}", directory)
+    name = f"stasis-offload-test-{directory.name}"
     command = [
-        *("docker", "run", "--interactive", "--rm", "--init", f"--name={ovs.container}"),
+        *("docker", "run", "--interactive", "--rm", "--init", f"--name={name}"),
         # The host's network for the one test in which the switch dials us; its devices are dummies.
         *("--network=host", "--cap-drop=ALL", f"--user={os.getuid()}:{os.getgid()}"),
         *(f"--env=OVS_{kind}DIR={directory}" for kind in ("RUN", "DB", "LOG")),
@@ -122,8 +116,10 @@ def running_ovs() -> Iterator[Ovs]:
                     what="the database of Open vSwitch",
                 )
                 assert container.poll() is None, f"the container of Open vSwitch ended: {log.read_text()}"
-                ovs.start()
-                yield ovs
+                with closing(Shell(name)) as shell:
+                    ovs = Ovs(directory, shell)
+                    ovs.start()
+                    yield ovs
             finally:
                 container.communicate(timeout=60)
     finally:

@@ -16,7 +16,7 @@ from stasis_offload.openflow.endpoint import Endpoint, Unix
 from stasis_offload.openflow.events import Event, SwitchUp
 from stasis_offload.openflow.switch import Switch
 
-SECONDS = 15.0  # until an event that has to come counts as missing
+SECONDS = 60.0  # until an event that has to come counts as missing
 
 Told = TypeVar("Told")
 
