@@ -54,15 +54,16 @@ async def started(environment: Mapping[str, str]) -> AsyncIterator[Process]:
         await process.wait()
 
 
-async def until_it_answers(port: int) -> tuple[int, list[str]]:
+async def until_it_answers(process: Process, port: int) -> tuple[int, list[str]]:
     """Return the status and the problems of the first answer of /healthz."""
     async with aiohttp.ClientSession() as session:
-        while True:
+        while process.returncode is None:
             try:
                 async with session.get(f"http://127.0.0.1:{port}/healthz") as response:
                     return response.status, (await response.json())["problems"]
             except aiohttp.ClientConnectionError:
                 await asyncio.sleep(0.05)
+    pytest.fail(f"it has ended: {(await process.communicate())[1].decode()}")
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -70,7 +71,7 @@ async def test_it_runs_without_asterisk_and_switch_says_so_and_stops_on_a_signal
     environment: Mapping[str, str], port: int, number: int
 ) -> None:
     async with started(environment) as process:
-        status, problems = await until_it_answers(port)
+        status, problems = await until_it_answers(process, port)
         command_line = Path(f"/proc/{process.pid}/cmdline").read_text()  # noqa: ASYNC240 - not a disk
         process.send_signal(number)
         out, err = await process.communicate()

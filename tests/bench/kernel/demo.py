@@ -34,7 +34,7 @@ PHASES = ("relayed", "offloaded", "relayed again", "offloaded again")
 
 # The processes of user-mode Linux, its kernel and what runs in it, from the third field of proc(5), stat, on.
 _PROCESSES = "cat /proc/[0-9]*/stat 2>/dev/null | sed -n 's/^[0-9]* (\\(linux.uml\\|uml-userspace\\)) //p'"
-_COUNTERS = "date +%s.%N; asterisk -rx 'rtpstreams json'; echo -; ovs-appctl dpctl/dump-flows"
+_COUNTERS = "asterisk -rx 'rtpstreams json'; echo -; ovs-appctl dpctl/dump-flows"
 _FLOWS = "ovs-ofctl -O OpenFlow13 dump-flows breth0 cookie=0xff1000000000000/0x0fff000000000000 | grep -c set_field || true"
 
 
@@ -133,7 +133,7 @@ def _phase(machine: Guest, application: Application, name: str, measured: float,
     else:
         application.relay()
     _wait_for(application, [state] * count)
-    began = _seen(machine)
+    began = _settled(machine, state)
     time.sleep(measured)
     phase = Phase(name, began, _seen(machine))
     say(
@@ -152,14 +152,25 @@ def _wait_for(application: Application, states: list[str]) -> None:
     wait_until(lambda: application.states() == states, within=STATE_WITHIN, what=what)
 
 
+def _settled(machine: Guest, state: str) -> Seen:
+    """Return the counters once no packet is under way that arrived in another state: a busy machine has many of them."""
+
+    def found() -> Seen | None:
+        before, after = _seen(machine), _seen(machine)
+        moved = after.asterisk == before.asterisk if state == "offloaded" else after.flows == before.flows
+        return after if moved else None
+
+    return wait_until(found, within=STATE_WITHIN, what=f"all packets to be {state}")
+
+
 def _seen(machine: Guest) -> Seen:
+    at = time.time()
     counters, _, flows = machine.run(_COUNTERS).partition("\n-\n")
-    at, *legs = counters.splitlines()
     processes = (line.split() for line in execute(MACHINE, "sh", "-c", _PROCESSES).splitlines())
     return Seen(
-        at=float(at),
+        at=at,
         ticks=sum(int(ticks) for fields in processes for ticks in fields[11:15]),
-        asterisk=sum(json.loads(leg)["packets_rx"] for leg in legs),
+        asterisk=sum(json.loads(leg)["packets_rx"] for leg in counters.splitlines()),
         flows={flow.match: flow.packets for flow in relays.rewriting(flows)},
     )
 

@@ -48,6 +48,11 @@ async def other_end(path: Path, speak: Speaker) -> AsyncIterator[list[bytes]]:
     try:
         yield lines
     finally:
+        for listening in server.sockets:
+            asyncio.get_running_loop().remove_reader(listening)
+        await asyncio.sleep(
+            0
+        )  # what asyncio has accepted and not begun with when the server closes stays open until collected
         server.close()
         async with asyncio.timeout(DEADLINE):
             # Who still asks, what serves them, and what was accepted and is yet to be served.
