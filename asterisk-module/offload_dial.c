@@ -220,7 +220,8 @@ void dial_answered(struct dial *dial, struct ast_channel *peer)
 void dial_ended(struct dial *dial, const char *peer_id, const char *status)
 {
 	ao2_lock(dial);
-	end_one(dial, peer_id, status);
+	/* The end of a callee that follows from the caller's is a CANCEL, even if the caller's thread is late to say so. */
+	end_one(dial, peer_id, dial->caller && ast_check_hangup(dial->caller) ? "CANCEL" : status);
 	ao2_unlock(dial);
 }
 
