@@ -3,7 +3,8 @@
 import struct
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -129,6 +130,29 @@ class SipMessage:
         return next(
             (v.strip() for n, _, v in (h.partition(":") for h in head) if n.lower() == name.lower()), None
         )
+
+
+def once(messages: Iterable[SipMessage]) -> list[SipMessage]:
+    """Leave out what was sent again because an answer was late, and the provisional response that answers that (RFC 3261 17).
+
+    Otherwise a provisional response may well be the same as one before.
+    """
+    kept: list[SipMessage] = []
+    seen: set[tuple[bool, str]] = set()
+    repeated: Counter[tuple[bool, str | None, str | None]] = Counter()
+    for message in messages:
+        again = (message.arrived, message.text) in seen
+        seen.add((message.arrived, message.text))
+        call = message.header("Call-ID"), message.header("CSeq")
+        if again and message.start.startswith("SIP/2.0 1"):
+            request = (not message.arrived, *call)
+            again = repeated[request] > 0
+            repeated[request] -= again
+        elif again:
+            repeated[message.arrived, *call] += 1
+        if not again:
+            kept.append(message)
+    return kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,6 +284,7 @@ def _read(pcap: bytes, capture: Capture, *, here: str) -> None:
         elif not _sort(datagram, at, arriving if arrived else sent):
             capture.other.append(Other(at, arrived, datagram))
     capture.arriving, capture.sent = list(arriving.values()), list(sent.values())
+    capture.sip = once(capture.sip)
 
 
 def _sort(datagram: Datagram, at: float, streams: dict[tuple[Address, Address, int], Stream]) -> bool:

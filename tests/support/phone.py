@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import Self
 from uuid import uuid4
 
-from lab.capture import NODE2, SipMessage
+from lab.capture import NODE2, SipMessage, once
 from lab.control import LabError, container, execute, wait_until
 from lab.place import ipv4
 
@@ -164,7 +164,7 @@ class Phone:
             for at, way, text in zip(parts[::3], parts[1::3], parts[2::3], strict=True)
         )
         mine = (m for m in found if not self._call_id or m.header("Call-ID") == self._call_id)
-        return [message for message in mine if not message.start.startswith("DO-")]
+        return once(message for message in mine if not message.start.startswith("DO-"))
 
     @property
     def up(self) -> bool:
@@ -264,6 +264,10 @@ class Phone:
         """Wait for the BYE of the other side."""
         return self._arrived(lambda message: message.start.startswith("BYE "), "a BYE")
 
+    def cancelled(self) -> SipMessage:
+        """Wait for the CANCEL of an INVITE."""
+        return self._arrived(lambda message: message.start.startswith("CANCEL "), "a CANCEL")
+
     def _do(self, method: str, body: str = "", *fields: str) -> None:
         """Tell SIPp what to do next in the call, and wait until it has.
 
@@ -306,6 +310,6 @@ class Phone:
     def _sent(self, start: str) -> None:
         wait_until(
             lambda: any(not m.arrived and m.start.startswith(start) for m in self.messages[self._seen :]),
-            within=2,
+            within=1,
             what=f"{self.name} to send {start}",
         )
