@@ -35,7 +35,11 @@ def quiet_lab(lab: Lab) -> Iterator[None]:
     _clear()
     # What is shown of a call at an audit goes within 0.2 s, its last change of the switch.
     wait_until(lambda: not control.flows() + control.withholding(), within=1.0, what="every flow to go")
-    assert "offload-" not in control.asterisk("asterisk2", "bridge show all")
+    wait_until(
+        lambda: "offload-" not in control.asterisk("asterisk2", "bridge show all"),
+        within=1.0,
+        what="every bridge to go",
+    )
     lab.clear = True
 
 

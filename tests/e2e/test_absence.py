@@ -7,7 +7,7 @@ import pytest
 from lab import control
 from lab.capture import captured
 from lab.control import wait_until
-from tests.support.observed import Cdrs, media_moved, more_packets
+from tests.support.observed import Cdrs, hang_up_at_asterisk1, media_moved, more_packets
 
 
 @pytest.fixture
@@ -75,10 +75,11 @@ def _packets_written() -> int:
 
 
 def test_a_party_that_hung_up_while_the_application_was_away_is_not_waited_for(cdrs: Cdrs) -> None:
-    control.asterisk("asterisk2", "dialplan set global LAB_ARGS PJSIP/5505@asterisk1")
+    control.asterisk("asterisk2", "dialplan set global LAB_ARGS PJSIP/555@asterisk1")
     control.originate("custom@asterisk2")
     media_moved()
     control.stop("offload")
+    hang_up_at_asterisk1("555", called=True)
     wait_until(lambda: len(control.channels("asterisk2")) == 1, within=10, what="the callee to hang up")
     control.start("offload")
     assert cdrs.last()["dialstatus"] == "ANSWER"

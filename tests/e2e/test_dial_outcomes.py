@@ -9,7 +9,14 @@ import pytest
 from lab import control
 from lab.capture import Capture, SipMessage, captured
 from lab.control import wait_until
-from tests.support.observed import Cdrs, media_moved
+from tests.support.observed import (
+    Cdrs,
+    bridged,
+    hang_up_at_asterisk1,
+    media_moved,
+    more_packets,
+    ringing,
+)
 
 CALLER = "custom"
 # What Asterisk makes of cause 26 in a CANCEL (res_pjsip_rfc3326.c).
@@ -47,19 +54,6 @@ def cause_of(message: SipMessage) -> int | None:
 
 def no_call_left() -> None:
     wait_until(lambda: not control.calls() and not control.channels("asterisk1"), within=10, what="no call")
-
-
-def both_are_up() -> bool:
-    return control.asterisk("asterisk2", "core show channels concise").count("!Up!") == 2
-
-
-def hang_up_caller(*, callee: str) -> None:
-    """Hang up the channel of asterisk1 that is not the one of the callee's number."""
-    rows = [
-        row.split("!") for row in control.asterisk("asterisk1", "core show channels concise").splitlines()
-    ]
-    [caller] = [row[0] for row in rows if len(row) > 2 and row[2] != callee]
-    control.asterisk("asterisk1", f"channel request hangup {caller}")
 
 
 @pytest.mark.parametrize(
@@ -121,8 +115,8 @@ def test_early_media_reaches_the_caller_before_the_answer() -> None:
 
 def test_a_caller_that_cancels_has_the_callee_cancelled(cdrs: Cdrs) -> None:
     with dialled("PJSIP/180@asterisk1") as capture:
-        wait_until(lambda: len(control.channels("asterisk2")) == 2, within=10, what="the callee to ring")
-        hang_up_caller(callee="180")
+        ringing()
+        hang_up_at_asterisk1("180", called=False)
         cdr = cdrs.last()
         no_call_left()
     assert cdr["dialstatus"] == "CANCEL"
@@ -132,14 +126,22 @@ def test_a_caller_that_cancels_has_the_callee_cancelled(cdrs: Cdrs) -> None:
 def test_the_first_of_several_targets_to_answer_wins_and_the_others_are_told_why() -> None:
     with dialled("PJSIP/180@asterisk1&PJSIP/200@asterisk1") as capture:
         media_moved()
-        assert len(control.channels("asterisk2")) == 2
+        for node in ("asterisk1", "asterisk2"):
+            wait_until(
+                lambda node=node: len(control.channels(node)) == 2,  # type: ignore[misc] # mypy infers no type of a default
+                within=10,
+                what="the other to be cancelled",
+            )
     cancel = requests(capture.dialogue("180"), "CANCEL")
     assert [message.header("Reason") for message in cancel] == [ANSWERED_ELSEWHERE]
     assert responses(capture.dialogue(CALLER)) == [180, 200]
 
 
 def test_a_callee_that_hangs_up_has_the_caller_released_with_its_cause(cdrs: Cdrs) -> None:
-    with dialled("PJSIP/5502@asterisk1") as capture:
+    with dialled("PJSIP/555@asterisk1") as capture:
+        media_moved()
+        more_packets(50)
+        hang_up_at_asterisk1("555", called=True)
         cdr = cdrs.last()
         no_call_left()
     bye = [message for message in requests(capture.dialogue(CALLER), "BYE") if message.arrived]
@@ -152,10 +154,8 @@ def test_a_callee_that_hangs_up_has_the_caller_released_with_its_cause(cdrs: Cdr
 def test_a_caller_that_hangs_up_has_the_callee_released(cdrs: Cdrs) -> None:
     with dialled("PJSIP/555@asterisk1") as capture:
         media_moved()
-        wait_until(
-            lambda: control.calls()[0]["packets"]["caller"] > 25, within=10, what="half a second of media"
-        )
-        hang_up_caller(callee="555")
+        more_packets(25)
+        hang_up_at_asterisk1("555", called=False)
         cdr = cdrs.last()
         no_call_left()
     assert [cause_of(m) for m in requests(capture.dialogue("555"), "BYE") if m.arrived] == [16]
@@ -207,7 +207,10 @@ def test_the_fork_of_the_sample_dialplan_connects_whoever_answers_first() -> Non
 
 
 def test_the_sample_dialplan_notes_in_the_cdr_what_carried_the_media(cdrs: Cdrs) -> None:
-    control.originate("cdr-5503@asterisk2")
+    control.originate("cdr-555@asterisk2")
+    media_moved()
+    more_packets(60)
+    hang_up_at_asterisk1("555", called=True)
     cdr = cdrs.last(having="offload_status", within=15)
     assert (cdr["offload_status"], cdr["offload_reason"]) == ("offloaded", "")
     assert int(cdr["offload_packets"]) > 100
@@ -220,10 +223,11 @@ def test_the_h_extension_of_the_calling_context_runs_as_after_dial(cdrs: Cdrs, c
     for way in ("offload", "dial"):
         control.originate(f"h-{way}@asterisk2")
         if callee != "5501":  # which hangs up by itself
-            wait_until(lambda: len(control.channels("asterisk2")) == 2, within=10, what="both legs")
             if callee == "555":  # which answers
-                wait_until(both_are_up, within=10, what="the answer")
-            hang_up_caller(callee=callee)
+                bridged(2)
+            else:
+                ringing()
+            hang_up_at_asterisk1(callee, called=False)
         no_call_left()
         noted[way] = cdrs.of(f"h-{way}")
     # ARI's set-variable takes the thread's right to SHELL() and the like away for good (res/stasis/control.c).

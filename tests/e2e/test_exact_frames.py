@@ -1,5 +1,6 @@
 """What arrives at a phone is the frame that Asterisk would have sent, whichever of the two sent it."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -9,6 +10,7 @@ import pytest
 
 from lab import control
 from lab.capture import FROM_SWITCH, Capture
+from lab.control import wait_until
 from lab.rtp_talker import NAMES
 from stasis_offload.packets.frame import Datagram, Tag
 from stasis_offload.packets.rtcp import cname_of
@@ -23,10 +25,11 @@ from tests.support.edge_call import (
     phones,
 )
 from tests.support.network import iptables_rule, second_router
+from tests.support.observed import reports_pass
 from tests.support.phone import EDGE, SECOND, sdp
 from tests.support.wires import ASIDE_NODE2, ASIDE_PHONE, VLAN, asterisk_at_a_port, tagged_vlan
 
-# Asterisk reports every 5 s (rtp.conf, rtcpinterval), and only then shows its RTCP's frame.
+# Asterisk reports every 5 s (rtp.conf, rtcpinterval).
 REPORTED_WITHIN = 6.5
 EXPEDITED = 46  # EF (RFC 3246)
 AF41 = 34  # RFC 2597
@@ -47,11 +50,14 @@ def relayed_and_switched(
     user: str = "bob",
     host: str = EDGE,
     alice: str | None = None,
-    lasting: float = 1.0,
+    reports: bool = False,
+    relayed_reports: bool = False,
     **fields: Any,
 ) -> Iterator[tuple[Conversation, Periods]]:
-    """Make a call; when the block ends it has been relayed for some seconds, and carried by the switch for as many.
+    """Make a call; when the block ends it has been relayed for some seconds, and carried by the switch for two.
 
+    With `reports` these two begin when it carries RTCP, too, of which Asterisk's own shows the frame; with `relayed_reports`
+    Asterisk's reports are heard while it relays, of which the first after a return are withheld.
     Both announce ports of this host, and speak from there; Alice from `alice`, if that is elsewhere. The fields are those
     of Conversation.speak.
     """
@@ -64,10 +70,15 @@ def relayed_and_switched(
         control.offload("relay", "--all")
         call.relayed("operator")
         began = call.passed(0.5)
-        periods.relayed = (began, call.passed(lasting))
+        if relayed_reports:
+            wait_until(lambda: not control.withholding(), within=15, what="Asterisk's reports to pass")
+        periods.relayed = (began, call.passed(REPORTED_WITHIN if relayed_reports else 1.0))
         control.offload("offload", "--all")
         began = call.carried()
-        periods.switched = (began, call.passed(lasting))
+        if reports:
+            reports_pass()
+            began = time.time()
+        periods.switched = (began, call.passed(2.0))
 
 
 def assert_same_frames(capture: Capture, periods: Periods, *, dscp: int = 0) -> None:
@@ -164,7 +175,7 @@ def test_the_way_that_asterisk_sends_which_is_not_the_one_by_which_a_phone_does(
 
 @pytest.mark.parametrize("speaking", [f"{EDGE}:42100", f"{SECOND}:42100"], ids=["port", "host"])
 def test_a_leg_that_sends_from_elsewhere_than_it_listens(speaking: str) -> None:
-    asymmetric = relayed_and_switched(endpoint="phone-asymmetric", alice=speaking, lasting=REPORTED_WITHIN)
+    asymmetric = relayed_and_switched(endpoint="phone-asymmetric", alice=speaking, reports=True)
     with asymmetric as (call, periods):
         listener = {"from_": f"{EDGE}:{ALICE_PORT}", "to": call.alice.media, "ssrc": 1, "silent": 1}
         call.voices.set("listener", **listener)
@@ -186,7 +197,7 @@ def test_a_leg_that_sends_from_elsewhere_than_it_listens(speaking: str) -> None:
 def test_reports_arrive_in_the_frame_of_asterisks_own_mark_and_all_and_under_its_name() -> None:
     rule = ("POSTROUTING", "-t", "mangle", "-p", "udp", "--sport", "10000:20000")
     mark = iptables_rule("ovs", *rule, "-j", "DSCP", "--set-dscp", str(EXPEDITED))
-    with mark, relayed_and_switched(lasting=2 * REPORTED_WITHIN) as (call, periods):
+    with mark, relayed_and_switched(reports=True, relayed_reports=True) as (call, periods):
         for name in ("bob", "alice"):
             call.voices.set(name, rtcp=0.5, dscp=AF41)
     reports = [report for report in call.capture.rtcp if report.arrived]

@@ -11,6 +11,7 @@ from tests.support.featured import (
     BLIND_TRANSFER,
     DISCONNECT,
     PARK,
+    PORTS,
     RECORD,
     Scene,
     beside_dial,
@@ -74,6 +75,7 @@ def ended_while_ringing(number: str) -> tuple[dict[str, list[str]], tuple[str, .
         all_.speak(bob, BOB)
         press(all_.voices, str(BOB), DISCONNECT)
         bob.answered()
+        alice.cancelled()
         over()
         said = {phone.name: sorted(told(phone.messages, since=begun)) for phone in (bob, alice)}
         return said, outcome(cdrs.last())
@@ -81,21 +83,30 @@ def ended_while_ringing(number: str) -> tuple[dict[str, list[str]], tuple[str, .
 
 @pytest.mark.parametrize(("by", "option"), [("alice", "k"), ("bob", "Kg")], ids=["callee", "caller"])
 def test_a_party_that_parks_the_other_hears_where_and_is_hung_up(by: str, option: str) -> None:
-    parked, heard_for = ("bob" if by == "alice" else "alice"), []
+    parked, times = ("bob" if by == "alice" else "alice"), list[tuple[float, float]]()
 
     def action(scene: Scene) -> None:
         scene.press(by, PARK)
         wait_until(is_parked, within=10, what=f"{parked} to be parked")
         begun = time()
-        scene.phone(by).ended()
-        heard_for.append(time() - begun)
+        times.append((begun, scene.phone(by).ended().at))
         assert is_parked()
         scene.phone(parked).hang_up()
 
     ours, dial = beside_dial(option, action)
     assert ours.told == dial.told
     assert ours.outcome == dial.outcome
-    assert heard_for[0] == pytest.approx(heard_for[1], abs=0.7)
+    heard = [
+        spoken_to(scene, PORTS[by], *between) for scene, between in zip((ours, dial), times, strict=True)
+    ]
+    assert heard[0] == pytest.approx(heard[1], abs=25), "the same words but for half a second"
+
+
+def spoken_to(scene: Scene, port: int, start: float, end: float) -> int:
+    """Count the packets of Asterisk's own that arrived at a port between two moments."""
+    streams = (stream for stream in scene.party.capture.arriving if stream.destination.port == port)
+    packets = (packet for stream in streams for packet in stream.packets if packet.talk is None)
+    return sum(start <= packet.at < end for packet in packets)
 
 
 @pytest.mark.parametrize(("by", "option"), [("alice", "x"), ("bob", "X")], ids=["callee", "caller"])
@@ -105,6 +116,7 @@ def test_a_call_that_a_party_records_by_digits_is_relayed_meanwhile(by: str, opt
         wait_until(is_recorded, within=5, what="the recording")
         if scene.switched:
             wait_until(lambda: reason().startswith("audio-hook:"), within=5, what="the reason")
+            wait_until(lambda: any(row["dtmf_hooks"] for row in rows()), within=5, what="Asterisk to follow")
         scene.press(by, RECORD)
         wait_until(lambda: not is_recorded(), within=5, what="the end of the recording")
         scene.settle()

@@ -47,9 +47,13 @@ def without_numbers(text: str) -> str:
 
 
 def left() -> list[str]:
-    """List the channels of node 2, and the bridges but those of parking lots."""
+    """List the channels of node 2, the CDRs that are not written, and the bridges but those of parking lots."""
+    rows_to_come = [
+        row for row in control.asterisk("asterisk2", "cdr show active").splitlines() if "/" in row
+    ]
     bridges = control.asterisk("asterisk2", "bridge show all").splitlines()[1:]
-    return [*control.channels("asterisk2"), *(line for line in bridges if "holding_bridge" not in line)]
+    open_bridges = (line for line in bridges if "holding_bridge" not in line)
+    return [*control.channels("asterisk2"), *rows_to_come, *open_bridges]
 
 
 def hears_music() -> bool:

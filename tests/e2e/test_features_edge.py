@@ -84,7 +84,10 @@ def test_a_caller_whom_nobody_could_park_ends_the_call_at_once() -> None:
     def action(scene: Scene) -> None:
         for name in control.channels("asterisk2"):
             control.asterisk("asterisk2", f"dialplan set chanvar {name} PARKINGLOT nowhere")
+        pressed = time()
         scene.press("alice", PARK)
+        if scene.switched:
+            wait_until(lambda: returns(pressed), within=10, what="the call to return for the digits")
         scene.settle(20)
         begun = time()
         scene.bob.hang_up()
@@ -95,7 +98,7 @@ def test_a_caller_whom_nobody_could_park_ends_the_call_at_once() -> None:
     ours, dial = beside_dial("k", action)
     assert ours.told == dial.told
     assert ours.outcome == dial.outcome
-    assert took[0] == pytest.approx(took[1], abs=1.0)
+    assert took[0] < took[1] + 5, "no timer of seconds has to end before"
 
 
 @pytest.mark.parametrize(

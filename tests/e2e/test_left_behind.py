@@ -18,10 +18,10 @@ from tests.support.left_behind import (
     left_by,
     legs,
 )
-from tests.support.observed import media_moved
+from tests.support.observed import bridged, media_moved
 
-# What two calls at the same time, or a call and its CDR, may differ by (s).
-NEAR = 0.7
+# What two calls at the same time on a busy machine, or a call and its CDR, may differ by (s); the 200 rings longer.
+NEAR = 1.5
 
 
 def by_itself() -> None:
@@ -34,7 +34,7 @@ def caller_cancels() -> None:
 
 
 def caller_hangs_up() -> None:
-    are(4, "Up")
+    bridged(4)
     media_moved()
     hang_up_callers()
 
@@ -146,7 +146,7 @@ def test_a_call_that_was_picked_up_leaves_behind_what_dial_leaves(arguments: str
 @pytest.mark.parametrize("moved", [("caller",), ("callee",), ("caller", "callee")], ids="+".join)
 def test_a_call_that_another_program_redirects_leaves_behind_what_dial_leaves(moved: tuple[str, ...]) -> None:
     def another_program_moves_them() -> None:
-        are(4, "Up")
+        bridged(4)
         media_moved()
         for bridge in {leg.bridge for leg in legs()}:
             caller, callee = (leg.channel for leg in legs() if leg.bridge == bridge)
@@ -172,7 +172,7 @@ def test_a_call_leaves_all_of_it_even_if_the_application_died_before_the_answer(
         are(1, "Ringing")
         wait_until(lambda: "RINGTIME_MS" in variables_of_channels(), within=5, what="the application to know")
         control.stop("offload", kill=True)
-        are(2, "Up")
+        bridged(2)
         hang_up_callers()
 
     try:

@@ -6,8 +6,7 @@ from contextlib import contextmanager
 import pytest
 
 from lab import control
-from lab.control import wait_until
-from tests.support.observed import Cdrs
+from tests.support.observed import Cdrs, bridged
 
 DYNAMIC = "DYNAMIC_FEATURES"
 
@@ -41,7 +40,7 @@ def test_a_call_whose_features_need_the_bridge_of_dial_is_left_to_it_and_says_so
     control.asterisk("asterisk2", f"dialplan set global LAB_ARGS PJSIP/555@asterisk1,,{options}")
     with global_variable(variable, value):
         control.originate("ours@asterisk2")
-        wait_until(lambda: len(control.channels("asterisk1")) == 2, within=10, what="the call to be answered")
+        bridged(2)
         assert bool(control.calls()) is not left
         control.hang_up_all()
         row = cdrs.last()

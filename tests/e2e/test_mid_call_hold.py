@@ -35,18 +35,17 @@ def test_a_held_call_is_asterisks_and_comes_back_to_the_switch_when_it_is_taken_
     holder: str, held: str
 ) -> None:
     talks: list[tuple[float, float]] = []
-    holds: list[tuple[float, float]] = []
+    holds: list[tuple[float, float, float]] = []
     with conversation() as call:
         phone, port = (call.bob, BOB_PORT) if holder == "caller" else (call.alice, ALICE_PORT)
         for way in WAYS:
             talks.append((call.carried(), time.time()))
             assert " 200 " in phone.reinvite(way(port)).start
-            call.relayed(f"hold:{held}")
-            holds.append((talks[-1][1], call.passed(0.5)))
+            holds.append((talks[-1][1], call.relayed(f"hold:{held}"), call.passed(0.5)))
             assert " 200 " in phone.reinvite(sdp(port)).start
         talks.append((call.carried(), call.passed(0.5)))
-    for start, end in holds:
-        assert_returned(call.capture, start, end)
+    for start, relayed, end in holds:
+        assert_returned(call.capture, start, relayed, end)
     for start, end in talks:
         assert_carried(call.capture, start, end)
 

@@ -87,6 +87,7 @@ def test_early_media_is_asterisks_and_only_what_the_answer_says_is_switched() ->
         call.alice.invited()
         call.alice.progress(sdp(ALICE_PORT))
         call.voices.set("alice", from_=early, to=call.alice.media, ssrc=ALICE)
+        call.bob.alerted()
         ringing = time.time()
         answer = call.passed(1.0)
         call.voices.set("alice", silent=1)

@@ -56,12 +56,12 @@ def test_the_flows_are_gone_before_the_other_party_is_told_of_a_hang_up() -> Non
     wait_until(lambda: offloaded(5), within=15, what="five calls to be offloaded")
     # When each look at the flows began, and how many there were.
     watch = (
-        "end=$(( $(date +%s) + 10 ));"
+        "end=$(( $(date +%s) + 60 ));"
         " while [ $(date +%s) -lt $end ]; do at=$(date +%s.%N)"
         " n=$(ovs-ofctl -O OpenFlow13 dump-flows breth0 cookie=0xff1000000000000/0xffff000000000000"
         " | grep -Ec 'cookie=0xff1[0-9a-f]{10}[01][0-9a-f],'); echo $at $n; [ $n -eq 0 ] && exit; done"
     )
-    with captured() as capture, control.running("ovs", "sh", "-c", watch) as seen:
+    with captured() as capture, control.running("ovs", "sh", "-c", watch, within=60) as seen:
         wait_until(lambda: f" {5 * FLOWS}\n" in seen(), within=10, what="all flows to be seen")
         for channel in called_parties():
             control.asterisk("asterisk1", f"channel request hangup {channel}")
@@ -129,7 +129,7 @@ def test_a_silent_endpoint_keeps_the_call_relayed_and_is_named() -> None:
 def test_an_endpoint_that_falls_silent_and_sends_rtcp_all_the_same_stays_in_the_switch() -> None:
     begun = time.time()
     control.originate("558@asterisk2")
-    wait_until(lambda: offloaded(1) and forwarded(100), within=20, what="the call to be offloaded")
+    wait_until(lambda: offloaded(1) and forwarded(10), within=20, what="the call to be offloaded")
     # Its flow has ended after media.idle_timeout (10 s), and is there again.
     added = wait_until(
         lambda: [flow for flow in control.flows() if "idle_timeout=300" in flow],

@@ -4,7 +4,7 @@ from lab import control
 from lab.capture import captured
 from lab.control import wait_until
 from lab.talker_client import talker
-from tests.support.observed import media_moved
+from tests.support.observed import media_moved, passed_the_switch
 from tests.support.phone import CALLEE_PORT, CALLER_PORT, EDGE, Phone, sdp
 
 
@@ -26,6 +26,7 @@ def test_two_phones_call_each_other_and_the_switch_carries_every_packet() -> Non
         wait_until(lambda: min(control.calls()[0]["packets"].values()) > 120, within=10, what="media")
         voices.set("bob", silent=1)
         voices.set("alice", silent=1)
+        passed_the_switch()
     for stream in capture.end_to_end:
         assert (stream.lost, stream.duplicated) == (0, 0), stream.packets
         assert len(stream.by_switch()) > 50

@@ -3,7 +3,6 @@
 Reasons that need packets which Asterisk would not send are made with the phones at the edge.
 """
 
-import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,14 +18,12 @@ from stasis_offload.asterisk.rtpstreams import parse_reports
 from stasis_offload.media.eligibility import why_not
 from stasis_offload.media.path import Leg
 from stasis_offload.media.reasons import Reason, ReasonKind
-from tests.support.observed import Cdrs, media_moved
+from tests.support.observed import Cdrs, datapath_follows, logged, media_moved, ringing
 
 Call = dict[str, Any]
 Command = tuple[str, ...]
 
 TABLE_FULL = "--id=@table create Flow_Table flow_limit=1 overflow_policy=refuse"
-# Seconds in which the datapath follows the flow table: Open vSwitch confirms a change before it has.
-DATAPATH_LAG = 0.2
 
 
 def cli(node: str, command: str) -> Command:
@@ -55,11 +52,10 @@ def relayed_because(reason: str) -> Call:
 
 def reasons_logged(call: Call) -> list[str]:
     """List the reasons for which the application's log has had a call relayed, in order."""
-    log = control.docker("logs", control.container("offload"), stderr=True)
-    lines = (json.loads(line) for line in log.splitlines())
+    begun = float(call["call"])  # what the id of a channel begins with
     return [
         str(line["reason"])
-        for line in lines
+        for line in logged(begun - 1)
         if line.get("call") == call["call"] and line["event"] == "media.relayed"
     ]
 
@@ -67,7 +63,8 @@ def reasons_logged(call: Call) -> list[str]:
 def flows_gone() -> float:
     """Wait until no flow of ours is left; return when (Unix time, s) the datapath has followed too."""
     wait_until(lambda: not control.flows(), within=10, what="the flows to go")
-    return time.time() + DATAPATH_LAG
+    datapath_follows()
+    return time.time()
 
 
 def variables(call: Call) -> list[str]:
@@ -76,8 +73,12 @@ def variables(call: Call) -> list[str]:
 
 
 def settled(reason: str, call: Call) -> None:
-    """Wait until the reason is on the caller's channel: one that lasts less than half a second is not written."""
-    wait_until(lambda: f"OFFLOAD_REASON={reason}" in variables(call), within=5, what=f"{reason} to last")
+    """Wait until the reason is on the caller's channel, and the status that is written after it.
+
+    A reason that lasts less than half a second is not written.
+    """
+    wanted = {f"OFFLOAD_REASON={reason}", "OFFLOAD_STATUS=relayed"}
+    wait_until(lambda: wanted <= set(variables(call)), within=5, what=f"{reason} to last")
 
 
 def end_of_calls() -> None:
@@ -135,6 +136,7 @@ def test_a_call_that_the_switch_must_not_carry_stays_with_asterisk_and_says_why(
     with captured() as capture:
         dial(target, trunk=trunk)
         call = relayed_because(reason)
+        settled(reason, call)
         end_of_calls()
     assert_carried_by_asterisk(capture)
     assert assert_told(reason, call, cdrs)["offload_packets"] == "0"
@@ -172,6 +174,7 @@ def test_a_call_stays_with_asterisk_and_says_why_while_something_about_it_is_wro
     with condition(make, undo), captured() as capture:
         dial("PJSIP/555@asterisk1")
         call = relayed_because(reason)
+        settled(reason, call)
         end_of_calls()
     assert_carried_by_asterisk(capture)
     assert assert_told(reason, call, cdrs)["offload_packets"] == "0"
@@ -232,7 +235,7 @@ def test_while_the_callee_rings_the_call_is_not_connected_and_asterisk_says_that
     cdrs: Cdrs,
 ) -> None:
     dial("PJSIP/180@asterisk1")
-    wait_until(lambda: len(control.channels("asterisk2")) == 2, within=10, what="the callee to ring")
+    ringing()
     [call] = control.calls()
     assert (call["state"], call["reason"]) == ("dialing", "not-connected")
     rows = control.asterisk("asterisk2", f"rtpstreams json offload-{call['call']}")
@@ -240,6 +243,7 @@ def test_while_the_callee_rings_the_call_is_not_connected_and_asterisk_says_that
     caller = by_channel.pop(call["call"])
     [callee] = by_channel.values()
     assert why_not(caller, callee) == Reason(ReasonKind.NOT_UP, Leg.CALLER)
+    settled("not-connected", call)
     end_of_calls()
     assert cdrs.last()["offload_reason"] == "not-connected"
 

@@ -8,12 +8,11 @@ from lab.capture import FROM_SWITCH
 from lab.control import wait_until
 from lab.talker_client import talker
 from tests.support.edge_call import ALICE_PORT, BOB_PORT, assert_carried, phones
+from tests.support.observed import reports_pass
 from tests.support.phone import EDGE, sdp
 
 NEW_BOB_PORT, NEW_ALICE_PORT = 40100, 42100
 OLD = {BOB_PORT: 0x01DB0B, ALICE_PORT: 0x01DA11CE}
-# Seconds until Asterisk has sent RTCP, and that of the parties passes (rtp.conf, rtcpinterval).
-REPORTED_WITHIN = 5.5
 _CONF = "/etc/asterisk/rtp.conf"
 
 
@@ -50,7 +49,8 @@ def test_the_phones_of_a_call_that_has_ended_go_on_sending_and_the_next_call_on_
             assert {call.bob.media, call.alice.media} == to.keys()
             call.speak(bob=f"{EDGE}:{NEW_BOB_PORT}", alice=f"{EDGE}:{NEW_ALICE_PORT}", rtcp=0.1)
             start = call.carried()
-            end = call.passed(REPORTED_WITHIN)
+            reports_pass()
+            end = call.passed(0.5)
     assert_carried(call.capture, start, end)
     for speaker in OLD.values():  # until it has learned, Asterisk takes four packets of anybody for a party's
         heard = call.capture.heard(speaker)

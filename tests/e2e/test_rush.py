@@ -10,7 +10,7 @@ from lab.control import container, wait_until
 from tests.bench.load import bring_generator, rush
 from tests.bench.relays import BEHIND_OVS
 from tests.support.hosts import paused
-from tests.support.observed import Cdrs, logged, media_moved
+from tests.support.observed import Cdrs, bridged, logged, media_moved
 
 CALLS = 30
 PATIENCE_MS = 300
@@ -74,11 +74,7 @@ def test_while_the_application_does_not_keep_up_dial_makes_the_calls_and_afterwa
         with paused("offload"):
             for calls in (1, 2, 3):  # the first waits, the others need not
                 control.originate("ours@asterisk2")
-                wait_until(
-                    lambda calls=calls: len(control.channels("asterisk1")) == 2 * calls,  # type: ignore[misc]
-                    within=5,
-                    what="the call to be answered",
-                )
+                bridged(2 * calls)
             assert overloads() - before == 3
             control.hang_up_all()
             wait_until(lambda: len(cdrs.all()) == 3, within=10, what="the CDR of every call")
@@ -112,10 +108,10 @@ def test_after_a_caller_with_whom_the_application_began_late_dial_makes_the_next
             control.originate("ours@asterisk2")
             late = time.time() + LATE_BY
             wait_until(lambda: time.time() > late, within=5, what="the caller to have waited")
-        media_moved()
+        wait_until(lambda: said(start), within=5, what="the module to know that the application was late")
         control.originate("ours@asterisk2")
-        wait_until(lambda: len(control.channels("asterisk1")) == 4, within=5, what="the call to be answered")
-        assert len(control.calls()) == 1
+        bridged(4)
+        media_moved()
         control.hang_up_all()
         wait_until(lambda: len(said(start)) == 2, within=CALM_WITHIN, what="the rush to be over")
     wait_until(lambda: len(cdrs.all()) == 2, within=10, what="the CDR of both calls")
@@ -128,9 +124,9 @@ def test_a_caller_who_is_taken_back_while_the_application_begins_is_dialled_for_
     start, before = time.time(), overloads()
     with patience(BEGINS_AFTER_MS), captured() as capture:
         control.originate("ours@asterisk2")
-        wait_until(lambda: len(control.channels("asterisk1")) == 2, within=5, what="the call to be answered")
+        bridged(2)
         wait_until(lambda: not control.calls(), within=5, what="the application to be done with it")
-        assert len(control.channels("asterisk2")) == 2
+        wait_until(lambda: len(control.channels("asterisk2")) == 2, within=5, what="no other channel")
         control.hang_up_all()
         wait_until(lambda: not control.channels("asterisk2"), within=5, what="the call to end")
     wait_until(lambda: len(said(start)) == 2, within=CALM_WITHIN, what="the rush to be over")

@@ -57,7 +57,7 @@ def test_a_party_that_speaks_again_before_its_ended_flow_is_added_again_is_heard
         call.voices.set("alice", rtcp=2)
         talking = call.carried()
         call.voices.set("alice", silent=1)
-        call.passed(9.0)
+        call.passed(8.5)
         assert _forwarded_legs() == BOTH
         with paused("offload"):  # for less than the lease of the gate
             wait_until(lambda: _forwarded_legs() < BOTH, within=4, what="the silent party's flow to end")

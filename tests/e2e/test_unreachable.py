@@ -26,7 +26,7 @@ PAST_THE_PONG = 10.0
 # that many a report comes while an audit waits 2 s for Asterisk.
 REPORTED_WITHIN = 6.0
 OFTEN = 0.1
-AT_ONCE = 0.5
+AT_ONCE = 1.5
 BURST = 1500
 
 
@@ -68,7 +68,7 @@ def test_a_frozen_asterisk_costs_no_packet_and_a_party_that_hung_up_meanwhile_is
             other.bob.leave()
         thawed = time.time()
         other.alice.ended()
-        assert time.time() - thawed < 4.0
+        assert time.time() - thawed < 7.0, "the application's patience"
         assert any("asterisk" in problem for problem in problems)
         wait_until(lambda: control.health()["ok"], within=8, what="the application to hear of Asterisk again")
         media_moved(CALLS - 1)
@@ -137,7 +137,7 @@ def test_what_changed_while_no_event_arrived_is_found_when_they_do_and_no_other_
     reasons = {call["call"]: call["reason"] for call in control.calls()}
     assert reasons.pop(recorded["call"]) == "audio-hook:caller"
     assert set(reasons.values()) == {None}
-    assert why_returned(begun) == ["audio-hook:caller"]
+    assert wait_until(lambda: why_returned(begun), within=5, what="the log") == ["audio-hook:caller"]
 
 
 @contextmanager

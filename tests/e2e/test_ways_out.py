@@ -4,8 +4,11 @@ from lab.capture import FROM_SWITCH
 from tests.support.edge_call import ALICE, BOB, assert_carried, assert_whole, conversation, longest_gap
 from tests.support.network import dead_router, route_by_router, route_directly, second_router
 
-# Asterisk reports to each leg every 5 s (`rtcpinterval` in res_rtp_asterisk.c), and its report tells the new way.
-NOTICED_WITHIN = 6.0
+# Asterisk reports to each leg every 5 s (`rtcpinterval` in res_rtp_asterisk.c), and its report tells the new way; the first audit
+# is later.
+NOTICED_WITHIN = 8.0
+# Seconds without a packet that tell that some were lost.
+LOST = 0.05
 
 
 def test_a_next_hop_that_dies_while_the_switch_sends_to_it_is_left_within_seconds() -> None:
@@ -17,7 +20,7 @@ def test_a_next_hop_that_dies_while_the_switch_sends_to_it_is_left_within_second
             call.returned("route-changed:caller", "route-changed:callee")
             carried, end = call.carried(), call.passed(0.5)
     for speaker in (BOB, ALICE):
-        assert 0.5 < longest_gap(call.capture, speaker, start, end) < NOTICED_WITHIN
+        assert LOST < longest_gap(call.capture, speaker, start, end) < NOTICED_WITHIN
         heard = call.capture.heard(speaker)
         assert {packet.headers.eth_src for packet in heard if start < packet.at < died} == {router}
         assert router not in {packet.headers.eth_src for packet in heard if packet.at > carried}
@@ -39,11 +42,11 @@ def test_another_next_hop_is_taken_and_nothing_is_lost_where_both_are_alive() ->
 def test_a_digit_tells_the_new_way_without_a_report() -> None:
     with second_router(used=False) as router, conversation() as call:
         start = call.carried()
-        call.passed(2.0)
+        call.passed(1.0)
         route_by_router()
         call.voices.set("bob", digit=101)
         pressed = call.passed(0.0)
-        assert call.returned("route-changed:callee", "route-changed:caller") < pressed + 1.0
+        assert call.returned("route-changed:callee", "route-changed:caller") < pressed + 2.0
         carried, end = call.carried(), call.passed(0.5)
     assert_whole(call.capture, ALICE, start, end)
     late = {packet.headers.eth_src for packet in call.capture.heard(BOB) if packet.at > carried}

@@ -25,22 +25,19 @@ def ami(**fields: str) -> str:
 
 @contextmanager
 def ami_events() -> Iterator[Callable[[], list[dict[str, str]]]]:
-    """Receive the events of calls; yields what returns those so far, once."""
+    """Receive the events of calls; yields what returns those so far."""
     script = f'{_CONNECT} && sed -u "/^{_OVER}/q" <&3'
     with control.running("asterisk2", "bash", "-c", script, "bash", _action(_LOGIN)) as output:
 
         def so_far() -> list[dict[str, str]]:
-            ami(Action="UserEvent", UserEvent="over")
-            wait_until(lambda: _OVER in output(), within=5, what="the last event of AMI")
-            parts = (part.split("\r\n") for part in output().split("\r\n\r\n"))
+            parts = (part.split("\r\n") for part in output().split("\r\n\r\n")[:-1])
             return [dict(line.split(": ", 1) for line in lines if ": " in line) for lines in parts]
 
         try:
             wait_until(lambda: "Response: Success" in output(), within=5, what="AMI")
             yield so_far
         finally:
-            if _OVER not in output():
-                ami(Action="UserEvent", UserEvent="over")
+            ami(Action="UserEvent", UserEvent="over")
 
 
 def _action(fields: dict[str, str]) -> str:

@@ -84,9 +84,16 @@ def _play(action: Callable[[Scene], None], setting: Setting, *, number: str) -> 
         scene.begun = scene.settle()
         action(scene)
         scene.ended = time.time()
-        scene.told = {phone.name: told(phone.messages, since=scene.begun) for phone in (call.bob, call.alice)}
-        scene.returns = [reason for _, reason in call.returns()]
+        # What they were told before the end has arrived when they are told of that.
+        call.bob.hang_up()
+        call.alice.ended()
+        scene.told = {phone.name: _told_before_the_end(phone, scene) for phone in (call.bob, call.alice)}
+        scene.returns = [reason for at, reason in call.returns() if at < scene.ended]
     return scene
+
+
+def _told_before_the_end(phone: Phone, scene: Scene) -> list[str]:
+    return [words for words in told(phone.messages, since=scene.begun) if not words.endswith("BYE")]
 
 
 def told(messages: Sequence[SipMessage], *, since: float) -> list[str]:

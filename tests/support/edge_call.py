@@ -12,15 +12,21 @@ from lab.capture import Capture, Packet, captured
 from lab.control import wait_until
 from lab.talker_client import Talker, talker
 from stasis_offload.packets.address import Address
-from tests.support.observed import logged_at, more_packets, returned
+from tests.support.observed import (
+    datapath_follows,
+    logged_at,
+    more_packets,
+    passed_the_switch,
+    returned,
+)
 from tests.support.phone import CALLEE_PORT, CALLER_PORT, EDGE, Phone, sdp
 
 # Who is heard is told by the first SSRC of a speaker (lab/rtp_talker.py).
 BOB, ALICE = 0xB0B, 0xA11CE
 BOB_PORT, ALICE_PORT = 40000, 42000
-# What the switch may still forward after Asterisk's first own packet of a change (s): a packet or none on a machine that
-# has nothing else to do, and this one is shared.
-OVERLAP = 0.5
+# What the switch may still forward after a change (s): a packet or none on a machine that has nothing else to do, and this one
+# is shared.
+OVERLAP = 1.0
 
 
 @dataclass
@@ -70,8 +76,9 @@ class Conversation:
         return since
 
     def relayed(self, reason: str) -> float:
-        """Wait until Asterisk relays the call for this reason; return that moment."""
+        """Wait until Asterisk relays the call for this reason, and no packet of it passes the switch; return that moment."""
         wait_until(lambda: _reason() == reason, within=20, what=f"the call to be relayed: {reason}")
+        datapath_follows()
         return time.time()
 
     def returned(self, *reasons: str) -> float:
@@ -99,7 +106,8 @@ def _state() -> str:
 
 
 def _reason() -> str:
-    return str(control.calls()[0]["reason"])
+    calls = control.calls()
+    return str(calls[0]["reason"]) if calls else "none"
 
 
 @contextmanager
@@ -121,6 +129,7 @@ def phones(*, callee: str = "phone", know_update: bool = True) -> Iterator[Conve
         bob = stack.enter_context(Phone("bob", port=CALLER_PORT, knows_update=know_update))
         alice = stack.enter_context(Phone("alice", port=CALLEE_PORT, knows_update=know_update))
         yield Conversation(bob, alice, voices, capture)
+        passed_the_switch()  # before they hang up
 
 
 def dialog_of(caller: Phone) -> str:
@@ -159,13 +168,12 @@ def assert_whole(capture: Capture, speaker: int, start: float, end: float, *, at
     assert not wrong, f"of {len(said)} packets, {len(wrong)} were not heard just once: {wrong}"
 
 
-def assert_returned(capture: Capture, start: float, end: float) -> None:
-    """Asterisk spoke between two moments, and the switch forwarded nothing once it had begun to."""
+def assert_returned(capture: Capture, start: float, relayed: float, end: float) -> None:
+    """Asterisk spoke between two moments, and the switch forwarded nothing from when the call was known to be relayed."""
     between = [p for p in _all_arriving(capture) if start <= p.at < end]
-    own = [packet.at for packet in between if not packet.by_switch]
-    assert own, "Asterisk sent nothing"
-    late = [packet.at - own[0] for packet in between if packet.by_switch and packet.at > own[0] + OVERLAP]
-    assert not late, f"{len(late)} packets were forwarded after Asterisk's first: {late}"
+    assert not all(packet.by_switch for packet in between), "Asterisk sent nothing"
+    late = [packet.at - relayed for packet in between if packet.by_switch and packet.at > relayed]
+    assert not late, f"{len(late)} packets were forwarded after the return: {late}"
 
 
 def assert_by_switch(capture: Capture, speaker: int, start: float, end: float) -> None:

@@ -107,11 +107,13 @@ def hears_music(scene: Scene) -> None:
 
 
 def still_hears_music() -> None:
-    """Wait until Asterisk follows the digits of whoever is held: the music goes on."""
-    wait_until(
-        lambda: any(row["dtmf_hooks"] for row in rows() if row["hold"]), within=5, what="Asterisk to follow"
-    )
-    assert any(row["generator"] for row in rows())
+    """Wait until Asterisk follows the digits of whoever is held, and the music goes on."""
+
+    def followed() -> bool:
+        now = rows()
+        return any(row["dtmf_hooks"] for row in now if row["hold"]) and any(row["generator"] for row in now)
+
+    wait_until(followed, within=5, what="Asterisk to follow, with music")
 
 
 def transfer(by: str) -> Callable[[Scene], None]:

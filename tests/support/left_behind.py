@@ -104,6 +104,11 @@ def left_by(
         dialled = [event for event in events() if event["eventtype"] == "APP_START"]
         return [event["channame"] for name in names for event in dialled if event["context"] == name]
 
+    def told_of_all() -> bool:
+        # AMI's thread is another than that of CEL; of a channel it tells in order.
+        hung_up = {event.get("Channel") for event in of_ami() if event.get("Event") == "Hangup"}
+        return hung_up >= set(callers())
+
     def ended() -> bool:
         ends = {event["channame"] for event in events() if event["eventtype"] == "CHAN_END"}
         active = control.asterisk("asterisk2", "cdr show active")
@@ -116,6 +121,7 @@ def left_by(
             control.originate(f"{'up-' if up else ''}{name}@asterisk2")
         finish()
         wait_until(ended, within=20, what="both calls to end, and every CDR to be written")
+        wait_until(told_of_all, within=5, what="AMI to tell of both ends")
         dials = [event for event in of_ami() if event.get("Event") in ("DialBegin", "DialEnd")]
     rows = _rows_of(CDRS)[seen_rows:]
     return [

@@ -10,13 +10,13 @@ from lab import control
 from lab.capture import FROM_ASTERISK, FROM_SWITCH, Capture, Packet, Stream, captured
 from lab.control import wait_until
 from tests.support.ari_program import Program
-from tests.support.observed import logged, logged_at, media_moved, more_packets
+from tests.support.observed import datapath_follows, logged, logged_at, media_moved, more_packets
 
 # The switch may go on forwarding for so long (s) once Asterisk has sent a packet of its own: milliseconds on a quiet
 # machine, but these share theirs ...
-FORWARDED_ON_WITHIN = 1.0
+FORWARDED_ON_WITHIN = 2.0
 # ... and once the other program has its answer, should Asterisk send nothing.
-FLOWS_OUT_WITHIN = 1.0
+FLOWS_OUT_WITHIN = 2.0
 # Frames that Asterisk may have in its hands, and drop, at either change of the bridge.
 DROPPED_BY_ASTERISK = 2
 # A frame that a leg's thread has read before its bridge is native reaches the other leg after, by the core, under an
@@ -74,8 +74,9 @@ class Call:
         begin(self)
         self.answered = time.time()
         wait_until(lambda: self._relayed(reason), within=10, what=reason)
+        wait_until(lambda: not control.flows(), within=2, what="the flows to go")
+        datapath_follows()
         self.seen = time.time()
-        assert control.flows() == []
         wait_until(lambda: self._relayed(reason, since=LASTS), within=10, what=f"{reason} to last")
         assert control.flows() == []
 
@@ -179,6 +180,7 @@ def assert_handed_over(
         spoke = next((at for at in ear.of_asterisk if call.begun < at < until), None)
         limit = spoke + FORWARDED_ON_WITHIN if spoke else call.answered + FLOWS_OUT_WITHIN
         assert max(forwarded, default=call.begun) <= limit, (name, max(forwarded) - limit)
+        assert not call.seen or not [at for at in forwarded if at > call.seen], name
         assert not [at for at in ear.of_asterisk if at > call.back], name
         assert (name, ear.far_end.duplicated, ear.far_end.reordered) == (name, 0, 0)
         made = [packet for packet in ear.by_asterisk if call.begun < packet.at < call.back]

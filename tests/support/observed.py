@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from lab import control
-from lab.capture import Capture
+from lab.capture import NODE2, Capture
 from lab.control import wait_until
 
 # Of a call that has been in the switch for a moment: of each leg RTP and its two sizes, RTCP, guards (docs/media.md).
@@ -19,7 +19,7 @@ def media_moved(calls: int = 1) -> None:
     """Wait until the switch carries every call there is, and there are so many."""
     wait_until(
         lambda: [call["state"] for call in control.calls()] == ["offloaded"] * calls,
-        within=15,
+        within=15 + calls,
         what=f"the media of {calls} calls to be moved",
     )
 
@@ -31,7 +31,66 @@ def more_packets(count: int) -> None:
 
 
 def _packets() -> int:
-    return min(int(packets) for call in control.calls() for packets in call["packets"].values())
+    counts = [int(packets) for call in control.calls() for packets in call["packets"].values()]
+    return min(counts, default=0)
+
+
+def bridged(channels: int) -> None:
+    """Wait until so many channels of node 2 are up and in a bridge: later than the callers are told of the answer."""
+
+    def reached() -> bool:
+        rows = (
+            row.split("!") for row in control.asterisk("asterisk2", "core show channels concise").splitlines()
+        )
+        return sum(row[4] == "Up" and bool(row[12]) for row in rows if len(row) > 12) == channels
+
+    wait_until(reached, within=10, what=f"{channels} channels to be in a bridge")
+
+
+def ringing(channels: int = 1) -> None:
+    """Wait until so many channels of node 2 ring: with fewer, nobody may have been called yet."""
+
+    def reached() -> bool:
+        return control.asterisk("asterisk2", "core show channels concise").count("!Ringing!") == channels
+
+    wait_until(reached, within=10, what=f"{channels} channels to ring")
+
+
+def hang_up_at_asterisk1(number: str, *, called: bool) -> None:
+    """Hang up the channel of asterisk1 that was called at a number, or the one that was not."""
+    rows = (
+        row.split("!") for row in control.asterisk("asterisk1", "core show channels concise").splitlines()
+    )
+    [channel] = [row[0] for row in rows if len(row) > 2 and (row[2] == number) is called]
+    control.asterisk("asterisk1", f"channel request hangup {channel}")
+
+
+def reports_pass() -> None:
+    """Wait until the RTCP of every call passes the switch both ways, as its RTP does: Asterisk has shown where to by its own."""
+    calls = len(control.calls())
+    wait_until(
+        lambda: sum("dec_ttl" in flow for flow in control.flows()) == 4 * calls,
+        within=15,
+        what="reports to be forwarded",
+    )
+    datapath_follows()
+
+
+def datapath_follows() -> None:
+    """Wait until the switch's datapath does what its flow tables say now, and what it did before has arrived.
+
+    Open vSwitch confirms a change before it has (revalidator/wait in ofproto/ofproto-dpif-upcall.c).
+    """
+    control.execute("ovs", "ovs-appctl", "revalidator/wait")
+    passed_the_switch()
+
+
+def passed_the_switch() -> None:
+    """Wait until what the edge has sent before now, and the switch has turned back, is there again.
+
+    Node 2 refuses a connection at once, behind all of that.
+    """
+    control.execute("edge", "timeout", "5", "bash", "-c", f"echo >/dev/tcp/{NODE2}/9", check=False)
 
 
 def assert_all_whole(capture: Capture, *, streams: int) -> None:

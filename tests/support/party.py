@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 from lab import control
 from lab.capture import Capture, Packet, captured
@@ -82,13 +83,18 @@ def heard(capture: Capture, listener: int, speaker: int) -> list[Packet]:
 
 
 def forwarded_more(packets: int = 100) -> None:
-    [call] = control.calls()
-    before = call["packets"]
-    wait_until(
-        lambda: all(count >= before[leg] + packets for leg, count in control.calls()[0]["packets"].items()),
-        within=10,
-        what=f"{packets} more packets each way",
-    )
+    """Wait until the switch has forwarded so many packets more each way of the one call, from when that was the only one."""
+    before: dict[str, Any] = {}
+
+    def forwarded() -> bool:
+        nonlocal before
+        now, *others = control.calls() or [before]
+        if others or now.get("call") != before.get("call") or not before:
+            before = {} if others else now
+            return False
+        return all(count >= before["packets"][leg] + packets for leg, count in now["packets"].items())
+
+    wait_until(forwarded, within=10, what=f"{packets} more packets each way")
 
 
 def relayed_because(reason: str) -> None:
@@ -109,14 +115,19 @@ def relayed_more(packets: int = 100) -> None:
         now = received()
         if now.keys() != before.keys():
             before = now
-        return all(now[leg] >= before[leg] + packets for leg in now)
+        return bool(now) and all(now[leg] >= before[leg] + packets for leg in now)
 
     wait_until(relayed, within=10, what=f"{packets} more packets each way")
 
 
 def assert_hears(capture: Capture, listener: int, speaker: int, *, by_switch: bool = True) -> None:
-    """The last second of what the listener heard of the speaker is whole, and came all the same way."""
-    packets = heard(capture, listener, speaker)
+    """The last second of what the listener heard of the speaker before the end is whole, and came all the same way.
+
+    At the end Asterisk may still send on what comes after the flows are gone, until it has told the other of the hang-up.
+    """
+    end = max((m.at for m in capture.sip if m.start.startswith("BYE ") and not m.arrived), default=0.0)
+    assert end
+    packets = [packet for packet in heard(capture, listener, speaker) if packet.at < end]
     assert len(packets) >= 50, (listener, speaker, len(packets))
     numbers = [packet.talk[1] for packet in packets[-50:] if packet.talk]
     assert numbers == list(range(numbers[0], numbers[0] + 50)), numbers
