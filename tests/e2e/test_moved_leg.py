@@ -71,6 +71,7 @@ def _play(action: Callable[[Move], None], number: str) -> Move:
         move.settle()
         begun = time()
         action(move)
+        wait_until(lambda: not alice.transfers, within=5, what="Alice to be told of the end of the transfer")
         move.told = {phone.name: told(phone.messages, since=begun) for phone in (bob, alice, carol)}
     return move
 

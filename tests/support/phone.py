@@ -174,6 +174,14 @@ class Phone:
         return any(start.startswith("SIP/2.0 200") for start in starts) and not ended
 
     @property
+    def transfers(self) -> bool:
+        """Whether a REFER of ours was accepted and what came of it has not been told to the end (RFC 3515 2.4.5)."""
+        messages = self.messages
+        accepted = any(message.start.startswith("SIP/2.0 202") for message in messages)
+        states = [m.header("Subscription-State") or "" for m in messages if m.start.startswith("NOTIFY ")]
+        return accepted and not any(state.startswith("terminated") for state in states)
+
+    @property
     def media(self) -> str:
         """`host:port` of Asterisk's media, by the last SDP from it."""
         body = [message.text for message in self.messages if message.arrived and "\r\nm=" in message.text][-1]
