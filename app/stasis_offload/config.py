@@ -1,11 +1,9 @@
 """The configuration. It is accepted as a whole, or rejected with every wrong key named at once."""
 
-import os
 import re
 import tomllib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import replace
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
@@ -19,15 +17,13 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from stasis_offload.config_mistakes import misnamed_variables, mistake
 from stasis_offload.errors import ConfigError
 from stasis_offload.openflow.endpoint import Endpoint, Pssl, Ssl, Tls, parse_endpoint
 from stasis_offload.openflow.instance import INSTANCES
 
 DEFAULT_FILE = Path("/etc/stasis-offload/stasis-offload.toml")
 ENV_PREFIX = "STASIS_OFFLOAD_"
-
-# Characters of a wrong value that are shown.
-_SHORT = 60
 
 # A technology and an endpoint, either with * and other wildcards.
 _ENDPOINT = re.compile(r"[^/\s]+/\S+")
@@ -195,9 +191,7 @@ class LogSettings(_Section):
     )
 
 
-class Config(BaseSettings):
-    """All settings of the application; immutable."""
-
+class _FromFileAndEnvironment(BaseSettings):
     model_config = SettingsConfigDict(
         env_prefix=ENV_PREFIX,
         env_nested_delimiter="__",
@@ -205,19 +199,6 @@ class Config(BaseSettings):
         extra="forbid",
         frozen=True,
     )
-
-    app: str = Field(
-        default="offload",
-        pattern=r"^[\w.-]+$",
-        max_length=32,  # ids of channels begin with it, and callees by Local channels have it several times
-        description="the name used in Stasis(NAME), of at most 32 characters",
-    )
-    ari: AriSettings
-    asterisk: AsteriskSettings = AsteriskSettings()
-    openflow: OpenFlowSettings
-    http: HttpSettings = HttpSettings()
-    media: MediaSettings = MediaSettings()
-    log: LogSettings = LogSettings()
 
     @classmethod
     def settings_customise_sources(
@@ -231,6 +212,31 @@ class Config(BaseSettings):
         """Return the sources: the environment overrides the file; no other source is read."""
         del dotenv_settings, file_secret_settings
         return env_settings, TomlConfigSettingsSource(settings_cls), init_settings
+
+
+class _HttpAlone(_FromFileAndEnvironment):
+    """What a command needs to reach the running application: whoever types it may not be able to read the password."""
+
+    model_config = SettingsConfigDict(extra="ignore")
+
+    http: HttpSettings = HttpSettings()
+
+
+class Config(_FromFileAndEnvironment):
+    """All settings of the application; immutable."""
+
+    app: str = Field(
+        default="offload",
+        pattern=r"^[\w.-]+$",
+        max_length=32,  # ids of channels begin with it, and callees by Local channels have it several times
+        description="the name used in Stasis(NAME), of at most 32 characters",
+    )
+    ari: AriSettings
+    asterisk: AsteriskSettings = AsteriskSettings()
+    openflow: OpenFlowSettings
+    http: HttpSettings = HttpSettings()
+    media: MediaSettings = MediaSettings()
+    log: LogSettings = LogSettings()
 
 
 _SECTIONS: dict[str, type[BaseModel]] = {
@@ -259,17 +265,47 @@ def load(file: Path | None = None) -> Config:
     class FromFile(Config):
         model_config = SettingsConfigDict(toml_file=chosen)
 
-    mistakes = list(_misnamed_variables())
+    mistakes = list(misnamed_variables(_KEYS, _SECTIONS, prefix=ENV_PREFIX))
     config: Config | None = None
     try:
         # Empty sections, so that each missing key of them is named.
         config = FromFile.model_validate({"ari": {}, "openflow": {}})
     except ValidationError as error:
-        mistakes += [_mistake(e["loc"], e["type"], e["input"]) for e in error.errors(include_url=False)]
+        mistakes += _mistakes(error)
     if config is None or mistakes:
-        where = f"{chosen} and the environment" if chosen else f"the environment (there is no {DEFAULT_FILE})"
-        raise ConfigError("\n  ".join([f"wrong configuration in {where}:", *mistakes]))
+        raise _wrong(chosen, mistakes)
     return config
+
+
+def load_http(file: Path | None = None) -> HttpSettings:
+    """Read where the running application listens, as `load` does, and nothing else.
+
+    Raises:
+        ConfigError: one line per mistake in that section.
+
+    """
+    chosen = _readable_toml(file)
+
+    class FromFile(_HttpAlone):
+        model_config = SettingsConfigDict(toml_file=chosen)
+
+    try:
+        return FromFile().http
+    except ValidationError as error:
+        raise _wrong(chosen, _mistakes(error)) from None
+
+
+def _wrong(chosen: Path | None, mistakes: Iterable[str]) -> ConfigError:
+    where = f"{chosen} and the environment" if chosen else f"the environment (there is no {DEFAULT_FILE})"
+    return ConfigError("\n  ".join([f"wrong configuration in {where}:", *mistakes]))
+
+
+def _mistakes(error: ValidationError) -> list[str]:
+    expected = {key: field.description for key, field in _KEYS.items()}
+    return [
+        mistake(e["loc"], e["type"], e["input"], expected=expected, sections=_SECTIONS)
+        for e in error.errors(include_url=False)
+    ]
 
 
 def _readable_toml(file: Path | None) -> Path | None:
@@ -305,46 +341,3 @@ def _with_a_line(file: Path | None) -> Path | None:
     if file is not None:
         _ = _first_line(file)
     return file
-
-
-def _misnamed_variables() -> Iterator[str]:
-    """Yield a mistake for each misspelt variable: the settings library ignores a variable without a key.
-
-    A name without a double underscore is ignored unless it equals a key's but for that: others may use our prefix
-    (Kubernetes sets NAME_PORT for every service).
-    """
-    variables = {key: ENV_PREFIX + key.upper().replace(".", "__") for key in _KEYS}
-    for name in sorted(os.environ):
-        given = name.upper()
-        if not given.startswith(ENV_PREFIX) or given in variables.values():
-            continue
-        section, nested, _ = given.removeprefix(ENV_PREFIX).lower().partition("__")
-        if nested and section not in _SECTIONS:
-            yield f"{name}: unknown variable{_guess(given, variables.values())}"
-        else:
-            meant = [right for right in variables.values() if right.replace("__", "_") == given]
-            yield from (f"{name}: unknown variable, did you mean {right}?" for right in meant)
-
-
-def _mistake(loc: tuple[int | str, ...], kind: str, given: object) -> str:
-    """Return a mistake as one line, without a value that is or contains a secret."""
-    key = ".".join(str(part) for part in loc)
-    if kind == "extra_forbidden":
-        return f"{key}: unknown key{_guess(key, _KEYS)}"
-    if key in _SECTIONS:
-        return f"{key}: expected a section [{key}] with keys in it"
-    expected = f"expected {_KEYS[key].description}"
-    if kind == "missing":
-        return f"{key}: missing, {expected}"
-    secret = key == "ari.password" or (key == "ari.url" and not re.fullmatch(r"[\w:/.-]*", str(given)))
-    return f"{key}: {expected}" if secret else f"{key}: given {_short(given)}, {expected}"
-
-
-def _short(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= _SHORT else text[:_SHORT] + "…"
-
-
-def _guess(name: str, known: Iterable[str]) -> str:
-    close = get_close_matches(name, list(known), n=1)
-    return f", did you mean {close[0]}?" if close else ""

@@ -2,9 +2,6 @@
 
 import asyncio
 import base64
-import os
-import socket
-import subprocess
 import traceback
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -33,11 +30,11 @@ from stasis_offload.asterisk.ari_events import (
 from stasis_offload.asterisk.ari_messages import EVENT_TYPES
 from stasis_offload.asterisk.indication import Indication
 from stasis_offload.errors import AriError, AriUnavailableError
+from tests.support.asterisk_container import Asterisk, docker, started
 from tests.support.fake_asterisk import IDS
 
 E = TypeVar("E", bound=Event)
 
-IMAGE = os.environ.get("STASIS_OFFLOAD_ASTERISK_IMAGE", "stasis-offload-lab/asterisk2")
 WITHIN = 120.0
 # What a URL would break on, or a log would show.
 PASSWORD = "s3cr&t%2B +#pass"
@@ -77,50 +74,10 @@ exten => quiet,1,Wait(60)
 }
 
 
-class Asterisk:
-    """A container with Asterisk in it, and where its ARI is."""
-
-    def __init__(self, name: str, port: int) -> None:
-        self.name = name
-        self.url = f"http://127.0.0.1:{port}"
-
-    async def cli(self, command: str) -> str:
-        return await docker("exec", self.name, "asterisk", "-rx", command)
-
-
-async def docker(*words: str) -> str:
-    process = await asyncio.create_subprocess_exec("docker", *words, stdout=-1, stderr=-2)
-    output, _ = await process.communicate()
-    assert process.returncode == 0, output
-    return output.decode()
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @pytest.fixture(scope="module")
 def asterisk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Asterisk]:
-    directory = tmp_path_factory.mktemp("ari")
-    for name, text in FILES.items():
-        (directory / name).write_text(text)
-    started = Asterisk(f"stasis-offload-test-ari-{os.getpid()}", free_port())
-    publish = started.url.removeprefix("http://") + ":8088"
-    run = ["docker", "run", "--detach", "--name", started.name, "--publish", publish]
-    command = ["asterisk", "-f", "-C", "/cfg/asterisk.conf"]
-    subprocess.run(
-        [*run, "--volume", f"{directory}:/cfg:ro", IMAGE, *command], check=True, capture_output=True
-    )
-    booted = f"timeout {WITHIN:.0f} sh -c 'until asterisk -C /cfg/asterisk.conf -rx \"core waitfullybooted\"; do sleep 0.1; done'"
-    try:
-        subprocess.run(["docker", "exec", started.name, "sh", "-c", booted], check=True, capture_output=True)
-        yield started
-    finally:
-        subprocess.run(
-            ["docker", "rm", "--force", "--volumes", started.name], check=True, capture_output=True
-        )
+    with started(tmp_path_factory.mktemp("ari"), FILES) as asterisk:
+        yield asterisk
 
 
 class Heard:
@@ -232,8 +189,9 @@ async def test_what_is_gone_already_is_done_and_what_cannot_be_done_is_an_error(
             await ari.create("offload-1-1", endpoint="PJSIP/nobody", originator="")
         with pytest.raises(AriError, match=r"addChannel: 404 Bridge not found"):
             await ari.join("nobody", bridge="none")
-        assert "olding bridge" in (await ari.module("bridge_holding.so") or "")
-        assert await ari.module("res_rtpstreams.so") is None
+        modules = await ari.modules()
+        assert "olding bridge" in modules["bridge_holding"]
+        assert "res_rtpstreams" not in modules
 
 
 async def test_asterisk_sends_only_what_is_understood(asterisk: Asterisk) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 SOURCE = Path(__file__).parents[2] / "app" / "stasis_offload"
 PAGE = Path(__file__).parents[2] / "docs" / "architecture.md"
 PACKAGE = "stasis_offload"
-ROOMS = ("packets", "asterisk", "openflow", "signalling", "media", "calls", "dialplan", "cli")
+ROOMS = ("packets", "asterisk", "openflow", "signalling", "media", "calls", "dialplan", "checks", "cli")
 FRONT = "front"  # the files beside the rooms: what an operator touches
 
 _BEGIN, _END = "<!-- rooms:begin -->\n", "<!-- rooms:end -->"

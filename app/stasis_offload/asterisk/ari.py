@@ -39,40 +39,50 @@ class AriClient(AriConnection):
             return False
         return True
 
-    async def module(self, module: str) -> str | None:
-        """Return what a module of Asterisk (`res_x.so`) says of itself; None if it is not loaded and running."""
-        try:
-            answer = await self._call("asterisk", "getModule", moduleName=module)
-        except RefusedError as error:
-            if error.status != NOT_FOUND:
-                raise
-            return None
-        match answer:
-            case {"status": "Running", "description": str(description)}:
-                return description
-            case _:
-                return None
+    async def modules(self) -> dict[str, str]:
+        """Return what every module that runs (`res_x`, without `.so`) says of itself."""
+        found = {}
+        for module in await self._list("asterisk", "listModules"):
+            match module:
+                case {"name": str(name), "status": "Running", "description": str(description)}:
+                    found[name.removesuffix(".so")] = description
+        return found
 
-    async def write_timeout_ms(self) -> int | None:
-        """Return how long Asterisk tries to write an event to the websocket before it closes that; None if it does not say."""
-        path = {"configClass": "res_ari", "objectType": "general", "id": "general"}
+    async def settings(self, module: str, kind: str, name: str) -> dict[str, str]:
+        """Return the attributes of an object of a module's configuration (sorcery); none if it has no such."""
+        path = {"configClass": module, "objectType": kind, "id": name}
         try:
             answer = await self._call("asterisk", "getObject", **path)
         except RefusedError:
-            return None
+            return {}
+        found = {}
         for field in answer if isinstance(answer, list) else ():
             match field:
-                case {"attribute": "websocket_write_timeout", "value": str(value)} if value.isdecimal():
-                    return int(value)
-        return None
+                case {"attribute": str(attribute), "value": str(value)}:
+                    found[attribute] = value
+        return found
+
+    async def write_timeout_ms(self) -> int | None:
+        """Return how long Asterisk tries to write an event to the websocket before it closes that; None if it does not say."""
+        value = (await self.settings("res_ari", "general", "general")).get("websocket_write_timeout", "")
+        return int(value) if value.isdecimal() else None
+
+    async def endpoints(self, technology: str) -> tuple[str, ...]:
+        """Return the names of a technology's endpoints."""
+        names = []
+        for endpoint in await self._list("endpoints", "listByTech", tech=technology):
+            match endpoint:
+                case {"resource": str(name)}:
+                    names.append(name)
+        return tuple(sorted(names))
 
     async def channels(self) -> tuple[Channel, ...]:
         """Return every channel of Asterisk, ours and others'."""
-        return tuple(map(parse_channel, await self._list("channels")))
+        return tuple(map(parse_channel, await self._list("channels", "list")))
 
     async def bridges(self) -> tuple[Bridge, ...]:
         """Return every bridge of Asterisk, ours and others'."""
-        return tuple(map(parse_bridge, await self._list("bridges")))
+        return tuple(map(parse_bridge, await self._list("bridges", "list")))
 
     async def make_bridge(self, bridge: str) -> None:
         """Create a mixing bridge with this id; succeeds if an earlier process of ours created it.
@@ -231,8 +241,8 @@ class AriClient(AriConnection):
         with _fine_if(CONFLICT) if place else _fine_if(NOT_FOUND, CONFLICT):
             await self._call("channels", "continueInDialplan", channelId=channel, **params)
 
-    async def _list(self, resource: str) -> Sequence[object]:
-        answer = await self._call(resource, "list")
+    async def _list(self, resource: str, operation: str, **params: object) -> Sequence[object]:
+        answer = await self._call(resource, operation, **params)
         return answer if isinstance(answer, list) else ()
 
 

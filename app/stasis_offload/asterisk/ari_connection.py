@@ -21,7 +21,7 @@ from stasis_offload.asterisk.ari_messages import EVENT_TYPES, is_of_no_interest,
 from stasis_offload.errors import AriError, AriReplacedError, AriUnavailableError
 
 # What we use of ARI; each has a description of its own.
-_RESOURCES = ("applications", "asterisk", "bridges", "channels", "events", "playbacks")
+_RESOURCES = ("applications", "asterisk", "bridges", "channels", "endpoints", "events", "playbacks")
 
 FIRST_RETRY = 0.1
 LAST_RETRY = 1.0

@@ -19,7 +19,7 @@ _LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - where to reach
 
 def request(config: Path | None, method: str, path: str, body: object = None) -> object:
     """Send a request to the running application; raise OffloadError for an error status, but not that of /healthz."""
-    http = configuration.load(config).http
+    http = configuration.load_http(config)
     where = _place(http)
     try:
         ok, answer = asyncio.run(_send(http, method, path, body))

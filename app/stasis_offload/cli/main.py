@@ -3,12 +3,12 @@
 import sys
 
 # The order of these is that of the commands in `--help`.
-from stasis_offload.cli import daemon, calls, survey, explain, install  # isort: skip
+from stasis_offload.cli import daemon, check, calls, survey, explain, install  # isort: skip
 from stasis_offload.cli.statuses import status
 from stasis_offload.cli.typed import commands
 from stasis_offload.errors import OffloadError
 
-__all__ = ["calls", "daemon", "explain", "install", "main", "survey"]
+__all__ = ["calls", "check", "daemon", "explain", "install", "main", "survey"]
 
 
 def main() -> None:

@@ -4,11 +4,14 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
+import structlog
 import typer
 from rich.console import Console
 from rich.table import Table
 
 from stasis_offload import config as configuration
+from stasis_offload import log as logs
+from stasis_offload.config import Config
 
 # Columns without a terminal: enough for one line per call.
 _WIDE = 250
@@ -41,3 +44,12 @@ def age(seconds: float) -> str:
     """Return a time as `H:MM:SS`."""
     minutes, rest = divmod(int(seconds), 60)
     return f"{minutes // 60}:{minutes % 60:02}:{rest:02}"
+
+
+def log_to_stderr(settings: Config) -> None:
+    """Log as the configuration says, without its secrets."""
+    secret = settings.ari.password.get_secret_value()
+    token = [settings.http.token.get_secret_value()] if settings.http.token else []
+    logs.configure(level=settings.log.level, secrets=[secret, *token], stream=sys.stderr)
+    if len(secret) < logs.SHORTEST:
+        structlog.get_logger(__name__).warning("config.short_password", shortest=logs.SHORTEST)

@@ -228,11 +228,18 @@ def parse_flows(parts: Sequence[Message]) -> Iterator[SeenFlow]:
             priority=priority,
             cookie=cookie,
             is_normal=plain,
+            drops=_does_nothing(rest),
             may_take_udp=_may_be_udp(rest),
             uses_register=any(header in rest for header in _REGISTER_15),
             is_ovn=_REGISTER_14 in rest and _METADATA in rest,
             is_lease=bool(hard) and is_ours(cookie) and cookie & COOKIE_ROLE_MASK == GATE_ROLE and table != 0,
         )
+
+
+def _does_nothing(rest: bytes) -> bool:
+    """Return whether nothing follows a flow's match, which is filled up to 8 bytes (7.2.3.1): such a flow drops (5.9)."""
+    length = int(_MATCH.unpack_from(rest)[1])
+    return len(rest) <= length + -length % 8
 
 
 def _may_be_udp(match: bytes) -> bool:

@@ -48,7 +48,8 @@ class SwitchDescription:
 class SeenFlow:
     """A flow that a switch has, whoever added it.
 
-    `is_normal` if it gives every packet to NORMAL and does nothing else; `may_take_udp` if some UDP packet may match;
+    `is_normal` if it gives every packet to NORMAL and does nothing else; `drops` if it does nothing at all with what it takes
+    (an empty list of actions); `may_take_udp` if some UDP packet may match;
     `uses_register` and `is_ovn` if it names register 15, or what Open Virtual Network keeps a logical port and datapath in
     (register 14 and the metadata, include/ovn/logical-fields.h). `is_lease` if it is the lease of a gate of ours.
     """
@@ -57,6 +58,7 @@ class SeenFlow:
     priority: int
     cookie: int
     is_normal: bool
+    drops: bool
     may_take_udp: bool
     uses_register: bool
     is_ovn: bool

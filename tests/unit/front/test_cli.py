@@ -4,6 +4,8 @@ import asyncio
 import json
 import os
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
@@ -24,6 +26,7 @@ from stasis_offload.signalling.dial_options import OPTIONS
 from tests.support.fake_operations import DIALING, OFFLOADED, REFUSED, FakeOperations
 
 WITHIN = 10.0
+PROJECT = Path(__file__).parents[3]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +65,18 @@ def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
         return Outcome(status, out, err)
 
     return command
+
+
+def in_another_process(*words: str) -> Outcome:
+    """Run a command that, as root, becomes another user for good."""
+    done = subprocess.run(
+        [sys.executable, "-m", "stasis_offload", *words],
+        env={**os.environ, "PYTHONPATH": str(PROJECT / "app")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return Outcome(done.returncode, done.stdout, done.stderr)
 
 
 @contextmanager
@@ -248,15 +263,30 @@ def test_without_a_socket_and_a_port_nobody_can_be_asked(
     )
 
 
-@pytest.mark.parametrize("word", ["run", "check", "calls"])
+@pytest.mark.parametrize("word", ["run", "check"])
 def test_a_wrong_configuration_has_a_status_of_its_own_and_names_the_keys(
-    command: Command, monkeypatch: pytest.MonkeyPatch, word: str
+    monkeypatch: pytest.MonkeyPatch, word: str
 ) -> None:
     monkeypatch.setenv("STASIS_OFFLOAD_HTTP__PORT", "s3cret")
     monkeypatch.setenv("STASIS_OFFLOAD_LOG__LEVEL", "loud")
-    outcome = command(word)
-    assert (outcome.status, outcome.out) == (78, "")
+    outcome = in_another_process(word)
+    assert outcome.status == 78
     assert [line.split(":")[0].strip() for line in outcome.err.splitlines()[1:]] == ["http.port", "log.level"]
+
+
+@pytest.mark.parametrize("words", [["calls"], ["relay", "--all"], ["offload", "--all"]])
+@pytest.mark.usefixtures("operations")
+def test_what_speaks_to_the_application_alone_needs_its_address_alone(
+    command: Command, monkeypatch: pytest.MonkeyPatch, words: list[str]
+) -> None:
+    monkeypatch.delenv("STASIS_OFFLOAD_ARI__PASSWORD")
+    monkeypatch.delenv("STASIS_OFFLOAD_OPENFLOW__CONNECTION")
+    monkeypatch.setenv("STASIS_OFFLOAD_ARI__PASSWORD_FILE", "/nonexistent")
+    assert command(*words).status == 0
+    monkeypatch.setenv("STASIS_OFFLOAD_HTTP__PORT", "s3cret")
+    outcome = command(*words)
+    assert (outcome.status, outcome.out) == (78, "")
+    assert [line.split(":")[0].strip() for line in outcome.err.splitlines()[1:]] == ["http.port"]
 
 
 def test_a_configuration_file_that_is_missing_is_one_sentence(command: Command) -> None:
@@ -264,28 +294,62 @@ def test_a_configuration_file_that_is_missing_is_one_sentence(command: Command) 
     assert outcome == Outcome(78, "", "stasis-offload: there is no file /nonexistent.toml\n")
 
 
-def test_check_says_of_each_thing_that_is_missing_what_to_do(command: Command, tmp_path: Path) -> None:
-    outcome = command("check")
-    lines = outcome.out.splitlines()
-    ours = ["app_offload_dial", "func_offload_cause", "func_offload_sub", "func_offload_features"]
-    modules = [*ours, "func_timeout", "bridge_holding"]
-    switch = ["switch", "openflow", "bundles", "sizes", "instance", "tables"]
-    names = ["ari", "application", *modules, "control socket", "module", *switch]
+def failures(outcome: Outcome) -> list[str]:
+    return [line for line in outcome.out.splitlines() if line.startswith("FAILED ")]
+
+
+def test_check_says_of_each_thing_that_is_missing_what_to_type_in_one_line(
+    tmp_path: Path, free_port: int
+) -> None:
+    outcome = in_another_process("check")
+    health, ari, socket, switch = failures(outcome)
     assert outcome.status == 1
-    assert [line.split(":")[0] for line in lines] == [f"FAILED {name}" for name in names]
-    assert "http.conf" in lines[0]
-    assert f"{tmp_path}/asterisk.ctl" in lines[8]
-    assert "Asterisk is not running" in lines[9]
-    assert "is ovs-vswitchd running" in lines[10]
+    assert outcome.out.splitlines()[0].split()[1] == "user:"
+    assert health.startswith(
+        f"FAILED health: the application is not running: nothing answers at http://127.0.0.1:{free_port}"
+    )
+    assert health.endswith(": `systemctl start stasis-offload`")
+    assert "http.conf" in ari
+    assert f"{tmp_path}" in socket
+    assert f"{tmp_path}" in switch
     assert "s3cret" not in outcome.out + outcome.err
 
 
-def test_check_adds_what_the_running_application_reports_of_itself(
-    command: Command, operations: FakeOperations
-) -> None:
-    operations.problems = ("switch: another application is instance 0 of bridge breth0",)
-    *_, last = command("check").out.splitlines()
-    assert last == f"FAILED health: {operations.problems[0]}"
+def test_check_before_the_start_misses_no_running_application() -> None:
+    outcome = in_another_process("check", "--before-start")
+    assert [line.split()[1] for line in failures(outcome)] == ["ari:", "control", "switch:"]
+    (health,) = [line for line in outcome.out.splitlines() if "health: " in line]
+    assert health.startswith("ok     health: not yet: the application is not running")
+
+
+def test_check_says_first_what_the_running_application_reports_of_itself(operations: FakeOperations) -> None:
+    operations.problems = ("switch: another application is instance 0 of bridge breth0", "module: away")
+    outcome = in_another_process("check")
+    _, *lines = outcome.out.splitlines()
+    assert lines[:2] == [f"FAILED health: {problem}" for problem in operations.problems]
+
+
+@pytest.mark.usefixtures("operations")
+def test_check_as_json_has_the_same_items(tmp_path: Path) -> None:
+    outcome = in_another_process("check", "--json")
+    answer = json.loads(outcome.out)
+    assert (outcome.status, answer["ok"]) == (1, False)
+    names = [item["name"] for item in answer["items"]]
+    assert names == ["user", "health", "ari", "control socket", "switch"]
+    assert [item["ok"] for item in answer["items"]] == [True, True, False, False, False]
+    assert all(set(item) == {"name", "ok", "text", "command"} for item in answer["items"])
+    assert str(tmp_path) in answer["items"][3]["text"]
+
+
+def test_check_by_the_rights_of_a_user_that_does_not_exist_is_one_sentence() -> None:
+    outcome = in_another_process("check", "--user", "no-such-user")
+    assert outcome.out == ""
+    if os.geteuid() == 0:
+        assert (outcome.status, len(outcome.err.splitlines())) == (78, 1)
+        assert "no-such-user" in outcome.err
+    else:
+        assert outcome.status == 2
+        assert "only root" in outcome.err
 
 
 def test_a_bare_command_shows_its_help(command: Command) -> None:

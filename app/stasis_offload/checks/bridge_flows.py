@@ -3,13 +3,11 @@
 from collections import Counter
 from collections.abc import Collection, Iterator
 
+from stasis_offload.checks.items import Item
 from stasis_offload.openflow.events import SeenFlow
 from stasis_offload.openflow.flow import COOKIE_PREFIX_MASK, is_ours
 from stasis_offload.openflow.gate import application_of
 from stasis_offload.openflow.instance import INSTANCES, Instance
-
-Judged = tuple[bool, str]
-"""Whether the application can work there, and what was found, or what is wrong and what to do about it."""
 
 # The default of "cookie" in faucet (faucet/dp.py, DP.defaults).
 _FAUCET = 0x5ADC15C0
@@ -17,9 +15,7 @@ _FAUCET = 0x5ADC15C0
 _NAMED = 3
 
 
-def judge_instance(
-    flows: Collection[SeenFlow], instance: Instance, *, application: int, bridge: str
-) -> Judged:
+def judge_instance(flows: Collection[SeenFlow], instance: Instance, *, application: int, bridge: str) -> Item:
     """Judge whether an application can be this instance of a bridge with these flows."""
     instances = [Instance(number) for number in range(INSTANCES)]
     leases = {
@@ -33,23 +29,27 @@ def judge_instance(
     holder = leases.pop(instance.number, None)
     if holder is not None and application_of(holder) != application:
         free = _listed(set(range(INSTANCES)) - leases.keys() - {instance.number})
-        return False, (
+        text = (
             f"another application is instance {instance.number} of bridge {bridge}: set openflow.instance to a number"
             f" that none there has ({free or 'they are all taken'}), or stop that one"
         )
+        return Item("instance", ok=False, text=text)
     others = (
         f"other applications there: {_listed(leases.keys())}" if leases else "no other application is there"
     )
-    sentences = [f"{instance.number} of bridge {bridge}; {others}"]
-    for number in sorted(left):
-        cookie = f"cookie={Instance(number).prefix:#x}/{COOKIE_PREFIX_MASK:#x}"
-        command = f"ovs-ofctl -O OpenFlow13 del-flows {bridge} {cookie}"
-        sentences.append(f"what ran as {number} and ended without a stop has left flows: {command}")
-    return True, "; ".join(sentences)
+    text = f"{instance.number} of bridge {bridge}; {others}"
+    if left:
+        text += f"; what ran as {_listed(left)} and ended without a stop has left flows"
+    commands = [
+        f"ovs-ofctl -O OpenFlow13 del-flows {bridge} cookie={Instance(number).prefix:#x}/{COOKIE_PREFIX_MASK:#x}"
+        for number in sorted(left)
+    ]
+    return Item("instance", ok=True, text=text, command=" && ".join(commands))
 
 
-def judge_tables(flows: Collection[SeenFlow], instance: Instance) -> Judged:
+def judge_tables(flows: Collection[SeenFlow], instance: Instance, *, bridge: str) -> Item:
     """Judge the flows of other programs: in table 0 they say where packets go, in the tables of this instance they collide."""
+    name, show = "tables", f"ovs-ofctl -O OpenFlow13 dump-flows {bridge}"
     foreign = [flow for flow in flows if not is_ours(flow.cookie)]
     taken = Counter(flow.table for flow in foreign if flow.table in instance.tables)
     if taken:
@@ -59,27 +59,38 @@ def judge_tables(flows: Collection[SeenFlow], instance: Instance) -> Judged:
         advice = "UDP is led there, and the default there is ours: let that program use other tables"
         if free:
             advice += f", or set openflow.instance to a number whose tables are free: {_listed(free)}"
-        return False, f"flows of another program: {found}; {advice}"
+        return Item(name, ok=False, text=f"flows of another program: {found}; {advice}", command=show)
     rules = [flow for flow in foreign if flow.table == 0]
-    if not rules:
-        advice = "is its controller there, or its fail_mode standalone?"
-        return False, f"table 0 is empty: the bridge forwards no packet; {advice}"
+    if all(flow.drops for flow in rules):
+        found = f"all {len(rules)} flows of table 0 drop" if rules else "table 0 is empty"
+        text = (
+            f"{found}: the bridge forwards no packet; is its controller there, or its fail_mode standalone? As a learning"
+            " switch it needs"
+        )
+        command = f"ovs-ofctl -O OpenFlow13 add-flow {bridge} priority=0,actions=NORMAL"
+        return Item(name, ok=False, text=text, command=command)
     if len(rules) == 1 and rules[0].is_normal:
-        return True, "table 0 has NORMAL alone: a learning switch"
+        return Item(name, ok=True, text="table 0 has NORMAL alone: a learning switch")
     collides = [flow for flow in rules if flow.uses_register]
+    above = [flow for flow in rules if flow.priority > instance.gate_priority and flow.may_take_udp]
     sentences = [
         f"table 0 says by flows of its own or a controller's where packets go: {len(rules)}",
-        *_consequences(foreign, rules, instance),
+        *_consequences(foreign, rules, len(above), instance),
     ]
     if collides:
         sentences.append(
             f"{len(collides)} of them use register 15, whose bits 0 to 16 are marks of ours: let them use another one"
         )
-    return not collides, "; ".join(sentences)
+    return Item(
+        name,
+        ok=not collides,
+        text="; ".join(sentences),
+        command=f"{show} table=0" if collides or above else "",
+    )
 
 
 def _consequences(
-    foreign: Collection[SeenFlow], rules: Collection[SeenFlow], instance: Instance
+    foreign: Collection[SeenFlow], rules: Collection[SeenFlow], above: int, instance: Instance
 ) -> Iterator[str]:
     yield "of what is forwarded, those apply that are for what Asterisk sends, not those for what a party sends"
     cookies = Counter(flow.cookie for flow in rules if flow.cookie)
@@ -88,7 +99,6 @@ def _consequences(
         named = ", ".join(map(_named, most))
         more = f" and {len(cookies) - _NAMED} more" if len(cookies) > _NAMED else ""
         yield f"{cookies.total()} of them have the cookies of other programs: {named}{more}"
-    above = sum(flow.priority > instance.gate_priority and flow.may_take_udp for flow in rules)
     if above:
         yield f"{above} of them are above ours (priority {instance.gate_priority}): what they take stays relayed"
     if _FAUCET in cookies:
