@@ -76,7 +76,7 @@ async def serve(config: HttpSettings, operations: CallControl) -> AsyncIterator[
     """Serve until the context ends, then finish pending requests; yield where: a path, a base URL, or both.
 
     Raises:
-        ConfigError: the server cannot listen there.
+        ConfigError, OffloadError: as `listening` does.
 
     """
     app = web.Application(

@@ -11,8 +11,10 @@ from pathlib import Path
 from aiohttp import web
 
 from stasis_offload.config import HttpSettings
-from stasis_offload.errors import ConfigError
+from stasis_offload.errors import ConfigError, OffloadError
 
+# What keeps us from listening until something else changes.
+_NOT_FOR_EVER = (errno.EADDRINUSE, errno.EADDRNOTAVAIL)
 # User and group; connecting takes the right to write (unix(7)).
 _RIGHTS = 0o660
 
@@ -22,7 +24,8 @@ async def listening(runner: web.AppRunner, config: HttpSettings) -> AsyncIterato
     """Let the server listen until the context ends; yield where: the socket's path, the base URL, or both.
 
     Raises:
-        ConfigError: it cannot, and the key that says where.
+        ConfigError: it cannot, and never will; the text names the key that says where.
+        OffloadError: it cannot now: another program listens there, or the host does not have the address (yet).
 
     """
     with _local(config.socket) as connection:
@@ -57,7 +60,12 @@ async def _listen(runner: web.AppRunner, host: str, port: int) -> None:
     except OSError as error:
         # asyncio wraps the system's text in its own; errors of name resolution have a negative number.
         cause = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
-        raise ConfigError(f"http.host, http.port: cannot listen on {url_of(host, port)}: {cause}") from error
+        text = f"http.host, http.port: cannot listen on {url_of(host, port)}: {cause}"
+        raise _kind(error)(text) from error
+
+
+def _kind(error: OSError) -> type[OffloadError]:
+    return OffloadError if error.errno in _NOT_FOR_EVER else ConfigError
 
 
 @contextmanager
@@ -79,7 +87,7 @@ def _local(path: Path | None) -> Iterator[socket.socket | None]:
             hint = (
                 "; the unit's RuntimeDirectory= makes that directory" if error.errno == errno.ENOENT else ""
             )
-            raise ConfigError(f"http.socket: cannot listen on {path}: {error.strerror}{hint}") from error
+            raise _kind(error)(f"http.socket: cannot listen on {path}: {error.strerror}{hint}") from error
         try:
             yield connection
         finally:

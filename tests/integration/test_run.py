@@ -18,11 +18,20 @@ WITHIN = 120.0
 PASSWORD = "s3cret-of-this-test"
 
 
-@pytest.fixture
-def port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+@pytest.fixture
+def port() -> int:
+    return free_port()
+
+
+@pytest.fixture
+def other_port() -> int:
+    return free_port()
 
 
 @pytest.fixture
@@ -42,8 +51,8 @@ def environment(port: int, tmp_path: Path) -> Mapping[str, str]:
 
 
 @asynccontextmanager
-async def started(environment: Mapping[str, str]) -> AsyncIterator[Process]:
-    command = [sys.executable, "-m", "stasis_offload", "run"]
+async def started(environment: Mapping[str, str], *options: str) -> AsyncIterator[Process]:
+    command = [sys.executable, "-m", "stasis_offload", "run", *options]
     process = await asyncio.create_subprocess_exec(*command, env=environment, stdout=PIPE, stderr=PIPE)
     try:
         async with asyncio.timeout(WITHIN):
@@ -84,7 +93,13 @@ async def test_it_runs_without_asterisk_and_switch_says_so_and_stops_on_a_signal
     assert PASSWORD not in err.decode() + command_line + str(problems)
 
 
-async def test_a_port_in_use_ends_it_with_the_status_of_a_wrong_configuration(
+def last_error(err: bytes) -> str:
+    last = json.loads(err.splitlines()[-1])
+    assert (last["event"], last["level"]) == ("run.failed", "error")
+    return str(last["error"])
+
+
+async def test_a_port_in_use_is_a_failure_that_may_end_by_itself(
     environment: Mapping[str, str], port: int
 ) -> None:
     with socket.socket() as taken:
@@ -92,9 +107,50 @@ async def test_a_port_in_use_ends_it_with_the_status_of_a_wrong_configuration(
         taken.listen()
         async with started(environment) as process:
             _, err = await process.communicate()
-    assert process.returncode == 78
-    last = json.loads(err.splitlines()[-1])
-    assert (last["event"], last["level"]) == ("run.failed", "error")
-    assert last["error"] == (
-        f"http.host, http.port: cannot listen on http://127.0.0.1:{port}: Address already in use"
-    )
+    assert process.returncode == 1
+    expected = f"http.host, http.port: cannot listen on http://127.0.0.1:{port}: Address already in use"
+    assert last_error(err) == expected
+
+
+async def test_a_second_one_is_refused_whatever_its_port_and_names_the_first(
+    environment: Mapping[str, str], port: int, other_port: int
+) -> None:
+    other = {**environment, "STASIS_OFFLOAD_HTTP__PORT": str(other_port)}
+    async with started(environment) as first:
+        await until_it_answers(port)
+        async with started(other) as second:
+            _, err = await second.communicate()
+        assert second.returncode == 1
+        assert f"of the same Asterisk: process {first.pid} of user " in last_error(err)
+        events = [json.loads(line)["event"] for line in err.splitlines()]
+        assert events == ["run.failed"]  # it has touched nothing
+        async with started({**other, "STASIS_OFFLOAD_APP": "another"}):
+            await until_it_answers(other_port)
+        first.terminate()
+        await first.wait()
+    async with started(other):
+        await until_it_answers(other_port)
+
+
+async def test_one_that_is_to_take_over_runs_and_has_the_lock_once_the_first_has_ended(
+    environment: Mapping[str, str], port: int, other_port: int
+) -> None:
+    other = {**environment, "STASIS_OFFLOAD_HTTP__PORT": str(other_port)}
+    async with started(environment) as first:
+        await until_it_answers(port)
+        async with started(other, "--take-over") as second:
+            await until_it_answers(other_port)
+            first.kill()
+            await first.wait()
+            while True:  # until it has the lock, another one may begin
+                async with started(environment) as third:
+                    answering = asyncio.create_task(until_it_answers(port))
+                    ended = asyncio.create_task(third.communicate())
+                    await asyncio.wait([answering, ended], return_when=asyncio.FIRST_COMPLETED)
+                    answering.cancel()
+                    if ended.done():
+                        _, err = ended.result()
+                        break
+                    third.kill()
+                    await ended
+        assert f"process {second.pid} of user " in last_error(err)
