@@ -215,11 +215,18 @@ class _FromFileAndEnvironment(BaseSettings):
 
 
 class _HttpAlone(_FromFileAndEnvironment):
-    """What a command needs to reach the running application: whoever types it may not be able to read the password."""
+    """What a command needs to reach the running application: whoever types it may not be able to read the secrets."""
 
     model_config = SettingsConfigDict(extra="ignore")
 
     http: HttpSettings = HttpSettings()
+
+    @field_validator("http", mode="before")
+    @classmethod
+    def _without_token(cls, given: object) -> object:
+        if not isinstance(given, dict) or given.get("socket") == "":
+            return given  # the TCP port alone takes it
+        return {key: value for key, value in given.items() if key != "token_file"}
 
 
 class Config(_FromFileAndEnvironment):

@@ -66,7 +66,7 @@ async def sole_instance(config: Config, *, take_over: bool = False) -> AsyncIter
             elif holder is None or holder.uid in (0, os.geteuid()) or os.geteuid() == 0:
                 raise AlreadyRunningError(
                     f"it runs already, for Stasis({config.app}) of the same Asterisk: {holder or 'another process'}; stop that one,"
-                    " or let this one take its calls (`run --take-over`, with an http.port of its own)"
+                    " or let this one take its calls (`run --take-over`, with another [http])"
                 )
             else:
                 log.warning("run.lock_taken", holder=str(holder))

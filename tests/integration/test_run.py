@@ -112,10 +112,16 @@ async def test_a_port_in_use_is_a_failure_that_may_end_by_itself(
     assert last_error(err) == expected
 
 
+def elsewhere(environment: Mapping[str, str], port: int) -> Mapping[str, str]:
+    """Return the configuration with another place for its HTTP interface."""
+    socket = environment["STASIS_OFFLOAD_HTTP__SOCKET"] + ".other"
+    return {**environment, "STASIS_OFFLOAD_HTTP__SOCKET": socket, "STASIS_OFFLOAD_HTTP__PORT": str(port)}
+
+
 async def test_a_second_one_is_refused_whatever_its_port_and_names_the_first(
     environment: Mapping[str, str], port: int, other_port: int
 ) -> None:
-    other = {**environment, "STASIS_OFFLOAD_HTTP__PORT": str(other_port)}
+    other = elsewhere(environment, other_port)
     async with started(environment) as first:
         await until_it_answers(port)
         async with started(other) as second:
@@ -135,7 +141,7 @@ async def test_a_second_one_is_refused_whatever_its_port_and_names_the_first(
 async def test_one_that_is_to_take_over_runs_and_has_the_lock_once_the_first_has_ended(
     environment: Mapping[str, str], port: int, other_port: int
 ) -> None:
-    other = {**environment, "STASIS_OFFLOAD_HTTP__PORT": str(other_port)}
+    other = elsewhere(environment, other_port)
     async with started(environment) as first:
         await until_it_answers(port)
         async with started(other, "--take-over") as second:

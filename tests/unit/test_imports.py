@@ -51,7 +51,17 @@ OWNERS = {
 # What an operator touches, and what the rooms stand on.
 FRONT_FILES = {
     *("", "__main__", "api_json", "config", "config_mistakes", "dialplan_files", "errors"),
-    *("examples", "http_api", "identity", "listening", "log", "log_writer", "service", "sole_instance", "surveying"),
+    *(
+        "examples",
+        "http_api",
+        "identity",
+        "listening",
+        "log",
+        "log_writer",
+        "service",
+        "sole_instance",
+        "surveying",
+    ),
 }
 _TIME_OF_DAY = {
     *(("time", name) for name in ("time", "time_ns", "localtime", "gmtime")),

@@ -18,7 +18,7 @@ _TakeOver = Annotated[
     bool,
     typer.Option(
         "--take-over",
-        help="Take the calls of the one that runs, which ends then (75); with an http.port of its own.",
+        help="Take the calls of the one that runs, which ends then (75); [http] has to be another.",
     ),
 ]
 

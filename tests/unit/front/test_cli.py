@@ -282,6 +282,7 @@ def test_what_speaks_to_the_application_alone_needs_its_address_alone(
     monkeypatch.delenv("STASIS_OFFLOAD_ARI__PASSWORD")
     monkeypatch.delenv("STASIS_OFFLOAD_OPENFLOW__CONNECTION")
     monkeypatch.setenv("STASIS_OFFLOAD_ARI__PASSWORD_FILE", "/nonexistent")
+    monkeypatch.setenv("STASIS_OFFLOAD_HTTP__TOKEN_FILE", "/nonexistent")
     assert command(*words).status == 0
     monkeypatch.setenv("STASIS_OFFLOAD_HTTP__PORT", "s3cret")
     outcome = command(*words)
@@ -298,15 +299,13 @@ def failures(outcome: Outcome) -> list[str]:
     return [line for line in outcome.out.splitlines() if line.startswith("FAILED ")]
 
 
-def test_check_says_of_each_thing_that_is_missing_what_to_type_in_one_line(
-    tmp_path: Path, free_port: int
-) -> None:
+def test_check_says_of_each_thing_that_is_missing_what_to_type_in_one_line(tmp_path: Path) -> None:
     outcome = in_another_process("check")
     health, ari, socket, switch = failures(outcome)
     assert outcome.status == 1
     assert outcome.out.splitlines()[0].split()[1] == "user:"
     assert health.startswith(
-        f"FAILED health: the application is not running: nothing answers at http://127.0.0.1:{free_port}"
+        f"FAILED health: the application is not running: nothing answers at {tmp_path}/http.sock"
     )
     assert health.endswith(": `systemctl start stasis-offload`")
     assert "http.conf" in ari
