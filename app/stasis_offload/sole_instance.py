@@ -92,6 +92,7 @@ def _bind(lock: socket.socket, address: str) -> bool:
 async def _bind_when_free(lock: socket.socket, address: str) -> None:
     while True:
         if _bind(lock, address):
+            log.info("run.took_over")
             return
         await asyncio.sleep(_EVERY)  # nothing tells when a name becomes free
 

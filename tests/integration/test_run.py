@@ -123,40 +123,34 @@ async def test_a_second_one_is_refused_whatever_its_port_and_names_the_first(
 ) -> None:
     other = elsewhere(environment, other_port)
     async with started(environment) as first:
-        await until_it_answers(port)
+        await until_it_answers(first, port)
         async with started(other) as second:
             _, err = await second.communicate()
         assert second.returncode == 1
         assert f"of the same Asterisk: process {first.pid} of user " in last_error(err)
         events = [json.loads(line)["event"] for line in err.splitlines()]
         assert events == ["run.failed"]  # it has touched nothing
-        async with started({**other, "STASIS_OFFLOAD_APP": "another"}):
-            await until_it_answers(other_port)
+        async with started({**other, "STASIS_OFFLOAD_APP": "another"}) as another:
+            await until_it_answers(another, other_port)
         first.terminate()
         await first.wait()
-    async with started(other):
-        await until_it_answers(other_port)
+    async with started(other) as second:
+        await until_it_answers(second, other_port)
 
 
 async def test_one_that_is_to_take_over_runs_and_has_the_lock_once_the_first_has_ended(
     environment: Mapping[str, str], port: int, other_port: int
 ) -> None:
-    other = elsewhere(environment, other_port)
     async with started(environment) as first:
-        await until_it_answers(port)
-        async with started(other, "--take-over") as second:
-            await until_it_answers(other_port)
+        await until_it_answers(first, port)
+        async with started(elsewhere(environment, other_port), "--take-over") as second:
+            await until_it_answers(second, other_port)
             first.kill()
             await first.wait()
-            while True:  # until it has the lock, another one may begin
-                async with started(environment) as third:
-                    answering = asyncio.create_task(until_it_answers(port))
-                    ended = asyncio.create_task(third.communicate())
-                    await asyncio.wait([answering, ended], return_when=asyncio.FIRST_COMPLETED)
-                    answering.cancel()
-                    if ended.done():
-                        _, err = ended.result()
-                        break
-                    third.kill()
-                    await ended
-        assert f"process {second.pid} of user " in last_error(err)
+            assert second.stderr is not None
+            async for line in second.stderr:
+                if json.loads(line)["event"] == "run.took_over":
+                    break
+            async with started(environment) as third:
+                _, err = await third.communicate()
+            assert f"process {second.pid} of user " in last_error(err)
