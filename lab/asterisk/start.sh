@@ -17,4 +17,10 @@ if [ "${LAB_BLOCK:-50}" != 50 ]; then
     sed -i "s/198\.18\.50\./198.18.$LAB_BLOCK./g; s/fd00:198:18:50:/fd00:198:18:$LAB_BLOCK:/g" /etc/asterisk/*.conf
 fi
 
-exec setpriv --reuid=asterisk --regid=asterisk --init-groups asterisk -f
+# As Debian's unit starts it, with the rights that has: in no group but asterisk's. Without -p, for which a container has none.
+start=$(sed -n 's/^ExecStart=//p' /usr/lib/systemd/system/asterisk.service | sed 's/ -p / /')
+case $start in
+    *" -U asterisk -G asterisk"*) ;;
+    *) echo "start.sh: Debian's unit starts Asterisk otherwise: $start" >&2 && exit 1 ;;
+esac
+exec $start

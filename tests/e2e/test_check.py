@@ -71,3 +71,11 @@ def test_root_may_name_the_user() -> None:
     assert socket["command"].startswith("usermod -aG ")
     assert socket["command"].endswith(" nobody && systemctl restart stasis-offload")
     assert lines[-1] == "status 1"
+
+
+def test_asterisk_has_the_rights_that_debians_unit_gives_it_and_the_application_is_in_its_group() -> None:
+    groups = control.execute("asterisk2", "sed", "-n", "s/^Groups:[[:space:]]*//p", "/proc/1/status")
+    assert groups.strip() == ""  # so it can give its socket to no other group than its own
+    owner = control.execute("asterisk2", "stat", "-c", "%a %U:%G", "/run/asterisk/asterisk.ctl").strip()
+    assert owner == "660 asterisk:asterisk"
+    assert "asterisk" in control.execute("offload", "id", "-Gn").split()

@@ -18,7 +18,7 @@ def test_check_finds_everything_in_order_and_says_so_line_by_line() -> None:
     # Some of the lab's endpoints are there to be against it.
     assert [line for line in lines if not line.startswith("ok ")] == [lines[6]]
     assert lines[6].startswith("hint   endpoints: calls of ")
-    assert lines[0] == "ok     user: offload (groups offload), whom the service runs as"
+    assert lines[0] == "ok     user: offload (groups asterisk, offload), whom the service runs as"
 
 
 def test_calls_prints_a_table_of_what_carries_each_call() -> None:

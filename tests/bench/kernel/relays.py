@@ -35,7 +35,7 @@ ovs-vsctl set Open_vSwitch . other_config:hw-offload=true other_config:tc-policy
 ovs-appctl revalidator/purge
 """
 _ASTERISK = f"""
-install -d -o asterisk -g offload -m 2750 /run/asterisk
+install -d -o asterisk -g asterisk /run/asterisk
 ARI_PASSWORD={_PASSWORD} setsid start.sh >/tmp/asterisk.log 2>&1 &
 until asterisk -rx 'core waitfullybooted' 2>/dev/null | grep -q fully; do sleep 1; done
 """
