@@ -97,9 +97,11 @@ def _local(path: Path | None) -> Iterator[socket.socket | None]:
 
 
 def _remove_dead(path: Path) -> None:
-    """Remove the socket that a process left which is gone: nobody listens there."""
-    if not path.exists() or not stat.S_ISSOCK(path.stat().st_mode):
+    """Remove the socket that a process left which is gone: nobody listens there. Raise OSError for what is no socket."""
+    if not path.exists():
         return
+    if not stat.S_ISSOCK(path.stat().st_mode):
+        raise FileExistsError(errno.EEXIST, "something else than a socket is there")
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         probe.setblocking(False)  # noqa: FBT003 - positional only
         if probe.connect_ex(str(path)) == errno.ECONNREFUSED:

@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 
 from stasis_offload.config import HttpSettings
-from stasis_offload.errors import ConfigError
+from stasis_offload.errors import ConfigError, OffloadError
 from stasis_offload.http_api import serve
 from tests.support.fake_operations import FakeOperations
 
@@ -134,10 +134,11 @@ async def test_a_socket_at_which_somebody_listens_is_not_taken(
 ) -> None:
     async with serve(settings, operations):
         with pytest.raises(
-            ConfigError, match=rf"^http.socket: cannot listen on {path}: Address already in use$"
-        ):
+            OffloadError, match=rf"^http.socket: cannot listen on {path}: Address already in use$"
+        ) as raised:
             async with serve(settings, operations):
                 pass
+        assert not isinstance(raised.value, ConfigError)
         async with over(path) as session:
             assert (await post(session, "http://localhost"))[0] == 200
 
