@@ -140,7 +140,7 @@ def test_while_asterisk_relays_a_call_it_follows_the_digits_itself() -> None:
         hears_music(scene)
         if scene.switched:
             control.lift_blocks()
-        scene.press("alice", "70" if scene.switched else "71")
+        scene.press("alice", "70#" if scene.switched else "71#")
         scene.party.answer(scene.carol, CAROL)
         scene.alice.ended()
         scene.settle()

@@ -66,7 +66,7 @@ def consult(scene: Scene, by: str, number: str = "71") -> None:
     scene.press(by, ATTENDED)
     wait_until(hears_music, within=5, what="music on hold")
     wait_until(lambda: not control.calls(), within=5, what="the application to have let the call go")
-    scene.press(by, number)
+    scene.press(by, f"{number}#")
     scene.carol.invited()
 
 

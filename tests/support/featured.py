@@ -122,7 +122,7 @@ def transfer(by: str) -> Callable[[Scene], None]:
     def action(scene: Scene) -> None:
         scene.press(by, BLIND_TRANSFER)
         hears_music(scene)
-        scene.press(by, "70" if scene.switched else "71")
+        scene.press(by, "70#" if scene.switched else "71#")
         scene.party.answer(scene.carol, CAROL)
         scene.phone(by).ended()
         scene.settle()
