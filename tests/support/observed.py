@@ -1,12 +1,12 @@
 """What the tests of whole calls wait for and read: media in the switch, the application's log, what node 2's dialplan noted."""
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
 from lab import control
-from lab.capture import NODE2, Capture
+from lab.capture import NODE2, Capture, Packet
 from lab.control import wait_until
 
 # Of a call that has been in the switch for a moment: of each leg RTP and its two sizes, RTCP, guards (docs/media.md).
@@ -101,9 +101,15 @@ def assert_all_whole(capture: Capture, *, streams: int) -> None:
     """Every stream that one endpoint sent reached the other without a gap, a duplicate, or a packet out of turn."""
     assert len(capture.sent) == len(capture.end_to_end) == streams
     for stream in capture.end_to_end:
-        assert (stream.lost, stream.duplicated, stream.reordered) == (0, 0, 0), stream.packets
+        assert (stream.lost, stream.duplicated, stream.reordered) == (0, 0, 0), in_short(stream.packets)
         carried = stream.by_switch()
-        assert all(packet.at < carried[0].at for packet in stream.foreign), stream.foreign
+        late = [packet for packet in stream.foreign if packet.at >= carried[0].at]
+        assert not late, in_short(late)
+
+
+def in_short(packets: Iterable[Packet]) -> list[tuple[float, int, int]]:
+    """Return time, number and TTL of packets."""
+    return [(packet.at, packet.sequence, packet.ttl) for packet in packets]
 
 
 def logged(since: float) -> list[dict[str, Any]]:
