@@ -8,7 +8,7 @@ churn: CALLS ?= 10000
 SEED ?= 1
 PY := .venv/bin/python
 
-.PHONY: help demo test test-pythons test-module test-systemd bench bench-kernel chaos churn lab lab-down check
+.PHONY: help demo test test-pythons test-module test-systemd test-page bench bench-kernel chaos churn lab lab-down check
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -42,6 +42,10 @@ test-module: ## the Asterisk module alone: 10,000 CLI calls under valgrind durin
 test-systemd: ## the units of the management socket, under systemd and Open vSwitch: reload, restart, no group (half a minute, the first time two)
 	@lab/bootstrap.sh bookworm
 	@tests/systemd/run.sh
+
+test-page: .venv/.ready lab ## the live page in Debian's Chromium, with real calls (a minute, the first time three)
+	@docker build --quiet --network host --tag stasis-offload-lab/browser tests/page >/dev/null
+	@$(PY) -m pytest -q tests/page
 
 bench: .venv/.ready lab ## the benchmark: moves, set-up, latency, CPU, flow programming; bench-report.json (some 20 minutes)
 	@$(PY) -m tests.bench

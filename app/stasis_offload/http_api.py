@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from hmac import compare_digest
 from http import HTTPStatus
@@ -19,6 +19,7 @@ from stasis_offload.calls.views import CallView, Health, UnknownCallError
 from stasis_offload.config import HttpSettings
 from stasis_offload.errors import OffloadError
 from stasis_offload.listening import is_local_socket, listening
+from stasis_offload.live_page import EVENTS, LivePage
 
 
 class CallControl(Protocol):
@@ -72,8 +73,12 @@ _MAX_BODY = 4096
 
 
 @asynccontextmanager
-async def serve(config: HttpSettings, operations: CallControl) -> AsyncIterator[tuple[str, ...]]:
+async def serve(
+    config: HttpSettings, operations: CallControl, *, asterisk_cpu: Callable[[], float | None] = lambda: None
+) -> AsyncIterator[tuple[str, ...]]:
     """Serve until the context ends, then finish pending requests; yield where: a path, a base URL, or both.
+
+    `asterisk_cpu` returns the cores that Asterisk uses, if that is known, for the page.
 
     Raises:
         ConfigError, OffloadError: as `listening` does.
@@ -83,11 +88,19 @@ async def serve(config: HttpSettings, operations: CallControl) -> AsyncIterator[
         middlewares=[_answer_in_json, _refuse_rebound_names(config), _refuse_commands(config)],
         client_max_size=_MAX_BODY,
     )
-    app.add_routes(_routes(operations))
+
+    async def look() -> tuple[Sequence[CallView], Health, float | None]:
+        return await operations.calls(), operations.health(), asterisk_cpu()
+
+    page = LivePage(look)
+    app.add_routes([*_routes(operations), *page.routes()])
     # No access log: an operator polls, and the log is about calls.
     runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=_FINISH_WITHIN)
     async with listening(runner, config) as places:
-        yield places
+        try:
+            yield places
+        finally:
+            page.end()
 
 
 def _routes(operations: CallControl) -> list[web.RouteDef]:
@@ -143,7 +156,7 @@ async def _which_call(request: web.Request) -> str | None:
 @web.middleware
 async def _answer_in_json(request: web.Request, handler: Handler) -> web.StreamResponse:
     try:
-        async with asyncio.timeout(_ANSWER_WITHIN):
+        async with asyncio.timeout(None if request.path == EVENTS else _ANSWER_WITHIN):
             return await handler(request)
     except web.HTTPException as error:
         return _error(error.status, error.text or error.reason, error.headers.get("WWW-Authenticate"))

@@ -11,6 +11,7 @@ import structlog
 from stasis_offload.asterisk.ari import AriClient
 from stasis_offload.asterisk.ari_events import AriUp
 from stasis_offload.asterisk.ari_events import Event as AriEvent
+from stasis_offload.asterisk.process_time import ProcessTime
 from stasis_offload.asterisk.rtpstreams import RtpStreams
 from stasis_offload.calls.background import Background
 from stasis_offload.calls.dispatcher import Dispatcher
@@ -103,6 +104,7 @@ async def run(config: Config) -> None:
         ids = CallIds(config.app)
         rtpstreams = RtpStreams(config.asterisk.control_socket)
         gateways = Gateways(ari=ari, switch=switch, rtpstreams=rtpstreams, ids=ids)
+        process_time = ProcessTime(config.asterisk.control_socket)
         registry = Registry(ids)
         try:
             async with asyncio.TaskGroup() as tasks:
@@ -128,7 +130,7 @@ async def run(config: Config) -> None:
                 overloads = Overloads(ari=ari)
                 operations = Operations(registry, gate=gate, switch=switch, overloads=overloads)
                 switching = outer.create_task(switch.run())
-                async with serve(config.http, operations) as places:
+                async with serve(config.http, operations, asterisk_cpu=process_time.share) as places:
                     log.info("http.up", places=places)
                     tasks.create_task(ari.run())
                     tasks.create_task(recovery.run())

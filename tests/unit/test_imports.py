@@ -38,7 +38,7 @@ PURE_LIBRARY = {
 OWNERS = {
     "aioari": {"asterisk.ari_connection"},
     "aioswagger11": {"asterisk.ari_connection"},
-    "aiohttp": {"asterisk", "http_api", "listening", "cli.client"},
+    "aiohttp": {"asterisk", "http_api", "listening", "live_page", "cli.client"},
     "os_ken": {"openflow.decode"},
     "pydantic": {"config"},
     "pydantic_settings": {"config"},
@@ -56,6 +56,7 @@ FRONT_FILES = {
         "http_api",
         "identity",
         "listening",
+        "live_page",
         "log",
         "log_writer",
         "service",

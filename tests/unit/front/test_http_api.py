@@ -160,7 +160,7 @@ async def test_an_interface_opened_to_others_answers_to_any_name(
         assert (await client("GET", "/healthz", headers={"Host": "offload:8086"}))[0] == 200
 
 
-@pytest.mark.parametrize(("method", "path", "status"), [("GET", "/", 404), ("GET", "/relay", 405)])
+@pytest.mark.parametrize(("method", "path", "status"), [("GET", "/nowhere", 404), ("GET", "/relay", 405)])
 async def test_what_is_not_offered_is_refused_in_json(
     client: Client, method: str, path: str, status: int
 ) -> None:
