@@ -3,7 +3,7 @@
 import asyncio
 import base64
 import traceback
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from itertools import pairwise
 from typing import TypeVar
@@ -31,54 +31,11 @@ from stasis_offload.asterisk.ari_events import (
 from stasis_offload.asterisk.ari_messages import EVENT_TYPES
 from stasis_offload.asterisk.indication import Indication
 from stasis_offload.errors import AriError, AriUnavailableError
-from tests.support.asterisk_container import Asterisk, docker, started
+from tests.support.ari_asterisk import PASSWORD, WITHIN
+from tests.support.asterisk_container import Asterisk, docker
 from tests.support.fake_asterisk import IDS
 
 E = TypeVar("E", bound=Event)
-
-WITHIN = 120.0
-# What a URL would break on, or a log would show.
-PASSWORD = "s3cr&t%2B +#pass"
-
-FILES = {
-    "asterisk.conf": "[directories]\nastetcdir => /cfg\n[options]\nhideconnect = yes\n",
-    "modules.conf": "[modules]\nautoload = no\n"
-    + "".join(
-        f"load = {name}.so\n"
-        for name in (
-            *(
-                "res_sorcery_config",
-                "res_timing_timerfd",
-                "codec_ulaw",
-                "pbx_config",
-                "func_global",
-                "res_clioriginate",
-            ),
-            *("bridge_simple", "bridge_holding", "res_http_websocket", "res_websocket_client"),
-            *("res_stasis", "res_stasis_answer", "res_stasis_playback", "res_stasis_recording"),
-            *("res_stasis_snoop", "res_stasis_device_state", "app_stasis", "res_ari", "res_ari_model"),
-            *("res_ari_applications", "res_ari_asterisk", "res_ari_bridges", "res_ari_channels"),
-            *("res_ari_endpoints", "res_ari_events"),
-        )
-    ),
-    "http.conf": "[general]\nenabled = yes\nbindaddr = 0.0.0.0\nbindport = 8088\n",
-    "ari.conf": f"[general]\nenabled = yes\n[offload]\ntype = user\npassword = {PASSWORD}\n",
-    "extensions.conf": """
-[in]
-exten => enter,1,Stasis(offload,Local/answer@in,30,g)
- same => n,Set(GLOBAL(RESULT)=${STASISSTATUS} ${DIALSTATUS})
-exten => answer,1,Answer()
- same => n,Wait(60)
-exten => quiet,1,Wait(60)
-""",
-    "logger.conf": "[logfiles]\nconsole = warning,error\n",
-}
-
-
-@pytest.fixture(scope="module")
-def asterisk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Asterisk]:
-    with started(tmp_path_factory.mktemp("ari"), FILES) as asterisk:
-        yield asterisk
 
 
 class Heard:
@@ -105,10 +62,12 @@ class Heard:
 
 
 @asynccontextmanager
-async def running(asterisk: Asterisk, password: str = PASSWORD) -> AsyncIterator[tuple[AriClient, Heard]]:
+async def running(
+    asterisk: Asterisk, password: str = PASSWORD, *, username: str = "offload"
+) -> AsyncIterator[tuple[AriClient, Heard]]:
     heard = Heard()
     ari = AriClient(
-        url=asterisk.url, username="offload", password=password, app="offload", on_event=heard.take
+        url=asterisk.url, username=username, password=password, app="offload", on_event=heard.take
     )
     async with asyncio.TaskGroup() as tasks:
         task = tasks.create_task(ari.run())
@@ -251,6 +210,49 @@ async def test_a_wrong_password_is_named_and_not_shown(asterisk: Asterisk) -> No
             await ari.info()
     assert "401" in reason
     assert wrong not in reason
+
+
+async def _registered(asterisk: Asterisk) -> bool:
+    return "offload" in await asterisk.cli("ari show apps")
+
+
+@pytest.mark.parametrize(
+    ("module", "reason"),
+    [
+        *(
+            (f"res_ari_{resource}", f"no /ari/{resource} in Asterisk: `module load res_ari_{resource}.so`")
+            for resource in ("applications", "bridges", "channels", "playbacks")
+        ),
+        ("bridge_simple", "500"),
+    ],
+)
+async def test_without_what_a_call_needs_the_application_is_not_registered_until_it_is_there(
+    asterisk: Asterisk, module: str, reason: str
+) -> None:
+    await asterisk.cli(f"module unload {module}.so")
+    try:
+        async with running(asterisk) as (_, heard):
+            assert reason in (await heard.until(AriDown)).reason
+            assert not await _registered(asterisk)
+            await asterisk.cli(f"module load {module}.so")
+            await heard.until(AriUp)
+            assert await _registered(asterisk)
+    finally:
+        await asterisk.cli(f"module load {module}.so")
+
+
+async def test_a_user_that_may_only_read_registers_nothing(asterisk: Asterisk) -> None:
+    async with running(asterisk, username="reader") as (_, heard):
+        assert "403 Write access denied" in (await heard.until(AriDown)).reason
+        assert not await _registered(asterisk)
+
+
+async def test_nothing_is_left_of_the_trial(asterisk: Asterisk) -> None:
+    async with running(asterisk) as (ari, heard):
+        await heard.until(AriUp)
+        async with asyncio.timeout(WITHIN):
+            while await ari.bridges():
+                pass
 
 
 async def test_the_key_is_in_no_url_and_in_no_error() -> None:

@@ -7,7 +7,7 @@ from uuid import uuid4
 
 from stasis_offload.asterisk.ari_connection import AriConnection
 from stasis_offload.asterisk.ari_events import Bridge, Channel
-from stasis_offload.asterisk.ari_http import RefusedError
+from stasis_offload.asterisk.ari_http import NOT_FOUND, RefusedError
 from stasis_offload.asterisk.ari_messages import parse_bridge, parse_channel
 from stasis_offload.asterisk.indication import Indication
 
@@ -15,7 +15,7 @@ from stasis_offload.asterisk.indication import Indication
 DESTROYED_WITHIN = 2.0
 DESTROYED_EVERY = 0.02
 
-BAD_REQUEST, NOT_FOUND = 400, 404
+BAD_REQUEST = 400
 # Also of a dialplan function that does not exist, or cannot be read of this channel.
 SERVER_ERROR = 500
 CONFLICT = 409

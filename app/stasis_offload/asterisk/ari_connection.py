@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from pathlib import PurePath
 from typing import Any, NoReturn
 from urllib.parse import quote
+from uuid import uuid4
 
 import aiohttp
 import structlog
@@ -16,12 +17,14 @@ from aioswagger11.swagger_model import SwaggerError
 
 from stasis_offload.asterisk.ari_events import AriDown, AriReplaced, AriUp, Event
 from stasis_offload.asterisk.ari_fields import BadEventError
-from stasis_offload.asterisk.ari_http import AriHttp
+from stasis_offload.asterisk.ari_http import NOT_FOUND, AriHttp, RefusedError
 from stasis_offload.asterisk.ari_messages import EVENT_TYPES, is_of_no_interest, parse_event
 from stasis_offload.errors import AriError, AriReplacedError, AriUnavailableError
 
 # What we use of ARI; each has a description of its own.
 _RESOURCES = ("applications", "asterisk", "bridges", "channels", "endpoints", "events", "playbacks")
+# What no call can do without.
+_NEEDED = tuple(resource for resource in _RESOURCES if resource != "endpoints")
 
 FIRST_RETRY = 0.1
 LAST_RETRY = 1.0
@@ -42,9 +45,14 @@ class AriConnection:
         self._on_event = on_event
         self._client: Client | None = None
 
+    def use(self, *, username: str, password: str) -> None:
+        """Connect as this user from the next connection on."""
+        self._username, self._password = username, password
+
     async def run(self) -> NoReturn:
         """Keep the application registered; pass every event to `on_event`, in order.
 
+        While Asterisk lacks what a call needs it is not registered, so that the dialplan has Dial() make the calls.
         Emits AriUp after each connection and AriDown after each loss (repeated during an outage only if the
         reason changes), and reconnects at intervals that grow to 1 s.
 
@@ -56,10 +64,12 @@ class AriConnection:
         retry, known = FIRST_RETRY, ""
         while True:
             try:
-                async with self.requests(), self._websocket() as websocket:
-                    retry, known = FIRST_RETRY, ""
-                    self._on_event(AriUp(await self.info()))
-                    reason = await self._receive(websocket)
+                async with self.requests():
+                    await self._try_out()
+                    async with self._websocket() as websocket:
+                        retry, known = FIRST_RETRY, ""
+                        self._on_event(AriUp(await self.info()))
+                        reason = await self._receive(websocket)
             except AriError as error:
                 reason = str(error)
             if reason is None:
@@ -86,6 +96,30 @@ class AriConnection:
         finally:
             self._client = None
             await http.close()
+
+    async def _try_out(self) -> None:
+        """Try what each call needs: the resources of ARI, the right to write, a bridge, which is destroyed again.
+
+        Asterisk's descriptions of the resources are files; they are there without the modules, too (res_ari.c, ast_ari_get_docs).
+
+        Raises:
+            AriError: one is missing; it says which.
+
+        """
+        http = self._connected().swagger.http_client
+        for resource in _NEEDED:
+            try:
+                await http.request("OPTIONS", f"{self._url}ari/{resource}")
+            except RefusedError as error:
+                if error.status != NOT_FOUND:
+                    raise
+                module = f"res_ari_{resource}.so"
+                raise AriError(
+                    f"no /ari/{resource} in Asterisk: `module load {module}`, and modules.conf"
+                ) from error
+        bridge = uuid4().hex  # no id of a call (call_ids.py)
+        await self._call("bridges", "createWithId", bridgeId=bridge, type="mixing")
+        await self._call("bridges", "destroy", bridgeId=bridge)
 
     @asynccontextmanager
     async def _websocket(self) -> AsyncIterator[aiohttp.ClientWebSocketResponse]:

@@ -27,6 +27,7 @@ CONNECTIONS = 32
 # just as we send a POST, which cannot be repeated.
 KEEP_ALIVE = 5.0
 
+NOT_FOUND = 404
 
 _deadline = ContextVar("deadline", default=REQUEST_DEADLINE)
 

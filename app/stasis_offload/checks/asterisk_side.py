@@ -2,8 +2,8 @@
 
 import asyncio
 
-from stasis_offload.asterisk.ari import NOT_FOUND, AriClient
-from stasis_offload.asterisk.ari_http import RefusedError
+from stasis_offload.asterisk.ari import AriClient
+from stasis_offload.asterisk.ari_http import NOT_FOUND, RefusedError
 from stasis_offload.checks.endpoints import judge_endpoints
 from stasis_offload.checks.items import Item
 from stasis_offload.checks.modules import ASKED_BY, NEEDED, judge_modules, load_command

@@ -49,7 +49,9 @@ def event_from_result(command: cmd.Command, *, done: bool) -> ev.Event | None:
             return ev.CalleeNotSent(n)
         case cmd.CheckForwards(), False:
             return ev.ForwardsExceeded()
-        case cmd.CreateBridge() | cmd.Join() | cmd.Answer(), False:
+        case cmd.CreateBridge(), False:
+            return ev.BridgeRefused()
+        case cmd.Join() | cmd.Answer(), False:
             return ev.BridgeFailed()
         case _:
             return None

@@ -50,6 +50,12 @@ def give_up(
     return replace(after, phase=Phase.ENDING, deadline=None), (*hang_ups, *ringback.end(dialing), go_on)
 
 
+def leave_to_dial(dialing: Dialing) -> Step:
+    """Return a caller for whom nothing could be begun to OffloadDial(), which runs Dial() after this DIALSTATUS."""
+    created = (Callee.DESTROYED if callee is Callee.CREATING else callee for callee in dialing.callees)
+    return give_up(replace(dialing, callees=tuple(created)), DialStatus.INVALIDARGS)
+
+
 def end_by_callee(dialing: Dialing, cause: int) -> Step:
     """End an answered call because the callee left."""
     cause = cause or Cause.NORMAL_CLEARING

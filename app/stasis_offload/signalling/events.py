@@ -220,6 +220,11 @@ class DialTimedOut:
 
 
 @dataclass(frozen=True, slots=True)
+class BridgeRefused:
+    """Asterisk makes no bridge for the call; nobody has been dialled, and no channel created."""
+
+
+@dataclass(frozen=True, slots=True)
 class BridgeFailed:
     """The bridge is missing, the caller cannot be answered, or the two channels cannot be joined."""
 
@@ -254,5 +259,6 @@ Event = (
     | SubReturned
     | LimitSoundsRead
     | DialTimedOut
+    | BridgeRefused
     | BridgeFailed
 )

@@ -128,6 +128,8 @@ def _transition(dialing: Dialing, event: ev.Event, now: float) -> Step:  # noqa:
             after = ending.end_by_digits(dialing)
         case Phase.DIALING, _, ev.ExitFound(place):
             after = ending.give_up(dialing, DialStatus.CANCEL, place=place)
+        case Phase.DIALING, _, ev.BridgeRefused():
+            after = ending.leave_to_dial(dialing)
         case Phase.DIALING, _, ev.BridgeFailed():
             after = ending.give_up(ending.failed(dialing, Cause.CONGESTION), DialStatus.CONGESTION)
         case Phase.DIALING, Callee.CREATING, ev.CalleeEnteredStasis(n):
@@ -238,7 +240,9 @@ def _start(dialing: Dialing, now: float, *, local: bool) -> Step:
     # Forwards from dialplan to dialplan pass through a Local channel each.
     check = (cmd.CheckForwards(),) if local else ()
     status = cmd.SetStatus(DialStatus.CANCEL)
-    return started, (status, *check, *sounds, *reset, *sub, *creates, cmd.CreateBridge(), *leave)
+    # Before anything else: a caller for whom there is none is left to Dial() as if it had never been here.
+    bridge = cmd.CreateBridge()
+    return started, (status, bridge, *check, *sounds, *reset, *sub, *creates, *leave)
 
 
 def _connect(dialing: Dialing, n: int, now: float, *, picked_up: str | None = None) -> Step:

@@ -12,7 +12,7 @@ from stasis_offload.signalling.causes import DialStatus
 @pytest.mark.parametrize(
     ("command", "done", "refused"),
     [
-        (cmd.CreateBridge(), None, ev.BridgeFailed()),
+        (cmd.CreateBridge(), None, ev.BridgeRefused()),
         (cmd.Create(2, "PJSIP/1"), None, ev.CreateFailed(2, 3)),
         (cmd.Join(2), ev.CalleeBridged(2), ev.BridgeFailed()),
         (cmd.Dial(2), None, ev.CalleeRejected(2, 3)),

@@ -18,13 +18,23 @@ def last(request: DialRequest, *events: ev.Event) -> list[cmd.Command]:
     return after(request, *events)[1]
 
 
-def test_a_call_begins_with_a_channel_for_each_target_and_a_bridge() -> None:
+def test_a_call_begins_with_a_bridge_and_a_channel_for_each_target() -> None:
     assert last(TWO) == [
         cmd.SetStatus(DialStatus.CANCEL),
+        cmd.CreateBridge(),
         cmd.Create(1, "PJSIP/555@peer"),
         cmd.Create(2, "PJSIP/556@peer"),
-        cmd.CreateBridge(),
     ]
+
+
+@pytest.mark.parametrize("request_", [ONE, TWO])
+def test_a_caller_for_whom_asterisk_makes_no_bridge_is_left_to_dial(request_: DialRequest) -> None:
+    assert last(request_, ev.BridgeRefused()) == [
+        cmd.EndMedia(),
+        cmd.ContinueInDialplan(DialStatus.INVALIDARGS, 0),
+    ]
+    dialing, commands = after(request_, ev.BridgeRefused(), ev.CallerLeft(0))
+    assert (dialing.phase, commands) == (Phase.OVER, [cmd.EndMedia(), cmd.DestroyBridge()])
 
 
 def test_one_target_is_dialled_inside_the_bridge_so_that_early_media_and_answer_need_nobody() -> None:

@@ -19,6 +19,7 @@ causes = st.sampled_from([0, 1, 16, 17, 19, 34, 127])
 events = st.one_of(
     st.just(ev.Started()),
     st.just(ev.DialTimedOut()),
+    st.just(ev.BridgeRefused()),
     st.just(ev.BridgeFailed()),
     st.builds(ev.CallerHangingUp, causes),
     st.builds(ev.CallerLeft, causes),

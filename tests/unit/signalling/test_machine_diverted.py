@@ -65,7 +65,7 @@ STAYS = DialOptions(no_forwarding=True)
 
 def test_with_i_a_callee_that_forwards_counts_as_busy_and_leaves_no_cause() -> None:
     one = replace(ONE, options=STAYS)
-    assert after(one)[1][1] == cmd.Create(1, one.targets[0], "i")
+    assert cmd.Create(1, one.targets[0], "i") in after(one)[1]
     assert after(one, *CALLED, TO_NUMBER)[1] == [
         cmd.HangUp(1, 0),
         cmd.EndMedia(),
@@ -142,7 +142,7 @@ def test_a_loop_of_targets_that_forward_ends() -> None:
 
 def test_who_comes_over_a_local_channel_is_asked_whether_it_may_dial_at_all() -> None:
     dialing, commands = step(Dialing(ONE), ev.Started(local=True), 100.0)
-    assert commands[1] == cmd.CheckForwards()
+    assert commands[2] == cmd.CheckForwards()
     dialing, commands = step(dialing, ev.ForwardsExceeded(), 100.0)
     assert commands == (cmd.SetStatus(DialStatus.BUSY), cmd.EndMedia(), cmd.HangUpCaller(0))
     assert step(dialing, ev.CallerLeft(0), 100.0)[0].over

@@ -1,0 +1,20 @@
+"""Calls for which Asterisk makes no bridge: OffloadDial() has Dial() make them."""
+
+from lab import control
+from lab.control import wait_until
+from tests.support.observed import Cdrs
+
+
+def test_a_caller_for_whom_asterisk_makes_no_bridge_is_dialled_for_by_dial(cdrs: Cdrs) -> None:
+    control.asterisk("asterisk2", "dialplan set global LAB_ARGS PJSIP/555@asterisk1")
+    control.asterisk("asterisk2", "module unload res_ari_bridges.so")
+    try:
+        control.originate("ours@asterisk2")
+        wait_until(lambda: len(control.channels("asterisk1")) == 2, within=10, what="the call to be answered")
+        wait_until(lambda: not control.calls(), within=10, what="the application to have let it go")
+        assert len(control.channels("asterisk2")) == 2
+        control.hang_up_all()
+        row = cdrs.last()
+    finally:
+        control.asterisk("asterisk2", "module load res_ari_bridges.so")
+    assert (row["dialstatus"], row["lastapp"]) == ("ANSWER", "Dial")
