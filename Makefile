@@ -39,8 +39,10 @@ test-module: ## the Asterisk module alone: 10,000 CLI calls under valgrind durin
 	@docker build --quiet --network host --file asterisk-module/test/Dockerfile --tag rtpstreams-test .
 	@docker run --rm --init --sysctl net.ipv6.conf.lo.disable_ipv6=0 rtpstreams-test
 
-test-systemd: ## the units of the management socket, under systemd and Open vSwitch: reload, restart, no group (half a minute, the first time two)
+test-systemd: .venv/.ready ## the units under systemd: the service started, frozen, reloaded; the bridge's socket granted (a minute, the first time four)
+	@lab/bootstrap.sh
 	@lab/bootstrap.sh bookworm
+	@lab/lab.sh build
 	@tests/systemd/run.sh
 
 test-page: .venv/.ready lab ## the live page in Debian's Chromium, with real calls (a minute, the first time three)

@@ -56,6 +56,15 @@ def health_as_json(health: Health) -> dict[str, object]:
     }
 
 
+def is_blocked(document: object) -> bool:
+    """Return of an object that `health_as_json` returned whether an operator blocks all calls."""
+    match document:
+        case {"blocked": bool(blocked)}:
+            return blocked
+        case _:
+            raise BadAnswerError("not the health as stasis-offload writes it")
+
+
 def calls_as_json(views: Iterable[CallView]) -> dict[str, object]:
     """Return calls as the object that `GET /calls` returns."""
     return {"calls": [call_as_json(view) for view in views]}

@@ -246,16 +246,16 @@ class Config(_FromFileAndEnvironment):
     log: LogSettings = LogSettings()
 
 
-_SECTIONS: dict[str, type[BaseModel]] = {
+SECTIONS: dict[str, type[BaseModel]] = {
     name: field.annotation
     for name, field in Config.model_fields.items()
     if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
 }
 _KEYS: dict[str, FieldInfo] = {
     f"{section}.{name}": field
-    for section, model in _SECTIONS.items()
+    for section, model in SECTIONS.items()
     for name, field in model.model_fields.items()
-} | {name: field for name, field in Config.model_fields.items() if name not in _SECTIONS}
+} | {name: field for name, field in Config.model_fields.items() if name not in SECTIONS}
 
 
 def load(file: Path | None = None) -> Config:
@@ -272,7 +272,7 @@ def load(file: Path | None = None) -> Config:
     class FromFile(Config):
         model_config = SettingsConfigDict(toml_file=chosen)
 
-    mistakes = list(misnamed_variables(_KEYS, _SECTIONS, prefix=ENV_PREFIX))
+    mistakes = list(misnamed_variables(_KEYS, SECTIONS, prefix=ENV_PREFIX))
     config: Config | None = None
     try:
         # Empty sections, so that each missing key of them is named.
@@ -310,7 +310,7 @@ def _wrong(chosen: Path | None, mistakes: Iterable[str]) -> ConfigError:
 def _mistakes(error: ValidationError) -> list[str]:
     expected = {key: field.description for key, field in _KEYS.items()}
     return [
-        mistake(e["loc"], e["type"], e["input"], expected=expected, sections=_SECTIONS)
+        mistake(e["loc"], e["type"], e["input"], expected=expected, sections=SECTIONS)
         for e in error.errors(include_url=False)
     ]
 

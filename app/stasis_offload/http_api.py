@@ -18,8 +18,9 @@ from stasis_offload.api_json import call_as_json, calls_as_json, health_as_json
 from stasis_offload.calls.views import CallView, Health, UnknownCallError
 from stasis_offload.config import HttpSettings
 from stasis_offload.errors import OffloadError
-from stasis_offload.listening import is_local_socket, listening
+from stasis_offload.listening import is_local_socket, listening, user_of
 from stasis_offload.live_page import EVENTS, LivePage
+from stasis_offload.log import LEVELS, set_level
 
 
 class CallControl(Protocol):
@@ -70,6 +71,8 @@ _ANSWER_WITHIN = 20.0
 # Seconds in which pending requests may finish when the application stops.
 _FINISH_WITHIN = 2.0
 _MAX_BODY = 4096
+# Characters of what a program says of itself that are logged.
+_SHORT = 80
 
 
 @asynccontextmanager
@@ -118,10 +121,20 @@ def _routes(operations: CallControl) -> list[web.RouteDef]:
         return web.json_response(health_as_json(health), status=status)
 
     async def relay(request: web.Request) -> web.Response:
-        return web.json_response({"calls": await operations.relay(await _which_call(request))})
+        call = await _which_call(request)
+        log.info("operator.relay", call=call or "all", **_operator(request))
+        return web.json_response({"calls": await operations.relay(call)})
 
     async def offload(request: web.Request) -> web.Response:
-        return web.json_response({"calls": await operations.offload(await _which_call(request))})
+        call = await _which_call(request)
+        log.info("operator.offload", call=call or "all", **_operator(request))
+        return web.json_response({"calls": await operations.offload(call)})
+
+    async def set_log_level(request: web.Request) -> web.Response:
+        level = await _which_level(request)
+        was = set_level(level)
+        log.warning("operator.log", to=level, was=was, **_operator(request))
+        return web.json_response({"level": level, "was": was})
 
     return [
         web.get("/calls", list_calls),
@@ -129,11 +142,39 @@ def _routes(operations: CallControl) -> list[web.RouteDef]:
         web.get("/healthz", show_health),
         web.post("/relay", relay),
         web.post("/offload", offload),
+        web.post("/log", set_log_level),
     ]
 
 
+def _operator(request: web.Request) -> dict[str, str]:
+    """Return what the log says of who commands: the user or the address, and the program, as that says itself."""
+    who = {"user": user_of(request)} if is_local_socket(request) else {"remote": request.remote or ""}
+    return {**who, "program": request.headers.get("User-Agent", "")[:_SHORT]}
+
+
 async def _which_call(request: web.Request) -> str | None:
-    """Parse which call is meant, None for all.
+    """Parse which call is meant, None for all."""
+    match await _body(request):
+        case {"call": str(call), **rest} if not rest:
+            return call
+        case {"all": True, **rest} if not rest:
+            return None
+        case _:
+            raise web.HTTPBadRequest(text='the body must be {"call": ID} or {"all": true}')
+
+
+async def _which_level(request: web.Request) -> str:
+    match await _body(request):
+        case {"level": str(level), **rest} if not rest and level in LEVELS:
+            return level
+        case _:
+            raise web.HTTPBadRequest(
+                text=f'the body must be {{"level": LEVEL}}, LEVEL one of {", ".join(LEVELS)}'
+            )
+
+
+async def _body(request: web.Request) -> object:
+    """Return the JSON of a command.
 
     A browser sends this content type to another site only after a preflight request, which is never granted
     (Fetch standard, CORS-safelisted request-header).
@@ -141,16 +182,9 @@ async def _which_call(request: web.Request) -> str | None:
     if request.content_type != "application/json":
         raise web.HTTPUnsupportedMediaType(text="the content type must be application/json")
     try:
-        body = json.loads(await request.read())
+        return json.loads(await request.read())
     except (ValueError, RecursionError) as error:
         raise web.HTTPBadRequest(text="the body is not JSON") from error
-    match body:
-        case {"call": str(call)} if len(body) == 1:
-            return call
-        case {"all": True} if len(body) == 1:
-            return None
-        case _:
-            raise web.HTTPBadRequest(text='the body must be {"call": ID} or {"all": true}')
 
 
 @web.middleware

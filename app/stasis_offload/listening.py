@@ -2,8 +2,10 @@
 
 import errno
 import os
+import pwd
 import socket
 import stat
+import struct
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
@@ -17,6 +19,8 @@ from stasis_offload.errors import ConfigError, OffloadError
 _NOT_FOR_EVER = (errno.EADDRINUSE, errno.EADDRNOTAVAIL)
 # User and group; connecting takes the right to write (unix(7)).
 _RIGHTS = 0o660
+# Process, user, group (unix(7), SO_PEERCRED).
+_CREDENTIALS = struct.Struct("iII")
 
 
 @asynccontextmanager
@@ -47,6 +51,20 @@ def is_local_socket(request: web.Request) -> bool:
     """Return whether a request came over the socket, so that file rights have admitted who sends it."""
     transport = request.transport
     return transport is not None and transport.get_extra_info("socket").family == socket.AF_UNIX
+
+
+def user_of(request: web.Request) -> str:
+    """Return the user at the other end of the socket, which the kernel knows: by name, or by number if it has none here."""
+    transport = request.transport
+    if transport is None:
+        return ""
+    connection = transport.get_extra_info("socket")
+    credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+    _, user, _ = _CREDENTIALS.unpack(credentials)
+    try:
+        return pwd.getpwuid(user).pw_name
+    except KeyError:
+        return str(user)
 
 
 def url_of(host: str, port: int) -> str:

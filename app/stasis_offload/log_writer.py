@@ -18,10 +18,11 @@ _FLUSH_WITHIN = 2.0
 
 
 class LogWriter(logging.Handler):
-    """A handler that never blocks."""
+    """A handler that never blocks; `before_lost` is what begins its own lines."""
 
-    def __init__(self, stream: TextIO, *, most: int = _MAX_WAITING) -> None:
+    def __init__(self, stream: TextIO, *, most: int = _MAX_WAITING, before_lost: str = "") -> None:
         super().__init__()
+        self._before_lost = before_lost
         self._stream = stream
         self._lines: queue.Queue[str] = queue.Queue(most)
         self._lost = 0
@@ -51,7 +52,9 @@ class LogWriter(logging.Handler):
             line = self._lines.get()
             lost, self._lost = self._lost, 0
             if lost:
-                line += "\n" + json.dumps({"event": "log.lost", "level": "warning", "lines": lost})
+                line += f"\n{self._before_lost}" + json.dumps(
+                    {"event": "log.lost", "level": "warning", "lines": lost}
+                )
             with suppress(OSError, ValueError):  # nobody reads it any more
                 self._stream.write(line + "\n")
                 if self._lines.empty():

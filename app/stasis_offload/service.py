@@ -2,7 +2,10 @@
 
 import asyncio
 import gc
+import os
 import signal
+from collections.abc import Callable
+from functools import partial
 from importlib.metadata import version
 from typing import NoReturn
 
@@ -27,9 +30,10 @@ from stasis_offload.config import Config
 from stasis_offload.errors import OpenFlowError
 from stasis_offload.http_api import serve
 from stasis_offload.identity import application_number
-from stasis_offload.media.state import Policy
 from stasis_offload.openflow.events import Event as SwitchEvent
 from stasis_offload.openflow.switch import Switch
+from stasis_offload.reloading import Reloader, apply, policy_of
+from stasis_offload.service_manager import ServiceManager
 from stasis_offload.signalling.call_ids import CallIds
 
 # Seconds in which a stop returns the media of every call; after that the idle timeouts of the flows do it.
@@ -52,8 +56,10 @@ def collect_seldom() -> None:
     gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS)
 
 
-async def run(config: Config) -> None:
-    """Run the calls of one Asterisk until SIGTERM or SIGINT.
+async def run(config: Config, *, load: Callable[[], Config], hide: Callable[[str], None]) -> None:
+    """Run the calls of one Asterisk until SIGTERM or SIGINT; `load` the configuration again on SIGHUP.
+
+    `hide` keeps one more secret out of the log.
 
     Raises:
         OffloadError: the application cannot continue; the text says why.
@@ -62,6 +68,7 @@ async def run(config: Config) -> None:
     collect_seldom()
     log = structlog.get_logger(__name__)
     log.info("run.started", version=version("stasis-offload"), app=config.app)
+    manager = ServiceManager(os.environ)
     dispatcher: Dispatcher
     recovery: Recovery
 
@@ -73,6 +80,8 @@ async def run(config: Config) -> None:
             recovery.begin()
         if not recovery.holds(event):
             dispatcher.on_ari(event)
+        if isinstance(event, AriUp):
+            manager.ready()
 
     async with asyncio.TaskGroup() as outer:
         switch = Switch(
@@ -89,18 +98,6 @@ async def run(config: Config) -> None:
             app=config.app,
             on_event=on_ari,
         )
-        media = config.media
-        policy = Policy(
-            verify_within=media.verify_within,
-            recheck=media.recheck,
-            idle_timeout=media.idle_timeout,
-            returns_per_minute=media.returns_per_minute,
-            flap_wait=media.flap_wait,
-            grace=media.grace,
-            forward_rtcp=media.rtcp == "forward",
-            exclude=media.exclude,
-            percentage=media.percentage,
-        )
         ids = CallIds(config.app)
         rtpstreams = RtpStreams(config.asterisk.control_socket)
         gateways = Gateways(ari=ari, switch=switch, rtpstreams=rtpstreams, ids=ids)
@@ -114,7 +111,7 @@ async def run(config: Config) -> None:
                 supervisor = Supervisor(
                     registry,
                     gateways=gateways,
-                    policy=policy,
+                    policy=policy_of(config.media),
                     gate=gate,
                     transfers=transfers,
                     background=background,
@@ -128,14 +125,26 @@ async def run(config: Config) -> None:
                     on_event=dispatcher.on_ari,
                 )
                 overloads = Overloads(ari=ari)
+                reloader = Reloader(
+                    config,
+                    load=load,
+                    apply=partial(apply, ari=ari, supervisor=supervisor, hide=hide),
+                    problems=gate.problems,
+                )
+                asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reloader.request)
                 operations = Operations(registry, gate=gate, switch=switch, overloads=overloads)
                 switching = outer.create_task(switch.run())
                 async with serve(config.http, operations, asterisk_cpu=process_time.share) as places:
                     log.info("http.up", places=places)
-                    tasks.create_task(ari.run())
-                    tasks.create_task(recovery.run())
-                    tasks.create_task(overloads.run())
-                    await _serve_until_stopped(operations)
+                    for work in (
+                        ari.run(),
+                        recovery.run(),
+                        overloads.run(),
+                        manager.run(operations.describe),
+                        reloader.run(begins=manager.reloading, ends=manager.reloaded),
+                    ):
+                        tasks.create_task(work)
+                    await _serve_until_stopped(operations, manager)
         except* _StoppedError:
             log.info("run.stopped", calls=len(registry))
         finally:
@@ -151,7 +160,7 @@ async def _sweep(switch: Switch) -> None:
         structlog.get_logger(__name__).warning("flows.not_swept", error=str(error))
 
 
-async def _serve_until_stopped(operations: Operations) -> NoReturn:
+async def _serve_until_stopped(operations: Operations, manager: ServiceManager) -> NoReturn:
     """Wait for a signal, return the media of every call to Asterisk, and raise _StoppedError."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -162,6 +171,7 @@ async def _serve_until_stopped(operations: Operations) -> NoReturn:
     finally:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.remove_signal_handler(number)  # a second signal ends the process at once
+    manager.stopping()
     try:
         async with asyncio.timeout(DRAIN_WITHIN):
             await operations.drain()

@@ -2,20 +2,16 @@
 
 import asyncio
 import json
-import os
 import signal
 import socket
-import sys
-from asyncio.subprocess import PIPE, Process
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from asyncio.subprocess import Process
+from collections.abc import Mapping
 from pathlib import Path
 
 import aiohttp
 import pytest
 
-WITHIN = 120.0
-PASSWORD = "s3cret-of-this-test"
+from tests.support.service_process import PASSWORD, environment_of, started
 
 
 def free_port() -> int:
@@ -36,31 +32,7 @@ def other_port() -> int:
 
 @pytest.fixture
 def environment(port: int, tmp_path: Path) -> Mapping[str, str]:
-    """Configure it for an Asterisk and a switch that are not there."""
-    ours = {
-        "ARI__URL": "http://127.0.0.1:1",
-        "ARI__USERNAME": "offload",
-        "ARI__PASSWORD": PASSWORD,
-        "ASTERISK__CONTROL_SOCKET": str(tmp_path / "asterisk.ctl"),
-        "OPENFLOW__CONNECTION": f"unix:{tmp_path}/breth0.mgmt",
-        "HTTP__SOCKET": str(tmp_path / "http.sock"),
-        "HTTP__PORT": str(port),
-    }
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("STASIS_OFFLOAD_")}
-    return inherited | {f"STASIS_OFFLOAD_{name}": value for name, value in ours.items()}
-
-
-@asynccontextmanager
-async def started(environment: Mapping[str, str], *options: str) -> AsyncIterator[Process]:
-    command = [sys.executable, "-m", "stasis_offload", "run", *options]
-    process = await asyncio.create_subprocess_exec(*command, env=environment, stdout=PIPE, stderr=PIPE)
-    try:
-        async with asyncio.timeout(WITHIN):
-            yield process
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.wait()
+    return environment_of(tmp_path, port=port)
 
 
 async def until_it_answers(process: Process, port: int) -> tuple[int, list[str]]:

@@ -1,6 +1,7 @@
 """Operations without a switch or an Asterisk behind them, for tests of what stands in front of them."""
 
-from collections.abc import Sequence
+from collections.abc import MutableMapping, Sequence
+from typing import Any
 
 from stasis_offload.calls.views import CallView, Health, UnknownCallError
 from stasis_offload.errors import OffloadError
@@ -38,12 +39,17 @@ DIALING = CallView(
 
 
 class FakeOperations:
-    """Two calls; what is asked of them is written down in `asked`; `failure` is raised by whatever is asked."""
+    """Two calls; what is asked of them is written down in `asked`; `failure` is raised by whatever is asked.
+
+    `logged` is what the log has had since.
+    """
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, str | None]] = []
         self.failure: Exception | None = None
         self.problems: tuple[str, ...] = ()
+        self.blocked = False
+        self.logged: list[MutableMapping[str, Any]] = []
 
     async def calls(self) -> Sequence[CallView]:
         if self.failure:
@@ -57,7 +63,7 @@ class FakeOperations:
         raise UnknownCallError(f"there is no call {call!r}")
 
     def health(self) -> Health:
-        return Health(calls=2, blocked=False, overloads=0, problems=self.problems)
+        return Health(calls=2, blocked=self.blocked, overloads=0, problems=self.problems)
 
     async def relay(self, call: str | None) -> int:
         return self._do("relay", call)

@@ -54,6 +54,7 @@ class Adoption:
         self._held: dict[str, list[ev.Event]] = defaultdict(list)
         self._adopting: set[str] = set()
         self._failure: AriError | None = None
+        self._adopted = 0
         self._log = structlog.get_logger(__name__)
 
     def holds(self, event: ev.Event) -> bool:
@@ -77,6 +78,8 @@ class Adoption:
 
         """
         await for_each(self._turns(), self._adopt)
+        if self._adopted:
+            self._log.info("calls.adopted", calls=self._adopted)
         if self._failure:
             raise self._failure
 
@@ -108,6 +111,7 @@ class Adoption:
             return
         self._adopting.discard(call)
         if adopted:
+            self._adopted += 1
             self._on_adopted(adopted)
         for event in self._held.pop(call, ()):
             self._on_event(event)
@@ -128,7 +132,7 @@ class Adoption:
         answered = status == DialStatus.ANSWER and (not mine or bool(self._snapshot.members.get(caller.id)))
         if self._registry.get(caller.id):
             return None
-        self._log.info("call.adopted", call=caller.id, answered=answered)
+        self._log.debug("call.adopted", call=caller.id, answered=answered)
         if not mine and not status:
             return self._supervisor.adopt(caller, Dialing(request))
         now = asyncio.get_running_loop().time()
@@ -149,7 +153,7 @@ class Adoption:
         packets = await self._earlier_packets(member.id)
         if self._registry.get(call):
             return None
-        self._log.info("call.adopted", call=call, answered=True)
+        self._log.debug("call.adopted", call=call, answered=True)
         up = {n: channel.state == UP for n, channel in self._snapshot.callees(call).items()}
         request = DialRequest(targets=("",) * max(up, default=1))
         dialing = resume(request, answered=True, callees=up, now=asyncio.get_running_loop().time())

@@ -12,7 +12,9 @@ from stasis_offload.signalling import option_commands as opt
 from stasis_offload.signalling.call_ids import CALLER, playback_id
 from stasis_offload.signalling.causes import DialStatus
 from stasis_offload.signalling.events import ExitFound, LimitSoundsRead
+from stasis_offload.signalling.legs import Legs
 from stasis_offload.signalling.option_arguments import in_full
+from stasis_offload.signalling.state import Dialing
 from stasis_offload.signalling.time_limit import SOUND_VARIABLES, sounds_of
 
 
@@ -123,11 +125,16 @@ async def carry_out(  # noqa: PLR0912, PLR0915 - one row a command
             assert_never(command)
 
 
-async def set_answered(ari: AriClient, channel: str, *, name: str, target: str) -> None:
+async def set_answered(ari: AriClient, dialing: Dialing, legs: Legs) -> None:
     """Set on the caller that somebody answered, and who: the name of the callee's channel, and its target without the technology."""
-    number = target.partition("/")[2]
-    variables = {"DIALSTATUS": DialStatus.ANSWER, "DIALEDPEERNAME": name, "DIALEDPEERNUMBER": number}
-    await ari.set_variables(channel, variables)
+    variables: dict[str, str] = {"DIALSTATUS": DialStatus.ANSWER}
+    winner = dialing.winner
+    if winner:
+        # Dial() notes no number of where a callee forwarded to (app_dial.c, do_forward).
+        target = "" if dialing.diversion(winner) else dialing.dialled(winner)
+        variables["DIALEDPEERNAME"] = legs.name(winner) or ""
+        variables["DIALEDPEERNUMBER"] = target.partition("/")[2]
+    await ari.set_variables(legs.channel(CALLER), variables)
 
 
 async def _part_without_cause(ari: AriClient, channel: str, *, bridge: str) -> None:

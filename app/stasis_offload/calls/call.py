@@ -14,6 +14,7 @@ from stasis_offload.calls.ari_commands import (
     run_answer_sub,
     set_answered,
 )
+from stasis_offload.calls.call_summary import CallSummary
 from stasis_offload.calls.channel_variables import ChannelVariables
 from stasis_offload.calls.diversions import set_diversion
 from stasis_offload.calls.features import CallFeatures
@@ -67,6 +68,8 @@ class Call:
         log = structlog.get_logger(__name__).bind(call=caller.id)
         self.id = caller.id
         self.began = asyncio.get_running_loop().time()
+        self._summary = CallSummary(self.began)
+        self._number = caller.caller
         self.left = False
         self.legs = Legs(caller, gateways.ids)
         self.media = MediaSession(
@@ -140,7 +143,7 @@ class Call:
             return False
         event = self.legs.pick_up(replacement, replaces=replaces)
         if event:
-            self._log.info("leg.picked_up", by=replacement.name, was=replaces)
+            self._log.debug("leg.picked_up", by=replacement.name, was=replaces)
             self.post(event)
         return event is not None
 
@@ -148,7 +151,7 @@ class Call:
         """Register a pending replacement for the leg that `replaces` is; return False if the call has no such leg."""
         if self.dialing.over or not self.legs.announce_replacement(replacement, name, replaces=replaces):
             return False
-        self._log.info("leg.replacement_announced", channel=name, replaces=replaces)
+        self._log.debug("leg.replacement_announced", channel=name, replaces=replaces)
         self.on_bridge_changed()
         return True
 
@@ -190,7 +193,7 @@ class Call:
         if not isinstance(event, sig.CalleeReplaced | sig.CallerReplaced):
             return None
         leg = event.n if isinstance(event, sig.CalleeReplaced) else CALLER
-        self._log.info("leg.replaced", by=self.legs.name(leg), was=event.old)
+        self._log.debug("leg.replaced", by=self.legs.name(leg), was=event.old)
         return self.legs.channel(leg)
 
     def post(self, event: sig.Event) -> None:
@@ -221,8 +224,17 @@ class Call:
             session.cancel()
             features.cancel()
             self.features.stop()
-        forwarded = {f"from_{leg}": self.media.placement.forwarded(leg).packets for leg in Leg}
-        self._log.info("call.forwarded", **forwarded)
+        self._summarise()
+
+    def _summarise(self) -> None:
+        """Log the one line that level info has of the call."""
+        callee = self.legs.name(self.dialing.winner or -1)
+        media = self._summary.fields(
+            self.media.placement, self.media.quality, asyncio.get_running_loop().time()
+        )
+        self._log.info(
+            "call.summary", caller=self.legs.name(CALLER), callee=callee, number=self._number, **media
+        )
 
     async def _note_beside(self) -> None:
         """Read and write the caller's variables, which what the caller waits for need not wait for."""
@@ -240,7 +252,7 @@ class Call:
     ) -> tuple[Dialing, tuple[cmd.Command, ...]]:
         after, commands = step(dialing, event, now)
         if after.phase is not dialing.phase:
-            self._log.info(_PHASE_LOGS[after.phase], callee=self.legs.name(after.winner or -1))
+            self._log.debug(_PHASE_LOGS[after.phase], callee=self.legs.name(after.winner or -1))
         return after, commands
 
     async def _execute(self, commands: tuple[cmd.Command, ...]) -> list[sig.Event]:
@@ -257,13 +269,14 @@ class Call:
     async def _carry_out(self, command: cmd.Command) -> None:
         match command:
             case cmd.SetStatus(DialStatus.ANSWER):
-                await self._set_answered(command)
+                await set_answered(self._ari, self.dialing, self.legs)
             case cmd.StartMedia(n):
                 await self._exclude(n)
                 await self.features.begin()
                 self.media.start(
                     caller=self.legs.channel(CALLER), callee=self.legs.channel(n), features=self.features
                 )
+                self._summary.answer(asyncio.get_running_loop().time())
                 self._on_connected(self)
             case cmd.ReturnMedia():
                 await self._within_limit(self.media.relay_until_start().wait())
@@ -286,16 +299,6 @@ class Call:
                     self._end_set_up()
             case _:
                 await carry_out(self._ari, command, channel=self.legs.channel, bridge=self._bridge)
-
-    async def _set_answered(self, command: cmd.SetStatus) -> None:
-        winner = self.dialing.winner
-        if not winner:
-            await carry_out(self._ari, command, channel=self.legs.channel, bridge=self._bridge)
-            return
-        # Dial() notes no number of where a callee forwarded to (app_dial.c, do_forward).
-        target = "" if self.dialing.diversion(winner) else self.dialing.dialled(winner)
-        name = self.legs.name(winner) or ""
-        await set_answered(self._ari, self.legs.channel(CALLER), name=name, target=target)
 
     async def _run_answer_sub(self, n: int, sub: str) -> None:
         result = ""
@@ -341,6 +344,7 @@ class Call:
             self._note_media(self.media.placement)
 
     def _note_media(self, placement: Placement) -> None:
+        self._summary.note(placement, asyncio.get_running_loop().time())
         self.features.note_media(placement)
         leaving = self.legs.has_pending(CALLER) or self._variables.channel != self.legs.channel(CALLER)
         self._variables.update(placement, leaving=leaving)

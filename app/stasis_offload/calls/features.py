@@ -118,7 +118,7 @@ class CallFeatures:
         codes = self._codes.get(leg, NO_CODES)
         self._collected[leg], feature = self._collected.get(leg, Collected()).with_digit(digit, _now(), codes)
         if feature is Feature.DISCONNECT:
-            self._log.info("call.feature", leg=leg, feature=feature)
+            self._log.debug("call.feature", leg=leg, feature=feature)
             self._post(sig.DisconnectAsked())
         elif feature:
             self._asked.append((leg, feature))
@@ -139,7 +139,7 @@ class CallFeatures:
             self._asked = [asked for asked in self._asked if asked[0] is not its]
             if name == Feature.PARK and leg is not None:
                 self._post(sig.ParkAsked(leg))
-            self._log.info("call.feature_runs", feature=name)
+            self._log.debug("call.feature_runs", feature=name)
             self._post_media(media.Blocked(ReasonKind.DTMF_FEATURE))
         else:
             self._post_media(media.Unblocked(ReasonKind.DTMF_FEATURE))
@@ -208,7 +208,7 @@ class CallFeatures:
         if not self._asked:
             return
         leg, feature = self._asked.pop(0)
-        self._log.info("call.feature", leg=leg, feature=feature)
+        self._log.debug("call.feature", leg=leg, feature=feature)
         await self._post_media(media.Blocked(ReasonKind.DTMF_FEATURE)).wait()
         try:
             await self._ari.set_variable(self._channel(leg), name="OFFLOAD_FEATURE()", value=feature)

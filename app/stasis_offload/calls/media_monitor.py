@@ -41,7 +41,7 @@ class MediaMonitor:
             packets = parse_rtcp(datagram.payload)
         except BadPacketError as error:
             if leg not in self._malformed:
-                self._log.info("media.not_rtcp", leg=leg, error=str(error))
+                self._log.debug("media.not_rtcp", leg=leg, error=str(error))
             self._malformed.add(leg)
             return ()
         if not is_own(placement, leg, datagram):

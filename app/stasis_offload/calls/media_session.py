@@ -221,7 +221,7 @@ class MediaSession:
             self._monitor.on_relayed()
         if (after.state, after.reason) != (before.state, before.reason):
             unheard = after.reason and after.reason.kind is ReasonKind.NOT_RECEIVED
-            log = self._log.warning if unheard else self._log.info
+            log = self._log.warning if unheard else self._log.debug
             log(
                 _STATE_LOGS[after.state],
                 reason=str(after.reason) if after.reason else None,
@@ -286,7 +286,7 @@ class MediaSession:
         except OpenFlowError as error:
             return (self._failed(error),)
         if self.placement.phase is Phase.UNVERIFIED:
-            self._log.info("flows.installed", flows=len(command.flows), ms=_milliseconds(_now() - before))
+            self._log.debug("flows.installed", flows=len(command.flows), ms=_milliseconds(_now() - before))
         return ()
 
     async def _remove_flows(self, command: cmd.RemoveFlows) -> Sequence[ev.Event]:

@@ -13,6 +13,7 @@ from stasis_offload.media import events as media
 from stasis_offload.media.path import Leg
 from stasis_offload.media.reasons import ReasonKind
 from stasis_offload.media.roles import FORWARDING_ROLES, Duty, Role, call_cookie, owner_of
+from stasis_offload.media.state import State
 from stasis_offload.openflow.flow import FlowCount
 from stasis_offload.openflow.switch import Switch
 from stasis_offload.signalling.call_ids import CALLER
@@ -65,6 +66,14 @@ class Operations:
             overloads=self._overloads.count,
             problems=tuple(f"{what}: {problem}" for what, problem in self._gate.problems.items()),
         )
+
+    def describe(self) -> str:
+        """Return what there is to know at a glance, in one line: how many calls, what holds them all, what is wrong."""
+        offloaded = sum(call.media.placement.state is State.OFFLOADED for call in self._registry)
+        health = self.health()
+        calls = "1 call" if health.calls == 1 else f"{health.calls} calls"
+        held = ("all held by `relay --all`",) if health.blocked else ()
+        return "; ".join((f"{calls}, {offloaded} offloaded", *held, *health.problems))
 
     async def relay(self, call: str | None) -> int:
         """Block one call, or every call; return the number of calls when their flows are removed, if possible."""

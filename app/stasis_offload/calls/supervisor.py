@@ -25,7 +25,7 @@ _COUNTED = 10_000
 
 
 class Supervisor:
-    """Runs every call from its start, or its adoption after a restart, to its end."""
+    """Runs every call from its start, or its adoption after a restart, to its end; `policy` is that of those to come."""
 
     def __init__(
         self,
@@ -39,7 +39,7 @@ class Supervisor:
     ) -> None:
         self._registry = registry
         self._gateways = gateways
-        self._policy = policy
+        self.policy = policy
         self._gate = gate
         self._transfers = transfers
         self._background = background
@@ -54,7 +54,7 @@ class Supervisor:
         except DialArgumentError as error:
             self.reject(channel.id, error)
             return
-        self._log.info(
+        self._log.debug(
             "call.new",
             call=channel.id,
             caller=channel.name,
@@ -82,7 +82,7 @@ class Supervisor:
             caller,
             dialing,
             gateways=self._gateways,
-            policy=self._policy,
+            policy=self.policy,
             blocks=frozenset(self._gate.blocks),
             on_connected=self._transfers.optimize,
         )
@@ -117,7 +117,7 @@ class Supervisor:
 
     def reject(self, caller: str, error: DialArgumentError) -> None:
         """Continue a caller in the dialplan because its arguments cannot be dialled, as Dial() would."""
-        self._log.warning("call.refused", call=caller, error=str(error))
+        self._log.info("call.refused", call=caller, error=str(error))
         rejected = leave(self._gateways.ari, caller, status=DialStatus.INVALIDARGS, cause=0)
         self._background.start(rejected, call=caller)
 

@@ -9,7 +9,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from stasis_offload.api_json import BadAnswerError, calls_as_json, parse_calls
+from stasis_offload.api_json import BadAnswerError, calls_as_json, is_blocked, parse_calls
 from stasis_offload.calls.views import CallView
 from stasis_offload.cli.client import request
 from stasis_offload.cli.typed import AsJson, ConfigFile, age, commands, console, plain_table
@@ -25,8 +25,12 @@ def calls(*, config: ConfigFile = None, as_json: AsJson = False) -> None:
     views = parse_calls(request(config, "GET", "/calls"))
     if as_json:
         typer.echo(json.dumps(calls_as_json(views), indent=2))
-    else:
-        console().print(_table(views))
+        return
+    if is_blocked(request(config, "GET", "/healthz")):
+        typer.echo(
+            "ALL CALLS ARE HELD with Asterisk, those to come too, until `stasis-offload offload --all`"
+        )
+    console().print(_table(views))
 
 
 @commands.command()
@@ -41,6 +45,16 @@ def offload(call: _Call = None, *, everything: _All = False, config: ConfigFile 
     """Undo `relay`: the media goes through the switch again wherever it can."""
     count = _post(config, "/offload", _target(call, everything=everything))
     typer.echo(f"no longer blocked: {count} (`stasis-offload calls` shows what carries each)")
+
+
+@commands.command()
+def log(level: Annotated[str, typer.Argument(metavar="LEVEL")], config: ConfigFile = None) -> None:
+    """Have the running application log from this level up (debug, info, warning, error) until it reads its configuration again."""
+    match request(config, "POST", "/log", {"level": level}):
+        case {"level": str(level), "was": str(was)}:
+            typer.echo(f"log level: {level}, was {was} (until `systemctl reload` or a restart)")
+        case answer:
+            raise BadAnswerError(f"the application answered something else than a level: {str(answer)[:60]}")
 
 
 def _target(call: str | None, *, everything: bool) -> dict[str, object]:

@@ -2,6 +2,8 @@
 
 import asyncio
 import errno
+import os
+import pwd
 from pathlib import Path
 
 import aiohttp
@@ -57,12 +59,21 @@ def _place(http: HttpSettings) -> str:
     raise ConfigError("http.socket, http.port: neither is set, so the running application cannot be asked")
 
 
+def _program() -> str:
+    """Return what the log of the application is to say of who asked: this program, and the user, before sudo if by that."""
+    try:
+        user = os.environ.get("SUDO_USER") or pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:  # in a container the name may be unknown
+        user = str(os.getuid())
+    return f"stasis-offload, user {user}"
+
+
 async def _send(http: HttpSettings, method: str, path: str, body: object) -> tuple[bool, object]:
     connector = aiohttp.UnixConnector(str(http.socket)) if http.socket else None
     base = "http://localhost" if http.socket else _place(http)
-    headers = (
-        {"Authorization": f"Bearer {http.token.get_secret_value()}"} if http.token and not http.socket else {}
-    )
+    headers = {"User-Agent": _program()}
+    if http.token and not http.socket:
+        headers["Authorization"] = f"Bearer {http.token.get_secret_value()}"
     async with (
         aiohttp.ClientSession(
             connector=connector, headers=headers, timeout=aiohttp.ClientTimeout(total=_ANSWERED_WITHIN)

@@ -1,7 +1,9 @@
-"""The command of the service: run it."""
+"""The commands of the service: run it, read its configuration."""
 
 import asyncio
+import faulthandler
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Annotated
 
 import structlog
@@ -25,7 +27,7 @@ _TakeOver = Annotated[
 
 @commands.command()
 def run(*, config: ConfigFile = None, take_over: _TakeOver = False) -> None:
-    """Run the application until SIGTERM or SIGINT.
+    """Run the application until SIGTERM or SIGINT; on SIGHUP it reads its configuration again.
 
     A second one for the same Asterisk is refused, unless it is to take over.
     """
@@ -33,10 +35,12 @@ def run(*, config: ConfigFile = None, take_over: _TakeOver = False) -> None:
     from stasis_offload import service  # noqa: PLC0415
 
     settings = configuration.load(config)
-    log_to_stderr(settings)
+    redactor = log_to_stderr(settings)
+    faulthandler.enable()  # at the SIGABRT of systemd's watchdog it says in which line the process stood still
     log = structlog.get_logger(__name__)
     try:
-        asyncio.run(_run_alone(service.run, settings, take_over=take_over))
+        running = partial(service.run, load=partial(configuration.load, config), hide=redactor.hide)
+        asyncio.run(_run_alone(running, settings, take_over=take_over))
     except KeyboardInterrupt:
         raise typer.Exit(EXIT_INTERRUPTED) from None
     except Exception as error:
@@ -47,6 +51,13 @@ def run(*, config: ConfigFile = None, take_over: _TakeOver = False) -> None:
             else:
                 log.critical("run.defect", exc_info=failure)
         raise typer.Exit(max(map(status, failures))) from None
+
+
+@commands.command("config")
+def read_config(config: ConfigFile = None) -> None:
+    """Read the configuration alone, as a reload does, and print each mistake; 78 if there is one."""
+    configuration.load(config)
+    typer.echo("the configuration is right")
 
 
 async def _run_alone(

@@ -1,5 +1,6 @@
 """Where the command line begins."""
 
+import os
 import sys
 
 # The order of these is that of the commands in `--help`.
@@ -7,6 +8,7 @@ from stasis_offload.cli import daemon, check, calls, survey, explain, install  #
 from stasis_offload.cli.statuses import status
 from stasis_offload.cli.typed import commands
 from stasis_offload.errors import OffloadError
+from stasis_offload.log import is_journal, priority
 
 __all__ = ["calls", "check", "daemon", "explain", "install", "main", "survey"]
 
@@ -16,5 +18,7 @@ def main() -> None:
     try:
         commands()
     except OffloadError as error:
-        sys.stderr.write(f"stasis-offload: {error}\n")
+        before = priority("error") if is_journal(sys.stderr, os.environ) else ""
+        for line in f"stasis-offload: {error}".split("\n"):
+            sys.stderr.write(f"{before}{line}\n")
         sys.exit(status(error))

@@ -46,10 +46,11 @@ def age(seconds: float) -> str:
     return f"{minutes // 60}:{minutes % 60:02}:{rest:02}"
 
 
-def log_to_stderr(settings: Config) -> None:
-    """Log as the configuration says, without its secrets."""
+def log_to_stderr(settings: Config) -> logs.Redactor:
+    """Log as the configuration says, without its secrets; return what keeps them out."""
     secret = settings.ari.password.get_secret_value()
     token = [settings.http.token.get_secret_value()] if settings.http.token else []
-    logs.configure(level=settings.log.level, secrets=[secret, *token], stream=sys.stderr)
+    redactor = logs.configure(level=settings.log.level, secrets=[secret, *token], stream=sys.stderr)
     if len(secret) < logs.SHORTEST:
         structlog.get_logger(__name__).warning("config.short_password", shortest=logs.SHORTEST)
+    return redactor

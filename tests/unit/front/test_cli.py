@@ -2,7 +2,9 @@
 
 import asyncio
 import json
+import logging
 import os
+import pwd
 import socket
 import subprocess
 import sys
@@ -15,6 +17,7 @@ from pathlib import Path
 
 import pytest
 from aiohttp import web
+from structlog.testing import capture_logs
 
 from stasis_offload import config
 from stasis_offload.api_json import calls_as_json
@@ -118,7 +121,7 @@ def operations(free_port: int, tmp_path: Path, token_file: Path) -> Iterator[Fak
             up.set_result(places[0])
             await down.wait()
 
-    with in_another_thread(main):
+    with capture_logs() as operations.logged, in_another_thread(main):
         yield operations
 
 
@@ -169,6 +172,62 @@ def test_calls_shows_a_line_for_each_call(command: Command) -> None:
 def test_calls_as_json_is_what_the_interface_answers(command: Command) -> None:
     outcome = command("calls", "--json")
     assert (outcome.status, json.loads(outcome.out)) == (0, calls_as_json([OFFLOADED, DIALING]))
+
+
+def test_the_log_says_who_had_the_media_moved(command: Command, operations: FakeOperations) -> None:
+    for words in (("relay", OFFLOADED.call), ("offload", "--all"), ("relay", "unknown")):
+        command(*words)
+    user = pwd.getpwuid(os.getuid()).pw_name
+    common = {"log_level": "info", "user": user, "program": f"stasis-offload, user {user}"}
+    assert operations.logged == [
+        {"event": "operator.relay", "call": OFFLOADED.call, **common},
+        {"event": "operator.offload", "call": "all", **common},
+        {"event": "operator.relay", "call": "unknown", **common},
+    ]
+
+
+def test_behind_sudo_it_says_who_that_was(
+    command: Command, operations: FakeOperations, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SUDO_USER", "alice")
+    command("offload", "--all")
+    assert operations.logged[0]["program"] == "stasis-offload, user alice"
+
+
+def test_calls_says_first_that_all_are_held(command: Command, operations: FakeOperations) -> None:
+    before = command("calls").out
+    operations.blocked = True
+    first, _, rest = command("calls").out.partition("\n")
+    assert (
+        first == "ALL CALLS ARE HELD with Asterisk, those to come too, until `stasis-offload offload --all`"
+    )
+    assert rest == before
+
+
+def test_the_level_of_the_log_is_changed(command: Command, operations: FakeOperations) -> None:
+    ours = logging.getLogger("stasis_offload")
+    ours.setLevel(logging.INFO)
+    try:
+        outcome = command("log", "debug")
+        assert outcome.out == "log level: debug, was info (until `systemctl reload` or a restart)\n"
+        assert ours.level == logging.DEBUG
+        outcome = command("log", "loud")
+        assert (outcome.status, ours.level) == (1, logging.DEBUG)
+        assert outcome.err == (
+            'stasis-offload: the body must be {"level": LEVEL}, LEVEL one of debug, info, warning, error\n'
+        )
+    finally:
+        ours.setLevel(logging.NOTSET)
+    [line] = operations.logged
+    assert (line["event"], line["to"], line["was"]) == ("operator.log", "debug", "info")
+
+
+def test_the_configuration_alone_is_read(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert command("config") == Outcome(0, "the configuration is right\n", "")
+    monkeypatch.setenv("STASIS_OFFLOAD_MEDIA__PERCENTAGE", "101")
+    outcome = command("config")
+    assert (outcome.status, outcome.out) == (78, "")
+    assert "media.percentage: given '101', expected percent of the calls, 0 to 100" in outcome.err
 
 
 def test_one_call_is_relayed_and_offloaded_again(command: Command, operations: FakeOperations) -> None:

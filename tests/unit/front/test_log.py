@@ -4,11 +4,13 @@ import base64
 import io
 import json
 import logging
+import os
 import sys
 import threading
 import warnings
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 import structlog
@@ -19,7 +21,7 @@ from hypothesis import strategies as st
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
-from stasis_offload.log import REDACTED, Redactor, configure
+from stasis_offload.log import REDACTED, Redactor, configure, is_journal, set_level
 from stasis_offload.log_writer import LogWriter
 
 SECRET = "s3cret pass/w\"örd's+1"
@@ -76,6 +78,52 @@ def test_a_line_on_a_terminal_is_for_people() -> None:
     assert "flows.installed" in logged(stream)
     with pytest.raises(json.JSONDecodeError):
         json.loads(logged(stream))
+
+
+def test_in_the_journal_a_line_begins_with_its_priority(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with (tmp_path / "journal").open("w") as stream:
+        status = os.fstat(stream.fileno())
+        monkeypatch.setenv("JOURNAL_STREAM", f"{status.st_dev}:{status.st_ino}")
+        configure(level="debug", secrets=[SECRET], stream=stream)
+        log = structlog.get_logger("stasis_offload.service")
+        for level in ("debug", "info", "warning", "error", "critical"):
+            getattr(log, level)(level)
+        logging.getLogger("asyncio").error("of a library")
+        for handler in logging.getLogger().handlers:
+            handler.flush()
+    lines = (tmp_path / "journal").read_text().splitlines()
+    assert [line[:3] for line in lines] == ["<7>", "<6>", "<4>", "<3>", "<2>", "<3>"]
+    assert [json.loads(line[3:])["event"] for line in lines][-1] == "of a library"
+
+
+@pytest.mark.parametrize("journal", [None, "", "1:2", "nonsense"])
+def test_elsewhere_it_does_not(journal: str | None, tmp_path: Path) -> None:
+    environment = {} if journal is None else {"JOURNAL_STREAM": journal}
+    with (tmp_path / "file").open("w") as stream:
+        assert not is_journal(stream, environment)
+    assert not is_journal(io.StringIO(), environment)
+
+
+def test_a_level_is_changed_while_it_runs() -> None:
+    stream = configured()
+    log = structlog.get_logger("stasis_offload.service")
+    log.debug("before")
+    assert set_level("debug") == "info"
+    log.debug("after")
+    assert set_level("warning") == "debug"
+    log.info("too low")
+    assert [json.loads(line)["event"] for line in logged(stream).splitlines()] == ["after"]
+
+
+def test_a_secret_that_comes_later_is_hidden_as_well() -> None:
+    stream = io.StringIO()
+    redactor = configure(level="info", secrets=[SECRET], stream=stream)
+    redactor.hide("an0ther/one")
+    structlog.get_logger("stasis_offload.service").info("event", first=SECRET, second="an0ther%2Fone")
+    line = json.loads(logged(stream))
+    assert (line["first"], line["second"]) == (REDACTED, REDACTED)
 
 
 def test_the_level_is_that_of_our_lines_and_libraries_are_heard_from_warning_up() -> None:

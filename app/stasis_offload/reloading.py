@@ -1,0 +1,123 @@
+"""Reads the configuration again while the application runs: what may change then does, of the rest it says that it waits."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from typing import NoReturn
+
+import structlog
+
+from stasis_offload.asterisk.ari import AriClient
+from stasis_offload.calls.supervisor import Supervisor
+from stasis_offload.config import SECTIONS, Config, MediaSettings
+from stasis_offload.errors import ConfigError
+from stasis_offload.log import set_level
+from stasis_offload.media.state import Policy
+
+# What the next call, line of the log or connection to ARI has as it is then; of the other keys a restart.
+_LIVE_SECTIONS = ("media", "log")
+_LIVE_KEYS = ("ari.username", "ari.password", "ari.password_file")
+
+
+def policy_of(media: MediaSettings) -> Policy:
+    """Return the policy that the section [media] describes."""
+    return Policy(
+        verify_within=media.verify_within,
+        recheck=media.recheck,
+        idle_timeout=media.idle_timeout,
+        returns_per_minute=media.returns_per_minute,
+        flap_wait=media.flap_wait,
+        grace=media.grace,
+        forward_rtcp=media.rtcp == "forward",
+        exclude=media.exclude,
+        percentage=media.percentage,
+    )
+
+
+def apply(config: Config, *, ari: AriClient, supervisor: Supervisor, hide: Callable[[str], None]) -> None:
+    """Put in force what may change; `hide` keeps one more secret out of the log."""
+    password = config.ari.password.get_secret_value()
+    hide(password)
+    ari.use(username=config.ari.username, password=password)
+    supervisor.policy = policy_of(config.media)
+    set_level(config.log.level)
+
+
+class Reloader:
+    """Reads the configuration again on request.
+
+    `load` reads all of it, `apply` puts in force what may change. A wrong configuration changes nothing; what is wrong is in
+    `problems` until it is right.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        load: Callable[[], Config],
+        apply: Callable[[Config], None],
+        problems: dict[str, str],
+    ) -> None:
+        self._config = config
+        self._load = load
+        self._apply = apply
+        self._problems = problems
+        self._requested = asyncio.Event()
+        self._log = structlog.get_logger(__name__)
+
+    def request(self) -> None:
+        """Have it read as soon as possible."""
+        self._requested.set()
+
+    async def run(self, *, begins: Callable[[], None], ends: Callable[[], None]) -> NoReturn:
+        """Read it after each request."""
+        while True:
+            await self._requested.wait()
+            self._requested.clear()
+            begins()
+            try:
+                await self.reload()
+            finally:
+                ends()
+
+    async def reload(self) -> None:
+        """Read it now, in another thread: files may be slow."""
+        try:
+            read = await asyncio.to_thread(self._load)
+        except ConfigError as error:
+            self._log.error("config.rejected", error=str(error))
+            mistakes = " ".join(str(error).split())
+            self._problems["configuration"] = (
+                f"the one in force is older, and a restart would fail: {mistakes}"
+            )
+            return
+        self._problems.pop("configuration", None)
+        changed = _changed(self._config, read)
+        live = {key for key in changed if key.partition(".")[0] in _LIVE_SECTIONS or key in _LIVE_KEYS}
+        self._config = _with_live(self._config, read)
+        self._apply(self._config)
+        self._log.info("config.reloaded", changed=sorted(live))
+        if changed != live:
+            self._log.warning("config.restart_needed", keys=sorted(changed - live))
+
+
+def _changed(before: Config, after: Config) -> set[str]:
+    """Return the keys, as `section.key`, that two configurations have other values of."""
+    was = dict(_values(before))
+    return {key for key, value in _values(after) if value != was[key]}
+
+
+def _values(config: Config) -> Iterator[tuple[str, object]]:
+    for name, value in config:
+        if name in SECTIONS:
+            yield from ((f"{name}.{key}", inner) for key, inner in value)
+        else:
+            yield name, value
+
+
+def _with_live(config: Config, read: Config) -> Config:
+    """Return a configuration with what may change as it has been read."""
+    keys = [key.partition(".")[2] for key in _LIVE_KEYS]
+    ari = config.ari.model_copy(update={key: getattr(read.ari, key) for key in keys})
+    return config.model_copy(
+        update={"ari": ari, **{section: getattr(read, section) for section in _LIVE_SECTIONS}}
+    )
