@@ -14,6 +14,14 @@ ASTERISK, ASTERISK_V6 = Server("sip", NODE2, SIP), Server("sip", NODE2_V6, SIP)
 RTPENGINE = Server("ng", NODE2, NG)
 
 _PASSWORD = "kernel-only"
+# The application, and its commands, with its settings.
+_APPLICATION = (
+    "env",
+    f"STASIS_OFFLOAD_ARI__URL=http://{NODE2}:8088/",
+    f"STASIS_OFFLOAD_ARI__PASSWORD={_PASSWORD}",
+    f"STASIS_OFFLOAD_OPENFLOW__CONNECTION=tcp:{NODE2}:{OPENFLOW}",
+    "stasis-offload",
+)
 _UP_WITHIN = 120.0
 
 _ADDRESS = f"ip addr replace {NODE2}/24 dev eth0 && ip link set eth0 up"
@@ -88,9 +96,7 @@ def application() -> Iterator["Application"]:
     script = f"""
 mkdir -p /run/asterisk
 setsid {control} >/socat.log 2>&1 & echo $! >/socat.pid
-export STASIS_OFFLOAD_ARI__URL=http://{NODE2}:8088/ STASIS_OFFLOAD_ARI__PASSWORD={_PASSWORD}
-export STASIS_OFFLOAD_OPENFLOW__CONNECTION=tcp:{NODE2}:{OPENFLOW}
-stasis-offload run >/app.log 2>&1 & echo $! >/app.pid
+{" ".join(_APPLICATION)} run >/app.log 2>&1 & echo $! >/app.pid
 """
     execute(MACHINE, "sh", "-c", script)
     application = Application()
@@ -124,11 +130,11 @@ class Application:
 
     def relay(self) -> None:
         """Return every call to Asterisk, and keep it there."""
-        execute(MACHINE, "stasis-offload", "relay", "--all")
+        execute(MACHINE, *_APPLICATION, "relay", "--all")
 
     def offload(self) -> None:
         """Let every call be offloaded again."""
-        execute(MACHINE, "stasis-offload", "offload", "--all")
+        execute(MACHINE, *_APPLICATION, "offload", "--all")
 
     def _get(self, path: str) -> str:
         program = (
