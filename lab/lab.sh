@@ -58,7 +58,7 @@ works() {
     local rights=(--cap-add=NET_ADMIN)
     [ "$1" != afxdp ] || rights+=(--cap-add=SYS_ADMIN --cap-add=IPC_LOCK)
     [ "$1" != system ] || modprobe openvswitch 2>/dev/null || true # or it is there, or this is not root: the trial will tell
-    timeout 30 docker run --rm --init --network=none "${rights[@]}" --device=/dev/net/tun --tmpfs=/run/openvswitch \
+    timeout 120 docker run --rm --init --network=none "${rights[@]}" --device=/dev/net/tun --tmpfs=/run/openvswitch \
         --env="LAB_DATAPATH=$1" stasis-offload-lab/ovs bash -c \
         'ip link add eth0 up type veth peer name other && ip link set other up && exec supervise.sh once' >"$log" 2>&1 ||
         { say "$1 does not work here: $(grep -v -e '|jsonrpc|' -e '|fatal_signal' -e 'log directory' "$log" | tail -n 1)" && return 1; }
