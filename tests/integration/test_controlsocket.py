@@ -142,7 +142,7 @@ async def legs_once(module: RtpStreams, path: Path, wanted: int) -> tuple[LegRep
 
 
 async def test_the_modules_version_is_told(path: Path) -> None:
-    version = await RtpStreams(path).version()
+    version = await RtpStreams(path, deadline=WITHIN).version()
     assert [part.isdigit() for part in version.split(".")] == [True] * 3
 
 
@@ -150,11 +150,11 @@ async def test_the_modules_version_is_told(path: Path) -> None:
     "bridge", ["no-such-bridge", 'with space and "quotes"', "back\\slash", "ünïcode", ""]
 )
 async def test_a_bridge_that_does_not_exist_has_no_legs(path: Path, bridge: str) -> None:
-    assert await RtpStreams(path).report(bridge) == ()
+    assert await RtpStreams(path, deadline=WITHIN).report(bridge) == ()
 
 
 async def test_the_legs_of_a_call_are_reported_each_with_the_other_as_its_peer(path: Path) -> None:
-    module = RtpStreams(path)
+    module = RtpStreams(path, deadline=WITHIN)
     await ask(path, "channel originate PJSIP/bridge@self application Echo", connect_within=WITHIN)
     try:
         one, other = await legs_once(module, path, 2)
@@ -176,12 +176,12 @@ async def test_the_legs_of_a_call_are_reported_each_with_the_other_as_its_peer(p
 
 
 async def test_many_questions_at_once_are_all_answered(path: Path) -> None:
-    module = RtpStreams(path)
+    module = RtpStreams(path, deadline=WITHIN)
     assert set(await asyncio.gather(*(module.report("none") for _ in range(200)))) == {()}
 
 
 async def test_an_unloaded_module_is_told_from_a_missing_asterisk(path: Path) -> None:
-    module = RtpStreams(path)
+    module = RtpStreams(path, deadline=WITHIN)
     await ask(path, "module unload res_rtpstreams.so", connect_within=WITHIN)
     try:
         with pytest.raises(
@@ -200,13 +200,13 @@ async def test_a_user_whom_cli_permissions_refuses_is_told_so(path: Path) -> Non
         with pytest.raises(
             ModuleError, match=r"was refused: cli_permissions\.conf does not let our user run it"
         ):
-            await RtpStreams(path).report("offload-1")
+            await RtpStreams(path, deadline=WITHIN).report("offload-1")
     finally:
         os.seteuid(0)
 
 
 async def test_an_asterisk_that_boots_or_dies_gives_named_errors_and_then_answers(tmp_path: Path) -> None:
-    module = RtpStreams(tmp_path / "run" / "asterisk.ctl")
+    module = RtpStreams(tmp_path / "run" / "asterisk.ctl", deadline=WITHIN)
     causes: list[str] = []
 
     async def is_up() -> bool:
