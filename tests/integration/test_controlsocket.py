@@ -6,6 +6,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from time import monotonic
 
 import pytest
@@ -108,12 +109,10 @@ def asterisk(directory: Path) -> Iterator[tuple[str, Path]]:
 
 
 @pytest.fixture(scope="module")
-def path(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    directory = tmp_path_factory.mktemp("asterisk")
-    # A user without rights must get as far as the socket.
-    for parent in (directory, *list(directory.parents)[:2]):
-        parent.chmod(0o755)
-    with asterisk(directory) as (name, path):
+def path() -> Iterator[Path]:
+    """Start an Asterisk whose socket others get to, too: not in pytest's folder, which each start of pytest closes to them."""
+    with TemporaryDirectory(prefix="asterisk-") as folder, asterisk(Path(folder)) as (name, path):
+        Path(folder).chmod(0o755)
         waiting = [
             "docker",
             "exec",
