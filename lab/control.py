@@ -196,6 +196,11 @@ def health(service: str = "offload") -> dict[str, Any]:
     return _http("GET", "/healthz", service=service, statuses=(200, 503))
 
 
+def metrics() -> str:
+    """Return what `GET /metrics` answers."""
+    return _answer("GET", "/metrics")
+
+
 def _http(
     method: str,
     path: str,
@@ -204,6 +209,19 @@ def _http(
     service: str = "offload",
     statuses: Collection[int] = (200,),
 ) -> dict[str, Any]:
+    """Send one request to an application's HTTP side, and return the JSON that it answers."""
+    found: dict[str, Any] = json.loads(_answer(method, path, body, service=service, statuses=statuses))
+    return found
+
+
+def _answer(
+    method: str,
+    path: str,
+    body: object = None,
+    *,
+    service: str = "offload",
+    statuses: Collection[int] = (200,),
+) -> str:
     """Send one request to an application's HTTP side, which is on its container's loopback, and return the answer."""
     content = "" if body is None else json.dumps(body)
     fields = "".join(
@@ -220,8 +238,7 @@ def _http(
     head, _, answer = execute(service, "bash", "-c", script, "bash", request).partition("\r\n\r\n")
     if not any(f" {status} " in head.partition("\r\n")[0] for status in statuses):
         raise LabError(f"{method} {path}: {head} {answer}")
-    found: dict[str, Any] = json.loads(answer)
-    return found
+    return answer
 
 
 def flows() -> list[str]:

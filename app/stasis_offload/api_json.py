@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import fields
 
-from stasis_offload.calls.views import CallView, Health
+from stasis_offload.calls.views import CallDetails, CallView, Health, MoveView
 from stasis_offload.errors import OffloadError
 from stasis_offload.media.quality import LegQuality
 from stasis_offload.openflow.flow import FlowCount
@@ -37,6 +37,19 @@ def call_as_json(view: CallView) -> dict[str, object]:
     }
 
 
+def details_as_json(details: CallDetails) -> dict[str, object]:
+    """Return a call with its moves as the object that `GET /calls/ID` returns."""
+    ended = details.ended_age
+    return {
+        **call_as_json(details.view),
+        "ended_age": None if ended is None else round(ended, 3),
+        "moves": [
+            {"age": round(move.age, 3), "state": move.state, "reason": move.reason, "detail": move.detail}
+            for move in details.moves
+        ],
+    }
+
+
 def _quality_as_json(quality: LegQuality) -> dict[str, float | None]:
     return {
         name: None if value is None else round(value, 4)
@@ -53,6 +66,8 @@ def health_as_json(health: Health) -> dict[str, object]:
         "blocked": health.blocked,
         "overloads": health.overloads,
         "problems": list(health.problems),
+        "version": health.version,
+        "module": health.module,
     }
 
 
@@ -82,6 +97,28 @@ def parse_calls(document: object) -> tuple[CallView, ...]:
             return tuple(_parse_call(call) for call in calls)
         case _:
             raise BadAnswerError("not a list of calls as stasis-offload writes it")
+
+
+def parse_details(document: object) -> CallDetails:
+    """Parse the object that `details_as_json` returns; raises as `parse_calls`."""
+    match document:
+        case {"ended_age": int() | float() | None as ended, "moves": list(moves)}:
+            return CallDetails(_parse_call(document), tuple(map(_parse_move, moves)), ended)
+        case _:
+            raise BadAnswerError("not a call and its moves as stasis-offload writes it")
+
+
+def _parse_move(document: object) -> MoveView:
+    match document:
+        case {
+            "age": int() | float() as age,
+            "state": str(state),
+            "reason": str() | None as reason,
+            "detail": str() | None as detail,
+        }:
+            return MoveView(age, state, reason, detail)
+        case _:
+            raise BadAnswerError(f"not a move as stasis-offload writes it: {str(document)[:60]}")
 
 
 def _parse_call(document: object) -> CallView:

@@ -14,6 +14,7 @@ PATTERNS = (
     "asterisk-module/*.[ch]",
     "asterisk-module/*.xml",
     "docs/*.md",
+    "contrib/*/*",
     "*.md",
     "constraints.txt",
     "pyproject.toml",

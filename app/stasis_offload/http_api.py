@@ -1,4 +1,4 @@
-"""The operator's HTTP interface. Every response is JSON; web pages of other sites cannot use it."""
+"""The operator's HTTP interface. Every response but the metrics is JSON; web pages of other sites cannot use it."""
 
 import asyncio
 import json
@@ -14,8 +14,8 @@ import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from stasis_offload.api_json import call_as_json, calls_as_json, health_as_json
-from stasis_offload.calls.views import CallView, Health, UnknownCallError
+from stasis_offload.api_json import calls_as_json, details_as_json, health_as_json
+from stasis_offload.calls.views import CallDetails, CallView, Health, UnknownCallError
 from stasis_offload.config import HttpSettings
 from stasis_offload.errors import OffloadError
 from stasis_offload.listening import is_local_socket, listening, user_of
@@ -30,8 +30,8 @@ class CallControl(Protocol):
         """Return every call, oldest first, with the switch's current counters."""
         ...
 
-    async def call(self, call: str) -> CallView:
-        """Return one call with the switch's current counters.
+    async def call(self, call: str) -> CallDetails:
+        """Return one call with the switch's current counters, or one that ended within the last hour.
 
         Raises:
             UnknownCallError: there is no such call.
@@ -64,6 +64,9 @@ class CallControl(Protocol):
         ...
 
 
+# The metrics and their content type, for a header `Accept`.
+Exposition = Callable[[str], tuple[bytes, str]]
+
 log = structlog.get_logger()
 
 # Seconds for one request. A command for all calls takes a moment per call; after this something hangs.
@@ -77,7 +80,11 @@ _SHORT = 80
 
 @asynccontextmanager
 async def serve(
-    config: HttpSettings, operations: CallControl, *, asterisk_cpu: Callable[[], float | None] = lambda: None
+    config: HttpSettings,
+    operations: CallControl,
+    metrics: Exposition = lambda _: (b"", "text/plain; charset=utf-8"),
+    *,
+    asterisk_cpu: Callable[[], float | None] = lambda: None,
 ) -> AsyncIterator[tuple[str, ...]]:
     """Serve until the context ends, then finish pending requests; yield where: a path, a base URL, or both.
 
@@ -96,7 +103,7 @@ async def serve(
         return await operations.calls(), operations.health(), asterisk_cpu()
 
     page = LivePage(look)
-    app.add_routes([*_routes(operations), *page.routes()])
+    app.add_routes([*_routes(operations), *page.routes(), web.get("/metrics", _show_metrics(metrics))])
     # No access log: an operator polls, and the log is about calls.
     runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=_FINISH_WITHIN)
     async with listening(runner, config) as places:
@@ -112,7 +119,7 @@ def _routes(operations: CallControl) -> list[web.RouteDef]:
         return web.json_response(calls_as_json(await operations.calls()))
 
     async def show_call(request: web.Request) -> web.Response:
-        return web.json_response(call_as_json(await operations.call(request.match_info["call"])))
+        return web.json_response(details_as_json(await operations.call(request.match_info["call"])))
 
     async def show_health(request: web.Request) -> web.Response:
         del request
@@ -150,6 +157,14 @@ def _operator(request: web.Request) -> dict[str, str]:
     """Return what the log says of who commands: the user or the address, and the program, as that says itself."""
     who = {"user": user_of(request)} if is_local_socket(request) else {"remote": request.remote or ""}
     return {**who, "program": request.headers.get("User-Agent", "")[:_SHORT]}
+
+
+def _show_metrics(metrics: Exposition) -> Handler:
+    async def show(request: web.Request) -> web.Response:
+        body, content_type = metrics(request.headers.get("Accept", ""))
+        return web.Response(body=body, headers={"Content-Type": content_type})
+
+    return show
 
 
 async def _which_call(request: web.Request) -> str | None:

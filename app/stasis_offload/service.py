@@ -19,6 +19,7 @@ from stasis_offload.asterisk.rtpstreams import RtpStreams
 from stasis_offload.calls.background import Background
 from stasis_offload.calls.dispatcher import Dispatcher
 from stasis_offload.calls.gateways import Gateways
+from stasis_offload.calls.module_watch import ModuleWatch
 from stasis_offload.calls.offload_gate import OffloadGate
 from stasis_offload.calls.operations import Operations
 from stasis_offload.calls.overloads import Overloads
@@ -30,6 +31,7 @@ from stasis_offload.config import Config
 from stasis_offload.errors import OpenFlowError
 from stasis_offload.http_api import serve
 from stasis_offload.identity import application_number
+from stasis_offload.metrics import Metrics
 from stasis_offload.openflow.events import Event as SwitchEvent
 from stasis_offload.openflow.switch import Switch
 from stasis_offload.reloading import Reloader, apply, policy_of
@@ -38,6 +40,7 @@ from stasis_offload.signalling.call_ids import CallIds
 
 # Seconds in which a stop returns the media of every call; after that the idle timeouts of the flows do it.
 DRAIN_WITHIN = 5.0
+_VERSION = version("stasis-offload")
 _OBJECTS_BETWEEN_COLLECTIONS = 20_000
 
 
@@ -67,7 +70,7 @@ async def run(config: Config, *, load: Callable[[], Config], hide: Callable[[str
     """
     collect_seldom()
     log = structlog.get_logger(__name__)
-    log.info("run.started", version=version("stasis-offload"), app=config.app)
+    log.info("run.started", version=_VERSION, app=config.app)
     manager = ServiceManager(os.environ)
     dispatcher: Dispatcher
     recovery: Recovery
@@ -132,14 +135,28 @@ async def run(config: Config, *, load: Callable[[], Config], hide: Callable[[str
                     problems=gate.problems,
                 )
                 asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reloader.request)
-                operations = Operations(registry, gate=gate, switch=switch, overloads=overloads)
+                module = ModuleWatch(rtpstreams=rtpstreams, gate=gate)
+                operations = Operations(
+                    registry,
+                    gate=gate,
+                    switch=switch,
+                    overloads=overloads,
+                    module=module,
+                    version=_VERSION,
+                )
+                metrics = Metrics(
+                    registry, gateways=gateways, gate=gate, overloads=overloads, version=_VERSION
+                )
                 switching = outer.create_task(switch.run())
-                async with serve(config.http, operations, asterisk_cpu=process_time.share) as places:
+                async with serve(
+                    config.http, operations, metrics.answer, asterisk_cpu=process_time.share
+                ) as places:
                     log.info("http.up", places=places)
                     for work in (
                         ari.run(),
                         recovery.run(),
                         overloads.run(),
+                        module.run(),
                         manager.run(operations.describe),
                         reloader.run(begins=manager.reloading, ends=manager.reloaded),
                     ):

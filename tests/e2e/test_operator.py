@@ -24,7 +24,7 @@ def test_check_finds_everything_in_order_and_says_so_line_by_line() -> None:
 def test_calls_prints_a_table_of_what_carries_each_call() -> None:
     control.originate("555@asterisk2")
     media_moved()
-    head, row = control.offload("calls").splitlines()
+    head, row, summary = control.offload("calls").splitlines()
     assert head.split() == [
         "CALL",
         "CALLER",
@@ -34,8 +34,28 @@ def test_calls_prints_a_table_of_what_carries_each_call() -> None:
         *["FROM", "CALLER", "FROM", "CALLEE", "MOS", "AGE"],
     ]
     assert row.split()[3:5] == ["offloaded", "-"]
+    assert summary == "1 call: 1 offloaded"
     [call] = json.loads(control.offload("calls", "--json"))["calls"]
     assert (call["state"], call["reason"]) == ("offloaded", None)
+
+
+def test_a_call_is_explained_while_it_is_up_and_after_its_end() -> None:
+    control.originate("555@asterisk2")
+    media_moved()
+    [call] = control.calls()
+    control.offload("relay", call["call"])
+    wait_until(lambda: control.calls()[0]["reason"] == "operator", within=5, what="the call to be relayed")
+    first, _, sentence, *_ = control.offload("explain", call["call"]).splitlines()
+    assert f"{call['call']}: relayed operator, for 0:00:0" in first
+    assert sentence.strip().startswith("An operator blocked the call")
+    control.hang_up_all()
+    wait_until(lambda: not control.calls(), within=15, what="the call to end")
+    first, *_ = control.offload("explain", call["call"]).splitlines()
+    assert first.startswith(f"{call['call']}: ended 0:00:0")
+    moves = json.loads(control.offload("explain", call["call"], "--json"))["moves"]
+    told = [(move["state"], move["reason"]) for move in moves]
+    assert [each for each in told if each[0] == "offloaded"] == [("offloaded", None)]
+    assert told[-2:] == [("relayed", "operator"), ("relayed", "ended")]
 
 
 def test_a_call_that_does_not_exist_is_one_sentence_and_a_status() -> None:

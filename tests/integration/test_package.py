@@ -28,7 +28,7 @@ NEEDED = {
     *("docs/migration.md", "systemd/stasis-offload.service"),
 }
 # Each file of these folders belongs to the sdist.
-WHOLE = ("app/stasis_offload", "asterisk-module", "dialplan", "docs", "systemd")
+WHOLE = ("app/stasis_offload", "asterisk-module", "contrib", "dialplan", "docs", "systemd")
 BUILT = ignore_patterns(".*", "build", "dist", "*.egg-info", "__pycache__", "*.so")
 
 

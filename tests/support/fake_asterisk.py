@@ -155,6 +155,8 @@ def with_answered(of: type[A], numbers: Iterable[int]) -> A:
 class World:
     """The whole of `calls/`, of which only Asterisk is not real and no switch is reached."""
 
+    gateways: Gateways
+    gate: OffloadGate
     registry: Registry
     supervisor: Supervisor
     dispatcher: Dispatcher
@@ -213,4 +215,4 @@ def _world(gateways: Gateways, policy: Policy, tasks: TaskGroup) -> World:
         ari=gateways.ari,
         on_event=dispatcher.on_ari,
     )
-    return World(registry, supervisor, dispatcher, recovery)
+    return World(gateways, gate, registry, supervisor, dispatcher, recovery)

@@ -1,9 +1,10 @@
 """Operations without a switch or an Asterisk behind them, for tests of what stands in front of them."""
 
 from collections.abc import MutableMapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from stasis_offload.calls.views import CallView, Health, UnknownCallError
+from stasis_offload.calls.views import CallDetails, CallView, Health, MoveView, UnknownCallError
 from stasis_offload.errors import OffloadError
 from stasis_offload.media.quality import LegQuality
 from stasis_offload.openflow.flow import FlowCount
@@ -38,8 +39,17 @@ DIALING = CallView(
 )
 
 
+MOVES = (
+    MoveView(age=3600.5, state="learning", reason="no-media:caller", detail=None),
+    MoveView(age=3600.25, state="offloaded", reason=None, detail=None),
+    MoveView(age=4.0, state="relayed", reason="codec-mismatch", detail="caller alaw, callee ulaw"),
+    MoveView(age=3.5, state="offloaded", reason=None, detail=None),
+)
+ENDED = replace(OFFLOADED, call="1700000000.7", state="relayed", reason="ended")
+
+
 class FakeOperations:
-    """Two calls; what is asked of them is written down in `asked`; `failure` is raised by whatever is asked.
+    """Two calls, and one that has ended; what is asked of them is written down in `asked`; `failure` is raised by whatever is asked.
 
     `logged` is what the log has had since.
     """
@@ -48,22 +58,30 @@ class FakeOperations:
         self.asked: list[tuple[str, str | None]] = []
         self.failure: Exception | None = None
         self.problems: tuple[str, ...] = ()
+        self.views = [OFFLOADED, DIALING]
         self.blocked = False
         self.logged: list[MutableMapping[str, Any]] = []
 
     async def calls(self) -> Sequence[CallView]:
         if self.failure:
             raise self.failure
-        return [OFFLOADED, DIALING]
+        return self.views
 
-    async def call(self, call: str) -> CallView:
-        for view in await self.calls():
+    async def call(self, call: str) -> CallDetails:
+        for view in (*await self.calls(), ENDED):
             if view.call == call:
-                return view
+                return CallDetails(view, MOVES, ended_age=60.0 if view is ENDED else None)
         raise UnknownCallError(f"there is no call {call!r}")
 
     def health(self) -> Health:
-        return Health(calls=2, blocked=self.blocked, overloads=0, problems=self.problems)
+        return Health(
+            calls=2,
+            blocked=self.blocked,
+            overloads=0,
+            problems=self.problems,
+            version="1.2.3",
+            module="0.9.0",
+        )
 
     async def relay(self, call: str | None) -> int:
         return self._do("relay", call)
@@ -81,3 +99,10 @@ class FakeOperations:
 
 
 REFUSED = OffloadError("the switch is away")
+METRICS = (b"up 1\n", "text/plain; version=0.0.4; charset=utf-8")
+
+
+def no_metrics(accept: str) -> tuple[bytes, str]:
+    """Answer METRICS to who takes anything."""
+    assert accept == "*/*"
+    return METRICS

@@ -20,6 +20,7 @@ from stasis_offload.asterisk.ari_fields import BadEventError
 from stasis_offload.asterisk.ari_http import NOT_FOUND, AriHttp, RefusedError
 from stasis_offload.asterisk.ari_messages import EVENT_TYPES, is_of_no_interest, parse_event
 from stasis_offload.errors import AriError, AriReplacedError, AriUnavailableError
+from stasis_offload.measures import Requests
 
 # What we use of ARI; each has a description of its own.
 _RESOURCES = ("applications", "asterisk", "bridges", "channels", "endpoints", "events", "playbacks")
@@ -33,7 +34,10 @@ log = structlog.get_logger(__name__)
 
 
 class AriConnection:
-    """A connection to Asterisk's REST interface for one Stasis application, made anew whenever it ends."""
+    """A connection to Asterisk's REST interface for one Stasis application, made anew whenever it ends.
+
+    `measured` is of all its requests.
+    """
 
     def __init__(
         self, *, url: str, username: str, password: str, app: str, on_event: Callable[[Event], None]
@@ -43,6 +47,7 @@ class AriConnection:
         self._password = password
         self._app = app
         self._on_event = on_event
+        self.measured = Requests()
         self._client: Client | None = None
 
     def use(self, *, username: str, password: str) -> None:
@@ -89,7 +94,7 @@ class AriConnection:
             AriError: there is no response, the password is wrong, or the server is not Asterisk.
 
         """
-        http = AriHttp(self._username, self._password)
+        http = AriHttp(self._username, self._password, self.measured)
         try:
             self._client = await _describe(self._url, http)
             yield

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from stasis_offload.errors import AriError, AriUnavailableError
+from stasis_offload.measures import Requests
 
 # In seconds. Asterisk responds within milliseconds; a server that takes this long is hanging.
 REQUEST_DEADLINE = 5.0
@@ -54,10 +55,11 @@ class AriHttp:
     """HTTP client for aioari, in place of its own.
 
     aioari's own client puts the password into every URL (unquoted into the websocket's), has no deadlines and keeps
-    connections open until Asterisk closes them.
+    connections open until Asterisk closes them. `requests` is added to with each request.
     """
 
-    def __init__(self, username: str, password: str) -> None:
+    def __init__(self, username: str, password: str, requests: Requests) -> None:
+        self._requests = requests
         key = b64encode(f"{username}:{password}".encode()).decode()
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=CONNECTIONS, keepalive_timeout=KEEP_ALIVE),
@@ -79,6 +81,8 @@ class AriHttp:
             AriUnavailableError: there is no response.
 
         """
+        now = asyncio.get_running_loop().time
+        began = now()
         try:
             async with self._session.request(
                 method,
@@ -95,12 +99,17 @@ class AriHttp:
             if task is None or task.cancelling():
                 raise
             # Closing the session cancels every task that waits for one of its connections.
+            self._requests.unanswered()
             raise _unavailable(method, url, aiohttp.ClientConnectionError()) from None
         except (aiohttp.ClientError, OSError) as error:
+            self._requests.unanswered()
             raise _unavailable(method, url, error) from None
         if response.status >= 300:  # noqa: PLR2004 - ARI answers 200 or 204, and redirects nowhere
+            self._requests.refused(now() - began)
             text = f"Asterisk refused {method} {urlsplit(url).path}: {_reason(response, body)}"
             raise RefusedError(text, response.status)
+        if _deadline.get() == REQUEST_DEADLINE:  # the time of a long one is that of a party, not of Asterisk
+            self._requests.answered(now() - began)
         return response
 
     async def ws_connect(self, url: str, params: Mapping[str, str]) -> aiohttp.ClientWebSocketResponse:

@@ -11,6 +11,7 @@ from typing import TypeVar
 from stasis_offload.asterisk.control_socket import UnknownCommandError, ask
 from stasis_offload.asterisk.leg_report import Glue, LegReport, RtcpMode
 from stasis_offload.errors import ModuleError
+from stasis_offload.measures import Requests
 from stasis_offload.packets.address import Address
 
 _VERSION = re.compile(r"res_rtpstreams (\d+\.\d+\.\d+)\n")
@@ -31,7 +32,8 @@ class RtpStreams:
     """The CLI command `rtpstreams` of one Asterisk.
 
     A few queries run at a time, of one bridge only one: each has a thread of Asterisk, of which there are 128 for all consoles,
-    and which ends with the answer, whether or not anybody still waits for it (main/asterisk.c, netconsole()).
+    and which ends with the answer, whether or not anybody still waits for it (main/asterisk.c, netconsole()). `measured` is of
+    all of them.
     """
 
     def __init__(self, socket: Path, *, deadline: float = 2.0) -> None:
@@ -39,6 +41,7 @@ class RtpStreams:
         self._deadline = deadline
         self._turns = asyncio.Semaphore(_AT_A_TIME)
         self._running: dict[str, asyncio.Task[str]] = {}
+        self.measured = Requests()
 
     async def report(self, bridge_id: str) -> tuple[LegReport, ...]:
         """Return one report per channel of the bridge; none if there is no such bridge.
@@ -96,16 +99,27 @@ class RtpStreams:
 
     async def _run(self, command: str) -> str:
         """Run a command once it is not running already, for somebody who has given up waiting for it."""
+        now = asyncio.get_running_loop().time
+        began = now()
         try:
             async with asyncio.timeout(self._deadline):
                 while earlier := self._running.get(command):
                     await asyncio.wait([earlier])
                 async with self._turns:
-                    return await asyncio.shield(self._start(command))
+                    answer = await asyncio.shield(self._start(command))
         except TimeoutError as error:
+            self.measured.unanswered()
             raise ModuleError(
                 f"{self._socket}: no answer to {command!r} within {self._deadline:g} s"
             ) from error
+        except UnknownCommandError:
+            self.measured.refused(now() - began)
+            raise
+        except ModuleError:
+            self.measured.unanswered()
+            raise
+        self.measured.answered(now() - began)
+        return answer
 
     def _start(self, command: str) -> asyncio.Task[str]:
         asked = ask(self._socket, command, connect_within=self._deadline)

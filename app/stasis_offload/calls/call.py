@@ -94,6 +94,7 @@ class Call:
         self._media_ended = False
         self._tasks = asyncio.TaskGroup()
         self._learning = gateways.learning
+        self._statistics = gateways.statistics
         # Set once a target is dialled, or there is nothing to dial.
         self._set_up = asyncio.Event()
         if dialing.phase is not Phase.NEW:
@@ -218,7 +219,7 @@ class Call:
                 await self._machine.run()
             except Exception:  # noqa: BLE001 - a defect ends the application's part in the call, not the call
                 self._log.exception("call.defect")
-            self._end_set_up()
+            self._end_set_up(dialled=False)
             await self._end_media()
             self._variables.stop()
             session.cancel()
@@ -243,7 +244,9 @@ class Call:
         await self._opt_out.read_early(self.legs.channel(CALLER))
         await self._variables.run()
 
-    def _end_set_up(self) -> None:
+    def _end_set_up(self, *, dialled: bool) -> None:
+        if dialled and not self._set_up.is_set():
+            self._statistics.set_up.observe(asyncio.get_running_loop().time() - self.began)
         self._set_up.set()
         self._learning.end_set_up(self.id)
 
@@ -296,7 +299,7 @@ class Call:
                 try:
                     await carry_out(self._ari, command, channel=self.legs.channel, bridge=self._bridge)
                 finally:
-                    self._end_set_up()
+                    self._end_set_up(dialled=True)
             case _:
                 await carry_out(self._ari, command, channel=self.legs.channel, bridge=self._bridge)
 

@@ -7,13 +7,14 @@ from stasis_offload.asterisk.ari import AriClient
 from stasis_offload.asterisk.rtpstreams import RtpStreams
 from stasis_offload.calls.channel_variables import WRITERS
 from stasis_offload.calls.learning_queue import LearningQueue
+from stasis_offload.calls.statistics import Statistics
 from stasis_offload.openflow.switch import Switch
 from stasis_offload.signalling.call_ids import CallIds
 
 
 @dataclass(frozen=True, slots=True)
 class Gateways:
-    """Asterisk's REST interface, the switch, the CLI of our Asterisk module, our ids, and for what calls wait for their turn."""
+    """Asterisk's REST interface, the switch, the CLI of our Asterisk module, our ids, for what calls wait for their turn, and what is counted."""
 
     ari: AriClient
     switch: Switch
@@ -21,3 +22,4 @@ class Gateways:
     ids: CallIds
     learning: LearningQueue = field(default_factory=LearningQueue)
     variable_turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(WRITERS))
+    statistics: Statistics = field(default_factory=Statistics)

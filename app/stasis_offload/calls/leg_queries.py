@@ -43,7 +43,7 @@ class LegQueries:
             return ()
         except ModuleError as error:
             if self._answered:
-                self._log.warning("module.unreachable", error=str(error))
+                self._log.info("module.unreachable", error=str(error))
             self._answered = False
             return (ev.CommandFailed(ReasonKind.MODULE_UNREACHABLE),)
         finally:

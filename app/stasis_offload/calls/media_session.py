@@ -13,6 +13,7 @@ from stasis_offload.calls.features import CallFeatures
 from stasis_offload.calls.gateways import Gateways
 from stasis_offload.calls.leg_queries import LegQueries
 from stasis_offload.calls.media_monitor import MediaMonitor
+from stasis_offload.calls.media_record import MediaRecord
 from stasis_offload.calls.packet_budget import PacketBudget
 from stasis_offload.calls.runner import MachineRunner
 from stasis_offload.errors import OpenFlowError, SwitchUnavailableError
@@ -32,12 +33,6 @@ from stasis_offload.openflow.events import FlowRemoved, Removal
 from stasis_offload.openflow.flow import FlowCount
 from stasis_offload.packets.rtcp import parse_packets
 
-_STATE_LOGS = {
-    State.RELAYED: "media.relayed",
-    State.LEARNING: "media.learning",
-    State.OFFLOADED: "media.offloaded",
-}
-
 # After one of these a call that is relayed is not about to be learned.
 _UNLEARNED = ev.LegsReported | ev.CommandFailed | ev.CallEnded
 
@@ -47,7 +42,7 @@ _MAX_QUEUED = 64
 
 
 class MediaSession:
-    """The media of one call, from its start to its end."""
+    """The media of one call, from its start to its end; `record` is what is kept of it."""
 
     def __init__(
         self,
@@ -66,6 +61,7 @@ class MediaSession:
         self._on_change = on_change
         self._features: CallFeatures | None = None
         self._log = log
+        self.record = MediaRecord(gateways.statistics, log=log)
         self._legs = LegQueries(call, gateways=gateways, log=log)
         self._budget = PacketBudget()
         self._usual = UsualRtcp()
@@ -125,6 +121,7 @@ class MediaSession:
     def on_packet_in(self, role: Role, *, in_port: int, frame: bytes) -> None:
         """Handle a packet that a flow of this call mirrored, unless there are too many of its kind."""
         now = _now()
+        self.record.note_packet_in(role)
         if not self._budget.admits(role, now) or self._is_usual(role, in_port=in_port, frame=frame, now=now):
             return
         event = mirrored(role, in_port=in_port, frame=frame)
@@ -185,7 +182,8 @@ class MediaSession:
                 await self._machine.run()
             except Exception:  # noqa: BLE001 - a defect must not end the call: Asterisk relays it
                 self._log.exception("media.defect")
-                self._machine.state = abandon(self.placement, _now())
+                before, self._machine.state = self.placement, abandon(self.placement, _now())
+                self.record.note_step(before, self.placement, _now())
                 self._on_change(self.placement)
             with suppress(OpenFlowError):
                 # Sends nothing if there are none.
@@ -219,23 +217,11 @@ class MediaSession:
         self._queue(before, event, after)
         if before.state is State.OFFLOADED and after.state is not State.OFFLOADED:
             self._monitor.on_relayed()
-        if (after.state, after.reason) != (before.state, before.reason):
-            unheard = after.reason and after.reason.kind is ReasonKind.NOT_RECEIVED
-            log = self._log.warning if unheard else self._log.debug
-            log(
-                _STATE_LOGS[after.state],
-                reason=str(after.reason) if after.reason else None,
-                detail=after.reason.detail if after.reason else None,
-                was=before.state,
-            )
+        self.record.note_step(before, after, now)
         # Learning a call from its packets changes nothing that anybody else reads.
         learning = before.state is after.state is State.LEARNING and before.reason == after.reason
         if after is not before and not (learning and before.leaves_digits is after.leaves_digits):
             self._on_change(after)
-        for leg in after.strangers.keys() - before.strangers.keys():
-            self._log.info("media.strangers", leg=leg, source=str(after.strangers[leg].source))
-        if after.is_verified and not before.is_verified:
-            self._log.debug("media.verified", ms=round((now - after.since) * 1000))
 
     def _queue(self, before: Placement, event: ev.Event, after: Placement) -> None:
         """Record that the call is learned, waits for its turn, or neither."""
@@ -297,6 +283,7 @@ class MediaSession:
             )
         except OpenFlowError as error:
             return (ev.FinalCounters(None), self._failed(error))
+        self.record.note_removed(_now())
         self._log.debug("flows.removed", ms=_milliseconds(_now() - before))
         return (ev.FinalCounters(_by_role(counts) or None),)  # of flows that were gone nothing is known
 

@@ -16,27 +16,27 @@ _LOOKED_EVERY = 5.0
 
 
 class Overloads:
-    """`count` is how many there were since Asterisk loaded its module, a few seconds ago."""
+    """`count` is how many there were since Asterisk loaded its module, a few seconds ago; 0 until that is `known`."""
 
     def __init__(self, *, ari: AriClient, every: float = _LOOKED_EVERY) -> None:
         self.count = 0
+        self.known = False
         self._every = every
         self._ari = ari
         self._log = structlog.get_logger(__name__)
 
     async def run(self) -> NoReturn:
         """Look every few seconds, and log what has come; what was there at the first look is not new."""
-        known = False
         while True:
             with suppress(AriError):  # while the connection is lost the last count stands
-                await self._look(known=known)
-                known = True
+                await self._look()
             await asyncio.sleep(self._every)
 
-    async def _look(self, *, known: bool) -> None:
+    async def _look(self) -> None:
         text = await self._ari.get_global(_COUNTER)
         count = int(text) if text.isdecimal() else 0
         new = count - self.count if count >= self.count else count  # it begins anew with Asterisk
         self.count = count
-        if new and known:
+        if new and self.known:
             self._log.warning("calls.overload", left_to_dial=new)
+        self.known = True

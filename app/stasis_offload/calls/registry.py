@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from stasis_offload.calls.call import Call
+from stasis_offload.calls.ended_calls import EndedCalls
 from stasis_offload.media.roles import owner_of
 from stasis_offload.openflow.flow import owner_in
 from stasis_offload.signalling.call_ids import CallIds
@@ -12,11 +13,12 @@ class Registry:
     """Every call, by the unique id of the caller's channel; iteration is safe while calls come and go.
 
     A channel's id usually contains that of its call. A replacement's does not, so replacements are registered:
-    pending from their announcement, committed once they are a leg.
+    pending from their announcement, committed once they are a leg. `ended` has what is kept of calls that are over.
     """
 
     def __init__(self, ids: CallIds) -> None:
         self.ids = ids
+        self.ended = EndedCalls()
         self._calls: dict[str, Call] = {}
         self._by_owner: dict[int, Call] = {}
         self._replacements: dict[str, Call] = {}

@@ -8,6 +8,7 @@ from stasis_offload.asterisk.ari_events import Channel, StasisStart
 from stasis_offload.calls.ari_commands import leave
 from stasis_offload.calls.background import Background
 from stasis_offload.calls.call import Call
+from stasis_offload.calls.call_views import ended_call
 from stasis_offload.calls.gateways import Gateways
 from stasis_offload.calls.learning_queue import SET_UP_WITHIN
 from stasis_offload.calls.offload_gate import OffloadGate
@@ -90,6 +91,7 @@ class Supervisor:
         if earlier_packets is not None:
             call.media.continue_from(earlier_packets)
         self._registry.add(call)
+        self._gateways.statistics.begun["new" if earlier_packets is None else "adopted"] += 1
         self._background.start(self._run(call), call=call.id)
         return call
 
@@ -117,6 +119,7 @@ class Supervisor:
 
     def reject(self, caller: str, error: DialArgumentError) -> None:
         """Continue a caller in the dialplan because its arguments cannot be dialled, as Dial() would."""
+        self._gateways.statistics.passed_by += 1
         self._log.info("call.refused", call=caller, error=str(error))
         rejected = leave(self._gateways.ari, caller, status=DialStatus.INVALIDARGS, cause=0)
         self._background.start(rejected, call=caller)
@@ -128,6 +131,9 @@ class Supervisor:
             self._log.exception("call.defect", call=call.id)
         finally:
             self._registry.remove(call)
+            self._registry.ended.add(ended_call(call, asyncio.get_running_loop().time()))
+            media = call.media
+            self._gateways.statistics.note_end(media.placement, media.quality, carried=media.record.carried)
         again = self._reentries.pop(call.id, None)
         if again:
             self.start(again.channel, again.args)

@@ -17,7 +17,7 @@ class CallView:
 
     `caller` and `callee` are channel names (`callee` None until there is one). `state` is one word: `dialing`,
     or the state of its media (`relayed`, `learning`, `offloaded`); `reason` says why it is not offloaded, `detail`
-    in what its legs differ if that is the reason.
+    what was compared for that, in words, where it was.
     `age` is the seconds since the call entered the application, `state_age` since it entered its state.
     `from_caller` and `from_callee` are what the switch forwarded of each leg's packets over the whole call, unless they
     are `partial`: an earlier process began the call, and `age` is of this one too, or a counter could not be read.
@@ -43,17 +43,42 @@ class CallView:
 
 
 @dataclass(frozen=True, slots=True)
+class MoveView:
+    """A change of what carries a call's media, or of the reason, `age` seconds ago; the fields are those of CallView."""
+
+    age: float
+    state: str
+    reason: str | None
+    detail: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class CallDetails:
+    """One call and its last moves, the oldest first.
+
+    Of a call that ended `ended_age` seconds ago, which is None while it is up, the view is that of its end.
+    """
+
+    view: CallView
+    moves: tuple[MoveView, ...]
+    ended_age: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class Health:
     """Health of the application; each problem is one sentence, and without any it is healthy.
 
     `blocked` is True while an operator blocks all calls, new ones too (`relay --all`). `overloads` is how many calls
-    OffloadDial() has left to Dial() because the application did not keep up, since Asterisk began.
+    OffloadDial() has left to Dial() because the application did not keep up, since Asterisk began. `version` is that of the
+    application, `module` that of the Asterisk module, None while it does not answer.
     """
 
     calls: int
     blocked: bool
     overloads: int
     problems: tuple[str, ...]
+    version: str
+    module: str | None
 
     @property
     def ok(self) -> bool:

@@ -1,28 +1,60 @@
 """The commands that show the calls and steer their media."""
 
 import json
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import quote
 
 import typer
 from rich.table import Table
 from rich.text import Text
 
-from stasis_offload.api_json import BadAnswerError, calls_as_json, is_blocked, parse_calls
-from stasis_offload.calls.views import CallView
+from stasis_offload.api_json import (
+    BadAnswerError,
+    calls_as_json,
+    details_as_json,
+    is_blocked,
+    parse_calls,
+    parse_details,
+)
+from stasis_offload.calls.views import CallDetails, CallView
 from stasis_offload.cli.client import request
-from stasis_offload.cli.typed import AsJson, ConfigFile, age, commands, console, plain_table
+from stasis_offload.cli.typed import AsJson, ConfigFile, age, commands, console, plain_table, reason_named
 from stasis_offload.media.quality import LegQuality
+from stasis_offload.media.reasons import EXPLANATIONS, ReasonKind
 
 _Call = Annotated[str | None, typer.Argument(metavar="CALL", help="An id that `calls` shows.")]
 _All = Annotated[bool, typer.Option("--all", help="Every call, and those to come.")]
 
 
+class CallState(StrEnum):
+    """The words in column STATE."""
+
+    DIALING = "dialing"
+    RELAYED = "relayed"
+    LEARNING = "learning"
+    OFFLOADED = "offloaded"
+
+
 @commands.command()
-def calls(*, config: ConfigFile = None, as_json: AsJson = False) -> None:
+def calls(
+    *,
+    state: Annotated[CallState | None, typer.Option(help="Only calls in this state.")] = None,
+    reason: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Only calls with this reason, of either leg or NAME:LEG."),
+    ] = None,
+    config: ConfigFile = None,
+    as_json: AsJson = False,
+) -> None:
     """Show every call: its parties, what carries its media and why, and what the switch forwarded."""
-    views = parse_calls(request(config, "GET", "/calls"))
+    if reason is not None:
+        reason_named(reason)
+    every = parse_calls(request(config, "GET", "/calls"))
+    views = [view for view in every if state in (None, view.state) and _has_reason(view, reason)]
     if as_json:
         typer.echo(json.dumps(calls_as_json(views), indent=2))
         return
@@ -31,6 +63,22 @@ def calls(*, config: ConfigFile = None, as_json: AsJson = False) -> None:
             "ALL CALLS ARE HELD with Asterisk, those to come too, until `stasis-offload offload --all`"
         )
     console().print(_table(views))
+    typer.echo(_summary(views, every))
+
+
+@commands.command()
+def explain(
+    call: Annotated[str, typer.Argument(metavar="CALL", help="An id that `calls` shows, or the log.")],
+    *,
+    config: ConfigFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Explain one call, up or ended within the hour: why it is where it is, what was compared, its last 20 moves."""
+    details = parse_details(request(config, "GET", f"/calls/{quote(call, safe='')}"))
+    if as_json:
+        typer.echo(json.dumps(details_as_json(details), indent=2))
+    else:
+        typer.echo("\n".join(_explanation(details)))
 
 
 @commands.command()
@@ -86,6 +134,55 @@ def _table(views: Sequence[CallView]) -> Table:
             *map(Text, (*cells, *counts, mos, age(view.age) + ("+" if view.partial else "")))
         )  # Text, because a channel's name may look like markup
     return table
+
+
+def _has_reason(view: CallView, reason: str | None) -> bool:
+    """Return whether a call has a reason, which may be without its leg."""
+    return reason is None or reason in (view.reason, _kind(view))
+
+
+def _kind(view: CallView) -> str:
+    return (view.reason or "").partition(":")[0]
+
+
+def _summary(views: Sequence[CallView], every: Sequence[CallView]) -> str:
+    """Return how many calls there are, by state, and by reason without the leg."""
+    total = f"{len(every)} call" + ("" if len(every) == 1 else "s")
+    if len(views) != len(every):
+        total = f"{len(views)} of {total}"
+    parts = []
+    for state, count in Counter(view.state for view in views).most_common():
+        kinds = Counter(_kind(view) for view in views if view.state == state and view.reason)
+        reasons = ", ".join(f"{number} {kind}" for kind, number in kinds.most_common())
+        parts.append(f"{count} {state}" + (f" ({reasons})" if reasons else ""))
+    return f"{total}: {', '.join(parts)}" if parts else total
+
+
+def _explanation(details: CallDetails) -> Iterator[str]:
+    view = details.view
+    if details.ended_age is None:
+        what = " ".join(filter(None, (view.state, view.reason)))
+        yield f"{view.call}: {what}, for {age(view.state_age)}; up for {age(view.age)}"
+    else:
+        yield f"{view.call}: ended {age(details.ended_age)} ago, after {age(view.age)}"
+    yield f"  caller {view.caller}, callee {view.callee or '-'}"
+    if details.ended_age is None:
+        yield from (f"  {line}" for line in _why(view.reason, view.detail))
+    packets = f"{view.from_caller.packets} packets of the caller and {view.from_callee.packets} of the callee"
+    mos = "/".join(_mos(quality) for quality in (view.caller_quality, view.callee_quality))
+    yield f"  the switch forwarded {packets}{', or more' if view.partial else ''}; MOS {mos}"
+    yield "  last moves:"
+    for move in details.moves:
+        detail = f"  ({move.detail})" if move.detail else ""
+        yield f"    {age(move.age)} ago  {move.state:<9}  {move.reason or '-'}{detail}"
+
+
+def _why(reason: str | None, detail: str | None) -> Iterator[str]:
+    kind = (reason or "").partition(":")[0]
+    if kind in EXPLANATIONS:
+        yield EXPLANATIONS[ReasonKind(kind)]
+    if detail:
+        yield f"compared: {detail}"
 
 
 def _mos(quality: LegQuality) -> str:

@@ -10,7 +10,7 @@ import typer
 from rich.text import Text
 
 from stasis_offload.cli.statuses import EXIT_FAILED
-from stasis_offload.cli.typed import AsJson, commands, console, plain_table
+from stasis_offload.cli.typed import AsJson, commands, console, plain_table, reason_named
 from stasis_offload.dialplan.config_file import DialplanError
 from stasis_offload.dialplan.presentation import as_json as report_as_json
 from stasis_offload.dialplan.presentation import as_lines as report_as_lines
@@ -25,17 +25,26 @@ from stasis_offload.signalling.dial_options import OPTIONS, options_as_markdown
 
 @commands.command()
 def reasons(
-    *, markdown: Annotated[bool, typer.Option("--markdown", help="As docs/reasons.md.")] = False
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME]...", help="As `calls` shows them; all without one.")
+    ] = None,
+    *,
+    as_json: AsJson = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="As docs/reasons.md.")] = False,
 ) -> None:
-    """Explain every reason for which a call is relayed."""
+    """Explain reasons for which a call is relayed: those that are named, or every one."""
+    kinds = [reason_named(name) for name in names or ()] or list(EXPLANATIONS)
     if markdown:
         typer.echo(reasons_as_markdown(), nl=False)
+        return
+    if as_json:
+        typer.echo(json.dumps({str(kind): EXPLANATIONS[kind] for kind in kinds}, indent=2))
         return
     table = plain_table()
     table.add_column("REASON")
     table.add_column("MEANS", overflow="fold")
-    for kind, sentence in EXPLANATIONS.items():
-        table.add_row(kind, sentence)
+    for kind in kinds:
+        table.add_row(kind, EXPLANATIONS[kind])
     console().print(table)
 
 

@@ -1,6 +1,7 @@
 """What every command has: its place on the command line, its options, and where it prints."""
 
 import sys
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated
 
@@ -12,6 +13,7 @@ from rich.table import Table
 from stasis_offload import config as configuration
 from stasis_offload import log as logs
 from stasis_offload.config import Config
+from stasis_offload.media.reasons import ReasonKind
 
 # Columns without a terminal: enough for one line per call.
 _WIDE = 250
@@ -54,3 +56,13 @@ def log_to_stderr(settings: Config) -> logs.Redactor:
     if len(secret) < logs.SHORTEST:
         structlog.get_logger(__name__).warning("config.short_password", shortest=logs.SHORTEST)
     return redactor
+
+
+def reason_named(name: str) -> ReasonKind:
+    """Return the reason of that name, which may be followed by a leg's."""
+    kind = name.partition(":")[0]
+    if kind in set(ReasonKind):
+        return ReasonKind(kind)
+    near = get_close_matches(kind, list(ReasonKind), n=1)
+    hint = f"did you mean {near[0]}?" if near else "`stasis-offload reasons` lists all"
+    raise typer.BadParameter(f"there is no reason {kind!r}; {hint}")

@@ -59,7 +59,17 @@ _BOTH_LEGS: tuple[tuple[ReasonKind, Callable[[LegReport, LegReport], bool]], ...
 )
 
 
+# What is compared, of the one leg or of each of the two.
 _DETAILS: Mapping[ReasonKind, Callable[[LegReport], object]] = {
+    ReasonKind.NOT_UP: lambda leg: f"state {leg.state}",
+    ReasonKind.NOT_TWO_PARTIES: lambda leg: f"{leg.bridge_channels} channels in the bridge",
+    ReasonKind.GLUE_FORBIDS: lambda leg: f"glue {leg.glue}",
+    ReasonKind.RTP_TIMEOUT: lambda leg: f"rtp_timeout {leg.rtp_timeout} s, less than {MIN_RTP_TIMEOUT}",
+    ReasonKind.RTP_KEEPALIVE: lambda leg: f"rtp_keepalive {leg.rtp_keepalive} s",
+    ReasonKind.NULL_ADDRESS: lambda leg: f"local {leg.local}, remote {leg.remote}",
+    ReasonKind.HAIRPIN: lambda leg: f"remote {leg.remote}",
+    ReasonKind.ADDRESS_FAMILY: lambda leg: leg.remote,
+    ReasonKind.NOT_NATIVE: lambda leg: leg.bridge_technology + ("" if leg.local_bridge else ", not locally"),
     ReasonKind.CODEC: lambda leg: leg.format_rx,
     ReasonKind.PTIME: lambda leg: f"{leg.ptime} ms",
     ReasonKind.AUDIO_PT: lambda leg: f"{leg.format_rx} {leg.audio_pt_rx}",
@@ -77,6 +87,11 @@ def of_both(kind: ReasonKind, caller: LegReport, callee: LegReport) -> Reason:
     of_leg = _DETAILS.get(kind)
     detail = f"caller {of_leg(caller)}, callee {of_leg(callee)}" if of_leg else None
     return Reason(kind, detail=detail)
+
+
+def _of_one(kind: ReasonKind, leg: Leg | None, report: LegReport) -> Reason:
+    of_leg = _DETAILS.get(kind)
+    return Reason(kind, leg, detail=str(of_leg(report)) if of_leg else None)
 
 
 def _families(leg: LegReport) -> set[int]:
@@ -100,10 +115,10 @@ def why_not(caller: LegReport | None, callee: LegReport | None, *, splits: bool 
     for kind, applies in _ONE_LEG:
         for leg, report in ((Leg.CALLER, caller), (Leg.CALLEE, callee)):
             if applies(report):
-                return Reason(kind, None if kind is ReasonKind.NOT_TWO_PARTIES else leg)
+                return _of_one(kind, None if kind is ReasonKind.NOT_TWO_PARTIES else leg, report)
     for leg, near, far in ((Leg.CALLER, caller, callee), (Leg.CALLEE, callee, caller)):
         if near.remote in (near.local, far.local):
-            return Reason(ReasonKind.HAIRPIN, leg)
+            return _of_one(ReasonKind.HAIRPIN, leg, near)
     splits = splits and all(is_constant(report.format_rx) for report in (caller, callee))
     if not splits and differ_in_digits(caller, callee):
         return of_both(ReasonKind.EVENT_PT, caller, callee)
@@ -134,34 +149,46 @@ def why_not_observed(leg: Leg, report: LegReport, packet: ObservedPacket) -> Rea
     """Return why an observed packet is not the media that Asterisk reports of this leg; None if it is."""
     headers = packet.headers
     if headers.destination != report.local or report.source not in (None, headers.source):
-        return Reason(ReasonKind.FOREIGN_SOURCE, leg)
-    if packet.payload_type not in (report.audio_pt_rx, *report.event_pts_rx.values()):
-        return Reason(ReasonKind.FOREIGN_MEDIA, leg)
+        detail = f"on the wire {headers.source} to {headers.destination}, by Asterisk {report.source} to {report.local}"
+        return Reason(ReasonKind.FOREIGN_SOURCE, leg, detail)
+    agreed = (report.audio_pt_rx, *report.event_pts_rx.values())
+    if packet.payload_type not in agreed:
+        detail = f"payload type {packet.payload_type}, agreed are {', '.join(map(str, agreed))}"
+        return Reason(ReasonKind.FOREIGN_MEDIA, leg, detail)
     if packet.ttl < MIN_TTL:
-        return Reason(ReasonKind.LOW_TTL, leg)
+        return Reason(ReasonKind.LOW_TTL, leg, f"TTL {packet.ttl}")
     if report.ssrc_rx is not None and packet.ssrc != report.ssrc_rx:
-        return Reason(ReasonKind.FOREIGN_SSRC, leg)
+        detail = f"SSRC on the wire {packet.ssrc:#010x}, by Asterisk {report.ssrc_rx:#010x}"
+        return Reason(ReasonKind.FOREIGN_SSRC, leg, detail)
     return None
 
 
 def why_not_observable(leg: Leg, *, before: LegReport, after: LegReport, strangers: int) -> Reason:
     """Return why no packet of a leg was observed between two reports, while `strangers` came from elsewhere."""
     if are_several(strangers):
-        return Reason(ReasonKind.FOREIGN_SOURCE, leg)
-    return Reason(ReasonKind.BYPASSES_SWITCH if goes_to_asterisk(before, after) else ReasonKind.NO_MEDIA, leg)
+        detail = f"{strangers} packets came from elsewhere, none from {after.source or after.remote}"
+        return Reason(ReasonKind.FOREIGN_SOURCE, leg, detail)
+    detail = f"meanwhile Asterisk received {_received(before, after)} packets, the switch showed none"
+    return Reason(
+        ReasonKind.BYPASSES_SWITCH if goes_to_asterisk(before, after) else ReasonKind.NO_MEDIA, leg, detail
+    )
 
 
 def why_not_relayed(leg: Leg, *, before: LegReport, after: LegReport) -> Reason:
     """Return why Asterisk did not relay packets of a leg that were observed between two reports."""
     received = (after.ssrc_rx, after.packets_rx) != (before.ssrc_rx, before.packets_rx)
-    return Reason(ReasonKind.NOT_RELAYED if received else ReasonKind.NOT_RECEIVED, leg)
+    detail = f"the switch showed packets, Asterisk received {_received(before, after)}"
+    return Reason(ReasonKind.NOT_RELAYED if received else ReasonKind.NOT_RECEIVED, leg, detail)
 
 
 def goes_to_asterisk(before: LegReport, after: LegReport) -> bool:
     """Return whether Asterisk has received more than a few packets of a leg between two reports."""
+    return are_several(_received(before, after))
+
+
+def _received(before: LegReport, after: LegReport) -> int:
     # It counts anew from each new SSRC on.
-    counted_before = before.packets_rx if before.ssrc_rx == after.ssrc_rx else 0
-    return are_several(after.packets_rx - counted_before)
+    return after.packets_rx - (before.packets_rx if before.ssrc_rx == after.ssrc_rx else 0)
 
 
 def are_several(packets: int) -> bool:

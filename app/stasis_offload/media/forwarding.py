@@ -6,6 +6,7 @@ from dataclasses import replace
 from stasis_offload.media import commands as cmd
 from stasis_offload.media import events as ev
 from stasis_offload.media import strangers
+from stasis_offload.media.doubled import doubled_by
 from stasis_offload.media.eligibility import (
     COMFORT_NOISE,
     are_several,
@@ -172,7 +173,7 @@ def on_guard_triggered(placement: Placement, event: ev.GuardTriggered, now: floa
         return _check_way(placement, event.leg, event.packet, now)
     if event.kind is ReasonKind.FOREIGN_SOURCE:
         return strangers.on_packet(placement, event, now)
-    return relay(placement, Reason(event.kind, event.leg), now)
+    return relay(placement, doubled_by(placement, event) or Reason(event.kind, event.leg), now)
 
 
 def on_rtcp_sent(placement: Placement, event: ev.RtcpSent, now: float) -> Step:

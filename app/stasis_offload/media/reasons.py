@@ -41,6 +41,7 @@ class ReasonKind(StrEnum):
     FOREIGN_SOURCE = "foreign-source"
     LOW_TTL = "low-ttl"
     ASTERISK_MEDIA = "asterisk-media"
+    DOUBLED = "doubled"
     FLAPPING = "flapping"
     NOT_RECEIVED = "not-received"
     NOT_RELAYED = "not-relayed"
@@ -101,6 +102,7 @@ EXPLANATIONS: dict[ReasonKind, str] = {
     ReasonKind.FOREIGN_SOURCE: "The leg's packets come from another address than Asterisk reports (source NAT between the switch and Asterisk, or a move that strictrtp refuses), or by another way than was learned.",
     ReasonKind.LOW_TTL: "The leg's packets have a TTL below 16; Asterisk relays them with a new one.",
     ReasonKind.ASTERISK_MEDIA: "Asterisk sends the leg RTP of its own: music, a tone, a digit, an announcement.",
+    ReasonKind.DOUBLED: "The leg's RTP reaches Asterisk although the switch forwards it, and is relayed a second time: it comes by the bridge and beside it, or past the application's flows. Often Linux answers ARP for the bridge's address at its port, too: set net.ipv4.conf.all.arp_ignore to 1. The call is tried again after media.flap_wait.",
     ReasonKind.FLAPPING: "The call returned to Asterisk too often within a minute (media.returns_per_minute, media.flap_wait).",
     ReasonKind.NOT_RECEIVED: "The leg's packets pass the switch, and Asterisk does not receive them: the other party hears nothing. A firewall of the host drops them, or they are led elsewhere.",
     ReasonKind.NOT_RELAYED: "Asterisk does not relay the leg's packets to the other unchanged, or not by the switch, or always more than a packet time later.",
@@ -133,7 +135,7 @@ EXPLANATIONS: dict[ReasonKind, str] = {
 class Reason:
     """Why a call is relayed, and the leg if the reason is one leg's.
 
-    `detail` is what the legs differ in, in words, if the reason is that they do; it makes no other reason.
+    `detail` is what was compared, in words: what the legs differ in, or the wire and Asterisk. It makes no other reason.
     """
 
     kind: ReasonKind

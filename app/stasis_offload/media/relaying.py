@@ -137,6 +137,8 @@ def relay(placement: Placement, reason: Reason, now: float, *, signalled: bool =
         wait = None  # the same path would be built again
     elif reason.kind is ReasonKind.ASTERISK_MEDIA:
         wait = now + max(placement.damping.wait(policy.recheck), MIN_ASTERISK_RTP_WAIT)
+    elif reason.kind is ReasonKind.DOUBLED:
+        wait = now + policy.flap_wait  # each attempt would double a part of a second
     elif reason.kind is ReasonKind.FLAPPING:
         wait = damping.suppressed_until
     elif placement.featured and placement.is_learned:

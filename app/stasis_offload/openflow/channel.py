@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import NoReturn
 
 from stasis_offload.errors import OpenFlowError, SwitchUnavailableError
+from stasis_offload.measures import Requests
 from stasis_offload.openflow import decode, encode
 from stasis_offload.openflow.decode import VERSION, VERSION_NAMES, Framer, Message, MessageKind
 from stasis_offload.openflow.endpoint import Endpoint
@@ -87,7 +88,7 @@ class Channel(asyncio.Protocol):
     """Requests and messages of one connection. Requests may overlap; each has its own transaction id.
 
     What arrives is handled where it is received: a task that wakes for it would cost more than most of the messages. `failure`
-    is why the connection ended, if it has.
+    is why the connection ended, if it has; `measured` is of its requests.
     """
 
     _transport: asyncio.Transport
@@ -98,6 +99,7 @@ class Channel(asyncio.Protocol):
         self._framer = Framer()
         self._received_at = 0.0
         self.failure: Exception | None = None
+        self.measured = Requests()
         self._lost = asyncio.Event()
         self._later: list[bytes] | None = None
         self._xid = 0
@@ -193,13 +195,22 @@ class Channel(asyncio.Protocol):
         return waiting
 
     async def _answers(self, waiting: Mapping[int, _PendingRequest]) -> list[Reply]:
-        late = asyncio.get_running_loop().call_later(self._timeouts.answer, self._give_up, waiting)
+        loop = asyncio.get_running_loop()
+        late, began = loop.call_later(self._timeouts.answer, self._give_up, waiting), loop.time()
         try:
-            return [await each.answer for each in waiting.values()]
+            answers = [await each.answer for each in waiting.values()]
         finally:
             late.cancel()
             for xid in waiting:
                 del self._pending[xid]
+        for answer in answers:
+            if isinstance(answer, SwitchUnavailableError):
+                self.measured.unanswered()
+            elif isinstance(answer, OpenFlowError):
+                self.measured.refused(loop.time() - began)
+            else:
+                self.measured.answered(loop.time() - began)
+        return answers
 
     def _give_up(self, waiting: Mapping[int, _PendingRequest]) -> None:
         for each in waiting.values():

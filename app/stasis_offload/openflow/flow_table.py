@@ -67,6 +67,11 @@ class FlowTable:
         """Whether there is a connection."""
         return self._channel is not None
 
+    @property
+    def size(self) -> int:
+        """How many flows of owners the switch should have."""
+        return sum(len(entry.flows) for entry in self._entries.values())
+
     def attach(self, channel: Channel) -> None:
         """Send changes by this connection from now on."""
         self._channel = channel

@@ -14,6 +14,7 @@ from itertools import count
 from typing import NoReturn
 
 from stasis_offload.errors import OpenFlowError, SwitchUnavailableError
+from stasis_offload.measures import Requests
 from stasis_offload.openflow import decode, encode
 from stasis_offload.openflow.channel import Channel, Timeouts, open_channel
 from stasis_offload.openflow.decode import Message, MessageKind
@@ -57,7 +58,7 @@ class Switch:
     """One OVS bridge, which `run` keeps connected. `on_event` is called in order, and must not block.
 
     A bridge of another id than `datapath_id`, 16 hexadecimal digits, gets nothing; empty for any. `application` says who we
-    are to those who would be the same `instance` there (gate.py).
+    are to those who would be the same `instance` there (gate.py). `measured` is of all requests to the switch.
     """
 
     def __init__(
@@ -70,6 +71,7 @@ class Switch:
         instance: int = 0,
         application: int = 0,
     ) -> None:
+        self.measured = Requests()
         self._endpoint = endpoint
         self._datapath_id = datapath_id
         self._on_event = on_event
@@ -110,6 +112,7 @@ class Switch:
 
     async def _serve(self) -> NoReturn:
         async with open_channel(self._endpoint, on_message=self._receive, timeouts=self._timeouts) as channel:
+            channel.measured = self.measured
             description = await describe(channel)
             if self._datapath_id not in ("", f"{description.datapath_id:016x}"):
                 raise SwitchUnavailableError(

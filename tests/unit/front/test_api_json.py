@@ -6,8 +6,16 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from stasis_offload.api_json import BadAnswerError, call_as_json, calls_as_json, health_as_json, parse_calls
-from stasis_offload.calls.views import CallView, Health
+from stasis_offload.api_json import (
+    BadAnswerError,
+    call_as_json,
+    calls_as_json,
+    details_as_json,
+    health_as_json,
+    parse_calls,
+    parse_details,
+)
+from stasis_offload.calls.views import CallDetails, CallView, Health, MoveView
 from stasis_offload.media.quality import LegQuality
 from stasis_offload.openflow.flow import FlowCount
 from tests.support.fake_operations import DIALING, OFFLOADED
@@ -42,6 +50,11 @@ view = st.builds(
     strangers_at_callee=st.integers(0, 2**40),
 )
 
+move = st.builds(
+    MoveView, age=seconds, state=st.text(), reason=st.none() | st.text(), detail=st.none() | st.text()
+)
+details = st.builds(CallDetails, view, st.lists(move, max_size=3).map(tuple), ended_age=st.none() | seconds)
+
 
 def test_a_call_has_this_shape() -> None:
     assert call_as_json(OFFLOADED) == {
@@ -72,21 +85,45 @@ def test_a_call_has_this_shape() -> None:
 
 
 def test_health_is_well_when_there_is_no_problem() -> None:
-    well = Health(calls=2, blocked=False, overloads=7, problems=())
-    ill = Health(calls=0, blocked=True, overloads=0, problems=("the switch is away",))
-    assert health_as_json(well) == {"ok": True, "calls": 2, "blocked": False, "overloads": 7, "problems": []}
+    well = Health(calls=2, blocked=False, overloads=7, problems=(), version="1.2.3", module="0.9.0")
+    problems = ("the switch is away",)
+    ill = Health(calls=0, blocked=True, overloads=0, problems=problems, version="1.2.3", module=None)
+    assert health_as_json(well) == {
+        "ok": True,
+        "calls": 2,
+        "blocked": False,
+        "overloads": 7,
+        "problems": [],
+        "version": "1.2.3",
+        "module": "0.9.0",
+    }
     assert health_as_json(ill) == {
         "ok": False,
         "calls": 0,
         "blocked": True,
         "overloads": 0,
         "problems": ["the switch is away"],
+        "version": "1.2.3",
+        "module": None,
     }
 
 
 @given(st.lists(view, max_size=3))
 def test_calls_are_read_back_as_they_were_written(views: list[CallView]) -> None:
     assert parse_calls(json.loads(json.dumps(calls_as_json(views)))) == tuple(views)
+
+
+@given(details)
+def test_a_call_and_its_moves_are_read_back_as_they_were_written(found: CallDetails) -> None:
+    assert parse_details(json.loads(json.dumps(details_as_json(found)))) == found
+
+
+@pytest.mark.parametrize(
+    "document", [{}, [], call_as_json(DIALING), {**call_as_json(DIALING), "ended_age": None, "moves": [1]}]
+)
+def test_a_call_without_its_moves_is_refused(document: object) -> None:
+    with pytest.raises(BadAnswerError):
+        parse_details(document)
 
 
 @pytest.mark.parametrize("key", sorted(call_as_json(DIALING)))

@@ -8,66 +8,21 @@ import pwd
 import socket
 import subprocess
 import sys
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from aiohttp import web
-from structlog.testing import capture_logs
 
-from stasis_offload import config
-from stasis_offload.api_json import calls_as_json
-from stasis_offload.cli.main import main
-from stasis_offload.config import HttpSettings
-from stasis_offload.http_api import serve
 from stasis_offload.media.state import Phase
 from stasis_offload.signalling.dial_options import OPTIONS
-from tests.support.fake_operations import DIALING, OFFLOADED, REFUSED, FakeOperations
+from tests.support.command_line import Command, Outcome, in_another_thread
+from tests.support.fake_operations import OFFLOADED, REFUSED, FakeOperations
 
-WITHIN = 10.0
 PROJECT = Path(__file__).parents[3]
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    status: int
-    out: str
-    err: str
-
-
-Command = Callable[..., Outcome]
-
-
-@pytest.fixture(autouse=True)
-def _configured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, free_port: int) -> None:
-    for name in [name for name in os.environ if name.upper().startswith(config.ENV_PREFIX)]:
-        monkeypatch.delenv(name)
-    monkeypatch.setattr(config, "DEFAULT_FILE", tmp_path / "none.toml")
-    monkeypatch.setenv("STASIS_OFFLOAD_ARI__URL", f"http://127.0.0.1:{free_port}")
-    monkeypatch.setenv("STASIS_OFFLOAD_ARI__USERNAME", "offload")
-    monkeypatch.setenv("STASIS_OFFLOAD_ARI__PASSWORD", "s3cret")
-    monkeypatch.setenv("STASIS_OFFLOAD_ASTERISK__CONTROL_SOCKET", str(tmp_path / "asterisk.ctl"))
-    monkeypatch.setenv("STASIS_OFFLOAD_OPENFLOW__CONNECTION", f"unix:{tmp_path}/breth0.mgmt")
-    monkeypatch.setenv("STASIS_OFFLOAD_HTTP__SOCKET", str(tmp_path / "http.sock"))
-    monkeypatch.setenv("STASIS_OFFLOAD_HTTP__PORT", str(free_port))
-
-
-@pytest.fixture
-def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
-    def command(*words: str) -> Outcome:
-        monkeypatch.setattr("sys.argv", ["stasis-offload", *words])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        out, err = capsys.readouterr()
-        status = ended.value.code
-        assert isinstance(status, int)
-        return Outcome(status, out, err)
-
-    return command
+pytestmark = pytest.mark.usefixtures("configured")
 
 
 def in_another_process(*words: str) -> Outcome:
@@ -80,49 +35,6 @@ def in_another_process(*words: str) -> Outcome:
         check=False,
     )
     return Outcome(done.returncode, done.stdout, done.stderr)
-
-
-@contextmanager
-def in_another_thread(main: Callable[[Future[str], asyncio.Event], object]) -> Iterator[str]:
-    """Run a server, `main(up, down)`, beside the command, which has an event loop of its own."""
-    up: Future[str] = Future()
-    loop_and_down: Future[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = Future()
-
-    async def run() -> None:
-        down = asyncio.Event()
-        loop_and_down.set_result((asyncio.get_running_loop(), down))
-        await main(up, down)  # type: ignore[misc]
-
-    thread = threading.Thread(target=lambda: asyncio.run(run()))
-    thread.start()
-    try:
-        yield up.result(WITHIN)
-    finally:
-        loop, down = loop_and_down.result(WITHIN)
-        loop.call_soon_threadsafe(down.set)
-        thread.join(WITHIN)
-        assert not thread.is_alive()
-
-
-@pytest.fixture
-def token_file(tmp_path: Path) -> Path:
-    file = tmp_path / "token"
-    file.write_text("open sesame\n")
-    return file
-
-
-@pytest.fixture
-def operations(free_port: int, tmp_path: Path, token_file: Path) -> Iterator[FakeOperations]:
-    operations = FakeOperations()
-    settings = HttpSettings(socket=tmp_path / "http.sock", port=free_port, token_file=token_file)
-
-    async def main(up: Future[str], down: asyncio.Event) -> None:
-        async with serve(settings, operations) as places:
-            up.set_result(places[0])
-            await down.wait()
-
-    with capture_logs() as operations.logged, in_another_thread(main):
-        yield operations
 
 
 @contextmanager
@@ -143,35 +55,6 @@ def stranger(path: Path, answer: web.Response) -> Iterator[None]:
 
     with in_another_thread(main):
         yield
-
-
-@pytest.mark.usefixtures("operations")
-def test_calls_shows_a_line_for_each_call(command: Command) -> None:
-    outcome = command("calls")
-    assert (outcome.status, outcome.err) == (0, "")
-    heading, *lines = [line.split("  ") for line in outcome.out.splitlines()]
-    cells = [[cell.strip() for cell in line if cell.strip()] for line in (heading, *lines)]
-    assert cells == [
-        ["CALL", "CALLER", "CALLEE", "STATE", "REASON", "FROM CALLER", "FROM CALLEE", "MOS", "AGE"],
-        [
-            OFFLOADED.call,
-            OFFLOADED.caller,
-            OFFLOADED.callee,
-            "offloaded",
-            "-",
-            "1234",
-            "1230",
-            "4.2/-",
-            "1:02:05",
-        ],
-        ["odd/id [red]", DIALING.caller, "-", "dialing", "nobody answered yet", "0", "0", "-/-", "0:00:01"],
-    ]
-
-
-@pytest.mark.usefixtures("operations")
-def test_calls_as_json_is_what_the_interface_answers(command: Command) -> None:
-    outcome = command("calls", "--json")
-    assert (outcome.status, json.loads(outcome.out)) == (0, calls_as_json([OFFLOADED, DIALING]))
 
 
 def test_the_log_says_who_had_the_media_moved(command: Command, operations: FakeOperations) -> None:

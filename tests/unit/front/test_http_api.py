@@ -8,12 +8,21 @@ from typing import Any
 import aiohttp
 import pytest
 
-from stasis_offload.api_json import call_as_json
+from stasis_offload.api_json import call_as_json, details_as_json
+from stasis_offload.calls.views import CallDetails
 from stasis_offload.config import HttpSettings
 from stasis_offload.errors import ConfigError, OffloadError
 from stasis_offload.http_api import serve
 from stasis_offload.listening import url_of
-from tests.support.fake_operations import DIALING, OFFLOADED, REFUSED, FakeOperations
+from tests.support.fake_operations import (
+    DIALING,
+    METRICS,
+    MOVES,
+    OFFLOADED,
+    REFUSED,
+    FakeOperations,
+    no_metrics,
+)
 
 TOKEN = "open sesame"
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
@@ -49,7 +58,10 @@ def settings(free_port: int, tmp_path: Path) -> HttpSettings:
 
 @pytest.fixture
 async def client(settings: HttpSettings, operations: FakeOperations) -> AsyncIterator[Client]:
-    async with serve(settings, operations) as (url,), aiohttp.ClientSession(headers=BEARER) as session:
+    async with (
+        serve(settings, operations, no_metrics) as (url,),
+        aiohttp.ClientSession(headers=BEARER) as session,
+    ):
         yield Client(session, url)
 
 
@@ -57,8 +69,9 @@ async def test_all_calls_are_listed(client: Client) -> None:
     assert await client("GET", "/calls") == (200, {"calls": [call_as_json(OFFLOADED), call_as_json(DIALING)]})
 
 
-async def test_one_call_is_shown_whatever_characters_its_id_has(client: Client) -> None:
-    assert await client("GET", "/calls/1700000000.1") == (200, call_as_json(OFFLOADED))
+async def test_one_call_is_shown_with_its_moves_whatever_characters_its_id_has(client: Client) -> None:
+    details = CallDetails(OFFLOADED, MOVES, ended_age=None)
+    assert await client("GET", "/calls/1700000000.1") == (200, details_as_json(details))
     assert (await client("GET", "/calls/odd%2Fid%20[red]"))[1]["call"] == DIALING.call
 
 
@@ -77,6 +90,11 @@ async def test_health_is_200_when_well_and_503_with_what_is_wrong(
     operations.problems = ("the switch is away",)
     status, answer = await client("GET", "/healthz")
     assert (status, answer["problems"]) == (503, ["the switch is away"])
+
+
+async def test_metrics_are_in_the_format_that_was_asked_for(client: Client) -> None:
+    async with client.session.get(client.url + "/metrics", headers={"Accept": "*/*"}) as response:
+        assert (await response.read(), response.headers["Content-Type"]) == METRICS
 
 
 async def test_one_call_or_all_are_relayed_and_offloaded(client: Client, operations: FakeOperations) -> None:
@@ -155,7 +173,7 @@ async def test_an_interface_opened_to_others_answers_to_any_name(
     settings: HttpSettings, operations: FakeOperations
 ) -> None:
     everywhere = settings.model_copy(update={"host": "0.0.0.0"})
-    async with serve(everywhere, operations) as (url,), aiohttp.ClientSession() as session:
+    async with serve(everywhere, operations, no_metrics) as (url,), aiohttp.ClientSession() as session:
         client = Client(session, url.replace("0.0.0.0", "127.0.0.1"))
         assert (await client("GET", "/healthz", headers={"Host": "offload:8086"}))[0] == 200
 
@@ -202,12 +220,12 @@ async def test_what_hangs_is_given_up(
 async def test_an_address_in_use_is_an_error_that_may_end_by_itself(
     settings: HttpSettings, operations: FakeOperations
 ) -> None:
-    async with serve(settings, operations):
+    async with serve(settings, operations, no_metrics):
         with pytest.raises(
             OffloadError,
             match=r"^http.host, http.port: cannot listen on http://127.*: Address already in use$",
         ) as raised:
-            async with serve(settings, operations):
+            async with serve(settings, operations, no_metrics):
                 pass
     assert not isinstance(raised.value, ConfigError)
 
@@ -217,7 +235,7 @@ async def test_an_address_that_the_host_has_not_may_come_and_a_name_that_is_none
     settings: HttpSettings, operations: FakeOperations, host: str, *, wrong: bool
 ) -> None:
     with pytest.raises(OffloadError, match=r"^http.host, http.port: cannot listen on ") as raised:
-        async with serve(settings.model_copy(update={"host": host}), operations):
+        async with serve(settings.model_copy(update={"host": host}), operations, no_metrics):
             pass
     assert isinstance(raised.value, ConfigError) is wrong
 
@@ -225,7 +243,7 @@ async def test_an_address_that_the_host_has_not_may_come_and_a_name_that_is_none
 async def test_the_server_is_gone_when_its_context_ends(
     settings: HttpSettings, operations: FakeOperations
 ) -> None:
-    async with serve(settings, operations) as (url,):
+    async with serve(settings, operations, no_metrics) as (url,):
         pass
     async with aiohttp.ClientSession() as session:
         with pytest.raises(aiohttp.ClientConnectionError):

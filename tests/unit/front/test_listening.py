@@ -13,7 +13,7 @@ import pytest
 from stasis_offload.config import HttpSettings
 from stasis_offload.errors import ConfigError, OffloadError
 from stasis_offload.http_api import serve
-from tests.support.fake_operations import FakeOperations
+from tests.support.fake_operations import FakeOperations, no_metrics
 
 ALL = {"all": True}
 
@@ -67,7 +67,7 @@ async def post(
 async def test_the_socket_takes_commands_from_its_user_and_group(
     settings: HttpSettings, path: Path, operations: FakeOperations
 ) -> None:
-    async with serve(settings, operations) as places, over(path) as session:
+    async with serve(settings, operations, no_metrics) as places, over(path) as session:
         assert places[0] == str(path)
         assert rights_of(path) == 0o660
         assert await post(session, "http://localhost") == (200, {"calls": 2})
@@ -76,7 +76,7 @@ async def test_the_socket_takes_commands_from_its_user_and_group(
 async def test_a_port_without_a_token_can_be_read_alone(
     settings: HttpSettings, operations: FakeOperations
 ) -> None:
-    async with serve(settings, operations) as (_, url), aiohttp.ClientSession() as session:
+    async with serve(settings, operations, no_metrics) as (_, url), aiohttp.ClientSession() as session:
         status, answer = await post(session, url, {"Authorization": "Bearer "})
         assert (status, answer["error"].partition(":")[0]) == (403, "read-only")
         async with session.get(f"{url}/calls") as response:
@@ -102,7 +102,7 @@ async def test_a_port_takes_no_command_with_another_token(
 ) -> None:
     with_token = settings.model_copy(update={"token_file": token_in(tmp_path)})
     async with (
-        serve(with_token, operations) as (_, url),
+        serve(with_token, operations, no_metrics) as (_, url),
         aiohttp.ClientSession() as session,
         session.post(f"{url}/relay", json=ALL, headers={"Authorization": given}) as response,
     ):
@@ -115,7 +115,7 @@ async def test_each_of_the_two_may_be_left_out(
     settings: HttpSettings, operations: FakeOperations, *, port: bool
 ) -> None:
     alone = settings.model_copy(update={"socket": None} if port else {"port": 0})
-    async with serve(alone, operations) as places:
+    async with serve(alone, operations, no_metrics) as places:
         assert len(places) == 1
 
 
@@ -124,7 +124,7 @@ async def test_a_socket_that_was_left_is_replaced_and_none_is_left(
 ) -> None:
     with socket.socket(socket.AF_UNIX) as left:
         left.bind(str(path))
-    async with serve(settings, operations), over(path) as session:
+    async with serve(settings, operations, no_metrics), over(path) as session:
         assert (await post(session, "http://localhost"))[0] == 200
     assert text_of(path) is None
 
@@ -132,11 +132,11 @@ async def test_a_socket_that_was_left_is_replaced_and_none_is_left(
 async def test_a_socket_at_which_somebody_listens_is_not_taken(
     settings: HttpSettings, path: Path, operations: FakeOperations
 ) -> None:
-    async with serve(settings, operations):
+    async with serve(settings, operations, no_metrics):
         with pytest.raises(
             OffloadError, match=rf"^http.socket: cannot listen on {path}: Address already in use$"
         ) as raised:
-            async with serve(settings, operations):
+            async with serve(settings, operations, no_metrics):
                 pass
         assert not isinstance(raised.value, ConfigError)
         async with over(path) as session:
@@ -146,7 +146,7 @@ async def test_a_socket_at_which_somebody_listens_is_not_taken(
 async def test_the_socket_of_a_successor_is_left_to_it(
     settings: HttpSettings, path: Path, operations: FakeOperations
 ) -> None:
-    async with serve(settings, operations):
+    async with serve(settings, operations, no_metrics):
         put_another(path)
     assert text_of(path) == "of another"
 
@@ -156,7 +156,7 @@ async def test_a_file_that_is_no_socket_is_left_alone(
 ) -> None:
     put_another(path)
     with pytest.raises(ConfigError, match=r"^http.socket: cannot listen on "):
-        async with serve(settings, operations):
+        async with serve(settings, operations, no_metrics):
             pass
     assert text_of(path) == "of another"
 
@@ -166,5 +166,5 @@ async def test_a_directory_that_is_missing_is_said(
 ) -> None:
     nowhere = settings.model_copy(update={"socket": tmp_path / "none" / "http.sock"})
     with pytest.raises(ConfigError, match=r"No such file or directory; the unit's RuntimeDirectory= makes"):
-        async with serve(nowhere, operations):
+        async with serve(nowhere, operations, no_metrics):
             pass
