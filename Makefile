@@ -8,7 +8,7 @@ churn: CALLS ?= 10000
 SEED ?= 1
 PY := .venv/bin/python
 
-.PHONY: help demo test test-pythons test-module test-systemd test-page bench bench-kernel chaos churn lab lab-down check
+.PHONY: help demo deb test test-pythons test-module test-systemd test-page test-deb bench bench-kernel chaos churn lab lab-down check
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -48,6 +48,13 @@ test-systemd: .venv/.ready ## the units under systemd: the service started, froz
 test-page: .venv/.ready lab ## the live page in Debian's Chromium, with real calls (a minute, the first time three)
 	@docker build --quiet --network host --tag stasis-offload-lab/browser tests/page >/dev/null
 	@$(PY) -m pytest -q tests/page
+
+test-deb: deb ## the packages on a host with systemd, Debian's Asterisk and Open vSwitch: installed, set up, a call, upgraded, removed (a minute, the first time four)
+	@tests/deb/run.sh
+
+deb: ## the Debian packages in dist/, built in a container and read by lintian (the first time a minute or two)
+	@lab/bootstrap.sh
+	@scripts/deb.sh
 
 bench: .venv/.ready lab ## the benchmark: moves, set-up, latency, CPU, flow programming; bench-report.json (some 20 minutes)
 	@$(PY) -m tests.bench

@@ -31,6 +31,7 @@ PURE_MODULES = {
     *("openflow.flow", "openflow.instance", "openflow.plan", "openflow.events", "openflow.endpoint"),
     *("checks.items", "checks.modules", "checks.endpoints", "checks.running"),
     *("calls.views", "api_json", *GROUND),
+    *("setup_plan", "setup_snippets"),
 }
 PURE_LIBRARY = {
     *(
@@ -79,6 +80,7 @@ FRONT_FILES = {
         "sole_instance",
         "surveying",
     ),
+    *("setup_host", "setup_plan", "setup_snippets"),
 }
 _TIME_OF_DAY = {
     *(("time", name) for name in ("time", "time_ns", "localtime", "gmtime")),

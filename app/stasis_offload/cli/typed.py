@@ -21,7 +21,6 @@ _WIDE = 250
 commands = typer.Typer(
     help="Own two-party calls in Asterisk and let Open vSwitch carry their media.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
 

@@ -1,0 +1,136 @@
+#!/bin/bash
+# In the host's container, as root: what README's first steps say, from the packages in /packages to a call that is switched, an
+# upgrade during the call, and a removal that leaves the host as it was.
+set -euo pipefail
+
+fail() {
+    echo "FAILED: $*" >&2
+    journalctl --unit stasis-offload --output cat --no-pager 2>/dev/null | tail -n 15 >&2 || true
+    exit 1
+}
+ok() { echo "ok: $* ($SECONDS s)"; }
+
+# until_so WHAT COMMAND...: waits until a command succeeds.
+until_so() {
+    local what=$1
+    shift
+    for _ in $(seq 300); do
+        "$@" >/dev/null 2>&1 && return
+        sleep 0.1
+    done
+    fail "$what: $("$@" 2>&1 | tail -n 3)"
+}
+phones() { ip netns exec phones "$@"; }
+apt() { DEBIAN_FRONTEND=noninteractive apt-get --quiet --yes -o APT::Sandbox::User=root "$@" >/tmp/apt.log 2>&1 || fail "apt-get $*: $(tail -n 5 /tmp/apt.log)"; }
+
+# Everything that a package manager or `setup` may touch, but what they keep for themselves, and what the host's services write.
+files() {
+    find /etc /usr /var/lib \( -path /var/lib/dpkg -o -path /var/lib/apt -o -path /var/lib/systemd -o -path /var/lib/asterisk \
+        -o -path /var/lib/openvswitch -o -path /etc/openvswitch -o -name '*.pyc' -o -name __pycache__ -o -path '/etc/*-' \) -prune \
+        -o -printf '%p %M %u:%g %l\n' -type f -exec sha256sum {} + | sort
+}
+
+# The bridge of docs/bridge.md, in userspace, and the phones on its other side.
+make_bridge() {
+    ip netns add phones
+    ip link add lan0 type veth peer name eth0 netns phones
+    phones ip address add 192.0.2.10/24 dev eth0
+    phones ip link set eth0 up
+    phones ethtool -K eth0 tx off >/dev/null
+    ovs-vsctl add-br breth0 -- set bridge breth0 datapath_type=netdev \
+        "other-config:hwaddr=\"$(cat /sys/class/net/lan0/address)\"" -- add-port breth0 lan0
+    ethtool -K breth0 tx off >/dev/null
+    nft -f - <<'END'
+table netdev stasis_offload {
+    chain once {
+        type filter hook ingress device lan0 priority 0; policy drop;
+    }
+}
+END
+    ip link set lan0 up
+    ip address add 192.0.2.1/24 dev breth0
+    ip link set breth0 up
+}
+
+# What an administrator has, before anything of ours.
+configure_asterisk() {
+    cat >/etc/asterisk/pjsip.conf <<'END'
+[udp]
+type = transport
+protocol = udp
+bind = 192.0.2.1
+
+[phones]
+type = endpoint
+context = phones
+disallow = all
+allow = ulaw
+direct_media = no
+aors = phones
+
+[phones]
+type = aor
+contact = sip:192.0.2.10:5070
+
+[phones]
+type = identify
+endpoint = phones
+match = 192.0.2.10
+END
+    printf '[phones]\nexten => _X.,1,OffloadDial(PJSIP/phones)\n same => n,Hangup()\n' >/etc/asterisk/extensions.conf
+    systemctl restart asterisk
+    until_so "Asterisk does not run" asterisk -rx "core waitfullybooted"
+}
+
+state_is() { stasis-offload calls --json | grep -q "\"state\": \"$1\""; }
+
+make_bridge
+configure_asterisk
+files >/tmp/before
+ok "a host with Asterisk, Open vSwitch and a bridge"
+
+apt install /packages/*.deb
+[ "$(systemctl is-active stasis-offload)" = inactive ] || fail "it runs before there is a configuration"
+[ -z "$(systemctl list-units --failed --no-legend)" ] || fail "a unit has failed: $(systemctl list-units --failed --no-legend)"
+ok "installed"
+
+files >/tmp/installed
+stasis-offload setup --dry-run >/tmp/plan
+cmp -s /tmp/installed <(files) || fail "a dry run changes files"
+! stasis-offload setup </dev/null >/dev/null 2>&1 || fail "it does not ask"
+stasis-offload setup --yes >/tmp/setup || fail "setup: $(cat /tmp/setup)"
+grep -v '^set up' /tmp/setup | cmp -s - /tmp/plan || fail "the dry run showed something else"
+! grep -qFf <(cut -c 1-12 /etc/stasis-offload/ari-password) /tmp/setup || fail "the password is shown"
+[ "$(stasis-offload setup --yes)" = "nothing to do" ] || fail "not all was done: $(stasis-offload setup --dry-run)"
+ok "set up, without a restart of Asterisk"
+
+until_so "check finds something" stasis-offload check
+ok "checked"
+
+head -c 80000 /dev/urandom >/tmp/speech.ulaw
+cd /tmp
+phones sipp -sf /test/callee.xml -i 192.0.2.10 -p 5070 -min_rtp_port 20000 -max_rtp_port 20100 -m 1 -bg >/dev/null 2>&1 || true
+phones tcpdump -i eth0 --immediate-mode -w /tmp/rtp.pcap -U udp >/dev/null 2>&1 &
+phones sipp -sf /test/caller.xml -i 192.0.2.10 -p 5060 -min_rtp_port 30000 -max_rtp_port 30100 -s 100 -m 1 -bg 192.0.2.1 >/dev/null 2>&1 || true
+until_so "the call is not switched" state_is offloaded
+stasis-offload calls
+ok "a call is switched"
+
+apt install --reinstall /packages/*.deb
+until_so "after the upgrade the call is not switched" state_is offloaded
+ok "upgraded during the call"
+asterisk -rx "channel request hangup all" >/dev/null
+until_so "the phones do not end" eval '! pgrep -x sipp'
+kill %1
+wait %1 || true
+python3 /test/streams.py /tmp/rtp.pcap 192.0.2.1 || fail "of the RTP"
+ok "no packet was lost by it"
+
+noticed=$(journalctl --unit stasis-offload --output short --no-pager _SYSTEMD_UNIT=stasis-offload.service |
+    grep -Evf /etc/logcheck/ignore.d.server/stasis-offload | grep '"level": "\(debug\|info\)"' || true)
+[ -z "$noticed" ] || fail "logcheck would tell of: $noticed"
+
+apt purge stasis-offload asterisk-module-offload
+diff /tmp/before <(files) >/tmp/left || fail "the host is not as it was: $(head -n 20 /tmp/left)"
+asterisk -rx "core waitfullybooted" >/dev/null || fail "Asterisk does not run any more"
+ok "removed, and every file is as it was"

@@ -1,0 +1,25 @@
+#!/bin/bash
+# Installs the packages of dist/ on a host as users have it (Dockerfile), in a container of its own, and runs host.sh there.
+set -euo pipefail
+part="test-deb"
+source "$(dirname "$0")/../../lab/lib.sh"
+
+name=stasis-offload-deb
+trap 'docker rm --force --volumes "$name" >/dev/null 2>&1' EXIT
+docker rm --force --volumes "$name" >/dev/null 2>&1 || true
+say "building the image of the host (the first time: two minutes)"
+docker build --quiet --network host --file tests/deb/Dockerfile --tag stasis-offload-lab/host . >/dev/null 2>"$log" ||
+    fail "the image could not be built, see $log: $(tail -n 1 "$log")"
+docker run --detach --name "$name" --hostname "$name" --network none --cap-add SYS_ADMIN --cap-add SYS_NICE --cap-add NET_ADMIN \
+    --cap-add NET_RAW --security-opt seccomp=unconfined --security-opt apparmor=unconfined --device /dev/net/tun --tmpfs /run --tmpfs /tmp:exec \
+    stasis-offload-lab/host >/dev/null
+docker exec "$name" mkdir /packages
+tar --create --directory dist . | docker exec --interactive "$name" tar --extract --directory /packages
+state=
+for _ in $(seq 300); do
+    state=$(docker exec "$name" systemctl is-system-running 2>/dev/null) || true
+    case $state in running | degraded) break ;; esac
+    sleep 0.1
+done
+[ "$state" = running ] || fail "systemd is not up after 30 s, but '$state': $(docker exec "$name" systemctl list-units --failed --no-legend 2>&1)"
+docker exec "$name" /test/host.sh
