@@ -1,44 +1,52 @@
-"""streams.py PCAP ADDRESS: what of the RTP from that address is missing or came twice, a line for each stream; 1 if anything."""
+"""streams.py PCAP PORT PORT: of the RTP that two phones sent from these ports, what the other one did not receive, or twice.
+
+A line for each direction, with the time of day of each packet that is missing; 1 if there is any, or nothing was sent.
+"""
 
 import sys
-from collections import defaultdict
-from itertools import pairwise
+from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
-from struct import iter_unpack, unpack_from
+from struct import unpack_from
 
-_FILE_HEADER, _PACKET_HEADER, _IP, _UDP, _RTP = 24, 16, 14, 34, 42  # of Ethernet and IPv4 without options
+_FILE_HEADER, _PACKET_HEADER, _UDP, _RTP = 24, 16, 34, 42  # of Ethernet and IPv4 without options
 
 
-def main(file: str, address: str) -> int:
-    """Print the streams and return the exit status."""
-    data = Path(file).read_bytes()
-    streams = defaultdict[tuple[int, int], list[int]](list)
+def packets(file: Path) -> Iterator[tuple[float, bytes]]:
+    """Yield time and frame of each packet of a capture."""
+    data = file.read_bytes()
     at = _FILE_HEADER
     while at < len(data):
-        length = unpack_from("<I", data, at + 8)[0]
-        frame = data[at + _PACKET_HEADER : at + _PACKET_HEADER + length]
+        seconds, microseconds, length = unpack_from("<III", data, at)
+        yield seconds + microseconds / 1e6, data[at + _PACKET_HEADER : at + _PACKET_HEADER + length]
         at += _PACKET_HEADER + length
-        source = ".".join(str(byte) for (byte,) in iter_unpack("B", frame[_IP + 12 : _IP + 16]))
-        if (
-            source == address
-            and len(frame) > _RTP + 12
-            and frame[_RTP : _RTP + 2] in (b"\x80\x00", b"\x80\x80")
-        ):
-            port, sequence, ssrc = (
-                *unpack_from("!H", frame, _UDP + 2),
-                *unpack_from("!H4xI", frame, _RTP + 2),
-            )
-            streams[port, ssrc].append(sequence)
-    whole = len(streams) > 0
-    for (port, ssrc), numbers in streams.items():
-        steps = [(after - before) % 65536 for before, after in pairwise(numbers)]
-        missing = sum(step - 1 for step in steps if 1 < step < 32768)
-        twice = len(numbers) - len(set(numbers))
-        late = sum(step >= 32768 for step in steps)
-        print(
-            f"to port {port}, SSRC {ssrc:08x}: {len(numbers)} packets, {missing - late} missing, {twice} twice"
-        )
-        whole &= missing - late == 0 and twice == 0
+
+
+def main(file: str, *ports: str) -> int:
+    """Print the streams and return the exit status."""
+    one, other = map(int, ports)
+    sent: dict[int, dict[bytes, float]] = {one: {}, other: {}}
+    received: dict[int, list[bytes]] = {one: [], other: []}
+    for at, frame in packets(Path(file)):
+        if frame[_RTP : _RTP + 2] not in (b"\x80\x00", b"\x80\x80"):
+            continue
+        source, destination = unpack_from("!HH", frame, _UDP)
+        packet = frame[_RTP + 2 :]  # from the sequence number on: what a switch leaves as it is
+        if source in sent:
+            sent[source][packet] = at
+        elif destination in received:
+            received[destination].append(packet)
+    whole = True
+    for source, destination in ((one, other), (other, one)):
+        came = [packet for packet in received[destination] if packet in sent[source]]
+        order = list(sent[source])
+        between = order[order.index(came[0]) : order.index(came[-1]) + 1] if came else []
+        missing = [packet for packet in between if packet not in set(came)]
+        twice = len(came) - len(set(came))
+        whole &= bool(came) and not missing and not twice
+        print(f"{source} to {destination}: {len(between)} sent, {len(missing)} missing, {twice} twice")
+        for packet in missing:
+            print(f"  sent at {datetime.fromtimestamp(sent[source][packet], UTC):%T.%f}")
     return 0 if whole else 1
 
 
