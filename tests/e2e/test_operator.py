@@ -5,7 +5,7 @@ import time
 
 from lab import control, selfcheck
 from lab.control import wait_until
-from tests.support.observed import FLOWS, media_moved
+from tests.support.observed import FLOWS, logged, media_moved, more_packets
 
 
 def test_check_finds_everything_in_order_and_says_so_line_by_line() -> None:
@@ -80,6 +80,24 @@ def test_every_line_of_the_log_about_a_call_carries_its_id_and_none_a_secret() -
     password = control.execute("offload", "printenv", "STASIS_OFFLOAD_ARI__PASSWORD").strip()
     assert password
     assert password not in log
+
+
+def test_a_call_that_is_over_is_one_line_of_the_log_that_says_what_it_was() -> None:
+    begun = time.time()
+    control.originate("555@asterisk2")
+    media_moved()
+    more_packets(50)
+    call = control.calls()[0]
+    control.hang_up_all()
+    [line] = wait_until(
+        lambda: [line for line in logged(begun) if line["event"] == "call.summary"],
+        within=10,
+        what="the line about the call",
+    )
+    assert (line["level"], line["call"], line["moves"], line["reasons"]) == ("info", call["call"], 1, [])
+    assert (line["caller"], line["callee"], line["partial"]) == (call["caller"], call["callee"], False)
+    assert line["duration"] >= line["talked"] >= line["offloaded"] > 0
+    assert all(line["packets"][leg] >= call["packets"][leg] >= 50 for leg in ("caller", "callee"))
 
 
 def test_asterisk_has_nothing_to_complain_of_after_a_healthy_start() -> None:
