@@ -8,7 +8,7 @@ churn: CALLS ?= 10000
 SEED ?= 1
 PY := .venv/bin/python
 
-.PHONY: help demo deb test test-pythons test-module test-systemd test-page test-deb bench bench-kernel chaos churn lab lab-down check
+.PHONY: help demo deb test test-pythons test-module test-systemd test-page docs test-deb bench bench-kernel chaos churn lab lab-down check
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -56,7 +56,7 @@ deb: ## the Debian packages in dist/, built in a container and read by lintian (
 	@lab/bootstrap.sh
 	@scripts/deb.sh
 
-bench: .venv/.ready lab ## the benchmark: moves, set-up, latency, CPU, flow programming; bench-report.json (some 20 minutes)
+bench: .venv/.ready lab ## the benchmark: moves, set-up, latency, CPU, flow programming; bench-report.json (16 minutes)
 	@$(PY) -m tests.bench
 
 bench-kernel: .venv/.ready ## instructions a packet in a kernel datapath, emulated, and of its rivals; bench-kernel-report.json (5 minutes, the first time 8)
@@ -77,6 +77,10 @@ lab: ## the lab, left running (a Docker engine and the base image are made if th
 
 lab-down: ## remove everything the lab made
 	@lab/lab.sh purge
+
+docs: .venv/.ready ## docs/ as a site, in build/site; a link that leads nowhere fails
+	@test -x build/mkdocs/bin/mkdocs || { python3 -m venv build/mkdocs && build/mkdocs/bin/pip install --quiet --disable-pip-version-check 'mkdocs-material>=9.6,<10'; }
+	@NO_MKDOCS_2_WARNING=1 build/mkdocs/bin/mkdocs build --quiet --clean
 
 check: .venv/.ready ## lint, format, types and spelling, in seconds
 	@echo "check: ruff, mypy and codespell"

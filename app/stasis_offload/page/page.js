@@ -35,11 +35,12 @@ function show(now) {
   byId("problems").replaceChildren(...health.problems.map((problem) => element("li", problem)));
   const others = Object.entries(states).filter(([state]) => state !== "offloaded");
   byId("share").textContent = total
-    ? `${total} calls: ${offloaded} switched${others.map(([state, count]) => `, ${count} ${state}`).join("")}`
+    ? `${total === 1 ? "1 call" : `${total} calls`}: ${offloaded} switched${others.map(([state, count]) => `, ${count} ${state}`).join("")}`
     : "no calls";
   byId("cpu").textContent = now.asterisk_cpu === null ? "(not known)" : `${(100 * now.asterisk_cpu).toFixed(0)}% of a core`;
-  history.push({ offloaded, relayed: total - offloaded, cpu: now.asterisk_cpu });
+  history.push({ at: Date.now(), offloaded, relayed: total - offloaded, cpu: now.asterisk_cpu });
   if (history.length > HISTORY) history.shift();
+  byId("span").textContent = age((Date.now() - history[0].at) / 1000);
   drawChart();
   drawReasons(now.reasons);
   drawCalls(now.calls);
@@ -48,21 +49,20 @@ function show(now) {
   if (chosen !== null && byId("details").open) explain(chosen);
 }
 
+// Each look is a step as wide as the others; Asterisk's share of a core is drawn against its own largest, of one core at least.
 function drawChart() {
-  const most = Math.max(1, ...history.map((at) => at.offloaded + at.relayed));
-  const mostCpu = Math.max(1, ...history.map((at) => at.cpu ?? 0));
-  const x = (index) => (600 * index) / Math.max(1, history.length - 1);
+  const most = Math.max(1, ...history.map((seen) => seen.offloaded + seen.relayed));
+  const mostCpu = Math.max(1, ...history.map((seen) => seen.cpu ?? 0));
+  const width = 600 / history.length;
+  const steps = (height) => history.flatMap((seen, index) => [`${width * index},${height(seen)}`, `${width * (index + 1)},${height(seen)}`]);
   const y = (calls) => 120 - (115 * calls) / most;
-  const area = (below, above, className) => {
-    const there = history.map((at, index) => `${x(index)},${y(above(at))}`);
-    const back = history.map((at, index) => `${x(index)},${y(below(at))}`).reverse();
-    return shape("polygon", [...there, ...back].join(" "), className);
-  };
-  const line = history.flatMap((at, index) => (at.cpu === null ? [] : [`${x(index)},${120 - (115 * at.cpu) / mostCpu}`]));
+  const area = (below, above, className) =>
+    shape("polygon", [...steps((seen) => y(above(seen))), ...steps((seen) => y(below(seen))).reverse()].join(" "), className);
+  const known = history.some((seen) => seen.cpu !== null);
   byId("chart").replaceChildren(
-    area(() => 0, (at) => at.offloaded, "offloaded"),
-    area((at) => at.offloaded, (at) => at.offloaded + at.relayed, "relayed"),
-    shape("polyline", line.join(" "), "cpu"),
+    area(() => 0, (seen) => seen.offloaded, "offloaded"),
+    area((seen) => seen.offloaded, (seen) => seen.offloaded + seen.relayed, "relayed"),
+    shape("polyline", known ? steps((seen) => 120 - (115 * (seen.cpu ?? 0)) / mostCpu).join(" ") : "", "cpu"),
   );
 }
 
@@ -112,7 +112,15 @@ function newRow(call) {
   name.addEventListener("click", () => explain(call));
   const first = element("td");
   first.append(name);
-  line.append(first, ...["", "", "", "", "number", "number", "number"].map((kind) => element("td", "", kind)));
+  const names = ["caller", "callee", "state", "reason", "packets", "MOS", "age"];
+  line.append(
+    first,
+    ...names.map((label, index) => {
+      const cell = element("td", "", index < 4 ? "" : "number");
+      cell.dataset.name = label;
+      return cell;
+    }),
+  );
   rows.set(call, line);
   return line;
 }
