@@ -70,7 +70,7 @@ async def test_systemd_is_told_that_it_is_ready_once_asterisk_has_registered_it(
         process.send_signal(signal.SIGTERM)
         await process.communicate()
     assert "offload" in apps
-    assert "asterisk" not in status[0]
+    assert "asterisk: " not in status[0]
 
 
 async def test_a_process_that_stands_still_gives_no_sign_of_life_and_says_where_when_it_is_aborted(
