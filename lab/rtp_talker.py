@@ -177,9 +177,10 @@ class Talker:
         while more:
             now = time.monotonic()
             wait = start + tick * PERIOD / SLOTS - now
+            # Also when it is late: its reports would tell of packets that are there as of lost ones.
+            for key, _ in self._selector.select(max(wait, 0)):
+                more = self._read(key, now) and more
             if wait > 0:
-                for key, _ in self._selector.select(wait):
-                    more = self._read(key, now) and more
                 continue
             for stream in self._slots[tick % SLOTS]:
                 stream.speak()

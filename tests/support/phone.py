@@ -294,7 +294,7 @@ class Phone:
             with suppress(LabError):
                 self._sent(_SENDS[method])
                 return
-        raise LabError(f"{self.name} does not {method}")
+        raise LabError(f"{self.name} does not {method} after {[m.start for m in self.messages[-4:]]}")
 
     def _response(self, method: str) -> SipMessage:
         def final(message: SipMessage) -> bool:
