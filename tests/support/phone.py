@@ -114,6 +114,7 @@ class Phone:
         self._port = port
         self._allow = f"{METHODS}, UPDATE" if knows_update else METHODS
         self._call_id = ""
+        self._requests = count(1)
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - open as long as SIPp writes to it
         self._seen = 0  # how many messages had passed when the test last said something
 
@@ -286,6 +287,7 @@ class Phone:
             f"Call-ID: {self._call_id}",
             "To: phone",
             f"CSeq: 0 DO-{method}",
+            f"X-Number: {next(self._requests)}",
         ]
         words = "\r\n".join([*head, *fields, "", body])
         self._seen = len(self.messages)
