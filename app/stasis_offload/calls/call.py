@@ -8,12 +8,7 @@ import structlog
 
 from stasis_offload.asterisk.ari_events import Channel
 from stasis_offload.asterisk.leg_report import UP
-from stasis_offload.calls.ari_commands import (
-    carry_out,
-    read,
-    run_answer_sub,
-    set_answered,
-)
+from stasis_offload.calls.ari_commands import carry_out, read, run_answer_sub, set_answered
 from stasis_offload.calls.call_summary import CallSummary
 from stasis_offload.calls.channel_variables import ChannelVariables
 from stasis_offload.calls.diversions import set_diversion
