@@ -20,9 +20,10 @@ from stasis_offload.openflow.channel import Timeouts
 from stasis_offload.openflow.decode import Framer, Message
 from stasis_offload.openflow.describe import describe_switch
 from stasis_offload.openflow.endpoint import Unix
-from stasis_offload.openflow.events import SwitchDown
+from stasis_offload.openflow.events import SwitchDown, SwitchUp
+from stasis_offload.openflow.switch import Switch
 from tests.support.packets import PATH
-from tests.support.switch_events import SECONDS, connected, running
+from tests.support.switch_events import SECONDS, Events, connected, running
 
 Peer = Callable[[StreamReader, StreamWriter], Awaitable[None]]
 
@@ -132,6 +133,21 @@ async def test_a_switch_without_bundles_is_described_so_and_refuses_flows() -> N
                 await switch.flow_table.set_flows(
                     owner_of("call"), forwarding_flows("call", PATH, FlowLimits(idle_timeout=10))
                 )
+
+
+@pytest.mark.parametrize("turns", range(8))
+async def test_what_is_cancelled_while_a_connection_ends_has_ended(turns: int) -> None:
+    async with listening(switch_without_bundles) as endpoint:
+        events = Events()
+        switch = Switch(endpoint, events.tell)
+        run = asyncio.create_task(switch.run())
+        await events.next(SwitchUp)
+        switch.flow_table.channel.close("as planned")
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        run.cancel()
+        done, _ = await asyncio.wait([run], timeout=SECONDS)
+        assert done
 
 
 async def test_a_switch_that_asks_for_a_sign_of_life_gets_it() -> None:

@@ -78,6 +78,9 @@ async def open_channel(
         expected, defects = group.split(OpenFlowError)
         if expected is None or defects is not None:
             raise
+        task = asyncio.current_task()
+        if task and task.cancelling():  # which Python 3.11's task group drops when a task of it fails
+            raise asyncio.CancelledError from None
         # What ended the connection, rather than a request that got no answer by that.
         raise (channel.failure or expected.exceptions[0]) from None
     finally:
