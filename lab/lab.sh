@@ -61,7 +61,7 @@ works() {
     timeout 120 docker run --rm --init --network=none "${rights[@]}" --device=/dev/net/tun --tmpfs=/run/openvswitch \
         --env="LAB_DATAPATH=$1" stasis-offload-lab/ovs bash -c \
         'ip link add eth0 up type veth peer name other && ip link set other up && exec supervise.sh once' >"$log" 2>&1 ||
-        { say "$1 does not work here: $(grep -v -e '|jsonrpc|' -e '|fatal_signal' -e 'log directory' "$log" | tail -n 1)" && return 1; }
+        { say "$1 does not work here: $(grep -v -e '^[0-9-]*T[0-9:.]*Z|' -e 'log directory' "$log" | tail -n 1)" && return 1; }
 }
 
 choose_datapath() {
