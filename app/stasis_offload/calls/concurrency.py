@@ -18,15 +18,22 @@ async def for_each(items: Iterable[T], work: Callable[[T], Awaitable[R]], *, mos
     """
     turns = enumerate(items)
     results: dict[int, R] = {}
+    failures: list[Exception] = []
+    workers: list[asyncio.Task[None]] = []
 
     async def worker() -> None:
         for number, item in turns:
-            results[number] = await work(item)
+            try:
+                results[number] = await work(item)
+            except Exception as error:  # noqa: BLE001 - raised below: a task group with a failed task may drop a cancellation
+                failures.append(error)
+                for other in workers:
+                    if other is not asyncio.current_task():
+                        other.cancel()
+                return
 
-    try:
-        async with asyncio.TaskGroup() as tasks:
-            for _ in range(most):
-                tasks.create_task(worker())
-    except ExceptionGroup as group:
-        raise group.exceptions[0] from None
+    async with asyncio.TaskGroup() as tasks:
+        workers += [tasks.create_task(worker()) for _ in range(most)]
+    if failures:
+        raise failures[0]
     return [results[number] for number in sorted(results)]

@@ -68,6 +68,8 @@ async def open_channel(
         return Channel(on_message=on_message, timeouts=timeouts)
 
     channel = await connect(endpoint, accept, deadline=timeouts.connect)
+    task = asyncio.current_task()
+    before = task.cancelling() if task else 0
     try:
         async with asyncio.TaskGroup() as tasks:
             reading = tasks.create_task(channel.run())
@@ -78,8 +80,9 @@ async def open_channel(
         expected, defects = group.split(OpenFlowError)
         if expected is None or defects is not None:
             raise
-        task = asyncio.current_task()
-        if task and task.cancelling():  # which Python 3.11's task group drops when a task of it fails
+        if (
+            task and task.cancelling() > before
+        ):  # which Python 3.11's task group drops when a task of it fails
             raise asyncio.CancelledError from None
         # What ended the connection, rather than a request that got no answer by that.
         raise (channel.failure or expected.exceptions[0]) from None
