@@ -6,6 +6,7 @@ logging.handlers.QueueListener would wait at the end for a reader that has stall
 import json
 import logging
 import queue
+import signal
 import threading
 import time
 from contextlib import suppress
@@ -48,6 +49,8 @@ class LogWriter(logging.Handler):
                 self._lines.all_tasks_done.wait(left)
 
     def _write(self) -> None:
+        # For the loop's thread, whose line the watchdog's signal is to show (cli/daemon.py).
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGABRT})
         while True:
             line = self._lines.get()
             lost, self._lost = self._lost, 0

@@ -36,7 +36,9 @@ def run(*, config: ConfigFile = None, take_over: _TakeOver = False) -> None:
 
     settings = configuration.load(config)
     redactor = log_to_stderr(settings)
-    faulthandler.enable()  # at the SIGABRT of systemd's watchdog it says in which line the process stood still
+    # At the SIGABRT of systemd's watchdog it says in which line the loop stood still. Other threads may run meanwhile, whose lines
+    # cannot be read without the risk of a crash.
+    faulthandler.enable(all_threads=False)
     log = structlog.get_logger(__name__)
     try:
         running = partial(service.run, load=partial(configuration.load, config), hide=redactor.hide)
