@@ -27,7 +27,7 @@ def global_variable(name: str, value: str) -> Iterator[None]:
         ("TS(100)", DYNAMIC, "", True),
         ("L(100000)t", DYNAMIC, "", True),
         ("tF(from-asterisk1^room^1)", DYNAMIC, "", True),
-        ("TtgrU(lab-before)", DYNAMIC, "", False),
+        ("TtrU(lab-before)", DYNAMIC, "", False),
         ("S(100)rf(tT)", DYNAMIC, "", False),
         ("", DYNAMIC, "lab-dynamic", True),
         ("", DYNAMIC, "unknown", False),
