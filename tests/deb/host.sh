@@ -82,7 +82,7 @@ END
     until_so "Asterisk does not run" asterisk -rx "core waitfullybooted"
 }
 
-state_is() { stasis-offload calls --json | grep -q "\"state\": \"$1\""; }
+state_is() { grep -q "\"state\": \"$1\"" < <(stasis-offload calls --json); }
 
 make_bridge
 configure_asterisk

@@ -48,7 +48,7 @@ systemctl daemon-reload
 
 configure wrong-password ""
 ! systemctl start "$unit" 2>/dev/null || fail "it started with a wrong password"
-logged --priority warning | grep -q '"reason": "[^"]*401' || fail "no warning says that the password is wrong"
+grep -q '"reason": "[^"]*401' < <(logged --priority warning) || fail "no warning says that the password is wrong"
 ok "with a wrong password the start fails, and a warning says so"
 
 configure "$password" ""
@@ -61,14 +61,14 @@ ok "it is started when Asterisk has registered it, and says how it is: $(show St
 pid=$(show MainPID)
 configure "$password" $'[log]\nlevel = "debug"\n[media]\npercentage = 10'
 systemctl reload "$unit" || fail "the configuration is not read again"
-says_reloaded() { logged | grep -q '"changed": \["log.level", "media.percentage"\]'; }
+says_reloaded() { grep -q '"changed": \["log.level", "media.percentage"\]' < <(logged); }
 until_so "nothing says what has changed" says_reloaded
 is_running() { [ "$(show SubState)" = running ]; }
 until_so "after the reload it is $(show SubState)" is_running
 configure "$password" $'[media]\npercentage = 101\nidle_tmeout = 3'
 ! systemctl reload "$unit" 2>/dev/null || fail "a wrong configuration was taken"
 for key in percentage idle_tmeout; do
-    logged --priority err | grep -q "media.$key" || fail "no error names media.$key"
+    grep -q "media.$key" < <(logged --priority err) || fail "no error names media.$key"
 done
 [ "$(show MainPID) $(show ActiveState)" = "$pid active" ] || fail "a wrong configuration ended it"
 configure "$password" ""
@@ -78,7 +78,7 @@ kill -STOP "$pid"
 is_another() { [ "$(show MainPID)" != "$pid" ] && [ "$(show ActiveState)" = active ]; }
 until_so "30 s after it froze it is the same" is_another
 [ "$(show NRestarts)" = 1 ] || fail "it was started anew $(show NRestarts) times"
-logged | grep -q 'Fatal Python error: Aborted' || fail "the journal does not say where it stood"
+grep -q 'Fatal Python error: Aborted' < <(logged) || fail "the journal does not say where it stood"
 ok "frozen, it is ended by the watchdog, says where it stood, and runs again"
 
 systemctl stop "$unit"
