@@ -34,6 +34,17 @@ compose() {
     fi
 }
 
+# until_booted CONTAINER: waits until the systemd in it is up with all its units, or fails.
+until_booted() {
+    local state=
+    for _ in $(seq 300); do
+        state=$(docker exec "$1" systemctl is-system-running 2>/dev/null) || true
+        case $state in running | degraded) break ;; esac
+        sleep 0.1
+    done
+    [ "$state" = running ] || fail "systemd is not up after 30 s, but '$state': $(docker exec "$1" systemctl list-units --failed --no-legend 2>&1)"
+}
+
 # A lab beside the first (LAB=2) has the same images, and other names and addresses; lab/place.py has the same rule.
 export LAB=${LAB:-1}
 export COMPOSE_PROJECT_NAME=stasis-offload LAB_BLOCK=$((49 + LAB))

@@ -82,7 +82,7 @@ _SHORT = 80
 async def serve(
     config: HttpSettings,
     operations: CallControl,
-    metrics: Exposition = lambda _: (b"", "text/plain; charset=utf-8"),
+    metrics: Exposition,
     *,
     asterisk_cpu: Callable[[], float | None] = lambda: None,
 ) -> AsyncIterator[tuple[str, ...]]:

@@ -99,7 +99,7 @@ class LivePage:
 def as_json(views: Sequence[CallView], health: Health, cpu: float | None) -> dict[str, object]:
     """Return an event of the page: calls by state and by reason, the newest calls, health, and the cores of Asterisk."""
     newest = sorted(views, key=lambda view: view.age)[:_MOST_CALLS]
-    reasons = Counter(view.reason.partition(":")[0] for view in views if view.reason)
+    reasons = Counter(view.reason_kind for view in views if view.reason_kind)
     return {
         "states": Counter(view.state for view in views),
         "reasons": [

@@ -15,11 +15,5 @@ docker run --detach --name "$name" --hostname "$name" --network none --cap-add S
     stasis-offload-lab/host >/dev/null
 docker exec "$name" mkdir /packages
 tar --create --directory dist . | docker exec --interactive "$name" tar --extract --directory /packages
-state=
-for _ in $(seq 300); do
-    state=$(docker exec "$name" systemctl is-system-running 2>/dev/null) || true
-    case $state in running | degraded) break ;; esac
-    sleep 0.1
-done
-[ "$state" = running ] || fail "systemd is not up after 30 s, but '$state': $(docker exec "$name" systemctl list-units --failed --no-legend 2>&1)"
+until_booted "$name"
 docker exec "$name" /test/host.sh

@@ -25,15 +25,9 @@ build() {
 
 # boot NETWORK: runs systemd of the image that was built last.
 boot() {
-    local state
     docker run --detach --name "$name" --network "$1" --cap-add SYS_ADMIN --cap-add NET_ADMIN --security-opt seccomp=unconfined \
         --device /dev/net/tun --tmpfs /run --volume /sys/fs/cgroup:/sys/fs/cgroup "$name" >/dev/null
-    for _ in $(seq 300); do
-        state=$(docker exec "$name" systemctl is-system-running 2>/dev/null) || true
-        case $state in running | degraded) break ;; esac
-        sleep 0.1
-    done
-    [ "$state" = running ] || fail "systemd is not up after 30 s, but '$state': $(docker exec "$name" systemctl list-units --failed --no-legend 2>&1)"
+    until_booted "$name"
 }
 
 build Dockerfile

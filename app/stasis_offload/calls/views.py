@@ -41,6 +41,11 @@ class CallView:
     strangers_at_caller: int = 0
     strangers_at_callee: int = 0
 
+    @property
+    def reason_kind(self) -> str | None:
+        """The name of the reason, without the leg."""
+        return self.reason and self.reason.partition(":")[0]
+
 
 @dataclass(frozen=True, slots=True)
 class MoveView:

@@ -138,11 +138,7 @@ def _table(views: Sequence[CallView]) -> Table:
 
 def _has_reason(view: CallView, reason: str | None) -> bool:
     """Return whether a call has a reason, which may be without its leg."""
-    return reason is None or reason in (view.reason, _kind(view))
-
-
-def _kind(view: CallView) -> str:
-    return (view.reason or "").partition(":")[0]
+    return reason is None or reason in (view.reason, view.reason_kind)
 
 
 def _summary(views: Sequence[CallView], every: Sequence[CallView]) -> str:
@@ -152,7 +148,7 @@ def _summary(views: Sequence[CallView], every: Sequence[CallView]) -> str:
         total = f"{len(views)} of {total}"
     parts = []
     for state, count in Counter(view.state for view in views).most_common():
-        kinds = Counter(_kind(view) for view in views if view.state == state and view.reason)
+        kinds = Counter(view.reason_kind for view in views if view.state == state and view.reason_kind)
         reasons = ", ".join(f"{number} {kind}" for kind, number in kinds.most_common())
         parts.append(f"{count} {state}" + (f" ({reasons})" if reasons else ""))
     return f"{total}: {', '.join(parts)}" if parts else total
@@ -167,7 +163,7 @@ def _explanation(details: CallDetails) -> Iterator[str]:
         yield f"{view.call}: ended {age(details.ended_age)} ago, after {age(view.age)}"
     yield f"  caller {view.caller}, callee {view.callee or '-'}"
     if details.ended_age is None:
-        yield from (f"  {line}" for line in _why(view.reason, view.detail))
+        yield from (f"  {line}" for line in _why(view))
     packets = f"{view.from_caller.packets} packets of the caller and {view.from_callee.packets} of the callee"
     mos = "/".join(_mos(quality) for quality in (view.caller_quality, view.callee_quality))
     yield f"  the switch forwarded {packets}{', or more' if view.partial else ''}; MOS {mos}"
@@ -177,12 +173,11 @@ def _explanation(details: CallDetails) -> Iterator[str]:
         yield f"    {age(move.age)} ago  {move.state:<9}  {move.reason or '-'}{detail}"
 
 
-def _why(reason: str | None, detail: str | None) -> Iterator[str]:
-    kind = (reason or "").partition(":")[0]
-    if kind in EXPLANATIONS:
-        yield EXPLANATIONS[ReasonKind(kind)]
-    if detail:
-        yield f"compared: {detail}"
+def _why(view: CallView) -> Iterator[str]:
+    if view.reason_kind in set(ReasonKind):
+        yield EXPLANATIONS[ReasonKind(view.reason_kind)]
+    if view.detail:
+        yield f"compared: {view.detail}"
 
 
 def _mos(quality: LegQuality) -> str:

@@ -80,9 +80,8 @@ async def open_channel(
         expected, defects = group.split(OpenFlowError)
         if expected is None or defects is not None:
             raise
-        if (
-            task and task.cancelling() > before
-        ):  # which Python 3.11's task group drops when a task of it fails
+        # Python 3.11's task group drops a cancellation when a task of it fails.
+        if task and task.cancelling() > before:
             raise asyncio.CancelledError from None
         # What ended the connection, rather than a request that got no answer by that.
         raise (channel.failure or expected.exceptions[0]) from None

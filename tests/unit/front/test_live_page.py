@@ -11,7 +11,7 @@ import pytest
 
 from stasis_offload.config import HttpSettings
 from stasis_offload.http_api import serve
-from tests.support.fake_operations import DIALING, OFFLOADED, FakeOperations
+from tests.support.fake_operations import DIALING, OFFLOADED, FakeOperations, no_metrics
 
 WITHIN = 20.0
 PAGE = Path(__file__).parents[3] / "app" / "stasis_offload" / "page"
@@ -24,9 +24,9 @@ def operations() -> FakeOperations:
 
 @pytest.fixture
 async def url(free_port: int, operations: FakeOperations) -> AsyncIterator[str]:
-    async with serve(HttpSettings(socket=None, port=free_port), operations, asterisk_cpu=lambda: 0.25) as (
-        url,
-    ):
+    async with serve(
+        HttpSettings(socket=None, port=free_port), operations, no_metrics, asterisk_cpu=lambda: 0.25
+    ) as (url,):
         yield url
 
 
@@ -110,7 +110,7 @@ async def test_so_many_may_watch_and_no_more(url: str) -> None:
 
 async def test_the_server_does_not_wait_for_who_watches(free_port: int, operations: FakeOperations) -> None:
     async with aiohttp.ClientSession() as session:
-        async with serve(HttpSettings(socket=None, port=free_port), operations) as (url,):
+        async with serve(HttpSettings(socket=None, port=free_port), operations, no_metrics) as (url,):
             response = await session.get(f"{url}/events")
             await first_event(response)
         async with asyncio.timeout(WITHIN):
