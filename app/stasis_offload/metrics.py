@@ -24,6 +24,7 @@ from stasis_offload.calls.gateways import Gateways
 from stasis_offload.calls.offload_gate import OffloadGate
 from stasis_offload.calls.overloads import Overloads
 from stasis_offload.calls.registry import Registry
+from stasis_offload.calls.views import CallState
 from stasis_offload.measures import Histogram
 from stasis_offload.media.path import Leg
 from stasis_offload.media.reasons import ReasonKind
@@ -33,8 +34,6 @@ from stasis_offload.openflow.flow import FlowCount
 _PREFIX = "stasis_offload_"
 # What the application needs (OffloadGate.problems).
 COMPONENTS = ("asterisk", "module", "switch")
-# Each state has a number, whether or not a call is in it.
-_NO_CALL = ("dialing", "relayed", "learning", "offloaded")
 
 
 class Metrics(Collector):
@@ -89,7 +88,7 @@ class Metrics(Collector):
         for call in self._calls:
             reason = call.media.placement.reason
             counted[state_of(call), str(reason.kind) if reason else ""] += 1
-        for state in _NO_CALL:
+        for state in CallState:  # each has a number, whether or not a call is in it
             counted[state, ""] += 0
         _add(calls, counted.items())
         yield calls

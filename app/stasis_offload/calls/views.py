@@ -1,6 +1,7 @@
 """Calls and health as the operator sees them."""
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 from stasis_offload.errors import OffloadError
 from stasis_offload.media.quality import LegQuality
@@ -9,6 +10,15 @@ from stasis_offload.openflow.flow import FlowCount
 
 class UnknownCallError(OffloadError):
     """There is no call with that id, or no longer."""
+
+
+class CallState(StrEnum):
+    """The words for `state` of a call, in `calls`, the HTTP interface and the metrics."""
+
+    DIALING = "dialing"
+    RELAYED = "relayed"
+    LEARNING = "learning"
+    OFFLOADED = "offloaded"
 
 
 @dataclass(frozen=True, slots=True)

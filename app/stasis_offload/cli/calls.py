@@ -3,7 +3,6 @@
 import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import quote
@@ -20,7 +19,7 @@ from stasis_offload.api_json import (
     parse_calls,
     parse_details,
 )
-from stasis_offload.calls.views import CallDetails, CallView
+from stasis_offload.calls.views import CallDetails, CallState, CallView
 from stasis_offload.cli.client import request
 from stasis_offload.cli.typed import AsJson, ConfigFile, age, commands, console, plain_table, reason_named
 from stasis_offload.media.quality import LegQuality
@@ -28,15 +27,6 @@ from stasis_offload.media.reasons import EXPLANATIONS, ReasonKind
 
 _Call = Annotated[str | None, typer.Argument(metavar="CALL", help="An id that `calls` shows.")]
 _All = Annotated[bool, typer.Option("--all", help="Every call, and those to come.")]
-
-
-class CallState(StrEnum):
-    """The words in column STATE."""
-
-    DIALING = "dialing"
-    RELAYED = "relayed"
-    LEARNING = "learning"
-    OFFLOADED = "offloaded"
 
 
 @commands.command()
