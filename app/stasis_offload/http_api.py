@@ -16,7 +16,7 @@ from aiohttp.typedefs import Handler, Middleware
 
 from stasis_offload.api_json import calls_as_json, details_as_json, health_as_json
 from stasis_offload.calls.views import CallDetails, CallView, Health, UnknownCallError
-from stasis_offload.config import HttpSettings
+from stasis_offload.config_sections import HttpSettings
 from stasis_offload.errors import OffloadError
 from stasis_offload.listening import is_local_socket, listening, user_of
 from stasis_offload.live_page import EVENTS, LivePage

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from aiohttp import web
 
-from stasis_offload.config import HttpSettings
+from stasis_offload.config_sections import HttpSettings
 from stasis_offload.errors import ConfigError, OffloadError
 
 # What keeps us from listening until something else changes.

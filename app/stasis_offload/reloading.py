@@ -8,7 +8,8 @@ import structlog
 
 from stasis_offload.asterisk.ari import AriClient
 from stasis_offload.calls.supervisor import Supervisor
-from stasis_offload.config import SECTIONS, Config, MediaSettings
+from stasis_offload.config import SECTIONS, Config
+from stasis_offload.config_sections import MediaSettings
 from stasis_offload.errors import ConfigError
 from stasis_offload.log import set_level
 from stasis_offload.media.state import Policy

@@ -11,7 +11,8 @@ from stasis_offload.checks.asterisk_side import check_ari
 from stasis_offload.checks.items import Item
 from stasis_offload.checks.modules import NEEDED
 from stasis_offload.checks.running import Running
-from stasis_offload.config import AriSettings, AsteriskSettings, Config, OpenFlowSettings
+from stasis_offload.config import Config
+from stasis_offload.config_sections import AriSettings, AsteriskSettings, OpenFlowSettings
 from tests.support.asterisk_container import Asterisk, docker, started
 
 PASSWORD = "s3cret-enough"

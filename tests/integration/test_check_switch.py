@@ -5,7 +5,8 @@ from pydantic import SecretStr
 
 from stasis_offload.checks.items import Item
 from stasis_offload.checks.switch import check_switch
-from stasis_offload.config import AriSettings, AsteriskSettings, Config, OpenFlowSettings
+from stasis_offload.config import Config
+from stasis_offload.config_sections import AriSettings, AsteriskSettings, OpenFlowSettings
 from stasis_offload.identity import application_number
 from tests.support.ovs_container import Bridge
 from tests.support.switch_events import connected

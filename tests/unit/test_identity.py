@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from stasis_offload.config import AriSettings, AsteriskSettings, Config
+from stasis_offload.config import Config
+from stasis_offload.config_sections import AriSettings, AsteriskSettings
 from stasis_offload.identity import application_number
 from stasis_offload.openflow.gate import APPLICATIONS
 

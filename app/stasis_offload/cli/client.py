@@ -10,7 +10,7 @@ import aiohttp
 
 from stasis_offload import config as configuration
 from stasis_offload.api_json import BadAnswerError
-from stasis_offload.config import HttpSettings
+from stasis_offload.config_sections import HttpSettings
 from stasis_offload.errors import ConfigError, OffloadError
 from stasis_offload.listening import url_of
 

@@ -10,7 +10,7 @@ import typer
 from rich.text import Text
 
 from stasis_offload.cli.typed import AsJson, age, commands, console, plain_table
-from stasis_offload.config import AsteriskSettings
+from stasis_offload.config_sections import AsteriskSettings
 from stasis_offload.media.reasons import EXPLANATIONS
 from stasis_offload.media.survey import Survey
 from stasis_offload.surveying import surveyed

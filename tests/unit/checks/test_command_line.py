@@ -15,7 +15,8 @@ from stasis_offload.checks.accounts import group_name, user_name
 from stasis_offload.checks.command_line import check_command_line, judge_control_socket
 from stasis_offload.checks.run import run_checks
 from stasis_offload.checks.running import Running
-from stasis_offload.config import AriSettings, AsteriskSettings, Config, OpenFlowSettings
+from stasis_offload.config import Config
+from stasis_offload.config_sections import AriSettings, AsteriskSettings, OpenFlowSettings
 from stasis_offload.openflow.endpoint import Unix
 
 NOBODY = 65534

@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 
 from stasis_offload import config
 from stasis_offload.cli.main import main
-from stasis_offload.config import HttpSettings
+from stasis_offload.config_sections import HttpSettings
 from stasis_offload.http_api import serve
 from tests.support.command_line import Command, Outcome, in_another_thread
 from tests.support.fake_operations import FakeOperations, no_metrics

@@ -10,7 +10,7 @@ import pytest
 
 from stasis_offload.api_json import call_as_json, details_as_json
 from stasis_offload.calls.views import CallDetails
-from stasis_offload.config import HttpSettings
+from stasis_offload.config_sections import HttpSettings
 from stasis_offload.errors import ConfigError, OffloadError
 from stasis_offload.http_api import serve
 from stasis_offload.listening import url_of

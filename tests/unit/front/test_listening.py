@@ -10,7 +10,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from stasis_offload.config import HttpSettings
+from stasis_offload.config_sections import HttpSettings
 from stasis_offload.errors import ConfigError, OffloadError
 from stasis_offload.http_api import serve
 from tests.support.fake_operations import FakeOperations, no_metrics

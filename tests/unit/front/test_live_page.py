@@ -9,7 +9,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from stasis_offload.config import HttpSettings
+from stasis_offload.config_sections import HttpSettings
 from stasis_offload.http_api import serve
 from tests.support.fake_operations import DIALING, OFFLOADED, FakeOperations, no_metrics
 

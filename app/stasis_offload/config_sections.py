@@ -1,0 +1,194 @@
+"""The sections of the configuration: the type, bounds and default of each key, and what an operator reads after a mistake."""
+
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, field_validator
+
+from stasis_offload.openflow.endpoint import Endpoint, Pssl, Ssl, Tls, parse_endpoint
+from stasis_offload.openflow.instance import INSTANCES
+
+# A technology and an endpoint, either with * and other wildcards.
+_ENDPOINT = re.compile(r"[^/\s]+/\S+")
+
+
+class _Section(BaseModel):
+    """What sections have in common; each description of a key completes the sentence "expected …"."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class AriSettings(_Section):
+    """Asterisk's REST interface, as configured in its http.conf and ari.conf."""
+
+    url: str = Field(description="an address such as http://127.0.0.1:8088, without user, password or query")
+    username: str = Field(min_length=1, description="the name of a section of ari.conf")
+    password_file: Path | None = Field(
+        default=None, description="a readable file that holds the password alone"
+    )
+    password: SecretStr = Field(
+        default=SecretStr(""),
+        validate_default=True,
+        description="the password of that ari.conf section, here or in the file that password_file names",
+    )
+
+    @field_validator("url")
+    @classmethod
+    def _address_only(cls, url: str) -> str:
+        parts = urlsplit(url)
+        _ = parts.port  # a ValueError when it is not a number or out of range
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError("scheme or host")
+        if "@" in parts.netloc or parts.query or parts.fragment:
+            raise ValueError("more than an address")
+        return url.rstrip("/")
+
+    @field_validator("password_file")
+    @classmethod
+    def _readable(cls, file: Path | None) -> Path | None:
+        return _with_a_line(file)
+
+    @field_validator("password")
+    @classmethod
+    def _from_one_place(cls, password: SecretStr, info: ValidationInfo) -> SecretStr:
+        file = info.data.get("password_file")
+        if "password_file" not in info.data:
+            return password  # the file is wrong, and reported on its own
+        if (file is None) == (not password.get_secret_value()):
+            raise ValueError("one of the two")
+        return SecretStr(_first_line(file)) if file is not None else password
+
+
+class AsteriskSettings(_Section):
+    """The Asterisk process itself."""
+
+    control_socket: Path = Field(
+        default=Path("/run/asterisk/asterisk.ctl"),
+        description="the path of Asterisk's CLI socket (astctl in asterisk.conf)",
+    )
+
+
+class OpenFlowSettings(_Section):
+    """The connection to the switch."""
+
+    private_key: str = Field(default="", description="a file with the private key, for ssl and pssl")
+    certificate: str = Field(default="", description="a file with our certificate, for ssl and pssl")
+    ca_certificate: str = Field(
+        default="", description="a file with the certificate of the authority that has signed the switch's"
+    )
+    datapath_id: str = Field(
+        default="",
+        pattern="^([0-9a-f]{16})?$",
+        description="the 16 hexadecimal digits of the only bridge that may get flows (ovs-vsctl get bridge BRIDGE datapath_id)",
+    )
+    instance: int = Field(
+        default=0,
+        ge=0,
+        le=INSTANCES - 1,
+        description="a whole number, 0 to 7, that no other application at that bridge has",
+    )
+    connection: Endpoint = Field(
+        description="unix:PATH, tcp:HOST:PORT or ptcp:PORT[:HOST], or, with all three files for TLS, ssl:HOST:PORT or pssl:PORT[:HOST]"
+    )
+
+    @field_validator("connection", mode="plain")
+    @classmethod
+    def _parsed(cls, text: object, info: ValidationInfo) -> Endpoint:
+        if not isinstance(text, str):
+            raise ValueError("not text")  # noqa: TRY004 - pydantic turns only a ValueError into a mistake
+        endpoint = parse_endpoint(text)
+        if not isinstance(endpoint, Ssl | Pssl):
+            return endpoint
+        files = [info.data.get(key) for key in ("private_key", "certificate", "ca_certificate")]
+        if not all(files):
+            raise ValueError("files are missing")
+        return replace(endpoint, tls=Tls(*map(str, files)))
+
+
+class HttpSettings(_Section):
+    """Where the operator's interface is: a socket for the command line, and a TCP port, read-only without a token."""
+
+    socket: Path | None = Field(
+        default=Path("/run/stasis-offload/http.sock"),
+        description='the path of a socket for the command line, or "" for none',
+    )
+    host: str = Field(default="127.0.0.1", min_length=1, description="the address to listen on")
+    port: int = Field(default=8086, ge=0, le=65535, description="a TCP port, 1 to 65535, or 0 for none")
+    token_file: Path | None = Field(
+        default=None,
+        description="a readable file that holds the token alone by which the TCP port takes commands",
+    )
+
+    @field_validator("socket", mode="before")
+    @classmethod
+    def _none_if_empty(cls, given: object) -> object:
+        return given or None
+
+    @field_validator("token_file")
+    @classmethod
+    def _readable(cls, file: Path | None) -> Path | None:
+        return _with_a_line(file)
+
+    @property
+    def token(self) -> SecretStr | None:
+        """The token; None if the TCP port is read-only."""
+        return SecretStr(_first_line(self.token_file)) if self.token_file else None
+
+
+class MediaSettings(_Section):
+    """The policy of media placement; times in seconds."""
+
+    idle_timeout: int = Field(default=10, ge=2, le=3600, description="whole seconds, 2 to 3600")
+    verify_within: float = Field(default=1.0, ge=0.75, le=60, description="seconds, 0.75 to 60")
+    recheck: float = Field(default=30.0, ge=0.5, le=3600, description="seconds, 0.5 to 3600")
+    rtcp: Literal["forward", "asterisk"] = Field(default="forward", description="forward or asterisk")
+    returns_per_minute: int = Field(default=6, ge=1, le=60, description="a whole number, 1 to 60")
+    flap_wait: float = Field(default=60.0, ge=1, le=3600, description="seconds, 1 to 3600")
+    grace: float = Field(default=60.0, ge=0, le=3600, description="seconds, 0 to 3600")
+    exclude: tuple[str, ...] = Field(
+        default=(),
+        description='a list of endpoints as in channel names, such as ["PJSIP/trunk-a", "PJSIP/fax-*"]',
+    )
+    percentage: float = Field(default=100.0, ge=0, le=100, description="percent of the calls, 0 to 100")
+
+    @field_validator("exclude", mode="plain")
+    @classmethod
+    def _patterns(cls, given: object) -> tuple[str, ...]:
+        patterns = (
+            [part for part in given.split(",") if part] if isinstance(given, str) else given
+        )  # a variable holds them with commas
+        if not isinstance(patterns, list | tuple):
+            raise ValueError("not a list")  # noqa: TRY004 - pydantic turns only a ValueError into a mistake
+        stripped = tuple(pattern.strip() if isinstance(pattern, str) else "" for pattern in patterns)
+        if not all(_ENDPOINT.fullmatch(pattern) for pattern in stripped):
+            raise ValueError("not TECHNOLOGY/ENDPOINT")
+        return stripped
+
+
+class LogSettings(_Section):
+    """What is logged; the format depends on whether the output is a terminal."""
+
+    level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="debug, info, warning or error"
+    )
+
+
+def _first_line(file: Path) -> str:
+    """Return the secret in a file; raise ValueError, which pydantic reports as a mistake, if there is none."""
+    try:
+        line = file.read_text(encoding="utf-8").partition("\n")[0].strip()
+    except OSError as error:
+        raise ValueError(str(error.strerror)) from error
+    if not line:
+        raise ValueError("empty")
+    return line
+
+
+def _with_a_line(file: Path | None) -> Path | None:
+    """Return the file of a secret; raise as `_first_line` if there is none in it."""
+    if file is not None:
+        _ = _first_line(file)
+    return file
