@@ -2,7 +2,7 @@
 
 from lab import control
 from lab.control import wait_until
-from tests.support.metrics import expressions
+from tests.support.metrics import expressions, named_in
 from tests.support.observed import media_moved
 from tests.support.prometheus import build, prometheus
 
@@ -33,7 +33,16 @@ def test_prometheus_reads_the_metrics_loads_the_alerts_and_answers_every_panel()
             what="every alert to be evaluated",
         )
         assert len(group["rules"]) == 11
+        known = found.get(
+            "metadata"
+        )  # of OpenMetrics, where a counter's name is without _total, and an info's without _info
         for expression in expressions():
             asked = expression.replace("$__rate_interval", "1m").replace("$instance", ".*")
             found.query(asked)  # which Prometheus refuses if it is wrong
+            named = named_in(expression)
+            assert {name.removesuffix("_total").removesuffix("_info") for name in named} <= set(known)
+        # The dashboard's variable: label_values(stasis_offload_build_info, instance).
+        assert found.get("label/instance/values?match[]=stasis_offload_build_info") == [
+            target["labels"]["instance"]
+        ]
         assert found.query("ALERTS{alertstate='firing'}") == []
