@@ -1,10 +1,11 @@
 # shellcheck shell=bash
-# In the container: the source comes in as a tar, the packages go out as one; what is said goes to stderr.
+# build.sh [VERSION]: in the container: the source comes in as a tar, the packages go out as one; what is said goes to stderr.
 set -euo pipefail
 exec 3>&1 >&2
 mkdir -p /build/source
 cd /build/source
 tar --extract --no-same-owner
+[ -z "${1-}" ] || sed -i "/^\[project\]/,/^\[/s/^version *=.*/version = \"$1\"/" pyproject.toml
 version=$(sed -n '/^\[project\]/,/^\[/s/^version *= *"\(.*\)".*/\1/p' pyproject.toml)
 cat >debian/changelog <<END
 stasis-offload ($version) unstable; urgency=medium

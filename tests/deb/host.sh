@@ -1,6 +1,6 @@
 #!/bin/bash
-# In the host's container, as root: what README's first steps say, from the packages in /packages to a call that is switched, an
-# upgrade during the call, and a removal that leaves the host as it was.
+# In the host's container, as root: what README's first steps say, from the packages of an earlier version in /packages/earlier to a
+# call that is switched, an upgrade to those in /packages during the call, back again, and a removal that leaves the host as it was.
 set -euo pipefail
 
 fail() {
@@ -83,13 +83,41 @@ END
 }
 
 state_is() { grep -q "\"state\": \"$1\"" < <(stasis-offload calls --json); }
+get() { python3 -c 'import sys, urllib.request; print(urllib.request.urlopen(sys.argv[1]).read().decode())' "http://127.0.0.1:8086/$1"; }
+
+# runs FOLDER: whether the application and the module are those of its packages.
+runs() {
+    local version
+    version=$(dpkg-deb --field "$1"/stasis-offload_*.deb Version)
+    grep -q "\"version\": \"$version\", \"module\": \"$version\"" < <(get healthz)
+}
+has_adopted_it() { grep -q '^stasis_offload_calls_begun_total{origin="adopted"} 1' < <(get metrics); }
+
+# carries_on WHAT FOLDER: what has to be so after another version came during the call.
+carries_on() {
+    until_so "$1: another version runs" runs "$2"
+    until_so "$1: the call is not adopted" has_adopted_it
+    until_so "$1: the call is not switched" state_is offloaded
+    ok "$1, during the call"
+}
+
+# What apt needs to find /packages by itself.
+make_repository() {
+    local package
+    for package in /packages/*.deb; do
+        dpkg-deb --field "$package"
+        printf 'Filename: %s\nSize: %s\nSHA256: %s\n\n' "${package#/packages/}" "$(stat -c %s "$package")" \
+            "$(sha256sum "$package" | cut -d ' ' -f 1)"
+    done >/packages/Packages
+    echo "deb [trusted=yes] file:/packages ./" >/packages/sources.list
+}
 
 make_bridge
 configure_asterisk
 files >/tmp/before
 ok "a host with Asterisk, Open vSwitch and a bridge"
 
-apt install /packages/*.deb
+apt install /packages/earlier/*.deb
 [ "$(systemctl is-active stasis-offload)" = inactive ] || fail "it runs before there is a configuration"
 [ -z "$(systemctl list-units --failed --no-legend)" ] || fail "a unit has failed: $(systemctl list-units --failed --no-legend)"
 ok "installed"
@@ -105,6 +133,7 @@ grep -v '^set up' /tmp/setup | cmp -s - /tmp/plan || fail "the dry run showed so
 ok "set up, without a restart of Asterisk"
 
 until_so "check finds something" stasis-offload check
+until_so "another version runs" runs /packages/earlier
 ok "checked"
 
 head -c 80000 /dev/urandom >/tmp/speech.ulaw
@@ -117,9 +146,13 @@ until_so "the call is not switched" state_is offloaded
 stasis-offload calls
 ok "a call is switched"
 
-apt install --reinstall /packages/*.deb
-until_so "after the upgrade the call is not switched" state_is offloaded
-ok "upgraded during the call"
+make_repository
+from=(-o Dir::Etc::SourceList=/packages/sources.list -o Dir::Etc::SourceParts=/dev/null)
+apt "${from[@]}" update
+apt "${from[@]}" upgrade
+carries_on "upgraded" /packages
+apt install --allow-downgrades /packages/earlier/*.deb
+carries_on "taken back to the earlier version" /packages/earlier
 asterisk -rx "channel request hangup all" >/dev/null
 until_so "the phones do not end" eval '! pgrep -x sipp'
 kill "$capture"

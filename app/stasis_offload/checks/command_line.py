@@ -1,6 +1,7 @@
 """Asterisk's CLI socket: whether we may use it, whether the module answers there, and what else we may run."""
 
 import stat
+from importlib.metadata import version as version_of
 from pathlib import Path
 
 from stasis_offload.asterisk.control_socket import ask
@@ -33,9 +34,18 @@ async def check_command_line(config: Config, *, within: float) -> tuple[Item, ..
         return (rights, Item("module", ok=False, text=str(error), command=command))
     return (
         rights,
-        Item("module", ok=True, text=f"res_rtpstreams {version}"),
+        _judge_version(version, version_of("stasis-offload")),
         await _check_permissions(path, within),
     )
+
+
+def _judge_version(module: str, application: str) -> Item:
+    """Judge the module that Asterisk has: a new one that is installed it takes when it is told to."""
+    text = f"res_rtpstreams {module}"
+    if module == application:
+        return Item("module", ok=True, text=text)
+    text += f", while the application is {application}; once that version's is installed"
+    return Item("module", ok=True, text=text, command="asterisk -rx 'module refresh res_rtpstreams.so'")
 
 
 def judge_control_socket(path: Path) -> Item:

@@ -5,6 +5,7 @@ import os
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -13,6 +14,7 @@ from pydantic import SecretStr
 
 from stasis_offload.checks.accounts import group_name, user_name
 from stasis_offload.checks.command_line import check_command_line, judge_control_socket
+from stasis_offload.checks.items import Item
 from stasis_offload.checks.run import run_checks
 from stasis_offload.checks.running import Running
 from stasis_offload.config import Config
@@ -149,35 +151,50 @@ async def test_a_management_socket_that_is_roots_alone_names_the_units_that_give
     }
 
 
-@pytest.mark.parametrize(
-    ("answer", "limited"),
-    [
-        (b"You don't have permissions to run 'core show uptime' command\n", True),
-        (b"System uptime: 1 s\n", False),
-    ],
-    ids=["limited", "the whole CLI"],
-)
-async def test_a_cli_that_runs_more_for_us_than_we_need_is_fine_with_a_warning(
-    tmp_path: Path, answer: bytes, *, limited: bool
-) -> None:
+OURS = version("stasis-offload")
+LIMITED = "You don't have permissions to run 'core show uptime' command"
+
+
+async def looked(folder: Path, *, module: str = OURS, answer: str = LIMITED) -> tuple[Item, ...]:
+    """Check a CLI with a module of that version, which answers so to a command that is not needed."""
+
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"pbx/1/22.10.1\n")
         asked = await reader.readuntil(b"\0")
-        writer.write(b"res_rtpstreams 1.0.0\n" if b"rtpstreams version" in asked else answer)
+        text = f"res_rtpstreams {module}" if b"rtpstreams version" in asked else answer
+        writer.write(f"{text}\n".encode())
         writer.close()
 
-    path = tmp_path / "asterisk.ctl"
+    path = folder / "asterisk.ctl"
     async with await asyncio.start_unix_server(serve, path):
         path.chmod(0o660)
-        items = await check_command_line(config_at(path), within=5.0)
+        return await check_command_line(config_at(path), within=5.0)
+
+
+@pytest.mark.parametrize(
+    ("answer", "limited"),
+    [(LIMITED, True), ("System uptime: 1 s", False)],
+    ids=["limited", "the whole CLI"],
+)
+async def test_a_cli_that_runs_more_for_us_than_we_need_is_fine_with_a_warning(
+    tmp_path: Path, answer: str, *, limited: bool
+) -> None:
+    items = await looked(tmp_path, answer=answer)
     assert [(item.name, item.ok) for item in items] == [
         ("control socket", True),
         ("module", True),
         ("cli permissions", True),
     ]
-    assert items[1].text == "res_rtpstreams 1.0.0"
+    assert items[1].line == f"module: res_rtpstreams {OURS}"
     assert items[2].mark == ("ok" if limited else "hint")
     assert ("cli_permissions.conf" in items[2].text) is not limited
+
+
+async def test_a_module_of_another_version_than_the_application_is_a_hint(tmp_path: Path) -> None:
+    _, item, _ = await looked(tmp_path, module="0.0.1")
+    assert (item.name, item.mark) == ("module", "hint")
+    assert item.text.startswith(f"res_rtpstreams 0.0.1, while the application is {OURS}")
+    assert item.command == "asterisk -rx 'module refresh res_rtpstreams.so'"
 
 
 def test_something_else_than_a_socket_is_named(tmp_path: Path) -> None:
