@@ -180,9 +180,9 @@ def offload(*args: str) -> str:
     return execute("offload", "stasis-offload", *args)
 
 
-def calls() -> list[dict[str, Any]]:
-    """List the application's calls, as `GET /calls` answers."""
-    found: list[dict[str, Any]] = _http("GET", "/calls")["calls"]
+def calls(service: str = "offload") -> list[dict[str, Any]]:
+    """List an application's calls, as `GET /calls` answers."""
+    found: list[dict[str, Any]] = _http("GET", "/calls", service=service)["calls"]
     return found
 
 
@@ -241,22 +241,22 @@ def _answer(
     return answer
 
 
-def flows() -> list[str]:
-    """List the flows of calls that are in the switch, as the switch's own tool prints them.
+def flows(switch: str = "ovs") -> list[str]:
+    """List the flows of calls that are in a switch, as the switch's own tool prints them.
 
     Without the gate, and without those that withhold what Asterisk reports after a return, and end by themselves.
     """
-    return [row for row in _flows() if "hard_timeout=" not in row]
+    return [row for row in _flows(switch) if "hard_timeout=" not in row]
 
 
 def withholding() -> list[str]:
     """List the flows that withhold what Asterisk reports after a return."""
-    return [row for row in _flows() if "hard_timeout=" in row]
+    return [row for row in _flows("ovs") if "hard_timeout=" in row]
 
 
-def _flows() -> list[str]:
+def _flows(switch: str) -> list[str]:
     rows = execute(
-        "ovs",
+        switch,
         "ovs-ofctl",
         "-O",
         "OpenFlow13",

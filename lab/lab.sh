@@ -6,6 +6,7 @@ set -euo pipefail
 source "$(dirname "$0")/lib.sh"
 
 services="asterisk1 ovs asterisk2 offload edge"
+[ "$LAB" != fleet ] || services+=" ovs-b asterisk2-b offload-b kamailio"
 
 health() { docker inspect --format '{{.State.Health.Status}}' "$COMPOSE_PROJECT_NAME-$1" 2>/dev/null || echo absent; }
 
@@ -14,7 +15,7 @@ all_current() {
     local service
     for service in $services; do
         [ "$(docker inspect --format '{{.Image}}' "$COMPOSE_PROJECT_NAME-$service" 2>/dev/null)" = \
-            "$(docker image inspect --format '{{.Id}}' "stasis-offload-lab/$service")" ] || return 1
+            "$(docker image inspect --format '{{.Id}}' "stasis-offload-lab/${service%-b}")" ] || return 1
     done
     [ "$(docker inspect --format '{{index .Config.Labels "stasis-offload.datapath"}}' "$COMPOSE_PROJECT_NAME-ovs")" = \
         "$LAB_DATAPATH" ]
@@ -101,7 +102,7 @@ up() {
         compose up --detach ovs >"$log" 2>&1 || fail "node 2's switch did not start, see $log: $(tail -n 1 "$log")"
         finish_checksums
     fi
-    say "starting asterisk1, ovs, asterisk2, offload and edge"
+    say "starting ${services// /, }"
     compose up --detach --remove-orphans >"$log" 2>&1 ||
         fail "the lab did not start, see $log and 'docker logs $COMPOSE_PROJECT_NAME-<service>': $(tail -n 1 "$log")"
     for _ in $(seq 150); do
@@ -121,6 +122,7 @@ purge() {
     say "removing the lab's containers, networks, volumes and images"
     docker version >/dev/null 2>&1 || fail "no Docker engine answers, so nothing can be removed."
     LAB=2 lab/lab.sh down
+    LAB=fleet lab/lab.sh down
     down --rmi all
     docker rm --force "$COMPOSE_PROJECT_NAME-kernel" >/dev/null 2>&1 || true
     docker volume rm --force "$COMPOSE_PROJECT_NAME-kernel" >/dev/null

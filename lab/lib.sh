@@ -26,7 +26,9 @@ install() {
 
 # compose ARGUMENT...: Docker Compose of whichever generation there is.
 compose() {
-    [ "$LAB_DATAPATH" != afxdp ] || local -x COMPOSE_FILE=${COMPOSE_FILE:-docker-compose.yml}:lab/afxdp.yml
+    local -x COMPOSE_FILE=${COMPOSE_FILE:-docker-compose.yml}
+    [ "$LAB" != fleet ] || COMPOSE_FILE+=:lab/fleet.yml
+    [ "$LAB_DATAPATH" != afxdp ] || COMPOSE_FILE+=:lab/afxdp.yml
     if docker compose version >/dev/null 2>&1; then
         docker compose "$@"
     else
@@ -45,9 +47,11 @@ until_booted() {
     [ "$state" = running ] || fail "systemd is not up after 30 s, but '$state': $(docker exec "$1" systemctl list-units --failed --no-legend 2>&1)"
 }
 
-# A lab beside the first (LAB=2) has the same images, and other names and addresses; lab/place.py has the same rule.
+# A lab beside the first (LAB=2) has the same images, and other names and addresses; lab/place.py has the same rule. That of
+# the fleet (LAB=fleet) has a second node, and Kamailio before both (lab/fleet.yml).
 export LAB=${LAB:-1}
-export COMPOSE_PROJECT_NAME=stasis-offload LAB_BLOCK=$((49 + LAB))
+export COMPOSE_PROJECT_NAME=stasis-offload LAB_BLOCK
+LAB_BLOCK=$((49 + ${LAB/fleet/10}))
 [ "$LAB" = 1 ] || {
     COMPOSE_PROJECT_NAME+=-$LAB
     part="$part $LAB"

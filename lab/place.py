@@ -1,13 +1,14 @@
-"""Which of a machine's labs this process speaks to, by the environment's LAB: 1, or another number beside it.
+"""Which of a machine's labs this process speaks to, by the environment's LAB: 1, another number beside it, or `fleet`.
 
 Each has containers, names and addresses of its own; lab/lib.sh has the same rule for the scripts and for Compose.
 """
 
 import os
 
-NUMBER = int(os.environ.get("LAB", "1"))
+_LAB = os.environ.get("LAB", "1")
+NUMBER = 10 if _LAB == "fleet" else int(_LAB)
 _BLOCK = 49 + NUMBER
-PROJECT = "stasis-offload" if NUMBER == 1 else f"stasis-offload-{NUMBER}"
+PROJECT = "stasis-offload" if NUMBER == 1 else f"stasis-offload-{_LAB}"
 SUBNET = f"198.18.{_BLOCK}.0/24"
 
 

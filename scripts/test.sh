@@ -1,14 +1,21 @@
 #!/bin/bash
 # All tests: those of the lab's whole calls, which mostly wait, in two labs at a time, and beside them, into a log that is
-# printed at the end, the others, which have containers of their own.
+# printed at the end, the others, which have containers of their own: the last of them, those of the fleet, a lab.
 set -uo pipefail
 source "$(dirname "$0")/../lab/lib.sh"
 
 LAB=2 lab/lab.sh up || exit 1
 beside=build/test-beside.log
-nice .venv/bin/python -m pytest tests/unit tests/integration >"$beside" 2>&1 </dev/null &
+test_others() {
+    local status=0
+    nice .venv/bin/python -m pytest tests/unit tests/integration || status=1
+    LAB=fleet lab/lab.sh up && LAB=fleet nice .venv/bin/python -m pytest tests/fleet || return 1
+    LAB=fleet lab/lab.sh down
+    return $status
+}
+test_others >"$beside" 2>&1 </dev/null &
 others=$!
-trap 'kill "$others" 2>/dev/null' INT TERM
+trap 'pkill -P "$others"; kill "$others" 2>/dev/null' INT TERM
 # One after another to whichever lab is free; one that is gone is not replaced by a third.
 .venv/bin/python -m pytest tests/e2e --numprocesses=2 --maxschedchunk=1 --max-worker-restart=0 --durations=30
 calls=$?

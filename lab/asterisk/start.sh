@@ -12,9 +12,9 @@ if [ -n "${ARI_PASSWORD:-}" ]; then
     chown asterisk /etc/asterisk/ari_user.conf
 fi
 
-# The files have the addresses of the first lab.
+# The files have the addresses of the first lab, and of its node 2.
 if [ "${LAB_BLOCK:-50}" != 50 ]; then
-    sed -i "s/198\.18\.50\./198.18.$LAB_BLOCK./g; s/fd00:198:18:50:/fd00:198:18:$LAB_BLOCK:/g" /etc/asterisk/*.conf
+    sed -i "s/198\.18\.50\.12\>/198.18.50.${LAB_NODE:-12}/g; s/198\.18\.50\./198.18.$LAB_BLOCK./g; s/fd00:198:18:50:/fd00:198:18:$LAB_BLOCK:/g" /etc/asterisk/*.conf
 fi
 
 # As Debian's unit starts it, with the rights that has: in no group but asterisk's. Without -p, for which a container has none.
