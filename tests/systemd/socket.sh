@@ -11,7 +11,7 @@ fail() { echo "FAILED: $*" >&2; exit 1; }
 
 # Waits until the group has the socket.
 granted() {
-    for _ in $(seq 50); do
+    for _ in $(seq 200); do
         [ "$(stat -c %G:%a "$socket" 2>/dev/null)" = offload:660 ] && { echo "ok: $*"; return; }
         sleep 0.1
     done
@@ -20,7 +20,7 @@ granted() {
 
 getent passwd offload >/dev/null || useradd --system --user-group --shell /usr/sbin/nologin offload
 ovs-vsctl --may-exist "${bridge[@]}"
-cp "$units"/stasis-offload-socket@.* /etc/systemd/system/
+cp "$units"/stasis-offload-socket* /etc/systemd/system/
 systemctl daemon-reload
 systemctl enable --now --quiet stasis-offload-socket@breth0.path
 systemctl enable --quiet stasis-offload-socket@breth0.service
@@ -32,12 +32,19 @@ for again in once twice; do
 done
 systemctl restart openvswitch-switch
 granted "Open vSwitch is restarted"
+# The unit looks for 5 s from the stop on: what comes just after its last look is found, too.
+for pause in 4.2 4.4 4.6; do
+    systemctl stop openvswitch-switch
+    sleep "$pause"
+    systemctl start openvswitch-switch
+    granted "Open vSwitch is started $pause s after its end"
+done
 ovs-vsctl del-br breth0 -- "${bridge[@]}"
 granted "the bridge is made anew"
 
 userdel offload
 systemctl restart openvswitch-switch
-sleep 6  # as long as the unit tries
+sleep 8  # longer than the units try
 systemctl is-active --quiet ovs-vswitchd || fail "without the group ovs-vswitchd does not run"
 [ -S "$socket" ] || fail "without the group the bridge is not there"
 [ -z "$(systemctl list-units --failed --no-legend)" ] || fail "a unit has failed"
