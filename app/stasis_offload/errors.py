@@ -33,5 +33,9 @@ class SwitchUnavailableError(OpenFlowError):
     """There is no connection to the switch, or it ended before the reply."""
 
 
+class TableFullError(OpenFlowError):
+    """The switch refused a flow because its table is full."""
+
+
 class BadPacketError(OffloadError):
     """A packet could not be parsed; the text says what is wrong."""

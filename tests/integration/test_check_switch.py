@@ -36,10 +36,10 @@ async def test_a_bridge_as_it_was_made_is_a_learning_switch_that_tells_sizes_apa
         bridge.management, application=application_number(config_of(bridge))
     ):  # our own flows are not another program's
         items = await checked(bridge)
-    found = {name: items[name] for name in ("switch", "openflow", "bundles", "sizes", "instance", "tables")}
+    found = {name: items[name] for name in ("switch", "openflow", "abilities", "instance", "tables")}
     assert all(item.ok for item in found.values()), found
     assert found["tables"].text == "table 0 has NORMAL alone: a learning switch"
-    assert found["sizes"].text == "told apart: what is smaller than audio is left to Asterisk"
+    assert found["abilities"].text == "the switch has all that is used (docs/limits.md)"
 
 
 @pytest.mark.parametrize(

@@ -12,18 +12,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stasis_offload.errors import OpenFlowError, SwitchUnavailableError
-from stasis_offload.media.flows import FlowLimits, forwarding_flows
-from stasis_offload.media.roles import owner_of
-from stasis_offload.openflow import channel
+from stasis_offload.errors import SwitchUnavailableError
+from stasis_offload.openflow import channel, pending
 from stasis_offload.openflow.channel import Timeouts
 from stasis_offload.openflow.decode import Framer, Message
 from stasis_offload.openflow.describe import describe_switch
 from stasis_offload.openflow.endpoint import Unix
 from stasis_offload.openflow.events import SwitchDown, SwitchUp
-from stasis_offload.openflow.switch import Switch
-from tests.support.packets import PATH
-from tests.support.switch_events import SECONDS, Events, connected, running
+from stasis_offload.openflow.instance import Instance
+from stasis_offload.openflow.switch import FIRST_DELAY, Switch
+from tests.support.switch_events import SECONDS, Events, running
 
 Peer = Callable[[StreamReader, StreamWriter], Awaitable[None]]
 
@@ -96,7 +94,7 @@ async def test_whatever_a_peer_sends_its_end_is_told_and_it_is_tried_again(data:
 
 
 async def switch_without_bundles(reader: StreamReader, writer: StreamWriter) -> None:
-    """Answer as an OpenFlow 1.3 switch does to which experimenters mean nothing."""
+    """Answer as an OpenFlow 1.3 switch does that has one table, and to which experimenters mean nothing."""
     framer = Framer()
     writer.write(HELLO)
     while data := await reader.read(1 << 16):
@@ -104,12 +102,23 @@ async def switch_without_bundles(reader: StreamReader, writer: StreamWriter) -> 
             writer.write(_answer(message))
 
 
-def _answer(message: Message) -> bytes:
+async def switch_that_takes_all(reader: StreamReader, writer: StreamWriter) -> None:
+    """Answer as a switch that refuses nothing, and keeps nothing."""
+    framer = Framer()
+    writer.write(HELLO)
+    while data := await reader.read(1 << 16):
+        for message in framer.feed(data):
+            writer.write(_answer(message, tables=254))
+
+
+def _answer(message: Message, *, tables: int = 1) -> bytes:
     match message.kind:
+        case 4 if tables > 1:
+            return b""
         case 4:  # experimenter: OFPET_BAD_REQUEST, OFPBRC_BAD_EXPERIMENTER
             kind, body = 1, struct.pack("!HHBBHI", 1, 3, 4, 4, 8, message.xid)
         case 5:
-            kind, body = 6, struct.pack("!QIBB2xII", 0xAB, 0, 1, 0, 0, 0)
+            kind, body = 6, struct.pack("!QIBB2xII", 0xAB, 0, tables, 0, 0, 0)
         case 7:
             kind, body = 8, bytes(4)
         case 18 if message.body[:2] == b"\x00\x00":
@@ -123,21 +132,21 @@ def _answer(message: Message) -> bytes:
     return struct.pack("!BBHI", 4, kind, 8 + len(body), message.xid) + body
 
 
-async def test_a_switch_without_bundles_is_described_so_and_refuses_flows() -> None:
+async def test_a_switch_that_lacks_what_is_needed_is_refused_and_says_so_once() -> None:
     async with listening(switch_without_bundles) as endpoint:
-        description, _ = await describe_switch(endpoint)
+        description, _ = await describe_switch(endpoint, Instance())
         assert (description.datapath_id, description.manufacturer, description.ports) == (0xAB, "Example", ())
-        assert not description.atomic_bundles
-        async with connected(endpoint) as (switch, _):
-            with pytest.raises(OpenFlowError, match="OFPBRC_BAD_EXPERIMENTER"):
-                await switch.flow_table.set_flows(
-                    owner_of("call"), forwarding_flows("call", PATH, FlowLimits(idle_timeout=10))
-                )
+        lacks = "table 79 (it has 1), for the flows of calls; atomic bundles, for all flows of a call to change at once"
+        assert "; ".join(map(str, description.missing)) == lacks
+        async with running(endpoint) as (_, events):
+            assert (await events.next(SwitchDown)).reason == f"the switch lacks {lacks}"
+            await asyncio.sleep(2 * FIRST_DELAY)  # in which it is tried again
+            assert events.rest() == []
 
 
 @pytest.mark.parametrize("turns", range(8))
 async def test_what_is_cancelled_while_a_connection_ends_has_ended(turns: int) -> None:
-    async with listening(switch_without_bundles) as endpoint:
+    async with listening(switch_that_takes_all) as endpoint:
         events = Events()
         switch = Switch(endpoint, events.tell)
         run = asyncio.create_task(switch.run())
@@ -168,7 +177,7 @@ async def test_a_switch_that_asks_for_a_sign_of_life_gets_it() -> None:
 
 
 async def test_an_answer_that_never_ends_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(channel, "MAX_ANSWER", 1 << 16)
+    monkeypatch.setattr(pending, "MAX_ANSWER", 1 << 16)
 
     async def peer(reader: StreamReader, writer: StreamWriter) -> None:
         framer = Framer()

@@ -21,6 +21,7 @@ from stasis_offload.openflow import flow_table
 from stasis_offload.openflow.describe import describe, describe_switch
 from stasis_offload.openflow.events import FlowRemoved, Port, Removal, SwitchUp
 from stasis_offload.openflow.flow import FlowCount, Forward
+from stasis_offload.openflow.instance import Instance
 from tests.support.many_calls import LIMITS, flows_of, learning_flows_of, path
 from tests.support.ovs_container import PORTS, Bridge
 from tests.support.packets import split
@@ -270,11 +271,12 @@ async def test_flows_with_the_cookie_of_another_call_are_a_defect(bridge: Bridge
 async def test_the_switch_says_who_it_is(bridge: Bridge) -> None:
     async with running(bridge.management) as (switch, events):
         description = (await events.next(SwitchUp)).description
-        assert await describe(switch.flow_table.channel) == description
+        assert await describe(switch.flow_table.channel, Instance()) == description
     assert (description.version, description.hardware) == ("1.3", "Open vSwitch")
     assert description.manufacturer == "Nicira, Inc."
     assert description.software[0].isdigit()
-    assert description.atomic_bundles
+    assert description.lacks == ()
+    assert description.most == dict.fromkeys((0, 76, 77, 78, 79), 1_000_000)
     assert f"{description.datapath_id:016x}" == bridge.ovs.vsctl(
         "get", "bridge", bridge.name, "datapath_id"
     ).strip().strip('"')
@@ -287,7 +289,7 @@ async def test_the_switch_says_who_it_is(bridge: Bridge) -> None:
 async def test_asking_a_switch_who_it_is_leaves_our_flows_where_they_are(bridge: Bridge) -> None:
     async with connected(bridge.management) as (switch, events):
         await switch.flow_table.set_flows(owner_of("call"), flows_of("call"))
-        description, _ = await describe_switch(bridge.management)
-        assert description == await describe(switch.flow_table.channel)
+        description, _ = await describe_switch(bridge.management, Instance())
+        assert description == await describe(switch.flow_table.channel, Instance())
         assert bridge.cookies() == {flow.cookie for flow in flows_of("call")}
         assert events.rest() == []

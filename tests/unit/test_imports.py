@@ -29,6 +29,7 @@ PURE_ROOMS = {"packets", "signalling", "media", "dialplan"}
 PURE_MODULES = {
     *("asterisk.ari_events", "asterisk.ari_fields", "asterisk.ari_messages", "asterisk.leg_report"),
     *("openflow.flow", "openflow.instance", "openflow.plan", "openflow.events", "openflow.endpoint"),
+    *("openflow.abilities", "openflow.actions", "openflow.ofp", "openflow.oxm"),
     *("checks.items", "checks.modules", "checks.endpoints", "checks.running"),
     *("calls.views", "api_json", *GROUND),
     *("setup_plan", "setup_snippets"),

@@ -23,7 +23,7 @@ async def check_switch(config: Config) -> tuple[Item, ...]:
     """Return what the switch shows; if it does not answer, that alone."""
     endpoint, instance = config.openflow.connection, Instance(config.openflow.instance)
     try:
-        switch, flows = await describe_switch(endpoint)
+        switch, flows = await describe_switch(endpoint, instance)
     except SwitchUnavailableError as error:
         return (_unreached(endpoint, error),)
     except OpenFlowError as error:
@@ -33,8 +33,7 @@ async def check_switch(config: Config) -> tuple[Item, ...]:
     return (
         _judge_datapath(switch, config.openflow.datapath_id),
         _judge_openflow(switch),
-        _judge_bundles(switch),
-        _judge_sizes(switch),
+        _judge_abilities(switch),
         judge_instance(flows, instance, application=application_number(config), bridge=switch.bridge),
         judge_tables(flows, instance, bridge=switch.bridge),
         *await check_routes(config, switch),
@@ -63,18 +62,16 @@ def _judge_openflow(switch: SwitchDescription) -> Item:
     return Item("openflow", ok=True, text=text, command=f"ovs-ofctl set-frags {switch.bridge} normal")
 
 
-def _judge_bundles(switch: SwitchDescription) -> Item:
-    if switch.atomic_bundles:
-        return Item("bundles", ok=True, text="flows change in atomic bundles")
-    text = "no atomic bundles (ONF EXT-230): Open vSwitch has them from 2.6 on"
-    return Item("bundles", ok=False, text=text, command="ovs-vswitchd --version")
-
-
-def _judge_sizes(switch: SwitchDescription) -> Item:
-    if switch.splits:
-        return Item("sizes", ok=True, text="told apart: what is smaller than audio is left to Asterisk")
-    lost = "digits pass from end to end, and legs with different payload types for them stay relayed"
-    return Item("sizes", ok=True, text=f"not told apart (Open vSwitch does from 2.12 on): {lost}")
+def _judge_abilities(switch: SwitchDescription) -> Item:
+    name, command = "abilities", "ovs-vswitchd --version"
+    if switch.missing:
+        text = (
+            f"the switch lacks {'; '.join(map(str, switch.missing))}: Open vSwitch has all of it from 2.12 on"
+        )
+        return Item(name, ok=False, text=text, command=command)
+    if switch.lacks:
+        return Item(name, ok=True, text=f"used without {'; '.join(map(str, switch.lacks))}", command=command)
+    return Item(name, ok=True, text="the switch has all that is used (docs/limits.md)")
 
 
 def _unreached(endpoint: Endpoint, error: SwitchUnavailableError) -> Item:

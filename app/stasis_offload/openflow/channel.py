@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import NoReturn
 
 from stasis_offload.errors import OpenFlowError, SwitchUnavailableError
@@ -11,10 +11,10 @@ from stasis_offload.measures import Requests
 from stasis_offload.openflow import decode, encode
 from stasis_offload.openflow.decode import VERSION, VERSION_NAMES, Framer, Message, MessageKind
 from stasis_offload.openflow.endpoint import Endpoint
+from stasis_offload.openflow.pending import PendingRequest, Reply
 from stasis_offload.openflow.transport import cause_of, connect
 
 MAX_UNSENT = 1 << 24  # bytes that the switch has yet to read; 16 MiB is more than 50,000 flows
-MAX_ANSWER = 1 << 26  # bytes of one multipart reply; 64 MiB is more than 200,000 flows
 MAX_XID = 0xFFFF_FFFF
 
 
@@ -29,25 +29,6 @@ class Timeouts:
     connect: float = 5.0
     answer: float = 10.0
     silence: float = 5.0
-
-
-Reply = list[Message] | OpenFlowError
-"""The result of one transaction: the messages of the requested kind, or the error."""
-
-
-@dataclass(slots=True)
-class _PendingRequest:
-    """A request without its reply yet: one message of `kind`, or several if it is a multipart reply."""
-
-    kind: MessageKind
-    answer: asyncio.Future[list[Message] | OpenFlowError]
-    parts: list[Message] = field(default_factory=list)
-    size: int = 0
-
-    def fail(self, reason: str) -> None:
-        """Answer that there is no answer, unless there is one."""
-        if not self.answer.done():
-            self.answer.set_result(SwitchUnavailableError(reason))
 
 
 @asynccontextmanager
@@ -108,7 +89,7 @@ class Channel(asyncio.Protocol):
         self._lost = asyncio.Event()
         self._later: list[bytes] | None = None
         self._xid = 0
-        self._pending: dict[int, _PendingRequest] = {}
+        self._pending: dict[int, PendingRequest] = {}
         self._greeted = asyncio.Event()
         self._closed = asyncio.Event()
         self._ended = ""
@@ -192,14 +173,14 @@ class Channel(asyncio.Protocol):
         """Send messages; return the result of each transaction."""
         return await self._answers(self._send(data, kinds))
 
-    def _send(self, data: bytes, kinds: Mapping[int, MessageKind]) -> dict[int, _PendingRequest]:
+    def _send(self, data: bytes, kinds: Mapping[int, MessageKind]) -> dict[int, PendingRequest]:
         create = asyncio.get_running_loop().create_future
-        waiting = {xid: _PendingRequest(kind, create()) for xid, kind in kinds.items()}
+        waiting = {xid: PendingRequest(kind, create()) for xid, kind in kinds.items()}
         self.send(data)
         self._pending.update(waiting)
         return waiting
 
-    async def _answers(self, waiting: Mapping[int, _PendingRequest]) -> list[Reply]:
+    async def _answers(self, waiting: Mapping[int, PendingRequest]) -> list[Reply]:
         loop = asyncio.get_running_loop()
         late, began = loop.call_later(self._timeouts.answer, self._give_up, waiting), loop.time()
         try:
@@ -217,7 +198,7 @@ class Channel(asyncio.Protocol):
                 self.measured.answered(loop.time() - began)
         return answers
 
-    def _give_up(self, waiting: Mapping[int, _PendingRequest]) -> None:
+    def _give_up(self, waiting: Mapping[int, PendingRequest]) -> None:
         for each in waiting.values():
             each.fail(f"no answer from the switch within {self._timeouts.answer:g} s")
 
@@ -317,12 +298,10 @@ class Channel(asyncio.Protocol):
                 self.send(encode.echo_reply(message.xid, message.body))
             case MessageKind.PACKET_IN | MessageKind.FLOW_REMOVED | MessageKind.PORT_STATUS:
                 self._on_message(message)
-            case MessageKind.ERROR if waiting is not None and not waiting.answer.done():
-                waiting.answer.set_result(OpenFlowError(decode.parse_error(message)))
-            case MessageKind.ERROR if waiting is None:
+            case _ if waiting is not None:
+                waiting.accept(message)
+            case MessageKind.ERROR:
                 self._on_message(message)
-            case kind if waiting is not None and kind == waiting.kind and not waiting.answer.done():
-                self._answer(waiting, message)
 
     def _negotiate(self, message: Message) -> None:
         match message.kind:
@@ -340,11 +319,3 @@ class Channel(asyncio.Protocol):
                 " (ovs-vsctl set bridge BRIDGE protocols=OpenFlow13)"
             )
         self._greeted.set()
-
-    def _answer(self, waiting: _PendingRequest, message: Message) -> None:
-        waiting.parts.append(message)
-        waiting.size += len(message.body)
-        if waiting.size > MAX_ANSWER:
-            raise OpenFlowError(f"the switch's answer is larger than {MAX_ANSWER >> 20} MiB")
-        if message.kind != MessageKind.MULTIPART_REPLY or not decode.has_more(message):
-            waiting.answer.set_result(waiting.parts)

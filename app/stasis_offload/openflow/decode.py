@@ -12,7 +12,7 @@ from struct import Struct
 from struct import error as StructError  # noqa: N812 - a class in all but its spelling
 from typing import Any
 
-from stasis_offload.errors import OpenFlowError
+from stasis_offload.errors import OpenFlowError, TableFullError
 from stasis_offload.openflow import ofp
 from stasis_offload.openflow.events import FlowRemoved, PacketIn, Port, PortDown, Removal, SeenFlow
 from stasis_offload.openflow.flow import COOKIE_ROLE_MASK, GATE_ROLE, FlowCount, is_ours
@@ -127,7 +127,7 @@ def parse_hello(message: Message) -> frozenset[int]:
     Without a version bitmap these are all versions up to the header's (OpenFlow 1.3.5, 6.3.1).
     """
     offset = 0
-    with _reading("hello"):
+    with reading("hello"):
         while offset < len(message.body):
             kind, length = _ELEMENT.unpack_from(message.body, offset)
             if length < _ELEMENT.size:
@@ -145,9 +145,16 @@ def _bits(bitmap: bytes) -> Iterator[int]:
         yield from (32 * word + bit for bit in range(32) if bits >> bit & 1)
 
 
+def refusal(message: Message) -> OpenFlowError:
+    """Return an error of the switch as one of ours."""
+    text = parse_error(message)
+    full = _ERROR.unpack_from(message.body) == (ofp.OFPET_FLOW_MOD_FAILED, ofp.OFPFMFC_TABLE_FULL)
+    return TableFullError(text) if full else OpenFlowError(text)
+
+
 def parse_error(message: Message) -> str:
     """Return the text of an error: the names of its type and code, and of the message that was refused."""
-    with _reading("error"):
+    with reading("error"):
         kind, code = _ERROR.unpack_from(message.body)
     names = _names()
     data = message.body[_ERROR.size :]
@@ -174,39 +181,40 @@ def _experimenter_error(code: int) -> str:
     return f"{next(names, 'experimenter error')}({code})"
 
 
-def parse_features(message: Message) -> int:
-    """Return the datapath id."""
-    with _reading("features"):
-        return int(_FEATURES.unpack_from(message.body)[0])
+def parse_features(message: Message) -> tuple[int, int]:
+    """Return the datapath id, and how many tables there are."""
+    with reading("features"):
+        datapath_id, _, tables, *_ = _FEATURES.unpack_from(message.body)
+    return datapath_id, tables
 
 
 def parse_config(message: Message) -> int:
     """Return the flags of a switch's configuration: how it handles fragments (7.3.2)."""
-    with _reading("configuration"):
+    with reading("configuration"):
         return int(_CONFIG.unpack_from(message.body)[0])
 
 
 def has_more(message: Message) -> bool:
     """Return whether another message continues a multipart reply."""
-    with _reading("multipart reply"):
+    with reading("multipart reply"):
         _, flags = _MULTIPART.unpack_from(message.body)
     return bool(flags & ofp.OFPMPF_REPLY_MORE)
 
 
 def parse_description(parts: Sequence[Message]) -> Description:
     """Parse the reply to `description_request`."""
-    with _reading("description"):
-        texts = _DESCRIPTION.unpack_from(b"".join(_bodies(parts, ofp.OFPMP_DESC)))
+    with reading("description"):
+        texts = _DESCRIPTION.unpack_from(b"".join(bodies(parts, ofp.OFPMP_DESC)))
     manufacturer, hardware, software, _, datapath = (_text(text) for text in texts)
     return Description(manufacturer=manufacturer, hardware=hardware, software=software, datapath=datapath)
 
 
 def parse_ports(parts: Sequence[Message]) -> tuple[Port, ...]:
     """Parse the reply to `ports_request`."""
-    with _reading("port description"):
+    with reading("port description"):
         return tuple(
             Port(number=number, name=_text(name))
-            for body in _bodies(parts, ofp.OFPMP_PORT_DESC)
+            for body in bodies(parts, ofp.OFPMP_PORT_DESC)
             for number, _, name, *_ in _PORT.iter_unpack(body)
         )
 
@@ -263,8 +271,8 @@ def parse_contents(part: Message) -> Iterator[tuple[int, bytes]]:
 
 def _flow_stats(parts: Sequence[Message]) -> Iterator[tuple[tuple[int, ...], bytes]]:
     """Yield the fixed fields of each flow, and what follows: its match and its instructions."""
-    with _reading("flow statistics"):
-        for body in _bodies(parts, ofp.OFPMP_FLOW):
+    with reading("flow statistics"):
+        for body in bodies(parts, ofp.OFPMP_FLOW):
             offset = 0
             while offset < len(body):
                 fields = _FLOW_STATS.unpack_from(body, offset)
@@ -278,7 +286,7 @@ def _flow_stats(parts: Sequence[Message]) -> Iterator[tuple[tuple[int, ...], byt
 def parse_packet_in(message: Message) -> PacketIn:
     """Parse a packet-in."""
     body, offset = message.body, _PACKET_IN.size
-    with _reading("packet-in"):
+    with reading("packet-in"):
         _, total, _, _, cookie = _PACKET_IN.unpack_from(body)
         _, length = _MATCH.unpack_from(body, offset)
         in_port = _in_port(body[offset + _MATCH.size : offset + length])
@@ -299,7 +307,7 @@ def _in_port(match: bytes) -> int:
 
 def parse_flow_removed(message: Message) -> FlowRemoved:
     """Parse a flow-removed."""
-    with _reading("flow-removed"):
+    with reading("flow-removed"):
         cookie, _, reason, *_, packets, octets = _FLOW_REMOVED.unpack_from(message.body)
     return FlowRemoved(
         cookie=cookie,
@@ -310,13 +318,14 @@ def parse_flow_removed(message: Message) -> FlowRemoved:
 
 def parse_port_status(message: Message) -> PortDown | None:
     """Parse a port-status; None if the port is there and carries packets."""
-    with _reading("port-status"):
+    with reading("port-status"):
         reason, number, _, _, config, state, *_ = _PORT_STATUS.unpack_from(message.body)
     is_down = config & ofp.OFPPC_PORT_DOWN or state & (ofp.OFPPS_LINK_DOWN | ofp.OFPPS_BLOCKED)
     return PortDown(number) if reason == ofp.OFPPR_DELETE or is_down else None
 
 
-def _bodies(parts: Sequence[Message], kind: int) -> Iterator[bytes]:
+def bodies(parts: Sequence[Message], kind: int) -> Iterator[bytes]:
+    """Yield what each part of a multipart reply of a kind (OFPMP_...) has."""
     for part in parts:
         actual, _ = _MULTIPART.unpack_from(part.body)
         if actual != kind:
@@ -329,7 +338,8 @@ def _text(field: bytes) -> str:
 
 
 @contextmanager
-def _reading(what: str) -> Iterator[None]:
+def reading(what: str) -> Iterator[None]:
+    """Make an OpenFlowError of a message that is too short."""
     try:
         yield
     except StructError as error:

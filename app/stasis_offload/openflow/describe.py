@@ -2,32 +2,28 @@
 
 from stasis_offload.errors import OpenFlowError, SwitchUnavailableError
 from stasis_offload.openflow import decode, encode
+from stasis_offload.openflow.abilities import (
+    BUNDLES,
+    Ability,
+    TableFeatures,
+    Trial,
+    lacking_by_features,
+    trials,
+)
 from stasis_offload.openflow.channel import Channel, Timeouts, open_channel
 from stasis_offload.openflow.decode import VERSION, VERSION_NAMES, MessageKind
 from stasis_offload.openflow.endpoint import Endpoint
 from stasis_offload.openflow.events import SeenFlow, SwitchDescription
-from stasis_offload.openflow.flow import (
-    COOKIE_PREFIX,
-    Flow,
-    Match,
-    Split,
-)
 from stasis_offload.openflow.flowmod import ANY
-from stasis_offload.packets.address import Address
+from stasis_offload.openflow.instance import Instance
+from stasis_offload.openflow.table_features import parse_table_features
 
 # How fragments are handled, of a configuration's flags (7.3.2); the value is Open vSwitch's (nicira-ext.h).
 OFPC_FRAG_MASK = OFPC_FRAG_NX_MATCH = 3
 
-_SPLITTING = Flow(
-    cookie=COOKIE_PREFIX,
-    priority=0,
-    match=Match(source=None, destination=Address.parse("192.0.2.1:1")),  # of no network (RFC 5737)
-    action=Split(0),
-)
-
 
 async def describe_switch(
-    endpoint: Endpoint, *, timeouts: Timeouts | None = None
+    endpoint: Endpoint, instance: Instance, *, timeouts: Timeouts | None = None
 ) -> tuple[SwitchDescription, tuple[SeenFlow, ...]]:
     """Connect, query the switch and disconnect; unlike `Switch.run`, leave its flows alone.
 
@@ -41,7 +37,7 @@ async def describe_switch(
     async with open_channel(
         endpoint, on_message=lambda _: None, timeouts=timeouts or Timeouts(answer=2.0)
     ) as channel:
-        return await describe(channel), await _read_flows(channel)
+        return await describe(channel, instance), await _read_flows(channel)
 
 
 async def _read_flows(channel: Channel) -> tuple[SeenFlow, ...]:
@@ -50,8 +46,8 @@ async def _read_flows(channel: Channel) -> tuple[SeenFlow, ...]:
     return tuple(decode.parse_flows(await channel.request(xid, request, MessageKind.MULTIPART_REPLY)))
 
 
-async def describe(channel: Channel) -> SwitchDescription:
-    """Query a switch over an existing connection.
+async def describe(channel: Channel, instance: Instance) -> SwitchDescription:
+    """Query a switch over an existing connection, for an application that is this instance there.
 
     Raises as `Channel.request`.
     """
@@ -64,27 +60,47 @@ async def describe(channel: Channel) -> SwitchDescription:
     xid = channel.new_xid()
     (config,) = await channel.request(xid, encode.config_request(xid), MessageKind.GET_CONFIG_REPLY)
     words = decode.parse_description(description)
+    datapath_id, tables = decode.parse_features(features[0])
+    ours = await _read_tables(channel, instance)
     return SwitchDescription(
-        datapath_id=decode.parse_features(features[0]),
+        datapath_id=datapath_id,
         version=VERSION_NAMES[VERSION],
         manufacturer=words.manufacturer,
         hardware=words.hardware,
         software=words.software,
         datapath=words.datapath,
         ports=decode.parse_ports(ports),
-        atomic_bundles=await _takes_bundles(channel),
+        lacks=(*lacking_by_features(tables, ours, instance), *await _lacking_by_trial(channel, instance)),
+        most={table: each.most for table, each in ours.items()},
         parts_fragments=decode.parse_config(config) & OFPC_FRAG_MASK == OFPC_FRAG_NX_MATCH,
-        splits=await _takes_bundles(channel, with_flow=_SPLITTING),
     )
 
 
-async def _takes_bundles(channel: Channel, *, with_flow: Flow | None = None) -> bool:
-    """Return whether the switch takes a bundle, which is then discarded."""
+async def _read_tables(channel: Channel, instance: Instance) -> dict[int, TableFeatures]:
+    """Return the features of table 0 and of ours; none of a switch that does not tell them, which it may refuse."""
     xid = channel.new_xid()
-    staged = encode.stage_bundle(xid, add=[with_flow] if with_flow else ())
-    bundle = staged + encode.discard_bundle(xid, xid)
     try:
-        await channel.send_and_confirm(xid, bundle)
+        parts = await channel.request(xid, encode.table_features_request(xid), MessageKind.MULTIPART_REPLY)
+    except SwitchUnavailableError:
+        raise
+    except OpenFlowError:
+        return {}
+    return parse_table_features(parts, {0} | instance.tables)
+
+
+async def _lacking_by_trial(channel: Channel, instance: Instance) -> list[Ability]:
+    """Return what a switch refuses; one without bundles is not asked for the rest."""
+    if not await _takes(channel, instance, None):
+        return [BUNDLES]
+    return [trial.ability for trial in trials(instance) if not await _takes(channel, instance, trial)]
+
+
+async def _takes(channel: Channel, instance: Instance, trial: Trial | None) -> bool:
+    """Return whether the switch takes a bundle, empty or with this flow, which is then discarded."""
+    xid = channel.new_xid()
+    staged = encode.stage_trial(xid, instance, trial) if trial else encode.stage_bundle(xid)
+    try:
+        await channel.send_and_confirm(xid, staged + encode.discard_bundle(xid, xid))
     except SwitchUnavailableError:
         raise
     except OpenFlowError:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from struct import Struct
 
 from stasis_offload.openflow import flowmod, ofp
+from stasis_offload.openflow.abilities import Trial
 from stasis_offload.openflow.flow import LEARNING_BYTES, Flow
 from stasis_offload.openflow.flowmod import Cookies
 from stasis_offload.openflow.instance import Instance
@@ -91,6 +92,16 @@ def flow_stats_request(xid: int, cookies: Cookies) -> bytes:
     return _message(xid, ofp.OFPT_MULTIPART_REQUEST, _MULTIPART.pack(ofp.OFPMP_FLOW, 0) + request)
 
 
+def table_features_request(xid: int) -> bytes:
+    """Request what every table can do (7.3.5.5), which changes nothing: the request names no table."""
+    return _message(xid, ofp.OFPT_MULTIPART_REQUEST, _MULTIPART.pack(ofp.OFPMP_TABLE_FEATURES, 0))
+
+
+def table_stats_request(xid: int) -> bytes:
+    """Request how many flows every table has (7.3.5.4)."""
+    return _message(xid, ofp.OFPT_MULTIPART_REQUEST, _MULTIPART.pack(ofp.OFPMP_TABLE, 0))
+
+
 def packet_out(xid: int, instance: Instance, *, in_port: int, frame: bytes) -> bytes:
     """Let a packet go the bridge's own way, as if it had come in by a port; no flow of this instance matches it."""
     return _packet_out(xid, in_port, flowmod.own_way_past_gate(instance), frame)
@@ -114,7 +125,16 @@ def change_flows(xid: int, *, remove: Iterable[Cookies] = (), add: Iterable[Flow
 
 def stage_bundle(xid: int, *, remove: Iterable[Cookies] = (), add: Iterable[Flow] = ()) -> bytes:
     """Open an atomic bundle and stage the changes; the transaction id is also the bundle's id."""
-    staged = (_bundled(xid, change) for change in _changes(xid, remove, add))
+    return _stage(xid, _changes(xid, remove, add))
+
+
+def stage_trial(xid: int, instance: Instance, trial: Trial) -> bytes:
+    """Open an atomic bundle and stage a flow of a trial."""
+    return _stage(xid, [flowmod.trial(xid, instance, trial.fields, trial.actions)])
+
+
+def _stage(xid: int, messages: Iterable[bytes]) -> bytes:
+    staged = (_bundled(xid, message) for message in messages)
     return _bundle_control(xid, xid, ofp.ONF_BCT_OPEN_REQUEST) + b"".join(staged)
 
 

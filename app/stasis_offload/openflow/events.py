@@ -1,8 +1,10 @@
 """Events of a switch, as plain values: no type of the OpenFlow library leaves the codec."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from stasis_offload.openflow.abilities import SIZES, Ability
 from stasis_offload.openflow.flow import FlowCount
 
 # The number of the port that is the bridge itself (OpenFlow 1.3.5, 7.2.1).
@@ -22,9 +24,9 @@ class SwitchDescription:
     """Identity and abilities of a switch (OpenFlow 1.3.5, 7.3.1 and 7.3.5.1).
 
     `version` is the OpenFlow version in use (`1.3`); `datapath` the switch's own description of the bridge
-    (from OVS by default the text `None`); `atomic_bundles` whether it accepts atomic bundles (ONF EXT-230);
-    `splits` whether it can tell packets apart by their size (Open vSwitch since 2.12); `parts_fragments` whether its flows
-    match the first fragment of a packet and not the others (`ovs-ofctl set-frags BRIDGE nx-match`).
+    (from OVS by default the text `None`); `lacks` what it cannot do of what we use (abilities.py); `most` how many flows it
+    takes in table 0 and in ours, by table, as far as it says; `parts_fragments` whether its flows match the first fragment of
+    a packet and not the others (`ovs-ofctl set-frags BRIDGE nx-match`).
     """
 
     datapath_id: int
@@ -34,9 +36,19 @@ class SwitchDescription:
     software: str
     datapath: str
     ports: tuple[Port, ...]
-    atomic_bundles: bool
-    splits: bool
+    lacks: tuple[Ability, ...]
+    most: Mapping[int, int]
     parts_fragments: bool
+
+    @property
+    def missing(self) -> tuple[Ability, ...]:
+        """What it lacks that cannot be done without."""
+        return tuple(ability for ability in self.lacks if ability.required)
+
+    @property
+    def splits(self) -> bool:
+        """Whether it can tell packets apart by their size (Open vSwitch since 2.12)."""
+        return SIZES not in self.lacks
 
     @property
     def bridge(self) -> str:

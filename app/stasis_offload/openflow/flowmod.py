@@ -153,6 +153,12 @@ def gate(xid: int, instance: Instance, *, cookie: int, hard_timeout: int) -> byt
     return b"".join(_addition(xid, entry) for entry in (sentinel, *back, *there))
 
 
+def trial(xid: int, instance: Instance, fields: bytes, applied: bytes) -> bytes:
+    """Add a flow to our table with these fields and actions; for a bundle that is discarded."""
+    entry = _Entry(instance.prefix, instance.table(TABLE), priority=0, fields=fields, actions=applied)
+    return _addition(xid, entry)
+
+
 def lease(instance: Instance, *, cookie: int, hard_timeout: int) -> bytes:
     """Return the action that adds the flow of LEASE_TABLE, or restarts its timeout; it marks every packet.
 

@@ -12,13 +12,17 @@ from stasis_offload.packets.frame import ETH_IPV4, ETH_IPV6, PROTOCOL_UDP
 
 
 class Field:
-    """A header field, by its OXM number and its size in bytes (OpenFlow 1.3.5, 7.2.3.7)."""
+    """A header field, by its OXM number and its size in bytes (OpenFlow 1.3.5, 7.2.3.7).
+
+    `kind` is its class and its number, in one (oxm_type, 7.2.3.2).
+    """
 
     def __init__(self, number: int, size: int, *, oxm_class: int = ofp.OFPXMC_OPENFLOW_BASIC) -> None:
         self.header = self._oxm = Struct("!HBB").pack(oxm_class, number << 1, size)
         self._masked = Struct("!HBB").pack(oxm_class, number << 1 | 1, 2 * size)
         length = 4 + len(self._oxm) + size
         self._padding = bytes(-length % 8)
+        self.kind = oxm_class << 7 | number
         self._set = Struct("!HH").pack(ofp.OFPAT_SET_FIELD, length + -length % 8) + self._oxm
 
     def matched(self, value: bytes) -> bytes:

@@ -113,11 +113,13 @@ class Switch:
     async def _serve(self) -> NoReturn:
         async with open_channel(self._endpoint, on_message=self._receive, timeouts=self._timeouts) as channel:
             channel.measured = self.measured
-            description = await describe(channel)
+            description = await describe(channel, self._instance)
             if self._datapath_id not in ("", f"{description.datapath_id:016x}"):
                 raise SwitchUnavailableError(
                     f"{self._endpoint} is datapath {description.datapath_id:016x}, not {self._datapath_id}"
                 )
+            if description.missing:
+                raise OpenFlowError(f"the switch lacks {'; '.join(map(str, description.missing))}")
             self._gates.bridge = description.bridge
             await subscribe(channel)
             found = await self._find(channel)

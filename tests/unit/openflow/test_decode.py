@@ -170,10 +170,10 @@ def test_an_error_of_the_bundle_extension_is_named_as_well() -> None:
     assert error == "the switch refused OFPT_EXPERIMENTER(4): ONFERR_ET_FAILED(2313)"
 
 
-def test_features_are_the_datapath_id() -> None:
+def test_features_are_the_datapath_id_and_the_number_of_tables() -> None:
     features = messages.OFPSwitchFeatures(SWITCH, 0xAA55, 256, 254, 0, 0)
     body = struct.pack(ofp.OFP_SWITCH_FEATURES_PACK_STR, features.datapath_id, 256, 254, 0, 0, 0)
-    assert decode.parse_features(Message(version=4, kind=6, xid=1, body=body)) == 0xAA55
+    assert decode.parse_features(Message(version=4, kind=6, xid=1, body=body)) == (0xAA55, 254)
 
 
 def test_a_description_may_come_in_parts() -> None:
