@@ -3,12 +3,13 @@
 ifndef KERNEL
 demo: CALLS ?= 50
 endif
+demo-tor: CALLS ?= 50
 chaos: CALLS ?= 20
 churn: CALLS ?= 10000
 SEED ?= 1
 PY := .venv/bin/python
 
-.PHONY: help demo deb test test-pythons test-module test-systemd test-page docs test-deb bench bench-kernel chaos churn lab lab-down check
+.PHONY: help demo demo-tor deb test test-pythons test-module test-systemd test-page docs test-deb bench bench-kernel chaos churn lab lab-down check
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -24,6 +25,12 @@ else
 	@echo "demo: $(CALLS) calls, relayed and offloaded"
 	@$(PY) -m lab.demo $(CALLS)
 endif
+
+demo-tor: .venv/.ready ## the same with a switch of its own in front of Asterisk's host, which dials the application by TLS
+	@lab/bootstrap.sh
+	@LAB=tor lab/lab.sh up
+	@echo "demo: $(CALLS) calls, relayed and offloaded, by a switch in front of node 2"
+	@LAB=tor $(PY) -m lab.demo $(CALLS)
 
 test: .venv/.ready lab ## every test but the module's own: unit, integration, and whole calls in the lab (18 minutes)
 	@echo "test: whole calls in the lab, and the unit and integration tests beside them"

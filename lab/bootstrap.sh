@@ -18,7 +18,7 @@ forget_dead() {
 
 # It leaves its NAT rules behind too: one for a bridge of the lab that is no more would rewrite the endpoints' addresses.
 forget_nat() {
-    iptables-save -t nat | sed -n 's/^-A \(POSTROUTING -s 198\.18\.5[0-9]\.0.*\)/-D \1/p' | xargs -r -L 1 iptables -t nat
+    iptables-save -t nat | sed -n 's/^-A \(POSTROUTING -s 198\.1[89]\.[56][0-9]\.0.*\)/-D \1/p' | xargs -r -L 1 iptables -t nat
 }
 
 launch_engine() {

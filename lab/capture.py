@@ -11,7 +11,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from lab.control import LabError, container, execute, wait_until
-from lab.place import ipv4
+from lab.place import INTERFACE, NETWORK, ipv4
 from lab.rtp_talker import MARK, TALK
 from stasis_offload.errors import BadPacketError
 from stasis_offload.packets.address import Address
@@ -228,7 +228,7 @@ def _talk_of(streams: list[Stream], speaker: int) -> list[Packet]:
 
 @contextmanager
 def captured(service: str = "asterisk1", *, snaplen: int = WHOLE) -> Iterator[Capture]:
-    """Capture the UDP of a service that plays endpoints (asterisk1, edge) while the block runs.
+    """Capture the UDP of a service that plays endpoints (asterisk1, edge), or of node 2's network, while the block runs.
 
     Whole packets are taken from the kernel one by one. Headers are those of many calls, and taken in blocks, which are
     up to a second late (pcap_set_immediate_mode(3)).
@@ -240,7 +240,16 @@ def captured(service: str = "asterisk1", *, snaplen: int = WHOLE) -> Iterator[Ca
     capture = Capture()
     with tempfile.TemporaryDirectory() as folder:
         file, log = Path(folder, "rtp.pcap"), Path(folder, "tcpdump.log")
-        tcpdump_in_lab = ["docker", "exec", container(service), "tcpdump", "-i", "eth0", "-n", "-U"]
+        tcpdump_in_lab = [
+            "docker",
+            "exec",
+            container(service),
+            "tcpdump",
+            "-i",
+            _interface(service),
+            "-n",
+            "-U",
+        ]
         options = ["--nano", "-B", "65536", "-s", str(snaplen), "-w", "-"]
         options += ["--immediate-mode"] if snaplen == WHOLE else []
         wanted = "udp or (vlan and udp)"
@@ -261,7 +270,8 @@ def captured(service: str = "asterisk1", *, snaplen: int = WHOLE) -> Iterator[Ca
 def _catch_up(service: str, file: Path) -> None:
     """Wait until what passed before now is in the file."""
     mark = uuid4().hex
-    execute(service, "bash", "-c", f"echo {mark} > /dev/udp/{NODE2}/9")
+    there = ipv4(11) if service == NETWORK else NODE2
+    execute(service, "bash", "-c", f"echo {mark} > /dev/udp/{there}/9")
     wait_until(lambda: mark.encode() in file.read_bytes(), within=10, what="the capture to catch up")
 
 
@@ -323,4 +333,8 @@ def _frames(pcap: bytes) -> Iterator[tuple[float, bytes]]:
 
 
 def _mac(service: str) -> str:
-    return execute(service, "cat", "/sys/class/net/eth0/address").strip()
+    return execute(service, "cat", f"/sys/class/net/{_interface(service)}/address").strip()
+
+
+def _interface(service: str) -> str:
+    return INTERFACE if service == NETWORK else "eth0"

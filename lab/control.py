@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from lab.place import PROJECT
+from lab.place import BRIDGE, PROJECT
 from lab.shell import Shell, ShellEndedError
 
 T = TypeVar("T")
@@ -261,7 +261,7 @@ def _flows(switch: str) -> list[str]:
         "-O",
         "OpenFlow13",
         "dump-flows",
-        "breth0",
+        BRIDGE,
         "cookie=0xff1000000000000/0x0fff000000000000",
     )
     return [

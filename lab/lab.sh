@@ -7,15 +7,17 @@ source "$(dirname "$0")/lib.sh"
 
 services="asterisk1 ovs asterisk2 offload edge"
 [ "$LAB" != fleet ] || services+=" ovs-b asterisk2-b offload-b kamailio"
+[ "$LAB" != tor ] || services+=" node2"
 
 health() { docker inspect --format '{{.State.Health.Status}}' "$COMPOSE_PROJECT_NAME-$1" 2>/dev/null || echo absent; }
 
 # Compose would make a changed container anew, and leave asterisk2 in the network of an ovs that is no more.
 all_current() {
-    local service
+    local service image
     for service in $services; do
-        [ "$(docker inspect --format '{{.Image}}' "$COMPOSE_PROJECT_NAME-$service" 2>/dev/null)" = \
-            "$(docker image inspect --format '{{.Id}}' "stasis-offload-lab/${service%-b}")" ] || return 1
+        image=$(docker inspect --format '{{.Config.Image}}' "$COMPOSE_PROJECT_NAME-$service" 2>/dev/null) || return 1
+        [ "$(docker inspect --format '{{.Image}}' "$COMPOSE_PROJECT_NAME-$service")" = \
+            "$(docker image inspect --format '{{.Id}}' "$image")" ] || return 1
     done
     [ "$(docker inspect --format '{{index .Config.Labels "stasis-offload.datapath"}}' "$COMPOSE_PROJECT_NAME-ovs")" = \
         "$LAB_DATAPATH" ]
@@ -123,6 +125,7 @@ purge() {
     docker version >/dev/null 2>&1 || fail "no Docker engine answers, so nothing can be removed."
     LAB=2 lab/lab.sh down
     LAB=fleet lab/lab.sh down
+    LAB=tor lab/lab.sh down
     down --rmi all
     docker rm --force "$COMPOSE_PROJECT_NAME-kernel" >/dev/null 2>&1 || true
     docker volume rm --force "$COMPOSE_PROJECT_NAME-kernel" >/dev/null

@@ -27,7 +27,7 @@ install() {
 # compose ARGUMENT...: Docker Compose of whichever generation there is.
 compose() {
     local -x COMPOSE_FILE=${COMPOSE_FILE:-docker-compose.yml}
-    [ "$LAB" != fleet ] || COMPOSE_FILE+=:lab/fleet.yml
+    case $LAB in fleet | tor) COMPOSE_FILE+=:lab/$LAB.yml ;; esac
     [ "$LAB_DATAPATH" != afxdp ] || COMPOSE_FILE+=:lab/afxdp.yml
     if docker compose version >/dev/null 2>&1; then
         docker compose "$@"
@@ -48,10 +48,15 @@ until_booted() {
 }
 
 # A lab beside the first (LAB=2) has the same images, and other names and addresses; lab/place.py has the same rule. That of
-# the fleet (LAB=fleet) has a second node, and Kamailio before both (lab/fleet.yml).
+# the fleet (LAB=fleet) has a second node, and Kamailio before both (lab/fleet.yml); in LAB=tor the switch is in front of node 2
+# (lab/tor.yml).
 export LAB=${LAB:-1}
 export COMPOSE_PROJECT_NAME=stasis-offload LAB_BLOCK
-LAB_BLOCK=$((49 + ${LAB/fleet/10}))
+case $LAB in
+    fleet) LAB_BLOCK=59 ;;
+    tor) LAB_BLOCK=61 ;;
+    *) LAB_BLOCK=$((49 + LAB)) ;;
+esac
 [ "$LAB" = 1 ] || {
     COMPOSE_PROJECT_NAME+=-$LAB
     part="$part $LAB"

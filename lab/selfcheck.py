@@ -11,7 +11,7 @@ import time
 from dataclasses import dataclass
 
 from lab.control import LabError, execute
-from lab.place import ipv4, ipv6
+from lab.place import BRIDGE, INTERFACE, NETWORK, ipv4, ipv6
 
 FRAMES = 100
 NOISE = FRAMES // 4
@@ -36,7 +36,8 @@ ENDPOINTS = (
     Node("asterisk1", "eth0", ipv4(11), ipv6(11)),
     Node("edge", "eth0", ipv4(14), ipv6(14)),
 )
-NODE2 = Node("ovs", "breth0", ipv4(12), ipv6(12))
+NODE2 = Node(NETWORK, INTERFACE, ipv4(12), ipv6(12))
+SWITCH = "ovs"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +81,7 @@ def problems() -> list[str]:
             found += _send(Way(f"{name} from node 2", NODE2, here, DISCARD, lands=end, other=NODE2))
             _ofctl("add-flow", _turn_back(end, here, there))
             # The datapath would follow a moment later (ovs-vswitchd(8), revalidator/purge).
-            execute(NODE2.service, "ovs-appctl", "revalidator/purge")
+            execute(SWITCH, "ovs-appctl", "revalidator/purge")
             try:
                 found += _send(Way(f"{name} switched", end, there, SWITCHED, lands=end, other=NODE2))
             finally:
@@ -95,8 +96,8 @@ def datapath() -> str:
         LabError: it is AF_XDP behind the driver (generic mode), which saves nothing.
 
     """
-    kind = execute(NODE2.service, "ovs-appctl", "dpif/show").partition("@")[0]
-    columns = execute(NODE2.service, "ovs-vsctl", "get", "Interface", "eth0", "type", "status")
+    kind = execute(SWITCH, "ovs-appctl", "dpif/show").partition("@")[0]
+    columns = execute(SWITCH, "ovs-vsctl", "get", "Interface", "eth0", "type", "status")
     if not columns.startswith("afxdp"):
         return kind
     if "xdp-mode=native" not in columns:
@@ -163,7 +164,7 @@ def _mac(node: Node) -> str:
 
 
 def _ofctl(command: str, flow: str) -> None:
-    execute(NODE2.service, "ovs-ofctl", "-OOpenFlow13", command, NODE2.interface, flow)
+    execute(SWITCH, "ovs-ofctl", "-OOpenFlow13", command, BRIDGE, flow)
 
 
 def main() -> None:

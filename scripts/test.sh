@@ -1,6 +1,7 @@
 #!/bin/bash
 # All tests: those of the lab's whole calls, which mostly wait, in two labs at a time, and beside them, into a log that is
-# printed at the end, the others, which have containers of their own: the last of them, those of the fleet, a lab.
+# printed at the end, the others, which have containers of their own: the last of them, those of the fleet and of a switch
+# in front of node 2, labs.
 set -uo pipefail
 source "$(dirname "$0")/../lab/lib.sh"
 
@@ -11,6 +12,8 @@ test_others() {
     nice .venv/bin/python -m pytest tests/unit tests/integration || status=1
     LAB=fleet lab/lab.sh up && LAB=fleet nice .venv/bin/python -m pytest tests/fleet || return 1
     LAB=fleet lab/lab.sh down
+    LAB=tor lab/lab.sh up && LAB=tor nice .venv/bin/python -m pytest tests/e2e/tor tests/e2e/test_moving_media.py || return 1
+    LAB=tor lab/lab.sh down
     return $status
 }
 test_others >"$beside" 2>&1 </dev/null &

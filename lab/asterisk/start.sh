@@ -3,8 +3,8 @@
 set -eu
 
 # A veth hands on unfinished UDP checksums; a real card would not, and the captures here want to see real ones.
-# Node 2's interfaces belong to the ovs container.
-[ -e /sys/class/net/breth0 ] || ethtool -K eth0 tx off >/dev/null
+# Node 2's interfaces belong to the container of its network: breth0, or eth1 where the switch is in front (tor.yml).
+[ -e /sys/class/net/breth0 ] || [ -e /sys/class/net/eth1 ] || ethtool -K eth0 tx off >/dev/null
 
 # Asterisk's files read no environment variables, and a password has no place in an image.
 if [ -n "${ARI_PASSWORD:-}" ]; then

@@ -3,6 +3,8 @@
 # supervise.sh once: ends when that has worked.
 set -euo pipefail
 
+# What lays the network: configure.sh is that of node 2, tor.sh that of a switch in front of it.
+CONFIGURE=${CONFIGURE:-configure.sh}
 run=/run/openvswitch
 database=/var/lib/openvswitch/conf.db
 
@@ -24,7 +26,7 @@ start_switch() {
     ovs-vswitchd --pidfile -vconsole:warn -vsyslog:off "unix:$run/db.sock" &
     switch_pid=$!
     # It may be killed again in the middle of this, and is then started again. Alive, but without its network: give up.
-    configure.sh "$switch_pid" || ! kill -0 "$switch_pid" 2>/dev/null || exit 1
+    "$CONFIGURE" "$switch_pid" || ! kill -0 "$switch_pid" 2>/dev/null || exit 1
 }
 
 # The volume and the disk may hold what a killed predecessor left.

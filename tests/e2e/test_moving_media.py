@@ -7,6 +7,7 @@ import pytest
 from lab import control
 from lab.capture import captured
 from lab.control import wait_until
+from lab.place import BRIDGE
 from tests.support.observed import FLOWS, assert_all_whole, logged
 
 
@@ -58,7 +59,7 @@ def test_the_flows_are_gone_before_the_other_party_is_told_of_a_hang_up() -> Non
     watch = (
         "end=$(( $(date +%s) + 60 ));"
         " while [ $(date +%s) -lt $end ]; do at=$(date +%s.%N)"
-        " n=$(ovs-ofctl -O OpenFlow13 dump-flows breth0 cookie=0xff1000000000000/0xffff000000000000"
+        f" n=$(ovs-ofctl -O OpenFlow13 dump-flows {BRIDGE} cookie=0xff1000000000000/0xffff000000000000"
         " | grep -Ec 'cookie=0xff1[0-9a-f]{10}[01][0-9a-f],'); echo $at $n; [ $n -eq 0 ] && exit; done"
     )
     with captured() as capture, control.running("ovs", "sh", "-c", watch, within=60) as seen:

@@ -53,6 +53,7 @@ def _run(name: str, like: dict[str, Any], settings: dict[str, object]) -> None:
     ]
     options = [
         f"--name={name}",
+        *(f"--add-host={host}" for host in like["HostConfig"]["ExtraHosts"] or ()),
         f"--network={next(iter(like['NetworkSettings']['Networks']))}",
         f"--volumes-from={like['Id']}",
         *(f"--env={variable}" for variable in variables),

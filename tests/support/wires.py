@@ -8,10 +8,10 @@ from contextlib import contextmanager
 from lab import control
 from lab.capture import NODE2
 from lab.control import wait_until
-from lab.place import NUMBER
+from lab.place import LAB
 from tests.support.network import network_process, sysctl
 
-CABLE = f"offload-cable{NUMBER}"
+CABLE = f"offload-cable{LAB}"
 BOND = "bond0"
 VLAN = 100
 # A network of its own: there phones and node 2 are by another way than the lab's.
