@@ -9,7 +9,6 @@ import structlog
 from stasis_offload.asterisk.ari_events import Channel
 from stasis_offload.asterisk.leg_report import UP
 from stasis_offload.calls.ari_commands import carry_out, read, run_answer_sub, set_answered
-from stasis_offload.calls.call_summary import CallSummary
 from stasis_offload.calls.channel_variables import ChannelVariables
 from stasis_offload.calls.diversions import set_diversion
 from stasis_offload.calls.features import CallFeatures
@@ -63,7 +62,6 @@ class Call:
         log = structlog.get_logger(__name__).bind(call=caller.id)
         self.id = caller.id
         self.began = asyncio.get_running_loop().time()
-        self._summary = CallSummary(self.began)
         self._number = caller.caller
         self.left = False
         self.legs = Legs(caller, gateways.ids)
@@ -224,12 +222,14 @@ class Call:
 
     def _summarise(self) -> None:
         """Log the one line that level info has of the call."""
-        callee = self.legs.name(self.dialing.winner or -1)
-        media = self._summary.fields(
-            self.media.placement, self.media.quality, asyncio.get_running_loop().time()
-        )
+        now = asyncio.get_running_loop().time()
         self._log.info(
-            "call.summary", caller=self.legs.name(CALLER), callee=callee, number=self._number, **media
+            "call.summary",
+            caller=self.legs.name(CALLER),
+            callee=self.legs.name(self.dialing.winner or -1),
+            number=self._number,
+            duration=round(now - self.began, 1),
+            **self.media.record.summary(self.media.placement, self.media.quality, now),
         )
 
     async def _note_beside(self) -> None:
@@ -274,7 +274,6 @@ class Call:
                 self.media.start(
                     caller=self.legs.channel(CALLER), callee=self.legs.channel(n), features=self.features
                 )
-                self._summary.answer(asyncio.get_running_loop().time())
                 self._on_connected(self)
             case cmd.ReturnMedia():
                 await self._within_limit(self.media.relay_until_start().wait())
@@ -342,7 +341,6 @@ class Call:
             self._note_media(self.media.placement)
 
     def _note_media(self, placement: Placement) -> None:
-        self._summary.note(placement, asyncio.get_running_loop().time())
         self.features.note_media(placement)
         leaving = self.legs.has_pending(CALLER) or self._variables.channel != self.legs.channel(CALLER)
         self._variables.update(placement, leaving=leaving)

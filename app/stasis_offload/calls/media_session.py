@@ -108,6 +108,7 @@ class MediaSession:
         """
         self._legs.channels = {caller: Leg.CALLER, callee: Leg.CALLEE}
         self._monitor = MediaMonitor(log=self._log)
+        self.record.note_answer(_now())
         if self.placement.state is State.RELAYED and not self._learning.has_room(self._call):
             self.post(ev.Blocked(ReasonKind.QUEUED))  # before Asterisk is asked about it
         self._features = features if features and features.featured else None

@@ -28,7 +28,8 @@ class Statistics:
 
     `begun` is by origin (`new`, `adopted`), `ended` by whether the call was ever in the switch, `moves` into the switch
     (`offload`) and out (`return`) by reason. `passed_by` are callers whose arguments Dial() has and we have not.
-    `forwarded` is what the switch forwarded of calls that have ended. The quality is that of each leg of a call that
+    `forwarded` is what the switch forwarded of calls that have ended, `talked` and `offloaded` the seconds in which their parties
+    could talk, and in which the switch carried them. The quality is that of each leg of a call that
     ended, as far as it was known; `packet_ins` is by role.
     """
 
@@ -38,6 +39,8 @@ class Statistics:
         self.moves: Counter[tuple[str, str]] = Counter({("offload", ""): 0})
         self.passed_by = 0
         self.forwarded = FlowCount()
+        self.talked = 0.0
+        self.offloaded = 0.0
         self.packet_ins = [0] * (max(Role) + 1)
         self.set_up = Histogram(SET_UP_BOUNDS)
         self.learning = Histogram(LEARNING_BOUNDS)
@@ -57,9 +60,13 @@ class Statistics:
             kind = after.reason.kind if after.reason else ReasonKind.ENDED
             self.moves["return", str(kind)] += 1
 
-    def note_end(self, placement: Placement, quality: Quality, *, carried: bool) -> None:
-        """Count a call that has ended: whether the switch ever carried it, what was forwarded, and its quality."""
+    def note_end(
+        self, placement: Placement, quality: Quality, *, carried: bool, talked: float, offloaded: float
+    ) -> None:
+        """Count a call that has ended: whether and for how long the switch carried it, what was forwarded, and its quality."""
         self.ended[carried] += 1
+        self.talked += talked
+        self.offloaded += offloaded
         for leg in Leg:
             self.forwarded += placement.forwarded(leg)
             found = quality.of(leg)

@@ -130,10 +130,10 @@ class Supervisor:
         except Exception:  # noqa: BLE001 - a defect in one call must not end the others
             self._log.exception("call.defect", call=call.id)
         finally:
+            now = asyncio.get_running_loop().time()
             self._registry.remove(call)
-            self._registry.ended.add(ended_call(call, asyncio.get_running_loop().time()))
-            media = call.media
-            self._gateways.statistics.note_end(media.placement, media.quality, carried=media.record.carried)
+            self._registry.ended.add(ended_call(call, now))
+            call.media.record.note_end(call.media.placement, call.media.quality, now)
         again = self._reentries.pop(call.id, None)
         if again:
             self.start(again.channel, again.args)

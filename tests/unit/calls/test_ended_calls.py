@@ -56,7 +56,7 @@ def test_of_the_moves_of_a_call_the_last_ones_are_kept() -> None:
     assert isinstance(record.moves, deque)
     assert [move.at for move in record.moves] == [n / 2 for n in range(KEPT_MOVES, 2 * KEPT_MOVES)]
     assert {move.state for move in record.moves} == {State.OFFLOADED, State.RELAYED}
-    assert record.carried
+    assert record.stays == KEPT_MOVES
 
 
 async def test_a_call_that_is_over_is_among_them_with_its_moves() -> None:

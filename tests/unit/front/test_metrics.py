@@ -137,7 +137,7 @@ async def test_what_was_forwarded_only_grows_and_is_what_asterisk_neither_receiv
         counted = after(
             ev.CountersRead(BOTH_COUNT), ev.CallEnded(), ev.FinalCounters(BOTH_COUNT), start=GUARDED
         )
-        statistics.note_end(counted, _KnownQuality(), carried=True)
+        statistics.note_end(counted, _KnownQuality(), carried=True, talked=60.0, offloaded=45.0)
         first = read(metrics)
         statistics.forwarded = FlowCount()
         assert value(read(metrics), "forwarded_packets_total") == value(first, "forwarded_packets_total")
