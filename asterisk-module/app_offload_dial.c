@@ -40,6 +40,7 @@
 #include "asterisk/strings.h"
 
 #include "offload_dial.h"
+#include "offload_left.h"
 #include "offload_party.h"
 #include "offload_patience.h"
 
@@ -168,8 +169,7 @@ static int offload(struct ast_channel *chan, const char *data)
 	AST_STANDARD_APP_ARGS(args, parse);
 	options = args.argc < 3 ? "" : args.values[2];
 	if (needs_bridge_of_dial(chan, options)) {
-		pbx_builtin_setvar_helper(chan, "OFFLOAD_STATUS", "relayed");
-		pbx_builtin_setvar_helper(chan, "OFFLOAD_REASON", "features");
+		left_note(chan, LEFT_FEATURES);
 		return -1;
 	}
 	if (!patience_admits(chan)) {
@@ -281,6 +281,7 @@ static int load_module(void)
 		dials_destroy();
 		return AST_MODULE_LOAD_DECLINE;
 	}
+	left_init();
 	failed = ast_register_application_xml(app, offload_dial_exec);
 	for (i = 0; i < ARRAY_LEN(functions); i++) {
 		failed |= ast_custom_function_register(functions[i]);

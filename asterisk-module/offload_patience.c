@@ -29,6 +29,7 @@
 #include "asterisk/sched.h"
 #include "asterisk/stasis_app.h"
 
+#include "offload_left.h"
 #include "offload_patience.h"
 
 /* In ms: what is waited for if the variable is not set, how soon a caller that is about to enter or leave is looked at
@@ -55,7 +56,6 @@ static int64_t rushed_at;
 /*! Until when the application has enough to do with the last caller. */
 static int64_t busy_until;
 static unsigned int left_in_rush;
-static unsigned int left_in_all;
 
 int64_t patience_now(void)
 {
@@ -126,15 +126,10 @@ static void note_rush(int ms, int64_t busy_ms)
 
 void patience_note(struct ast_channel *caller)
 {
-	char text[16];
-
 	ast_mutex_lock(&rush_lock);
 	left_in_rush++;
-	snprintf(text, sizeof(text), "%u", ++left_in_all);
 	ast_mutex_unlock(&rush_lock);
-	pbx_builtin_setvar_helper(NULL, "OFFLOAD_OVERLOADS", text);
-	pbx_builtin_setvar_helper(caller, "OFFLOAD_STATUS", "relayed");
-	pbx_builtin_setvar_helper(caller, "OFFLOAD_REASON", "overload");
+	left_note(caller, LEFT_OVERLOAD);
 }
 
 int patience_admits(struct ast_channel *caller)
@@ -208,7 +203,6 @@ int patience_init(void)
 		patience_destroy();
 		return -1;
 	}
-	pbx_builtin_setvar_helper(NULL, "OFFLOAD_OVERLOADS", "0");
 	return 0;
 }
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import fields
 
-from stasis_offload.calls.views import CallDetails, CallView, Health, MoveView
+from stasis_offload.calls.views import Block, CallDetails, CallView, Health, MoveView, Stats
 from stasis_offload.errors import OffloadError
 from stasis_offload.media.quality import LegQuality
 from stasis_offload.openflow.flow import FlowCount
@@ -63,21 +63,90 @@ def health_as_json(health: Health) -> dict[str, object]:
     return {
         "ok": health.ok,
         "calls": health.calls,
-        "blocked": health.blocked,
-        "overloads": health.overloads,
+        "blocked": health.blocked and {"age": round(health.blocked.age, 3), "by": health.blocked.by},
+        "passed_by": dict(health.passed_by),
         "problems": list(health.problems),
         "version": health.version,
         "module": health.module,
     }
 
 
-def is_blocked(document: object) -> bool:
-    """Return of an object that `health_as_json` returned whether an operator blocks all calls."""
+def parse_health(document: object) -> Health:
+    """Parse the object that `health_as_json` returns; raises as `parse_calls`."""
     match document:
-        case {"blocked": bool(blocked)}:
-            return blocked
+        case {
+            "calls": int(calls),
+            "blocked": blocked,
+            "passed_by": dict(passed_by),
+            "problems": list(problems),
+            "version": str(version),
+            "module": str() | None as module,
+        }:
+            return Health(
+                calls=calls,
+                blocked=_parse_block(blocked),
+                passed_by=_parse_counts(passed_by),
+                problems=tuple(map(str, problems)),
+                version=version,
+                module=module,
+            )
         case _:
             raise BadAnswerError("not the health as stasis-offload writes it")
+
+
+def _parse_block(document: object) -> Block | None:
+    match document:
+        case None:
+            return None
+        case {"age": int() | float() as age, "by": str(by)}:
+            return Block(age, by)
+        case _:
+            raise BadAnswerError("not the health as stasis-offload writes it: no `blocked`")
+
+
+def _parse_counts(document: dict[object, object]) -> dict[str, int]:
+    return {str(name): count for name, count in document.items() if isinstance(count, int)}
+
+
+def stats_as_json(stats: Stats) -> dict[str, object]:
+    """Return the figures of all calls as the object that `GET /stats` returns."""
+    return {
+        "age": round(stats.age, 3),
+        "states": dict(stats.states),
+        "calls": stats.calls,
+        "carried": stats.carried,
+        "talked": round(stats.talked, 3),
+        "offloaded": round(stats.offloaded, 3),
+        "packets": stats.packets,
+        "asterisk_cpu": stats.asterisk_cpu,
+    }
+
+
+def parse_stats(document: object) -> Stats:
+    """Parse the object that `stats_as_json` returns; raises as `parse_calls`."""
+    match document:
+        case {
+            "age": int() | float() as age,
+            "states": dict(states),
+            "calls": int(calls),
+            "carried": int(carried),
+            "talked": int() | float() as talked,
+            "offloaded": int() | float() as offloaded,
+            "packets": int(packets),
+            "asterisk_cpu": int() | float() | None as asterisk_cpu,
+        }:
+            return Stats(
+                age=age,
+                states=_parse_counts(states),
+                calls=calls,
+                carried=carried,
+                talked=talked,
+                offloaded=offloaded,
+                packets=packets,
+                asterisk_cpu=asterisk_cpu,
+            )
+        case _:
+            raise BadAnswerError("not the figures as stasis-offload writes them")
 
 
 def calls_as_json(views: Iterable[CallView]) -> dict[str, object]:

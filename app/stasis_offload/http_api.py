@@ -14,8 +14,9 @@ import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from stasis_offload.api_json import calls_as_json, details_as_json, health_as_json
-from stasis_offload.calls.views import CallDetails, CallView, Health, UnknownCallError
+from stasis_offload.api_json import calls_as_json, details_as_json, health_as_json, stats_as_json
+from stasis_offload.calls.views import CallDetails, CallView, Health, Stats, UnknownCallError
+from stasis_offload.comparison import MOST_SECONDS
 from stasis_offload.config_sections import HttpSettings
 from stasis_offload.errors import OffloadError
 from stasis_offload.listening import is_local_socket, listening, user_of
@@ -43,8 +44,12 @@ class CallControl(Protocol):
         """Return the current problems, without waiting for anything."""
         ...
 
-    async def relay(self, call: str | None) -> int:
-        """Return a call's media to Asterisk and block its offload; None is all calls, new ones too.
+    async def stats(self) -> Stats:
+        """Return what has become of all calls, with the switch's current counters."""
+        ...
+
+    async def relay(self, call: str | None, *, by: str) -> int:
+        """Return a call's media to Asterisk and block its offload; None is all calls, new ones too. `by` is who wants it.
 
         Returns:
             the number of calls affected (1 for one call).
@@ -58,6 +63,13 @@ class CallControl(Protocol):
 
     async def offload(self, call: str | None) -> int:
         """Lift the block of `relay`; the call is offloaded as soon as no other reason prevents it.
+
+        Returns and raises as `relay` does.
+        """
+        ...
+
+    async def measure(self, seconds: float) -> int:
+        """Have Asterisk relay all calls for so long, and no longer whoever dies; 0 ends it.
 
         Returns and raises as `relay` does.
         """
@@ -127,15 +139,26 @@ def _routes(operations: CallControl) -> list[web.RouteDef]:
         status = HTTPStatus.OK if health.ok else HTTPStatus.SERVICE_UNAVAILABLE
         return web.json_response(health_as_json(health), status=status)
 
+    async def show_stats(request: web.Request) -> web.Response:
+        del request
+        return web.json_response(stats_as_json(await operations.stats()))
+
     async def relay(request: web.Request) -> web.Response:
-        call = await _which_call(request)
-        log.info("operator.relay", call=call or "all", **_operator(request))
-        return web.json_response({"calls": await operations.relay(call)})
+        call, who = await _which_call(request), _operator(request)
+        log.info("operator.relay", call=call or "all", **who)
+        by = who.get("user") or who.get("remote") or "unknown"
+        by += f" ({who['program']})" if who["program"] else ""
+        return web.json_response({"calls": await operations.relay(call, by=by)})
 
     async def offload(request: web.Request) -> web.Response:
         call = await _which_call(request)
         log.info("operator.offload", call=call or "all", **_operator(request))
         return web.json_response({"calls": await operations.offload(call)})
+
+    async def measure(request: web.Request) -> web.Response:
+        seconds = await _which_seconds(request)
+        log.info("operator.measure", seconds=seconds, **_operator(request))
+        return web.json_response({"calls": await operations.measure(seconds)})
 
     async def set_log_level(request: web.Request) -> web.Response:
         level = await _which_level(request)
@@ -147,8 +170,10 @@ def _routes(operations: CallControl) -> list[web.RouteDef]:
         web.get("/calls", list_calls),
         web.get("/calls/{call}", show_call),
         web.get("/healthz", show_health),
+        web.get("/stats", show_stats),
         web.post("/relay", relay),
         web.post("/offload", offload),
+        web.post("/measure", measure),
         web.post("/log", set_log_level),
     ]
 
@@ -156,7 +181,8 @@ def _routes(operations: CallControl) -> list[web.RouteDef]:
 def _operator(request: web.Request) -> dict[str, str]:
     """Return what the log says of who commands: the user or the address, and the program, as that says itself."""
     who = {"user": user_of(request)} if is_local_socket(request) else {"remote": request.remote or ""}
-    return {**who, "program": request.headers.get("User-Agent", "")[:_SHORT]}
+    program = "".join(filter(str.isprintable, request.headers.get("User-Agent", "")))
+    return {**who, "program": program[:_SHORT]}
 
 
 def _show_metrics(metrics: Exposition) -> Handler:
@@ -176,6 +202,14 @@ async def _which_call(request: web.Request) -> str | None:
             return None
         case _:
             raise web.HTTPBadRequest(text='the body must be {"call": ID} or {"all": true}')
+
+
+async def _which_seconds(request: web.Request) -> float:
+    match await _body(request):
+        case {"seconds": int() | float() as seconds, **rest} if not rest and 0 <= seconds <= MOST_SECONDS:
+            return float(seconds)
+        case _:
+            raise web.HTTPBadRequest(text=f'the body must be {{"seconds": S}}, S from 0 to {MOST_SECONDS}')
 
 
 async def _which_level(request: web.Request) -> str:

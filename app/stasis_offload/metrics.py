@@ -22,7 +22,6 @@ from prometheus_client.utils import floatToGoString
 from stasis_offload.calls.call_views import state_of
 from stasis_offload.calls.gateways import Gateways
 from stasis_offload.calls.offload_gate import OffloadGate
-from stasis_offload.calls.overloads import Overloads
 from stasis_offload.calls.registry import Registry
 from stasis_offload.calls.views import CallState
 from stasis_offload.measures import Histogram
@@ -45,13 +44,11 @@ class Metrics(Collector):
         *,
         gateways: Gateways,
         gate: OffloadGate,
-        overloads: Overloads,
         version: str,
     ) -> None:
         self._calls = calls
         self._gateways = gateways
         self._gate = gate
-        self._overloads = overloads
         self._version = version
         self._forwarded = FlowCount()
         self._registry = CollectorRegistry(auto_describe=False)
@@ -105,9 +102,7 @@ class Metrics(Collector):
         _add(ended, (((str(carried).lower(),), count) for carried, count in statistics.ended.items()))
         yield ended
         passed = _counter("calls_passed_by", "Calls that were left to Dial(), by reason.", ["reason"])
-        passed.add_metric(["arguments"], statistics.passed_by)
-        if self._overloads.known:  # else an old number would appear as news
-            passed.add_metric(["overload"], self._overloads.count)
+        _add(passed, (((reason,), count) for reason, count in statistics.passed_by.items()))
         yield passed
         moves = _counter("moves", "Moves into the switch and back, by reason.", ["direction", "reason"])
         _add(moves, statistics.moves.items())

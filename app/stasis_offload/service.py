@@ -22,7 +22,7 @@ from stasis_offload.calls.gateways import Gateways
 from stasis_offload.calls.module_watch import ModuleWatch
 from stasis_offload.calls.offload_gate import OffloadGate
 from stasis_offload.calls.operations import Operations
-from stasis_offload.calls.overloads import Overloads
+from stasis_offload.calls.passed_by import PassedBy
 from stasis_offload.calls.recovery import Recovery
 from stasis_offload.calls.registry import Registry
 from stasis_offload.calls.supervisor import Supervisor
@@ -127,7 +127,7 @@ async def run(config: Config, *, load: Callable[[], Config], hide: Callable[[str
                     ari=ari,
                     on_event=dispatcher.on_ari,
                 )
-                overloads = Overloads(ari=ari)
+                passed_by = PassedBy(ari=ari, statistics=gateways.statistics)
                 reloader = Reloader(
                     config,
                     load=load,
@@ -139,14 +139,12 @@ async def run(config: Config, *, load: Callable[[], Config], hide: Callable[[str
                 operations = Operations(
                     registry,
                     gate=gate,
-                    switch=switch,
-                    overloads=overloads,
+                    gateways=gateways,
                     module=module,
+                    process_time=process_time,
                     version=_VERSION,
                 )
-                metrics = Metrics(
-                    registry, gateways=gateways, gate=gate, overloads=overloads, version=_VERSION
-                )
+                metrics = Metrics(registry, gateways=gateways, gate=gate, version=_VERSION)
                 switching = outer.create_task(switch.run())
                 async with serve(
                     config.http, operations, metrics.answer, asterisk_cpu=process_time.share
@@ -155,7 +153,7 @@ async def run(config: Config, *, load: Callable[[], Config], hide: Callable[[str
                     for work in (
                         ari.run(),
                         recovery.run(),
-                        overloads.run(),
+                        passed_by.run(),
                         module.run(),
                         manager.run(operations.describe),
                         reloader.run(begins=manager.reloading, ends=manager.reloaded),

@@ -15,6 +15,7 @@ from tests.bench.load import Answers, Server, bring_generator, rush
 from tests.bench.relaying import percentile
 from tests.bench.relays import BEHIND_OVS
 from tests.bench.setups import GONE_WITHIN, first_times
+from tests.support.observed import left_to_dial
 
 RATES = (10, 30, 50)
 # Seconds: of the rush, of a call, and until all that are up when it ends are in the switch.
@@ -80,7 +81,7 @@ def measure(server: Server, rate: int, *, times: int = 1) -> Rush:
     by_dial, by_us, carried, handed_over, calm = [], [], 0, 0, 0.0
     for _ in range(times):
         by_dial.append(_rush(server, DIAL, rate, lambda: None))
-        start, overloads = time.time(), _overloads()
+        start, overloads = time.time(), left_to_dial("overload")
 
         def settle() -> None:
             nonlocal calm
@@ -90,7 +91,7 @@ def measure(server: Server, rate: int, *, times: int = 1) -> Rush:
 
         by_us.append(_rush(server, OURS, rate, settle))
         log = control.docker("logs", f"--since={start:.6f}", container("offload"), stderr=True)
-        handed_over += _overloads() - overloads
+        handed_over += left_to_dial("overload") - overloads
         carried += len(first_times(log, "flows.installed"))
     control.asterisk("asterisk2", "dialplan reload")
     made = sum(len(each.answered_ms) for each in by_us)
@@ -104,14 +105,6 @@ def _rush(server: Server, prefix: str, rate: int, when_up: Callable[[], object])
     )
     wait_until(lambda: not control.calls(), within=GONE_WITHIN, what="every call to be over", every=0.5)
     return answers
-
-
-def _overloads() -> int:
-    """Return how many calls OffloadDial() has left to Dial() because the application did not keep up."""
-    shown = control.asterisk("asterisk2", "dialplan show globals")
-    return max(
-        (int(row.partition("=")[2]) for row in shown.splitlines() if "OFFLOAD_OVERLOADS=" in row), default=0
-    )
 
 
 def _all_carried() -> bool:

@@ -10,7 +10,7 @@ from lab.control import container, wait_until
 from tests.bench.load import bring_generator, rush
 from tests.bench.relays import BEHIND_OVS
 from tests.support.hosts import paused
-from tests.support.observed import Cdrs, bridged, logged, media_moved
+from tests.support.observed import Cdrs, bridged, left_to_dial, logged, media_moved
 
 CALLS = 30
 PATIENCE_MS = 300
@@ -60,22 +60,17 @@ def said(since: float) -> list[str]:
     return [row.partition("OffloadDial(): ")[2] for row in log.splitlines() if "OffloadDial(): " in row]
 
 
-def overloads() -> int:
-    rows = control.asterisk("asterisk2", "dialplan show globals").splitlines()
-    return max((int(row.partition("=")[2]) for row in rows if "OFFLOAD_OVERLOADS=" in row), default=0)
-
-
 def test_while_the_application_does_not_keep_up_dial_makes_the_calls_and_afterwards_it_makes_them_again(
     cdrs: Cdrs,
 ) -> None:
     control.asterisk("asterisk2", "dialplan set global LAB_ARGS PJSIP/555@asterisk1")
-    start, before = time.time(), overloads()
+    start, before = time.time(), left_to_dial("overload")
     with patience(PATIENCE_MS):
         with paused("offload"):
             for calls in (1, 2, 3):  # the first waits, the others need not
                 control.originate("ours@asterisk2")
                 bridged(2 * calls)
-            assert overloads() - before == 3
+            assert left_to_dial("overload") - before == 3
             control.hang_up_all()
             wait_until(lambda: len(cdrs.all()) == 3, within=10, what="the CDR of every call")
         for row in cdrs.all():
@@ -91,7 +86,11 @@ def test_while_the_application_does_not_keep_up_dial_makes_the_calls_and_afterwa
             assert row["dialstatus"] == "ANSWER"
         wait_until(lambda: not control.calls(), within=10, what="the application to have no call")
         wait_until(lambda: len(said(start)) == 2, within=CALM_WITHIN, what="the rush to be over")
-    wait_until(lambda: control.health()["overloads"] == overloads(), within=7, what="it to be reported")
+    wait_until(
+        lambda: control.health()["passed_by"]["overload"] == left_to_dial("overload"),
+        within=7,
+        what="it to be reported",
+    )
     control.originate("ours@asterisk2")
     media_moved()
     assert said(start) == [
@@ -121,7 +120,7 @@ def test_after_a_caller_with_whom_the_application_began_late_dial_makes_the_next
 
 def test_a_caller_who_is_taken_back_while_the_application_begins_is_dialled_for_once() -> None:
     control.asterisk("asterisk2", "dialplan set global LAB_ARGS PJSIP/555@asterisk1")
-    start, before = time.time(), overloads()
+    start, before = time.time(), left_to_dial("overload")
     with patience(BEGINS_AFTER_MS), captured() as capture:
         control.originate("ours@asterisk2")
         bridged(2)
@@ -130,6 +129,6 @@ def test_a_caller_who_is_taken_back_while_the_application_begins_is_dialled_for_
         control.hang_up_all()
         wait_until(lambda: not control.channels("asterisk2"), within=5, what="the call to end")
     wait_until(lambda: len(said(start)) == 2, within=CALM_WITHIN, what="the rush to be over")
-    assert overloads() - before == 1
+    assert left_to_dial("overload") - before == 1
     invites = [message for message in capture.dialogue("555") if message.start.startswith("INVITE")]
     assert len({message.header("Call-ID") for message in invites}) == 1

@@ -64,7 +64,7 @@ async def test_systemd_is_told_that_it_is_ready_once_asterisk_has_registered_it(
         apps = await asterisk.cli("ari show apps")
         async with started({**environment, **variables}, "--all", command="relay") as relaying:
             await relaying.communicate()
-        held = "STATUS=0 calls, 0 offloaded; all held by `relay --all`; switch: "
+        held = "STATUS=0 calls, 0 offloaded; all held by `relay --all` of "
         while not (status := await told(systemd))[0].startswith(held):
             pass
         process.send_signal(signal.SIGTERM)

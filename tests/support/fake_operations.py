@@ -4,7 +4,15 @@ from collections.abc import MutableMapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from stasis_offload.calls.views import CallDetails, CallView, Health, MoveView, UnknownCallError
+from stasis_offload.calls.views import (
+    Block,
+    CallDetails,
+    CallView,
+    Health,
+    MoveView,
+    Stats,
+    UnknownCallError,
+)
 from stasis_offload.errors import OffloadError
 from stasis_offload.media.quality import LegQuality
 from stasis_offload.openflow.flow import FlowCount
@@ -48,10 +56,22 @@ MOVES = (
 ENDED = replace(OFFLOADED, call="1700000000.7", state="relayed", reason="ended")
 
 
+FIGURES = Stats(
+    age=90_000.0,
+    states={"offloaded": 1, "dialing": 1},
+    calls=40,
+    carried=30,
+    talked=7200.0,
+    offloaded=6480.0,
+    packets=1_234_567,
+    asterisk_cpu=None,
+)
+
+
 class FakeOperations:
     """Two calls, and one that has ended; what is asked of them is written down in `asked`; `failure` is raised by whatever is asked.
 
-    `logged` is what the log has had since.
+    `logged` is what the log has had since, `by` who had the last call relayed.
     """
 
     def __init__(self) -> None:
@@ -59,7 +79,9 @@ class FakeOperations:
         self.failure: Exception | None = None
         self.problems: tuple[str, ...] = ()
         self.views = [OFFLOADED, DIALING]
-        self.blocked = False
+        self.blocked: Block | None = None
+        self.by = ""
+        self.figures = FIGURES
         self.logged: list[MutableMapping[str, Any]] = []
 
     async def calls(self) -> Sequence[CallView]:
@@ -77,17 +99,27 @@ class FakeOperations:
         return Health(
             calls=2,
             blocked=self.blocked,
-            overloads=0,
+            passed_by={"arguments": 2, "overload": 0, "features": 1},
             problems=self.problems,
             version="1.2.3",
             module="0.9.0",
         )
 
-    async def relay(self, call: str | None) -> int:
+    async def stats(self) -> Stats:
+        if self.failure:
+            raise self.failure
+        return self.figures
+
+    async def relay(self, call: str | None, *, by: str) -> int:
+        self.by = by
         return self._do("relay", call)
 
     async def offload(self, call: str | None) -> int:
         return self._do("offload", call)
+
+    async def measure(self, seconds: float) -> int:
+        self.figures = replace(self.figures, states={"relayed" if seconds else "offloaded": 2})
+        return self._do(f"measure {seconds:g}", None)
 
     def _do(self, verb: str, call: str | None) -> int:
         if self.failure:

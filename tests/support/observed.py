@@ -1,6 +1,7 @@
 """What the tests of whole calls wait for and read: media in the switch, the application's log, what node 2's dialplan noted."""
 
 import json
+import re
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from typing import Any
@@ -130,6 +131,14 @@ def returned(since: float) -> list[dict[str, Any]]:
         for event in logged(since)
         if (event["event"], event.get("was")) == ("media.relayed", "offloaded")
     ]
+
+
+def left_to_dial(reason: str) -> int:
+    """Return how many calls OffloadDial() has left to Dial() for a reason, as node 2's Asterisk counts."""
+    found = re.search(
+        rf"OFFLOAD_PASSED_BY=.*\b{reason}=(\d+)", control.asterisk("asterisk2", "dialplan show globals")
+    )
+    return int(found[1]) if found else 0
 
 
 def written_rows(file: str) -> list[str]:

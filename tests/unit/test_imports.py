@@ -32,7 +32,7 @@ PURE_MODULES = {
     *("openflow.abilities", "openflow.actions", "openflow.ofp", "openflow.oxm"),
     *("checks.items", "checks.modules", "checks.endpoints", "checks.running"),
     *("calls.views", "api_json", *GROUND),
-    *("setup_plan", "setup_snippets"),
+    *("setup_plan", "setup_snippets", "comparison"),
 }
 PURE_LIBRARY = {
     *(
@@ -46,7 +46,7 @@ PURE_LIBRARY = {
         "functools",
         "hashlib",
     ),
-    *("ipaddress", "itertools", "math", "re", "struct", "types", "typing"),
+    *("ipaddress", "itertools", "math", "re", "statistics", "struct", "types", "typing"),
 }
 # Library: the rooms and modules that may import it.
 OWNERS = {
@@ -81,7 +81,7 @@ FRONT_FILES = {
         "sole_instance",
         "surveying",
     ),
-    *("setup_host", "setup_plan", "setup_snippets"),
+    *("comparison", "setup_host", "setup_plan", "setup_snippets"),
 }
 _TIME_OF_DAY = {
     *(("time", name) for name in ("time", "time_ns", "localtime", "gmtime")),

@@ -15,7 +15,7 @@ _RETRY = 10.0
 
 
 class ProcessTime:
-    """What share of a core the process uses that listens at Asterisk's CLI socket."""
+    """What the process uses that listens at Asterisk's CLI socket."""
 
     def __init__(self, control_socket: Path) -> None:
         self._socket = control_socket
@@ -23,15 +23,20 @@ class ProcessTime:
         self._retry_at = 0.0
         self._last: tuple[float, float] | None = None
 
-    def share(self) -> float | None:
-        """Return the cores it has used since the last look; None at the first one, and of a process that is not seen here."""
+    def used(self) -> float | None:
+        """Return the seconds of processor time it has used since it began; None of a process that is not seen here."""
         now = monotonic()
         if self._pid is None and now >= self._retry_at:
             self._pid, self._retry_at = _listener(self._socket), now + _RETRY
         used = None if self._pid is None else _used(self._pid)
-        before, self._last = self._last, None if used is None else (now, used)
         if used is None:
             self._pid = None
+        return used
+
+    def share(self) -> float | None:
+        """Return the cores it has used since the last look; None at the first one, and of a process that is not seen here."""
+        now, used = monotonic(), self.used()
+        before, self._last = self._last, None if used is None else (now, used)
         if used is None or before is None or now <= before[0]:
             return None
         return max(0.0, used - before[1]) / (now - before[0])

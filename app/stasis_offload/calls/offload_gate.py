@@ -72,6 +72,12 @@ class OffloadGate:
             await event.wait()
         return len(handled)
 
+    async def block_for(self, kind: ReasonKind, duration: float) -> int:
+        """Block all calls and wait as `block_and_wait` does; `duration` s from now that is lifted, unless it was before."""
+        self._cancel(kind)
+        self._later[kind] = asyncio.get_running_loop().call_later(duration, self.unblock, kind)
+        return await self.block_and_wait(kind)
+
     def unblock(self, kind: ReasonKind) -> None:
         """Lift a block from all calls, one call every 100 ms; first from those that have stayed in the switch.
 

@@ -1,21 +1,22 @@
 """The operator's view of the calls of this process, and the operations on them."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Sequence
 
+from stasis_offload.asterisk.process_time import ProcessTime
 from stasis_offload.calls.call import Call
 from stasis_offload.calls.call_views import details_of, details_of_ended, view_of
+from stasis_offload.calls.gateways import Gateways
 from stasis_offload.calls.module_watch import ModuleWatch
 from stasis_offload.calls.offload_gate import OffloadGate
-from stasis_offload.calls.overloads import Overloads
 from stasis_offload.calls.registry import Registry
-from stasis_offload.calls.views import CallDetails, CallView, Health, UnknownCallError
-from stasis_offload.errors import OpenFlowError
+from stasis_offload.calls.views import Block, CallDetails, CallView, Health, Stats, UnknownCallError
+from stasis_offload.errors import OffloadError, OpenFlowError
 from stasis_offload.media import events as media
 from stasis_offload.media.reasons import ReasonKind
 from stasis_offload.media.roles import FORWARDING_ROLES, call_cookie, owner_of
 from stasis_offload.media.state import State
-from stasis_offload.openflow.switch import Switch
 
 # So many calls are shown at a time, in a few milliseconds.
 _SLICE = 100
@@ -29,17 +30,21 @@ class Operations:
         registry: Registry,
         *,
         gate: OffloadGate,
-        switch: Switch,
-        overloads: Overloads,
+        gateways: Gateways,
         module: ModuleWatch,
+        process_time: ProcessTime,
         version: str,
     ) -> None:
+        self._began = asyncio.get_running_loop().time()
+        # Loop time (s), and by whom.
+        self._blocked: tuple[float, str] | None = None
+        self._process_time = process_time
         self._registry = registry
         self._module = module
         self._version = version
-        self._overloads = overloads
         self._gate = gate
-        self._switch = switch
+        self._switch = gateways.switch
+        self._statistics = gateways.statistics
 
     async def calls(self) -> Sequence[CallView]:
         """Return every call, oldest first, with the switch's current counters if they can be read."""
@@ -74,29 +79,67 @@ class Operations:
         """Return the current problems."""
         return Health(
             calls=len(self._registry),
-            blocked=ReasonKind.OPERATOR in self._gate.blocks,
-            overloads=self._overloads.count,
+            blocked=self._block(),
+            passed_by=self._statistics.passed_by,
             problems=tuple(f"{what}: {problem}" for what, problem in self._gate.problems.items()),
             version=self._version,
             module=self._module.version,
         )
+
+    def _block(self) -> Block | None:
+        if self._blocked is None:
+            return None
+        at, by = self._blocked
+        return Block(asyncio.get_running_loop().time() - at, by)
 
     def describe(self) -> str:
         """Return what there is to know at a glance, in one line: how many calls, what holds them all, what is wrong."""
         offloaded = sum(call.media.placement.state is State.OFFLOADED for call in self._registry)
         health = self.health()
         calls = "1 call" if health.calls == 1 else f"{health.calls} calls"
-        held = ("all held by `relay --all`",) if health.blocked else ()
+        held = (f"all held by `relay --all` of {health.blocked.by}",) if health.blocked else ()
         return "; ".join((f"{calls}, {offloaded} offloaded", *held, *health.problems))
 
-    async def relay(self, call: str | None) -> int:
+    async def stats(self) -> Stats:
+        """Return what has become of all calls, with the switch's current counters if they can be read."""
+        views, every = await self.calls(), tuple(self._registry)
+        now = asyncio.get_running_loop().time()
+        total, records = self._statistics, [(call.media.record, call.media.placement) for call in every]
+        return Stats(
+            age=now - self._began,
+            states=Counter(view.state for view in views),
+            calls=sum(total.begun.values()),
+            carried=total.ended[True] + sum(record.stays > 0 for record, _ in records),
+            talked=total.talked + sum(record.talked(now) for record, _ in records),
+            offloaded=total.offloaded
+            + sum(record.offloaded(placement, now) for record, placement in records),
+            packets=total.forwarded.packets
+            + sum(view.from_caller.packets + view.from_callee.packets for view in views),
+            asterisk_cpu=self._process_time.used(),
+        )
+
+    async def relay(self, call: str | None, *, by: str) -> int:
         """Block one call, or every call; return the number of calls when their flows are removed, if possible."""
+        if call is None:
+            self._blocked = self._blocked or (asyncio.get_running_loop().time(), by)
         chosen = None if call is None else [self._find(call)]
         return await self._gate.block_and_wait(ReasonKind.OPERATOR, chosen)
+
+    async def measure(self, seconds: float) -> int:
+        """Have Asterisk relay all calls for `seconds`, or until this is said again with 0; return the number of calls."""
+        if not seconds:
+            self._gate.unblock(ReasonKind.MEASUREMENT)
+            return len(self._registry)
+        if ReasonKind.MEASUREMENT in self._gate.blocks:
+            raise OffloadError("somebody measures already; it ends by itself")
+        if self._blocked:
+            raise OffloadError("all calls are held, until `stasis-offload offload --all`")
+        return await self._gate.block_for(ReasonKind.MEASUREMENT, seconds)
 
     async def offload(self, call: str | None) -> int:
         """Lift the block of `relay`; return the number of calls."""
         if call is None:
+            self._blocked = None
             self._gate.unblock(ReasonKind.OPERATOR)
             return len(self._registry)
         self._find(call).media.post(media.Unblocked(ReasonKind.OPERATOR))

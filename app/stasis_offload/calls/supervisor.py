@@ -119,7 +119,7 @@ class Supervisor:
 
     def reject(self, caller: str, error: DialArgumentError) -> None:
         """Continue a caller in the dialplan because its arguments cannot be dialled, as Dial() would."""
-        self._gateways.statistics.passed_by += 1
+        self._gateways.statistics.passed_by["arguments"] += 1
         self._log.info("call.refused", call=caller, error=str(error))
         rejected = leave(self._gateways.ari, caller, status=DialStatus.INVALIDARGS, cause=0)
         self._background.start(rejected, call=caller)

@@ -1,5 +1,6 @@
 """Calls and health as the operator sees them."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -80,17 +81,24 @@ class CallDetails:
 
 
 @dataclass(frozen=True, slots=True)
+class Block:
+    """What an operator has done to all calls, those to come too (`relay --all`): how many seconds ago, and who it was."""
+
+    age: float
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
 class Health:
     """Health of the application; each problem is one sentence, and without any it is healthy.
 
-    `blocked` is True while an operator blocks all calls, new ones too (`relay --all`). `overloads` is how many calls
-    OffloadDial() has left to Dial() because the application did not keep up, since Asterisk began. `version` is that of the
-    application, `module` that of the Asterisk module, None while it does not answer.
+    `blocked` is there while an operator blocks all calls. `passed_by` is how many calls were left to Dial(), by reason
+    (calls/passed_by.py). `version` is that of the application, `module` that of the Asterisk module, None while it does not answer.
     """
 
     calls: int
-    blocked: bool
-    overloads: int
+    blocked: Block | None
+    passed_by: Mapping[str, int]
     problems: tuple[str, ...]
     version: str
     module: str | None
@@ -99,3 +107,23 @@ class Health:
     def ok(self) -> bool:
         """Whether nothing is wrong."""
         return not self.problems
+
+
+@dataclass(frozen=True, slots=True)
+class Stats:
+    """What has become of all calls since this process began, `age` seconds ago.
+
+    `states` is how many are up, by state, `calls` how many there were, with those that are up, `carried` how many of them were
+    ever in the switch. `talked` and `offloaded` are the seconds in which their parties could talk, and in which the switch carried
+    them. `packets` is what it forwarded, none of which woke Asterisk. `asterisk_cpu` is the seconds of processor time that Asterisk
+    has used since it began, None where that cannot be seen.
+    """
+
+    age: float
+    states: Mapping[str, int]
+    calls: int
+    carried: int
+    talked: float
+    offloaded: float
+    packets: int
+    asterisk_cpu: float | None

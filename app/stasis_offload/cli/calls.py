@@ -1,28 +1,25 @@
 """The commands that show the calls and steer their media."""
 
 import json
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import quote
 
 import typer
-from rich.table import Table
-from rich.text import Text
 
 from stasis_offload.api_json import (
     BadAnswerError,
     calls_as_json,
     details_as_json,
-    is_blocked,
     parse_calls,
     parse_details,
+    parse_health,
 )
-from stasis_offload.calls.views import CallDetails, CallState, CallView
+from stasis_offload.calls.views import CallDetails, CallView
 from stasis_offload.cli.client import request
-from stasis_offload.cli.typed import AsJson, ConfigFile, age, commands, console, plain_table, reason_named
-from stasis_offload.media.quality import LegQuality
+from stasis_offload.cli.tables import ReasonFilter, StateFilter, chosen, fitting_table, held, mos, summary
+from stasis_offload.cli.typed import AsJson, ConfigFile, age, commands, console, reason_named
 from stasis_offload.media.reasons import EXPLANATIONS, ReasonKind
 
 _Call = Annotated[str | None, typer.Argument(metavar="CALL", help="An id that `calls` shows.")]
@@ -32,11 +29,8 @@ _All = Annotated[bool, typer.Option("--all", help="Every call, and those to come
 @commands.command()
 def calls(
     *,
-    state: Annotated[CallState | None, typer.Option(help="Only calls in this state.")] = None,
-    reason: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", help="Only calls with this reason, of either leg or NAME:LEG."),
-    ] = None,
+    state: StateFilter = None,
+    reason: ReasonFilter = None,
     config: ConfigFile = None,
     as_json: AsJson = False,
 ) -> None:
@@ -44,16 +38,15 @@ def calls(
     if reason is not None:
         reason_named(reason)
     every = parse_calls(request(config, "GET", "/calls"))
-    views = [view for view in every if state in (None, view.state) and _has_reason(view, reason)]
+    views = chosen(every, state, reason)
     if as_json:
         typer.echo(json.dumps(calls_as_json(views), indent=2))
         return
-    if is_blocked(request(config, "GET", "/healthz")):
-        typer.echo(
-            "ALL CALLS ARE HELD with Asterisk, those to come too, until `stasis-offload offload --all`"
-        )
-    console().print(_table(views))
-    typer.echo(_summary(views, every))
+    if line := held(parse_health(request(config, "GET", "/healthz"))):
+        typer.echo(line)
+    screen = console()
+    screen.print(fitting_table(views, screen))
+    typer.echo(summary(views, every))
 
 
 @commands.command()
@@ -109,41 +102,6 @@ def _post(config: Path | None, path: str, target: dict[str, object]) -> str:
             raise BadAnswerError(f"the application answered something else than a number: {str(answer)[:60]}")
 
 
-def _table(views: Sequence[CallView]) -> Table:
-    table = plain_table()
-    table.add_column("CALL", no_wrap=True)  # to be copied
-    for name in ("CALLER", "CALLEE", "STATE", "REASON"):
-        table.add_column(name, overflow="fold")
-    for name in ("FROM CALLER", "FROM CALLEE", "MOS", "AGE"):
-        table.add_column(name, justify="right")
-    for view in views:
-        cells = (view.call, view.caller, view.callee or "-", view.state, view.reason or "-")
-        counts = (str(view.from_caller.packets), str(view.from_callee.packets))
-        mos = "/".join(_mos(quality) for quality in (view.caller_quality, view.callee_quality))
-        table.add_row(
-            *map(Text, (*cells, *counts, mos, age(view.age) + ("+" if view.partial else "")))
-        )  # Text, because a channel's name may look like markup
-    return table
-
-
-def _has_reason(view: CallView, reason: str | None) -> bool:
-    """Return whether a call has a reason, which may be without its leg."""
-    return reason is None or reason in (view.reason, view.reason_kind)
-
-
-def _summary(views: Sequence[CallView], every: Sequence[CallView]) -> str:
-    """Return how many calls there are, by state, and by reason without the leg."""
-    total = f"{len(every)} call" + ("" if len(every) == 1 else "s")
-    if len(views) != len(every):
-        total = f"{len(views)} of {total}"
-    parts = []
-    for state, count in Counter(view.state for view in views).most_common():
-        kinds = Counter(view.reason_kind for view in views if view.state == state and view.reason_kind)
-        reasons = ", ".join(f"{number} {kind}" for kind, number in kinds.most_common())
-        parts.append(f"{count} {state}" + (f" ({reasons})" if reasons else ""))
-    return f"{total}: {', '.join(parts)}" if parts else total
-
-
 def _explanation(details: CallDetails) -> Iterator[str]:
     view = details.view
     if details.ended_age is None:
@@ -155,8 +113,7 @@ def _explanation(details: CallDetails) -> Iterator[str]:
     if details.ended_age is None:
         yield from (f"  {line}" for line in _why(view))
     packets = f"{view.from_caller.packets} packets of the caller and {view.from_callee.packets} of the callee"
-    mos = "/".join(_mos(quality) for quality in (view.caller_quality, view.callee_quality))
-    yield f"  the switch forwarded {packets}{', or more' if view.partial else ''}; MOS {mos}"
+    yield f"  the switch forwarded {packets}{', or more' if view.partial else ''}; MOS {mos(view)}"
     yield "  last moves:"
     for move in details.moves:
         detail = f"  ({move.detail})" if move.detail else ""
@@ -168,7 +125,3 @@ def _why(view: CallView) -> Iterator[str]:
         yield EXPLANATIONS[ReasonKind(view.reason_kind)]
     if view.detail:
         yield f"compared: {view.detail}"
-
-
-def _mos(quality: LegQuality) -> str:
-    return "-" if quality.mos is None else f"{quality.mos:.1f}"

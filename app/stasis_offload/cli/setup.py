@@ -3,7 +3,6 @@
 import os
 import secrets
 import shlex
-import sys
 from collections.abc import Iterator
 from difflib import unified_diff
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Annotated
 import typer
 
 from stasis_offload import setup_host
-from stasis_offload.cli.typed import commands
+from stasis_offload.cli.typed import ask, commands
 from stasis_offload.errors import OffloadError
 from stasis_offload.setup_plan import CONFIG, PASSWORD, Change, Command, plan_setup, plan_undo
 
@@ -57,25 +56,10 @@ def setup(
     if not plan.steps:
         typer.echo("nothing to do")
     elif not dry_run:
-        _ask(yes=yes)
+        ask("Do it?", yes=yes)
         for step in plan.steps:
             setup_host.apply(step)
         typer.echo("undone" if undo else "set up; next: `stasis-offload check`")
-
-
-def _ask(*, yes: bool) -> None:
-    """Return if it may be done.
-
-    Raises:
-        OffloadError: it may not.
-
-    """
-    if yes:
-        return
-    if not sys.stdin.isatty():
-        raise OffloadError("nothing is done without --yes where nobody can be asked")
-    if not typer.confirm("Do it?"):
-        raise OffloadError("nothing is done")
 
 
 def _shown(step: Change | Command) -> Iterator[str]:

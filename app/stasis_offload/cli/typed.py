@@ -1,8 +1,12 @@
 """What every command has: its place on the command line, its options, and where it prints."""
 
+import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from difflib import get_close_matches
 from pathlib import Path
+from types import FrameType
 from typing import Annotated
 
 import structlog
@@ -13,10 +17,13 @@ from rich.table import Table
 from stasis_offload import config as configuration
 from stasis_offload import log as logs
 from stasis_offload.config import Config
+from stasis_offload.errors import OffloadError
 from stasis_offload.media.reasons import ReasonKind
 
 # Columns without a terminal: enough for one line per call.
 _WIDE = 250
+# What a shell makes of it when a signal has ended a program.
+_BY_SIGNAL = 128
 
 commands = typer.Typer(
     help="Own two-party calls in Asterisk and let Open vSwitch carry their media.",
@@ -29,6 +36,36 @@ ConfigFile = Annotated[
     typer.Option("--config", help=f"TOML file; {configuration.DEFAULT_FILE} if there is one."),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="As JSON.")]
+
+
+@contextmanager
+def unwound() -> Iterator[None]:
+    """Have SIGTERM and SIGHUP leave the block as an exception does, so that it is undone what was begun."""
+
+    def end(number: int, _frame: FrameType | None) -> None:
+        sys.exit(_BY_SIGNAL + number)
+
+    before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def ask(question: str, *, yes: bool) -> None:
+    """Return if it may be done.
+
+    Raises:
+        OffloadError: it may not.
+
+    """
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise OffloadError("nothing is done without --yes where nobody can be asked")
+    if not typer.confirm(question):
+        raise OffloadError("nothing is done")
 
 
 def console() -> Console:

@@ -62,6 +62,7 @@ class ReasonKind(StrEnum):
     OVERLOAD = "overload"
     FEATURES = "features"
     OPERATOR = "operator"
+    MEASUREMENT = "measurement"
     DTMF_FEATURE = "dtmf-feature"
     DTMF_UNSEEN = "dtmf-unseen"
     DRAIN = "drain"
@@ -123,6 +124,7 @@ EXPLANATIONS: dict[ReasonKind, str] = {
     ReasonKind.OVERLOAD: "The application did not keep up with its callers, so OffloadDial() left the call to Dial() to its end (OFFLOAD_PATIENCE, docs/dial.md). Only in OFFLOAD_REASON: the application does not know the call.",
     ReasonKind.FEATURES: "The caller has DTMF features that need a bridge of Dial(), which made the call: DYNAMIC_FEATURES, BRIDGE_FEATURES, or a code for an attended transfer, option t or T, and one of e, F, L and S (docs/dial.md). Only in OFFLOAD_REASON: the application does not know the call.",
     ReasonKind.OPERATOR: "An operator blocked the call (`stasis-offload relay`); `stasis-offload offload` lifts the block.",
+    ReasonKind.MEASUREMENT: "An operator measures what relaying costs Asterisk (`stasis-offload stats --measure`): the switch has the call back within seconds.",
     ReasonKind.DTMF_FEATURE: "Asterisk does what a party asked for by digits (t, h, k or x of Dial()): a transfer, for one.",
     ReasonKind.DTMF_UNSEEN: "The leg may ask for features by digits, and the switch could not tell them from audio: it has no telephone-event, a codec of varying size, or a VLAN tag.",
     ReasonKind.DRAIN: "The application is shutting down.",

@@ -21,6 +21,7 @@ BLOCKS = (
     ReasonKind.EXCLUDED_PERCENTAGE,
     ReasonKind.DRAIN,
     ReasonKind.OPERATOR,
+    ReasonKind.MEASUREMENT,
     ReasonKind.ASTERISK_UNREACHABLE,
     ReasonKind.SWITCH_UNREACHABLE,
     ReasonKind.QUEUED,

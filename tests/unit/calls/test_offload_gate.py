@@ -176,3 +176,15 @@ async def test_a_block_that_is_to_come_is_put_forward_and_off_by_a_later_request
         await until_blocked(calls, ReasonKind.OPERATOR, CALLS)
         gate_.unblock(ReasonKind.OPERATOR)
         await until_blocked(calls, ReasonKind.OPERATOR, 0)
+
+
+async def test_a_block_with_an_end_is_lifted_by_itself_or_before() -> None:
+    async with gate() as (gate_, calls):
+        assert await gate_.block_for(ReasonKind.MEASUREMENT, 0.05) == CALLS
+        await until_blocked(calls, ReasonKind.MEASUREMENT, 0)
+        assert ReasonKind.MEASUREMENT not in gate_.blocks
+        await gate_.block_for(ReasonKind.MEASUREMENT, 0.05)
+        gate_.unblock(ReasonKind.MEASUREMENT)
+        await gate_.block_for(ReasonKind.MEASUREMENT, 3600)
+        await asyncio.sleep(2 * RELEASE_INTERVAL)
+        assert blocked(calls, ReasonKind.MEASUREMENT) == [True] * CALLS

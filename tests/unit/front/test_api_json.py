@@ -14,11 +14,14 @@ from stasis_offload.api_json import (
     health_as_json,
     parse_calls,
     parse_details,
+    parse_health,
+    parse_stats,
+    stats_as_json,
 )
-from stasis_offload.calls.views import CallDetails, CallView, Health, MoveView
+from stasis_offload.calls.views import Block, CallDetails, CallView, Health, MoveView
 from stasis_offload.media.quality import LegQuality
 from stasis_offload.openflow.flow import FlowCount
-from tests.support.fake_operations import DIALING, OFFLOADED
+from tests.support.fake_operations import DIALING, FIGURES, OFFLOADED
 
 count = st.builds(FlowCount, packets=st.integers(0, 2**64), octets=st.integers(0, 2**64))
 figure = st.none() | st.integers(0, 10**8).map(lambda fraction: fraction / 10_000)
@@ -85,14 +88,16 @@ def test_a_call_has_this_shape() -> None:
 
 
 def test_health_is_well_when_there_is_no_problem() -> None:
-    well = Health(calls=2, blocked=False, overloads=7, problems=(), version="1.2.3", module="0.9.0")
-    problems = ("the switch is away",)
-    ill = Health(calls=0, blocked=True, overloads=0, problems=problems, version="1.2.3", module=None)
+    well = Health(
+        calls=2, blocked=None, passed_by={"overload": 7}, problems=(), version="1.2.3", module="0.9.0"
+    )
+    block, problems = Block(age=761.25, by="root"), ("the switch is away",)
+    ill = Health(calls=0, blocked=block, passed_by={}, problems=problems, version="1.2.3", module=None)
     assert health_as_json(well) == {
         "ok": True,
         "calls": 2,
-        "blocked": False,
-        "overloads": 7,
+        "blocked": None,
+        "passed_by": {"overload": 7},
         "problems": [],
         "version": "1.2.3",
         "module": "0.9.0",
@@ -100,12 +105,29 @@ def test_health_is_well_when_there_is_no_problem() -> None:
     assert health_as_json(ill) == {
         "ok": False,
         "calls": 0,
-        "blocked": True,
-        "overloads": 0,
+        "blocked": {"age": 761.25, "by": "root"},
+        "passed_by": {},
         "problems": ["the switch is away"],
         "version": "1.2.3",
         "module": None,
     }
+    for health in (well, ill):
+        assert parse_health(json.loads(json.dumps(health_as_json(health)))) == health
+
+
+@pytest.mark.parametrize("change", [{"blocked": True}, {"problems": None}, {"passed_by": 3}, {"module": 1}])
+def test_health_that_is_written_otherwise_is_refused(change: dict[str, object]) -> None:
+    well = Health(calls=2, blocked=None, passed_by={}, problems=(), version="1.2.3", module=None)
+    with pytest.raises(BadAnswerError):
+        parse_health({**health_as_json(well), **change})
+
+
+def test_figures_are_read_back_as_they_were_written_and_need_every_key() -> None:
+    written = json.loads(json.dumps(stats_as_json(FIGURES)))
+    assert parse_stats(written) == FIGURES
+    for key in written:
+        with pytest.raises(BadAnswerError):
+            parse_stats({name: value for name, value in written.items() if name != key})
 
 
 @given(st.lists(view, max_size=3))

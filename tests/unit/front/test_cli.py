@@ -11,11 +11,13 @@ import sys
 from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
+from getpass import getuser
 from pathlib import Path
 
 import pytest
 from aiohttp import web
 
+from stasis_offload.calls.views import Block
 from stasis_offload.media.state import Phase
 from stasis_offload.signalling.dial_options import OPTIONS
 from tests.support.command_line import Command, Outcome, in_another_thread
@@ -79,12 +81,20 @@ def test_behind_sudo_it_says_who_that_was(
 
 def test_calls_says_first_that_all_are_held(command: Command, operations: FakeOperations) -> None:
     before = command("calls").out
-    operations.blocked = True
+    operations.blocked = Block(764.5, "root (stasis-offload, user alice)")
     first, _, rest = command("calls").out.partition("\n")
-    assert (
-        first == "ALL CALLS ARE HELD with Asterisk, those to come too, until `stasis-offload offload --all`"
+    assert first == (
+        "ALL HELD for 0:12:44, by root (stasis-offload, user alice):"
+        " Asterisk relays every call, those to come too, until `stasis-offload offload --all`"
     )
     assert rest == before
+    operations.views = []
+    assert command("calls").out.partition("\n")[0] == first
+
+
+def test_who_has_all_calls_held_is_remembered(command: Command, operations: FakeOperations) -> None:
+    command("relay", "--all")
+    assert operations.by == f"{getuser()} (stasis-offload, user {getuser()})"
 
 
 def test_the_level_of_the_log_is_changed(command: Command, operations: FakeOperations) -> None:

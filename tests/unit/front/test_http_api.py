@@ -1,6 +1,7 @@
 """The HTTP interface: what it answers, what it refuses, and that a web page cannot command it."""
 
 import asyncio
+import math
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from stasis_offload.api_json import call_as_json, details_as_json
+from stasis_offload.api_json import call_as_json, details_as_json, parse_stats
 from stasis_offload.calls.views import CallDetails
 from stasis_offload.config_sections import HttpSettings
 from stasis_offload.errors import ConfigError, OffloadError
@@ -16,6 +17,7 @@ from stasis_offload.http_api import serve
 from stasis_offload.listening import url_of
 from tests.support.fake_operations import (
     DIALING,
+    FIGURES,
     METRICS,
     MOVES,
     OFFLOADED,
@@ -101,6 +103,33 @@ async def test_one_call_or_all_are_relayed_and_offloaded(client: Client, operati
     assert await client("POST", "/relay", json={"call": OFFLOADED.call}) == (200, {"calls": 1})
     assert await client("POST", "/offload", json={"all": True}) == (200, {"calls": 2})
     assert operations.asked == [("relay", OFFLOADED.call), ("offload", None)]
+    assert operations.by.startswith("127.0.0.1 (")
+
+
+async def test_what_a_program_says_of_itself_cannot_write_to_a_terminal(
+    client: Client, operations: FakeOperations
+) -> None:
+    headers = {"User-Agent": "me \x9b2J"}
+    assert (await client("POST", "/relay", json={"all": True}, headers=headers))[0] == 200
+    assert operations.by == "127.0.0.1 (me 2J)"
+
+
+async def test_the_figures_of_all_calls_are_told(client: Client) -> None:
+    status, answer = await client("GET", "/stats")
+    assert (status, parse_stats(answer)) == (200, FIGURES)
+
+
+async def test_all_calls_are_relayed_for_a_measurement(client: Client, operations: FakeOperations) -> None:
+    assert await client("POST", "/measure", json={"seconds": 20.5}) == (200, {"calls": 2})
+    assert await client("POST", "/measure", json={"seconds": 0}) == (200, {"calls": 2})
+    assert operations.asked == [("measure 20.5", None), ("measure 0", None)]
+
+
+@pytest.mark.parametrize("seconds", [-1, 301, "20", None, math.nan])
+async def test_a_measurement_has_an_end(client: Client, operations: FakeOperations, seconds: object) -> None:
+    status, answer = await client("POST", "/measure", json={"seconds": seconds})
+    assert (status, answer["error"]) == (400, 'the body must be {"seconds": S}, S from 0 to 300')
+    assert operations.asked == []
 
 
 @pytest.mark.parametrize(
@@ -207,8 +236,8 @@ async def test_a_defect_shows_no_detail_and_does_not_end_the_server(
 async def test_what_hangs_is_given_up(
     client: Client, operations: FakeOperations, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def hang(call: str | None) -> int:
-        del call
+    async def hang(call: str | None, *, by: str) -> int:
+        del call, by
         await asyncio.get_running_loop().create_future()
         raise AssertionError
 

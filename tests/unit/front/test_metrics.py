@@ -9,7 +9,6 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
 from stasis_offload.asterisk import ari_events as ari
-from stasis_offload.calls.overloads import Overloads
 from stasis_offload.calls.statistics import Statistics
 from stasis_offload.media import events as ev
 from stasis_offload.media.path import Leg
@@ -35,14 +34,8 @@ class _KnownQuality(Quality):
         return LegQuality(loss=0.01, jitter_ms=4.0, rtt_ms=30.0, mos=4.15)
 
 
-def metrics_of(world: World, overloads: Overloads | None = None) -> Metrics:
-    return Metrics(
-        world.registry,
-        gateways=world.gateways,
-        gate=world.gate,
-        overloads=overloads or Overloads(ari=world.gateways.ari),
-        version="1.2.3",
-    )
+def metrics_of(world: World) -> Metrics:
+    return Metrics(world.registry, gateways=world.gateways, gate=world.gate, version="1.2.3")
 
 
 def samples_of(families: Iterable[Metric]) -> Samples:
@@ -104,14 +97,13 @@ async def test_what_is_not_reached_and_what_an_operator_blocks_is_seen() -> None
     assert [value(samples, "operator_blocked") for samples in (before, after_it)] == [0, 1]
 
 
-async def test_overloads_appear_once_asterisk_has_said_how_many_there_were() -> None:
+async def test_what_asterisk_left_to_dial_appears_once_it_has_said_how_many_there_were() -> None:
     """A counter that began at 0 and then had what Asterisk has counted for days would look like news."""
     async with running(FakeAsterisk()) as world:
-        overloads = Overloads(ari=world.gateways.ari)
-        metrics = metrics_of(world, overloads)
+        metrics = metrics_of(world)
         key = ("stasis_offload_calls_passed_by_total", (("reason", "overload"),))
         assert key not in read(metrics)
-        overloads.count, overloads.known = 7, True
+        world.gateways.statistics.passed_by["overload"] = 7
         assert read(metrics)[key] == 7
 
 
@@ -171,9 +163,7 @@ async def test_requests_are_counted_by_peer_and_by_what_became_of_them() -> None
 
 async def test_the_page_lists_every_metric_with_its_labels_and_no_other() -> None:
     async with running(FakeAsterisk()) as world:
-        overloads = Overloads(ari=world.gateways.ari)
-        overloads.known = True
-        text, _ = metrics_of(world, overloads).answer("")
+        text, _ = metrics_of(world).answer("")
     assert exposed(text.decode()) == documented()
 
 
