@@ -12,15 +12,15 @@ OTHER = "other"
 
 
 @contextmanager
-def application(**settings: object) -> Iterator[None]:
-    """Run the application with other settings, such as MEDIA__PERCENTAGE, as the service `offload`."""
+def application(*options: str, **settings: object) -> Iterator[None]:
+    """Run the application with other settings, such as MEDIA__PERCENTAGE, as the service `offload`; `options` are of `docker run`."""
     ours = control.container("offload")
     kept = f"{ours}-kept"
     inspected = _inspect("offload")
     control.stop("offload")
     control.docker("rename", ours, kept)
     try:
-        _run(ours, inspected, settings)
+        _run(ours, inspected, settings, *options)
         wait_until(lambda: _is_healthy("offload"), within=60, what="the application to be there")
         yield
     finally:
@@ -46,7 +46,7 @@ def _inspect(service: str) -> dict[str, Any]:
     return found
 
 
-def _run(name: str, like: dict[str, Any], settings: dict[str, object]) -> None:
+def _run(name: str, like: dict[str, Any], settings: dict[str, object], *more: str) -> None:
     variables = [
         *like["Config"]["Env"],
         *(f"STASIS_OFFLOAD_{key}={value}" for key, value in settings.items()),
@@ -60,7 +60,7 @@ def _run(name: str, like: dict[str, Any], settings: dict[str, object]) -> None:
         # By these Compose finds it, and removes it with the lab, should a test be killed.
         *(f"--label={key}={value}" for key, value in like["Config"]["Labels"].items()),
     ]
-    control.docker("run", "--detach", *options, like["Config"]["Image"])
+    control.docker("run", "--detach", *options, *more, like["Config"]["Image"])
 
 
 def _is_healthy(service: str) -> bool:

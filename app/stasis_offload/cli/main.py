@@ -4,13 +4,13 @@ import os
 import sys
 
 # The order of these is that of the commands in `--help`.
-from stasis_offload.cli import daemon, check, calls, survey, explain, install, setup  # isort: skip
+from stasis_offload.cli import daemon, check, calls, watch, stats, survey, explain, install, setup  # isort: skip
 from stasis_offload.cli.statuses import status
 from stasis_offload.cli.typed import commands
 from stasis_offload.errors import OffloadError
 from stasis_offload.log import is_journal, priority
 
-__all__ = ["calls", "check", "daemon", "explain", "install", "main", "setup", "survey"]
+__all__ = ["calls", "check", "daemon", "explain", "install", "main", "setup", "stats", "survey", "watch"]
 
 
 def main() -> None:
