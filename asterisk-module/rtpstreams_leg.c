@@ -74,6 +74,9 @@ int rtpstreams_leg_read(struct leg *leg, const struct ast_bridge *bridge)
 	}
 	leg->glue = glue_name(glue->get_rtp_info(chan, &leg->rtp));
 	leg->t38 = has_t38(chan);
+	if (ast_channel_tech(chan)->get_pvt_uniqueid) {
+		ast_copy_string(leg->protocol_id, ast_channel_tech(chan)->get_pvt_uniqueid(chan), sizeof(leg->protocol_id));
+	}
 	if (glue->get_vrtp_info) {
 		enum ast_rtp_glue_result result = glue->get_vrtp_info(chan, &leg->video);
 

@@ -37,6 +37,8 @@ struct leg {
 	int t38;
 	char name[AST_CHANNEL_NAME];
 	char id[AST_MAX_UNIQUEID];
+	/*! The SIP Call-ID; empty when the channel's driver has no such thing */
+	char protocol_id[256];
 };
 
 /*!

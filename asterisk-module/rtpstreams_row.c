@@ -271,9 +271,10 @@ void rtpstreams_row_json(struct ast_str **answer, const struct bridge_view *view
 	RAII_VAR(struct ast_json *, media, leg->rtp ? json_media(leg) : json_no_media(), ast_json_unref);
 	RAII_VAR(struct ast_json *, row, NULL, ast_json_unref);
 
-	row = ast_json_pack("{s:s, s:s, s:s, s:s?, s:s, s:s, s:i, s:s, s:s, s:s, s:s, s:o, s:b, s:b, s:b, s:b, s:b}",
+	row = ast_json_pack("{s:s, s:s, s:s?, s:s, s:s?, s:s, s:s, s:i, s:s, s:s, s:s, s:s, s:o, s:b, s:b, s:b, s:b, s:b}",
 		"channel", AST_JSON_UTF8_VALIDATE(leg->name),
 		"channel_id", leg->id,
+		"protocol_id", S_OR(AST_JSON_UTF8_VALIDATE(leg->protocol_id), NULL),
 		"state", leg->state,
 		"peer_id", peer ? peer->id : NULL,
 		"bridge_id", view->id,

@@ -17,6 +17,7 @@ from stasis_offload.config_mistakes import misnamed_variables, mistake
 from stasis_offload.config_sections import (
     AriSettings,
     AsteriskSettings,
+    HepSettings,
     HttpSettings,
     LogSettings,
     MediaSettings,
@@ -80,6 +81,7 @@ class Config(_FromFileAndEnvironment):
     openflow: OpenFlowSettings
     http: HttpSettings = HttpSettings()
     media: MediaSettings = MediaSettings()
+    hep: HepSettings = HepSettings()
     log: LogSettings = LogSettings()
 
 

@@ -7,6 +7,7 @@ from difflib import get_close_matches
 
 # Characters of a wrong value that are shown.
 _SHORT = 60
+_PASSWORDS = ("ari.password", "hep.capture_password")
 
 
 def misnamed_variables(keys: Iterable[str], sections: Collection[str], *, prefix: str) -> Iterator[str]:
@@ -45,7 +46,7 @@ def mistake(
     wanted = f"expected {expected[key]}"
     if kind == "missing":
         return f"{key}: missing, {wanted}"
-    secret = key == "ari.password" or (key == "ari.url" and not re.fullmatch(r"[\w:/.-]*", str(given)))
+    secret = key in _PASSWORDS or (key == "ari.url" and not re.fullmatch(r"[\w:/.-]*", str(given)))
     return f"{key}: {wanted}" if secret else f"{key}: given {_short(given)}, {wanted}"
 
 

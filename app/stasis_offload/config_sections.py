@@ -168,6 +168,51 @@ class MediaSettings(_Section):
         return stripped
 
 
+class HepSettings(_Section):
+    """A Homer collector: the keys of Asterisk's hep.conf, with the meaning that they have there, and `rtcp`."""
+
+    capture_address: tuple[str, int] | None = Field(
+        default=None, description='HOST:PORT of a collector that takes HEP3 by UDP, or "" for none'
+    )
+    capture_id: int = Field(default=0, ge=0, lt=2**32, description="a whole number, 0 to 4294967295")
+    capture_name: str = Field(default="", max_length=255, description="a name, of at most 255 characters")
+    capture_password_file: Path | None = Field(
+        default=None, description="a readable file that holds the collector's password alone"
+    )
+    capture_password: SecretStr = Field(
+        default=SecretStr(""),
+        validate_default=True,
+        description="the collector's password, here or in the file that capture_password_file names",
+    )
+    uuid_type: Literal["call-id", "channel"] = Field(default="call-id", description="call-id or channel")
+    rtcp: bool = Field(default=False, description="true or false")
+
+    @field_validator("capture_address", mode="plain")
+    @classmethod
+    def _host_and_port(cls, given: object) -> tuple[str, int] | None:
+        if given in ("", None):
+            return None
+        parts = urlsplit(f"//{given}")
+        if not isinstance(given, str) or parts.netloc != given or "@" in given:
+            raise ValueError("more than host and port")
+        if not parts.hostname or not parts.port:
+            raise ValueError("host or port")
+        return parts.hostname, parts.port
+
+    @field_validator("capture_password_file")
+    @classmethod
+    def _readable(cls, file: Path | None) -> Path | None:
+        return _with_a_line(file)
+
+    @field_validator("capture_password")
+    @classmethod
+    def _from_one_place(cls, password: SecretStr, info: ValidationInfo) -> SecretStr:
+        file = info.data.get("capture_password_file")
+        if file is not None and password.get_secret_value():
+            raise ValueError("one of the two")
+        return SecretStr(_first_line(file)) if file is not None else password
+
+
 class LogSettings(_Section):
     """What is logged; the format depends on whether the output is a terminal."""
 

@@ -71,6 +71,7 @@ class Metrics(Collector):
         yield from self._times()
         yield from self._quality()
         yield from self._requests()
+        yield from self._homer()
 
     def _state(self) -> Iterator[Metric]:
         up = _gauge("component_up", "Whether a component is reached: 1 or 0.", ["component"])
@@ -172,6 +173,14 @@ class Metrics(Collector):
                 errors.add_metric([peer, error], requests.errors[error])
         yield seconds
         yield errors
+
+    def _homer(self) -> Iterator[Metric]:
+        captures = _counter(
+            "homer_captures", "Reports for the Homer collector, by what became of them.", ["result"]
+        )
+        captures.add_metric(["sent"], self._gateways.hep.sent)
+        captures.add_metric(["lost"], self._gateways.hep.lost)
+        yield captures
 
 
 def _gauge(name: str, text: str, labels: Iterable[str] = ()) -> GaugeMetricFamily:

@@ -7,15 +7,17 @@ from typing import NoReturn
 import structlog
 
 from stasis_offload.asterisk.ari import AriClient
+from stasis_offload.calls.hep_sender import Collector, HepSender
 from stasis_offload.calls.supervisor import Supervisor
 from stasis_offload.config import SECTIONS, Config
-from stasis_offload.config_sections import MediaSettings
+from stasis_offload.config_sections import HepSettings, MediaSettings
 from stasis_offload.errors import ConfigError
 from stasis_offload.log import set_level
 from stasis_offload.media.state import Policy
+from stasis_offload.packets.hep import Agent
 
-# What the next call, line of the log or connection to ARI has as it is then; of the other keys a restart.
-_LIVE_SECTIONS = ("media", "log")
+# What the next call, line of the log, report to Homer or connection to ARI has as it is then; of the other keys a restart.
+_LIVE_SECTIONS = ("media", "log", "hep")
 _LIVE_KEYS = ("ari.username", "ari.password", "ari.password_file")
 
 
@@ -34,12 +36,30 @@ def policy_of(media: MediaSettings) -> Policy:
     )
 
 
-def apply(config: Config, *, ari: AriClient, supervisor: Supervisor, hide: Callable[[str], None]) -> None:
+def collector_of(hep: HepSettings) -> Collector | None:
+    """Return the collector that the section [hep] describes; None if it names none."""
+    if hep.capture_address is None:
+        return None
+    host, port = hep.capture_address
+    agent = Agent(
+        capture_id=hep.capture_id,
+        name=hep.capture_name,
+        password=hep.capture_password.get_secret_value(),
+        by_channel=hep.uuid_type == "channel",
+    )
+    return Collector(host, port, agent, rtcp=hep.rtcp)
+
+
+def apply(
+    config: Config, *, ari: AriClient, supervisor: Supervisor, hep: HepSender, hide: Callable[[str], None]
+) -> None:
     """Put in force what may change; `hide` keeps one more secret out of the log."""
     password = config.ari.password.get_secret_value()
     hide(password)
+    hide(config.hep.capture_password.get_secret_value())
     ari.use(username=config.ari.username, password=password)
     supervisor.policy = policy_of(config.media)
+    hep.use(collector_of(config.hep))
     set_level(config.log.level)
 
 

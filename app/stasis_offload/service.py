@@ -19,6 +19,7 @@ from stasis_offload.asterisk.rtpstreams import RtpStreams
 from stasis_offload.calls.background import Background
 from stasis_offload.calls.dispatcher import Dispatcher
 from stasis_offload.calls.gateways import Gateways
+from stasis_offload.calls.hep_sender import HepSender
 from stasis_offload.calls.module_watch import ModuleWatch
 from stasis_offload.calls.offload_gate import OffloadGate
 from stasis_offload.calls.operations import Operations
@@ -34,7 +35,7 @@ from stasis_offload.identity import application_number
 from stasis_offload.metrics import Metrics
 from stasis_offload.openflow.events import Event as SwitchEvent
 from stasis_offload.openflow.switch import Switch
-from stasis_offload.reloading import Reloader, apply, policy_of
+from stasis_offload.reloading import Reloader, apply, collector_of, policy_of
 from stasis_offload.service_manager import ServiceManager
 from stasis_offload.signalling.call_ids import CallIds
 
@@ -103,7 +104,13 @@ async def run(config: Config, *, load: Callable[[], Config], hide: Callable[[str
         )
         ids = CallIds(config.app)
         rtpstreams = RtpStreams(config.asterisk.control_socket)
-        gateways = Gateways(ari=ari, switch=switch, rtpstreams=rtpstreams, ids=ids)
+        gateways = Gateways(
+            ari=ari,
+            switch=switch,
+            rtpstreams=rtpstreams,
+            ids=ids,
+            hep=HepSender(collector_of(config.hep)),
+        )
         process_time = ProcessTime(config.asterisk.control_socket)
         registry = Registry(ids)
         try:
@@ -131,7 +138,7 @@ async def run(config: Config, *, load: Callable[[], Config], hide: Callable[[str
                 reloader = Reloader(
                     config,
                     load=load,
-                    apply=partial(apply, ari=ari, supervisor=supervisor, hide=hide),
+                    apply=partial(apply, ari=ari, supervisor=supervisor, hep=gateways.hep, hide=hide),
                     problems=gate.problems,
                 )
                 asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reloader.request)
@@ -155,6 +162,7 @@ async def run(config: Config, *, load: Callable[[], Config], hide: Callable[[str
                         recovery.run(),
                         passed_by.run(),
                         module.run(),
+                        gateways.hep.run(),
                         manager.run(operations.describe),
                         reloader.run(begins=manager.reloading, ends=manager.reloaded),
                     ):

@@ -168,6 +168,7 @@ async def rows_agree(path: Path) -> None:
             "local",
         ), row
         assert row["local_bridge"], row
+        assert row["protocol_id"], row
         assert row["sdp"] == row["remote"], row
         assert (row["ssrc_tx"], row["ssrc_rx"]) == (peer["ssrc_rx"], peer["ssrc_tx"]), (
             f"SSRC changed: {row} {peer}"

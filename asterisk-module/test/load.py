@@ -31,7 +31,7 @@ PLAIN = re.compile(rf"{ADDRESS} {ADDRESS} {ADDRESS} {ADDRESS}")
 NUMBER = int | None
 TEXT = str | None
 ROW = {
-    "channel": str, "channel_id": str, "state": str, "peer_id": TEXT,
+    "channel": str, "channel_id": str, "protocol_id": TEXT, "state": str, "peer_id": TEXT,
     "bridge_id": str, "bridge_technology": str, "bridge_channels": int, "glue": str, "video_glue": str,
     "format_tx": str, "format_rx": str, "formats": list, "hold": bool, "audio_hook": bool,
     "dtmf_hooks": bool, "generator": bool, "t38": bool,

@@ -35,7 +35,8 @@ class LegReport:
     Addresses, payload types and SSRCs are None until negotiated or received; `event_pts_tx` and `event_pts_rx` have the
     payload types of telephone-event by clock rate in Hz. `ptime` is in ms, 0 when Asterisk
     does not enforce one. `idle` is the whole seconds since Asterisk last read a packet of this leg,
-    `rtp_timeout` and `rtp_keepalive` are the endpoint's settings of that name in seconds, 0 for off.
+    `rtp_timeout` and `rtp_keepalive` are the endpoint's settings of that name in seconds, 0 for off. `protocol_id` is the
+    SIP Call-ID; None of a channel that has none, one that cannot be shown, or of a module that is older.
     """
 
     channel: str
@@ -76,6 +77,7 @@ class LegReport:
     idle: int | None
     rtp_timeout: int
     rtp_keepalive: int
+    protocol_id: str | None = None
 
     @property
     def source(self) -> Address | None:

@@ -189,6 +189,7 @@ def _parse_report(fields: "_Fields") -> LegReport:
         idle=fields.number_or_none("idle_s"),
         rtp_timeout=fields.number("rtp_timeout_s"),
         rtp_keepalive=fields.number("rtp_keepalive_s"),
+        protocol_id=fields.text_if_any("protocol_id"),
     )
 
 
@@ -214,6 +215,11 @@ class _Fields:
 
     def text_or_none(self, key: str) -> str | None:
         return None if self._get(key) is None else self.text(key)
+
+    def text_if_any(self, key: str) -> str | None:
+        """Return a text that no call depends on; None if it is not one, or the module does not have it yet."""
+        value = self._fields.get(key)
+        return value if isinstance(value, str) and value.isprintable() else None
 
     def texts(self, key: str) -> tuple[str, ...]:
         values = self._get(key)

@@ -30,10 +30,8 @@ class MediaMonitor:
         self._malformed: set[Leg] = set()
         self._uncounted: dict[Leg, tuple[ObservedPacket, float]] = {}
 
-    def on_rtcp(
-        self, received: ev.RtcpReceived, *, placement: Placement, now: float
-    ) -> Sequence[ev.ReceptionStalled]:
-        """Handle an RTCP packet of a leg; return the events for the media machine."""
+    def own_reports(self, received: ev.RtcpReceived, *, placement: Placement) -> Sequence[Packet]:
+        """Return the packets of a leg's own RTCP while the switch carries the call; none of any other."""
         leg, datagram = received.leg, received.datagram
         if placement.state is not State.OFFLOADED:
             return ()
@@ -44,14 +42,12 @@ class MediaMonitor:
                 self._log.debug("media.not_rtcp", leg=leg, error=str(error))
             self._malformed.add(leg)
             return ()
-        if not is_own(placement, leg, datagram):
-            return ()
-        return self.on_report(leg, packets, placement=placement, now=now)
+        return packets if is_own(placement, leg, datagram) else ()
 
     def on_report(
         self, leg: Leg, packets: Iterable[Packet], *, placement: Placement, now: float
     ) -> Sequence[ev.ReceptionStalled]:
-        """Handle a leg's own RTCP while the switch carries the call; return as `on_rtcp`."""
+        """Handle a leg's own RTCP while the switch carries the call; return the events for the media machine."""
         other = placement.reports[leg.other]
         stream = None
         if other.ssrc_rx is not None and now - placement.since >= _SETTLED_AFTER:

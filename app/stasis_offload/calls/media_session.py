@@ -11,6 +11,7 @@ from structlog.typing import FilteringBoundLogger
 
 from stasis_offload.calls.features import CallFeatures
 from stasis_offload.calls.gateways import Gateways
+from stasis_offload.calls.homer_reports import HomerReports
 from stasis_offload.calls.leg_queries import LegQueries
 from stasis_offload.calls.media_monitor import MediaMonitor
 from stasis_offload.calls.media_record import MediaRecord
@@ -31,7 +32,7 @@ from stasis_offload.media.state import Phase, Placement, Policy, State
 from stasis_offload.media.usual_rtcp import UsualRtcp
 from stasis_offload.openflow.events import FlowRemoved, Removal
 from stasis_offload.openflow.flow import FlowCount
-from stasis_offload.packets.rtcp import parse_packets
+from stasis_offload.packets.rtcp import Packet, parse_packets
 
 # After one of these a call that is relayed is not about to be learned.
 _UNLEARNED = ev.LegsReported | ev.CommandFailed | ev.CallEnded
@@ -68,6 +69,7 @@ class MediaSession:
         self._reported: dict[Leg, float] = {}
         self._removed = asyncio.Event()
         self._monitor = MediaMonitor(log=log)
+        self._homer = HomerReports(gateways.hep)
         self._machine = MachineRunner[Placement, ev.Event, cmd.Command](
             Placement(call=call, policy=policy, blocks=blocks),
             step=self._step,
@@ -107,6 +109,7 @@ class MediaSession:
         The quality restarts: it is that of the present two channels alone.
         """
         self._legs.channels = {caller: Leg.CALLER, callee: Leg.CALLEE}
+        self._homer.end(self.placement, self.quality)
         self._monitor = MediaMonitor(log=self._log)
         self.record.note_answer(_now())
         if self.placement.state is State.RELAYED and not self._learning.has_room(self._call):
@@ -136,8 +139,14 @@ class MediaSession:
             return  # lost, as on a link that is full
         self.post(event)
         if isinstance(event, ev.RtcpReceived):
-            for news in self._monitor.on_rtcp(event, placement=self.placement, now=now):
-                self.post(news)
+            own = self._monitor.own_reports(event, placement=self.placement)
+            if own:
+                self._on_reports(role.leg, own, frame, now)
+
+    def _on_reports(self, leg: Leg, reports: Sequence[Packet], frame: bytes, now: float) -> None:
+        self._homer.on_rtcp(leg, reports, frame, self.placement)
+        for news in self._monitor.on_report(leg, reports, placement=self.placement, now=now):
+            self.post(news)
 
     def _is_usual(self, role: Role, *, in_port: int, frame: bytes, now: float) -> bool:
         """Handle usual RTCP, without the machine: it changes nothing. Return False for all else."""
@@ -149,9 +158,7 @@ class MediaSession:
             return False
         self._inject(passed.command)
         self._reported[role.leg] = now
-        reports = parse_packets(passed.packets)
-        for news in self._monitor.on_report(role.leg, reports, placement=self.placement, now=now):
-            self.post(news)
+        self._on_reports(role.leg, parse_packets(passed.packets), frame, now)
         return True
 
     def _step(self, placement: Placement, event: ev.Event, now: float) -> Step:
@@ -181,6 +188,7 @@ class MediaSession:
         try:
             try:
                 await self._machine.run()
+                self._homer.end(self.placement, self.quality)
             except Exception:  # noqa: BLE001 - a defect must not end the call: Asterisk relays it
                 self._log.exception("media.defect")
                 before, self._machine.state = self.placement, abandon(self.placement, _now())
@@ -215,6 +223,7 @@ class MediaSession:
             self._monitor.on_rtp_sample(event, placement=before, now=now)
         if isinstance(event, ev.DeadlineReached | ev.CountersRead):
             self._note_counters(event.counts if isinstance(event, ev.CountersRead) else None, now)
+        self._homer.on_transition(before, after, self.quality)
         self._queue(before, event, after)
         if before.state is State.OFFLOADED and after.state is not State.OFFLOADED:
             self._monitor.on_relayed()

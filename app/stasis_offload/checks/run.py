@@ -6,6 +6,7 @@ from collections.abc import Coroutine
 import structlog
 
 from stasis_offload.checks.asterisk_side import check_ari
+from stasis_offload.checks.collector import check_collector
 from stasis_offload.checks.command_line import check_command_line
 from stasis_offload.checks.items import Item
 from stasis_offload.checks.running import Running, judge_health
@@ -19,7 +20,7 @@ _WITHIN = 10.0
 
 
 async def run_checks(config: Config, running: Running) -> tuple[Item, ...]:
-    """Run all checks; return what the running application says, then the items in order from Asterisk to the switch.
+    """Run all checks; return what the running application says, then the items in order from Asterisk to the switch, and Homer's.
 
     One failure is one item: what cannot be known because of it is left out.
     """
@@ -30,6 +31,7 @@ async def run_checks(config: Config, running: Running) -> tuple[Item, ...]:
                 ("ari", check_ari(config, running)),
                 ("control socket", check_command_line(config, within=_WITHIN)),
                 ("switch", check_switch(config)),
+                ("homer", check_collector(config)),
             )
         ]
     return (*judge_health(running), *(item for task in started for item in task.result()))

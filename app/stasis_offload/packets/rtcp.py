@@ -12,9 +12,9 @@ RTCP_TYPES = range(192, 224)
 
 _VERSION = 2
 _PADDED = 0x20
-_SENDER_REPORT = 200
-_RECEIVER_REPORT = 201
-_REPORTS = (_SENDER_REPORT, _RECEIVER_REPORT)
+SENDER_REPORT = 200
+RECEIVER_REPORT = 201
+_REPORTS = (SENDER_REPORT, RECEIVER_REPORT)
 _SOURCE_DESCRIPTION = 202
 _BYE = 203
 
@@ -27,8 +27,8 @@ _BLOCK = Struct("!IB3sIIII")
 _ITEM = Struct("!BB")
 # Of each type that has a count: its name, and the sizes of what is before the items, and of each item.
 _ITEMS = {
-    _SENDER_REPORT: ("RTCP sender report", _SENDER_INFO.size, _BLOCK.size),
-    _RECEIVER_REPORT: ("RTCP receiver report", _SSRC.size, _BLOCK.size),
+    SENDER_REPORT: ("RTCP sender report", _SENDER_INFO.size, _BLOCK.size),
+    RECEIVER_REPORT: ("RTCP receiver report", _SSRC.size, _BLOCK.size),
     _BYE: ("RTCP BYE", 0, _SSRC.size),
 }
 
@@ -228,7 +228,7 @@ def _walk(data: bytes) -> Iterator[tuple[int, int, int, int]]:
 
 def _parse_packet(kind: int, *, count: int, body: bytes) -> Packet | None:
     """Parse the bytes after a header, as far as they are present."""
-    if kind == _SENDER_REPORT:
+    if kind == SENDER_REPORT:
         if len(body) < _SENDER_INFO.size:
             return None
         ssrc, ntp, rtp_timestamp, packets, octets = _SENDER_INFO.unpack_from(body)
@@ -240,7 +240,7 @@ def _parse_packet(kind: int, *, count: int, body: bytes) -> Packet | None:
             octets=octets,
             blocks=_parse_blocks(body[_SENDER_INFO.size :], count),
         )
-    if kind == _RECEIVER_REPORT:
+    if kind == RECEIVER_REPORT:
         if len(body) < _SSRC.size:
             return None
         (ssrc,) = _SSRC.unpack_from(body)

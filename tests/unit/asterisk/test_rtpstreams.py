@@ -16,6 +16,7 @@ from stasis_offload.packets.address import Address
 LINE: dict[str, Any] = {
     "channel": "PJSIP/asterisk1-00000001",
     "channel_id": "1700000000.1",
+    "protocol_id": "a1b2@198.18.50.2",
     "state": "Up",
     "peer_id": None,
     "bridge_id": "offload-1700000000.1",
@@ -104,7 +105,15 @@ def test_lines_come_in_their_order_and_unknown_keys_are_for_later_versions() -> 
     assert [report.channel for report in reports] == [LINE["channel"], "b"]
 
 
-@pytest.mark.parametrize("key", sorted(LINE))
+def test_a_call_id_is_no_reason_to_refuse_a_line() -> None:
+    older = {name: value for name, value in LINE.items() if name != "protocol_id"}
+    reports = parse_reports(
+        text(LINE, older, older | {"protocol_id": None}, older | {"protocol_id": "a\u200bb"})
+    )
+    assert [report.protocol_id for report in reports] == ["a1b2@198.18.50.2", None, None, None]
+
+
+@pytest.mark.parametrize("key", sorted(LINE.keys() - {"protocol_id"}))
 def test_a_missing_key_is_named(key: str) -> None:
     line = {name: value for name, value in LINE.items() if name != key}
     with pytest.raises(ModuleError, match=rf"line 2 has no '{key}'"):

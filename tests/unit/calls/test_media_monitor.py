@@ -21,6 +21,12 @@ def listener() -> MediaMonitor:
     return MediaMonitor(log=structlog.get_logger())
 
 
+def received(ear: MediaMonitor, datagram: Datagram, *, now: float = 2.0) -> list[ev.ReceptionStalled]:
+    """Have the caller's RTCP mirrored, as MediaSession does."""
+    own = ear.own_reports(ev.RtcpReceived(Leg.CALLER, datagram), placement=REPORTED)
+    return list(ear.on_report(Leg.CALLER, own, placement=REPORTED, now=now)) if own else []
+
+
 def report(*, about: int, lost: int = 0, by: int = CALLER.ssrc_rx or 0) -> Datagram:
     """Build a receiver report of the caller's (RFC 3550 6.4.2): `lost` of 256 packets, a jitter of 1 ms."""
     header = struct.pack("!BBHI", 0x81, 201, 7, by)
@@ -31,7 +37,7 @@ def report(*, about: int, lost: int = 0, by: int = CALLER.ssrc_rx or 0) -> Datag
 def test_what_a_leg_reports_of_the_other_legs_stream_is_how_it_hears_the_call() -> None:
     ear = listener()
     datagram = report(about=CALLEE.ssrc_rx or 0, lost=64)
-    assert ear.on_rtcp(ev.RtcpReceived(Leg.CALLER, datagram), placement=REPORTED, now=2.0) == ()
+    assert received(ear, datagram) == []
     heard = ear.quality.of(Leg.CALLER)
     assert (heard.loss, heard.jitter_ms) == (0.25, 1.0)
     assert ear.quality.of(Leg.CALLEE).loss is None
@@ -39,20 +45,20 @@ def test_what_a_leg_reports_of_the_other_legs_stream_is_how_it_hears_the_call() 
 
 def test_a_report_about_another_stream_tells_nothing_of_this_call() -> None:
     ear = listener()
-    ear.on_rtcp(ev.RtcpReceived(Leg.CALLER, report(about=0xDEAD)), placement=REPORTED, now=2.0)
+    received(ear, report(about=0xDEAD))
     assert ear.quality.of(Leg.CALLER).loss is None
 
 
 def test_a_report_of_another_at_the_legs_port_tells_nothing_of_this_call() -> None:
     ear = listener()
     of_another = report(about=CALLEE.ssrc_rx or 0, lost=64, by=0xDEAD)
-    ear.on_rtcp(ev.RtcpReceived(Leg.CALLER, of_another), placement=REPORTED, now=2.0)
+    received(ear, of_another)
     assert ear.quality == listener().quality
 
 
 def test_what_is_not_rtcp_changes_nothing() -> None:
     ear = listener()
-    assert ear.on_rtcp(rtcp_of(Leg.CALLER, b"no RTCP"), placement=REPORTED, now=2.0) == ()
+    assert received(ear, rtcp_of(Leg.CALLER, b"no RTCP").datagram) == []
     assert ear.quality == listener().quality
 
 
@@ -92,12 +98,7 @@ def test_a_sample_whose_counter_is_read_much_later_tells_no_loss() -> None:
 
 def test_a_report_that_a_leg_may_have_sent_before_the_cutover_tells_no_loss() -> None:
     ear = listener()
-    assert (
-        ear.on_rtcp(
-            ev.RtcpReceived(Leg.CALLER, report(about=CALLEE.ssrc_rx or 0)), placement=REPORTED, now=0.9
-        )
-        == ()
-    )
+    assert received(ear, report(about=CALLEE.ssrc_rx or 0), now=0.9) == []
     assert ear.quality.of(Leg.CALLER).loss is None
 
 
@@ -106,7 +107,7 @@ def test_a_leg_that_reports_no_progress_is_counted_and_deaf_once_enough_was_forw
     counts = {Leg.CALLER: 0, Leg.CALLEE: 0}
     said: list[list[ev.Event]] = []
     for now in range(2, 22, 5):
-        said.append(list(ear.on_rtcp(ev.RtcpReceived(Leg.CALLER, same), placement=REPORTED, now=float(now))))
+        said.append(list(received(ear, same, now=float(now))))
         counts[Leg.CALLEE] = 50 * now
         read = {leg: FlowCount(packets=packets) for leg, packets in counts.items()}
         said.append(list(ear.on_counters(read, now=now + 0.01)))

@@ -64,10 +64,12 @@ def test_the_example_names_every_key_and_shows_the_defaults(tmp_path: Path) -> N
     example = (Path(__file__).parents[3] / "stasis-offload.toml.example").read_text()
     secret = written(tmp_path, "s3cret").rename(tmp_path / "secret")
     shown = load(written(tmp_path, example.replace("/etc/stasis-offload/ari-password", str(secret))))
-    every = tomllib.loads(example.replace("# password =", "password =").replace("# token_file", "token_file"))
+    for key in ("password =", "token_file", "capture_password_file", "capture_password ="):
+        example = example.replace(f"# {key}", key)
+    every = tomllib.loads(example)
     assert names(every) == names(shown.model_dump(warnings=False))
     plain = load(written(tmp_path, GOOD))
-    for section in ("app", "asterisk", "http", "media", "log"):
+    for section in ("app", "asterisk", "http", "media", "hep", "log"):
         assert getattr(shown, section) == getattr(plain, section)
 
 
