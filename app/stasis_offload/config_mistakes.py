@@ -40,7 +40,7 @@ def mistake(
     """Return a mistake as one line, without a value that is or contains a secret; `expected` is what each key wants."""
     key = ".".join(str(part) for part in loc)
     if kind == "extra_forbidden":
-        return f"{key}: unknown key{_guess(key, expected)}"
+        return f"{key}: unknown key{_guess(key, [*expected, *sections])}"
     if key in sections:
         return f"{key}: expected a section [{key}] with keys in it"
     wanted = f"expected {expected[key]}"

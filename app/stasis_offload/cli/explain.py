@@ -102,6 +102,21 @@ def dialplan(
         raise typer.Exit(EXIT_FAILED)
 
 
+def _show_version(asked: bool) -> None:  # noqa: FBT001 - as typer calls it
+    if asked:
+        version()
+        raise typer.Exit
+
+
+@commands.callback()
+def _before_any(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version.", callback=_show_version, is_eager=True)
+    ] = False,
+) -> None: ...
+
+
 @commands.command()
 def version() -> None:
     """Show the version."""

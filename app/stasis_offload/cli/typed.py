@@ -28,6 +28,7 @@ _BY_SIGNAL = 128
 commands = typer.Typer(
     help="Own two-party calls in Asterisk and let Open vSwitch carry their media.",
     no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
 )
 

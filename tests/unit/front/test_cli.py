@@ -308,8 +308,14 @@ def test_a_bare_command_shows_its_help(command: Command) -> None:
     assert all(word in outcome.out + outcome.err for word in ("run", "check", "calls", "relay", "offload"))
 
 
-def test_version_is_one_line(command: Command) -> None:
-    outcome = command("version")
+@pytest.mark.parametrize("asked", [("-h",), ("calls", "-h")])
+def test_h_is_help(command: Command, asked: tuple[str, ...]) -> None:
+    assert command(*asked).out == command(*asked[:-1], "--help").out != ""
+
+
+@pytest.mark.parametrize("asked", ["version", "--version"])
+def test_version_is_one_line(command: Command, asked: str) -> None:
+    outcome = command(asked)
     assert outcome.status in (0, 1)
     assert len((outcome.out + outcome.err).splitlines()) == 1
     assert (outcome.out + outcome.err).startswith("stasis-offload")

@@ -127,6 +127,7 @@ def test_every_mistake_is_reported_at_once_with_its_key(
         recheck = "soon"
         [log]
         level = "loud"
+        [media2]
         """,
     )
     assert lines == [
@@ -142,6 +143,7 @@ def test_every_mistake_is_reported_at_once_with_its_key(
         "media.recheck: given 'soon', expected seconds, 0.5 to 3600",
         "log.level: given 'loud', expected debug, info, warning or error",
         "ap: unknown key, did you mean app?",
+        "media2: unknown key, did you mean media?",
     ]
 
 
