@@ -9,7 +9,7 @@ churn: CALLS ?= 10000
 SEED ?= 1
 PY := .venv/bin/python
 
-.PHONY: help demo demo-tor deb test test-pythons test-module test-systemd test-page docs test-deb bench bench-kernel chaos churn lab lab-down check
+.PHONY: help demo demo-tor deb test test-pythons test-module test-systemd test-page browser docs test-deb bench bench-kernel chaos churn lab lab-down check
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -32,8 +32,8 @@ demo-tor: .venv/.ready ## the same with a switch of its own in front of Asterisk
 	@echo "demo: $(CALLS) calls, relayed and offloaded, by a switch in front of node 2"
 	@LAB=tor $(PY) -m lab.demo $(CALLS)
 
-test: .venv/.ready lab ## every test but the module's own: unit, integration, and whole calls in the lab (18 minutes)
-	@echo "test: whole calls in the lab, and the unit and integration tests beside them"
+test: .venv/.ready lab ## every test but the module's own and the other Pythons': unit, integration, packages, units, page, whole calls (18 minutes)
+	@echo "test: whole calls in the lab, and all others beside and after them"
 	@scripts/test.sh
 
 test-pythons: .venv/.ready ## the unit tests on every Python from 3.11 on: this machine's (PYTHONS="..."), Debian forky's
@@ -46,17 +46,19 @@ test-module: ## the Asterisk module alone: 10,000 CLI calls under valgrind durin
 	@docker build --quiet --network host --file asterisk-module/test/Dockerfile --tag rtpstreams-test .
 	@docker run --rm --init --sysctl net.ipv6.conf.lo.disable_ipv6=0 rtpstreams-test
 
-test-systemd: .venv/.ready ## the units under systemd: the service started, frozen, reloaded; the bridge's socket granted (a minute, the first time four)
+test-systemd: .venv/.ready ## the units under systemd: the service started, frozen, reloaded; the bridge's socket granted (two minutes, the first time eight)
 	@lab/bootstrap.sh
-	@lab/bootstrap.sh bookworm
 	@lab/lab.sh build
 	@tests/systemd/run.sh
 
-test-page: .venv/.ready lab ## the live page in Debian's Chromium, with real calls (a minute, the first time three)
-	@docker build --quiet --network host --tag stasis-offload-lab/browser tests/page >/dev/null
+test-page: .venv/.ready lab browser ## the live page in Debian's Chromium, with real calls (a minute, the first time three)
 	@$(PY) -m pytest -q tests/page
 
-test-deb: deb ## the packages on a host with systemd, Debian's Asterisk and Open vSwitch: installed, set up, a call, upgraded, removed (a minute, the first time four)
+browser: # the image of test-page's browser
+	@lab/bootstrap.sh
+	@bash -c 'part=test-page; source lab/lib.sh && build_image browser tests/page/Dockerfile'
+
+test-deb: deb ## the packages on a host with systemd, Debian's Asterisk and Open vSwitch: installed, set up, a call, upgraded, removed; the same without packages (two minutes, the first time eight)
 	@tests/deb/run.sh
 
 deb: ## the Debian packages in dist/, built in a container and read by lintian (the first time a minute or two)

@@ -39,12 +39,35 @@ compose() {
 # until_booted CONTAINER: waits until the systemd in it is up with all its units, or fails.
 until_booted() {
     local state=
-    for _ in $(seq 300); do
+    for _ in $(seq 600); do
         state=$(docker exec "$1" systemctl is-system-running 2>/dev/null) || true
         case $state in running | degraded) break ;; esac
         sleep 0.1
     done
-    [ "$state" = running ] || fail "systemd is not up after 30 s, but '$state': $(docker exec "$1" systemctl list-units --failed --no-legend 2>&1)"
+    [ "$state" = running ] || fail "systemd is not up after a minute, but '$state': $(docker exec "$1" systemctl list-units --failed --no-legend 2>&1)"
+}
+
+# Who is niced has containers that are, too: the engine starts them, which is not.
+shares() { [ "$(nice)" = 0 ] || echo --cpu-shares=256; }
+
+# build_image NAME DOCKERFILE
+build_image() {
+    say "building the image $1 (the first time: minutes)"
+    # shellcheck disable=SC2046  # one word or none
+    docker build --quiet --network host $(shares) --file "$2" --tag "stasis-offload-lab/$1" . >/dev/null 2>"$log" ||
+        fail "the image $1 could not be built, see $log: $(tail -n 1 "$log")"
+}
+
+# boot_host NAME IMAGE [ARGUMENT...]: a host in a container whose first process is systemd (tests/deb/boot.sh), up with all its units.
+boot_host() {
+    local name=$1 image=$2
+    shift 2
+    docker rm --force --volumes "$name" >/dev/null 2>&1 || true
+    # shellcheck disable=SC2046  # one word or none
+    docker run --detach --name "$name" --hostname "$name" $(shares) --cap-add SYS_ADMIN --cap-add SYS_NICE --cap-add NET_ADMIN \
+        --cap-add NET_RAW --security-opt seccomp=unconfined --security-opt apparmor=unconfined --device /dev/net/tun --tmpfs /run \
+        --tmpfs /tmp:exec --volume "$PWD/tests/deb:/test:ro" "$@" "stasis-offload-lab/$image" >/dev/null
+    until_booted "$name"
 }
 
 # A lab beside the first (LAB=2) has the same images, and other names and addresses; lab/place.py has the same rule. That of
@@ -67,4 +90,4 @@ export LAB_DATAPATH=${LAB_DATAPATH:-netdev}
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit
 mkdir -p build
-log=build/lab$LAB.log
+log=build/${part// /-}.log

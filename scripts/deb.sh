@@ -6,9 +6,7 @@ part="deb"
 source "$(dirname "$0")/../lab/lib.sh"
 
 folder=${1:-dist} version=${2-}
-say "building the image (the first time: a minute or two)"
-docker build --quiet --network host --file scripts/deb.Dockerfile --tag stasis-offload-lab/deb . >/dev/null 2>"$log" ||
-    fail "the image could not be built, see $log: $(tail -n 1 "$log")"
+build_image deb scripts/deb.Dockerfile
 say "building the packages${version:+ of version $version}, and having lintian read them"
 mkdir -p "$folder"
 rm -f "$folder"/*.deb

@@ -28,5 +28,5 @@ def test_the_debian_package_depends_on_each_that_is_not_within_it() -> None:
 
 
 def test_the_container_that_tests_the_package_has_each() -> None:
-    image = (PROJECT / "tests" / "deb" / "Dockerfile").read_text(encoding="utf-8")
+    image = (PROJECT / "tests" / "deb" / "host.Dockerfile").read_text(encoding="utf-8")
     assert {name for name in DEPENDENCIES - BUNDLED if f"python3-{name}" not in image} == set()

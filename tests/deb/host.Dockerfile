@@ -5,5 +5,5 @@ LABEL stasis-offload.lab=true
 RUN apt-get update \
  && apt-get install -y --no-install-recommends asterisk ethtool iproute2 nftables openvswitch-switch procps sip-tester systemd-sysv tcpdump \
     python3-aiohttp python3-attr python3-os-ken python3-prometheus-client python3-pydantic python3-pydantic-settings python3-rich python3-structlog python3-typer
-COPY tests/deb/ /test/
+# Which boot_host of lab/lib.sh mounts.
 CMD ["/test/boot.sh"]
