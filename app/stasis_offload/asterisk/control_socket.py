@@ -22,7 +22,7 @@ _COLOUR = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 # Why a connection fails, in the operator's terms.
 _CAUSES: Mapping[int | None, str] = {
     errno.ENOENT: "no such socket; Asterisk is not running, or its astctl is elsewhere (asterisk.conf)",
-    errno.EACCES: "no permission; see astctlpermissions and astctlgroup in asterisk.conf",
+    errno.EACCES: "no permission; `stasis-offload check` says what to type",
     errno.ECONNREFUSED: "no process listens; Asterisk is not running",
     errno.EAGAIN: "too many connections wait for Asterisk to accept them",
 }

@@ -303,7 +303,7 @@ async def test_a_socket_without_permission_is_named(path: Path) -> None:
         user = os.geteuid()
         os.seteuid(65534 if user == 0 else user)  # root is refused nothing
         try:
-            with pytest.raises(ModuleError, match=r": no permission; see astctlpermissions"):
+            with pytest.raises(ModuleError, match=r": no permission; `stasis-offload check`"):
                 await ask(path, "x", connect_within=DEADLINE)
         finally:
             os.seteuid(user)
