@@ -30,8 +30,8 @@ from stasis_offload.errors import OffloadError
 
 # Seconds for which Asterisk would go on relaying if this program died in the middle of it, beyond those that are measured.
 _LEASE = 10.0
-# Seconds until calls have come back, and how many of them a second do (calls/offload_gate.py).
-_BACK_WITHIN, _BACK_A_SECOND = 30.0, 10
+# Seconds without another call that has come back, ten of which do each second: then no more are waited for, and then it is given up.
+_CALM, _BACK_WITHIN = 5.0, 30.0
 _LOOKED_EVERY = 0.5
 
 _Measure = Annotated[
@@ -122,9 +122,16 @@ def _stretch(config: Path | None, seconds: float, *, relayed: bool) -> Stretch:
 
 
 def _wait_until_back(config: Path | None, begun: Stats) -> None:
-    late = time.monotonic() + _BACK_WITHIN + 2 * in_switch(begun) / _BACK_A_SECOND
-    while not are_back(begun, now := _figures(config)):
-        if time.monotonic() > late:
+    """Wait until all calls are in the switch again, or most, and no more of them come."""
+    most, since = 0, time.monotonic()
+    while True:
+        now = _figures(config)
+        if in_switch(now) > most:
+            most, since = in_switch(now), time.monotonic()
+        waited = time.monotonic() - since
+        if in_switch(now) >= in_switch(begun) or (are_back(begun, now) and waited > _CALM):
+            return
+        if waited > _BACK_WITHIN:
             raise NoComparisonError(
                 f"the calls changed: {in_switch(begun)} were in the switch, now {in_switch(now)} are; `stasis-offload calls` says why"
             )

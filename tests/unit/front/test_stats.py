@@ -4,6 +4,7 @@ import json
 import signal
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from io import StringIO
 
 import pytest
@@ -147,3 +148,20 @@ def test_nothing_is_moved_without_a_yes(
     assert outcome.status == 1
     assert "nothing is done without --yes" in outcome.err
     assert operations.asked == []
+
+
+@pytest.mark.usefixtures("passing")
+def test_calls_that_do_not_come_back_end_it(
+    command: Command, operations: FakeOperations, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stasis_offload.cli.stats._BACK_WITHIN", 0.0)
+    monkeypatch.setattr(operations, "measure", partial(_relayed_for_good, operations))
+    outcome = command(*MEASURE)
+    assert (outcome.status, outcome.out) == (1, "")
+    assert "the calls changed: 2 were in the switch, now 0 are" in outcome.err
+
+
+async def _relayed_for_good(operations: FakeOperations, seconds: float) -> int:
+    operations.asked.append((f"measure {seconds:g}", None))
+    operations.figures = replace(operations.figures, states={"relayed": 2})
+    return 2
