@@ -1,7 +1,7 @@
 """The configuration. It is accepted as a whole, or rejected with every wrong key named at once."""
 
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from pydantic import BaseModel, Field, ValidationError, field_validator
@@ -13,7 +13,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from stasis_offload.config_mistakes import misnamed_variables, mistake
+from stasis_offload.config_mistakes import misnamed_variables, mistake, unreachable_rules
 from stasis_offload.config_sections import (
     AriSettings,
     AsteriskSettings,
@@ -22,6 +22,7 @@ from stasis_offload.config_sections import (
     LogSettings,
     MediaSettings,
     OpenFlowSettings,
+    RuleSettings,
 )
 from stasis_offload.errors import ConfigError
 
@@ -81,6 +82,9 @@ class Config(_FromFileAndEnvironment):
     openflow: OpenFlowSettings
     http: HttpSettings = HttpSettings()
     media: MediaSettings = MediaSettings()
+    policy: tuple[RuleSettings, ...] = Field(
+        default=(), description="rules in the file, each begun by [[policy]] with two brackets"
+    )
     hep: HepSettings = HepSettings()
     log: LogSettings = LogSettings()
 
@@ -90,6 +94,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     for name, field in Config.model_fields.items()
     if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
 }
+_RULE_KEYS = {f"policy.{name}": field for name, field in RuleSettings.model_fields.items()}
 _KEYS: dict[str, FieldInfo] = {
     f"{section}.{name}": field
     for section, model in SECTIONS.items()
@@ -106,12 +111,12 @@ def load(file: Path | None = None) -> Config:
         ConfigError: one line per mistake, without any secret.
 
     """
-    chosen = _readable_toml(file)
+    chosen, content = _readable_toml(file)
 
     class FromFile(Config):
         model_config = SettingsConfigDict(toml_file=chosen)
 
-    mistakes = list(misnamed_variables(_KEYS, SECTIONS, prefix=ENV_PREFIX))
+    mistakes = [*misnamed_variables(_KEYS, SECTIONS, prefix=ENV_PREFIX), *unreachable_rules(content)]
     config: Config | None = None
     try:
         # Empty sections, so that each missing key of them is named.
@@ -130,7 +135,7 @@ def load_http(file: Path | None = None) -> HttpSettings:
         ConfigError: one line per mistake in that section.
 
     """
-    chosen = _readable_toml(file)
+    chosen, _ = _readable_toml(file)
 
     class FromFile(_HttpAlone):
         model_config = SettingsConfigDict(toml_file=chosen)
@@ -147,25 +152,24 @@ def _wrong(chosen: Path | None, mistakes: Iterable[str]) -> ConfigError:
 
 
 def _mistakes(error: ValidationError) -> list[str]:
-    expected = {key: field.description for key, field in _KEYS.items()}
+    expected = {key: field.description for key, field in (_KEYS | _RULE_KEYS).items()}
     return [
         mistake(e["loc"], e["type"], e["input"], expected=expected, sections=SECTIONS)
         for e in error.errors(include_url=False)
     ]
 
 
-def _readable_toml(file: Path | None) -> Path | None:
-    """Return the file to read, once it has parsed as TOML; None if none was given and the default does not exist."""
+def _readable_toml(file: Path | None) -> tuple[Path | None, Mapping[str, object]]:
+    """Return the file to read and what is in it; None if none was given and the default does not exist."""
     chosen = file or DEFAULT_FILE
     try:
         with chosen.open("rb") as stream:
-            tomllib.load(stream)
+            return chosen, tomllib.load(stream)
     except FileNotFoundError as error:
         if file is None:
-            return None
+            return None, {}
         raise ConfigError(f"there is no file {file}") from error
     except OSError as error:
         raise ConfigError(f"cannot read {chosen}: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{chosen} is not TOML: {error}") from error
-    return chosen

@@ -5,6 +5,11 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from difflib import get_close_matches
 
+# Keys that there are no more, and what to write in their place.
+_REPLACED = {
+    "media.exclude": 'for each endpoint write [[policy]], endpoint = "PJSIP/trunk-a", offload = "never", a line each',
+    "media.percentage": 'write [[policy]], offload = "10%", a line each, as the last [[policy]]',
+}
 # Characters of a wrong value that are shown.
 _SHORT = 60
 _PASSWORDS = ("ari.password", "hep.capture_password")
@@ -38,16 +43,36 @@ def mistake(
     sections: Collection[str],
 ) -> str:
     """Return a mistake as one line, without a value that is or contains a secret; `expected` is what each key wants."""
-    key = ".".join(str(part) for part in loc)
+    key = ".".join(part for part in loc if isinstance(part, str))
+    where = _place(loc)
+    if key in _REPLACED:
+        return f"{where}: a key that there is no more, {_REPLACED[key]}"
     if kind == "extra_forbidden":
-        return f"{key}: unknown key{_guess(key, [*expected, *sections])}"
+        return f"{where}: unknown key{_guess(key, [*expected, *sections])}"
     if key in sections:
         return f"{key}: expected a section [{key}] with keys in it"
     wanted = f"expected {expected[key]}"
     if kind == "missing":
-        return f"{key}: missing, {wanted}"
+        return f"{where}: missing, {wanted}"
     secret = key in _PASSWORDS or (key == "ari.url" and not re.fullmatch(r"[\w:/.-]*", str(given)))
-    return f"{key}: {wanted}" if secret else f"{key}: given {_short(given)}, {wanted}"
+    return f"{where}: {wanted}" if secret else f"{where}: given {_short(given)}, {wanted}"
+
+
+def unreachable_rules(content: Mapping[str, object]) -> Iterator[str]:
+    """Yield a mistake for each rule of a file's content that is of all calls, and is not the last."""
+    rules = content.get("policy")
+    for number, rule in enumerate(rules[:-1] if isinstance(rules, list) else (), start=1):
+        if isinstance(rule, dict) and rule.keys() <= {"offload"}:
+            yield f"policy {number}: expected an endpoint or a context, or to be the last: no rule behind it would ever decide"
+
+
+def _place(loc: tuple[int | str, ...]) -> str:
+    """Return where a mistake is: `media.grace`; of a rule `policy 2` or `policy 2, offload`."""
+    match loc:
+        case (str(name), int(index), *keys):
+            return ", ".join((f"{name} {index + 1}", *map(str, keys)))
+        case _:
+            return ".".join(map(str, loc))
 
 
 def _short(value: object) -> str:

@@ -1,24 +1,29 @@
 """The sections of the configuration: the type, bounds and default of each key, and what an operator reads after a mistake."""
 
-import re
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, field_validator
 
+from stasis_offload.media.exclusion import parse_share
 from stasis_offload.openflow.endpoint import Endpoint, Pssl, Ssl, Tls, parse_endpoint
 from stasis_offload.openflow.instance import INSTANCES
-
-# A technology and an endpoint, either with * and other wildcards.
-_ENDPOINT = re.compile(r"[^/\s]+/\S+")
 
 
 class _Section(BaseModel):
     """What sections have in common; each description of a key completes the sentence "expected …"."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+@dataclass(frozen=True, slots=True)
+class SecretFile:
+    """A file, and the secret that is its first line, as it was read."""
+
+    path: Path
+    secret: str = field(repr=False)
 
 
 class AriSettings(_Section):
@@ -117,7 +122,7 @@ class HttpSettings(_Section):
     )
     host: str = Field(default="127.0.0.1", min_length=1, description="the address to listen on")
     port: int = Field(default=8086, ge=0, le=65535, description="a TCP port, 1 to 65535, or 0 for none")
-    token_file: Path | None = Field(
+    token_file: SecretFile | None = Field(
         default=None,
         description="a readable file that holds the token alone by which the TCP port takes commands",
     )
@@ -127,19 +132,23 @@ class HttpSettings(_Section):
     def _none_if_empty(cls, given: object) -> object:
         return given or None
 
-    @field_validator("token_file")
+    @field_validator("token_file", mode="plain")
     @classmethod
-    def _readable(cls, file: Path | None) -> Path | None:
-        return _with_a_line(file)
+    def _read(cls, given: object) -> SecretFile | None:
+        if given is None or isinstance(given, SecretFile):
+            return given
+        if not isinstance(given, str | Path):
+            raise ValueError("no path")  # noqa: TRY004 - pydantic turns only a ValueError into a mistake
+        return SecretFile(Path(given), _first_line(Path(given)))
 
     @property
-    def token(self) -> SecretStr | None:
+    def token(self) -> str | None:
         """The token; None if the TCP port is read-only."""
-        return SecretStr(_first_line(self.token_file)) if self.token_file else None
+        return self.token_file.secret if self.token_file else None
 
 
 class MediaSettings(_Section):
-    """The policy of media placement; times in seconds."""
+    """When a call's media moves; times in seconds."""
 
     idle_timeout: int = Field(default=10, ge=2, le=3600, description="whole seconds, 2 to 3600")
     verify_within: float = Field(default=1.0, ge=0.75, le=60, description="seconds, 0.75 to 60")
@@ -148,24 +157,30 @@ class MediaSettings(_Section):
     returns_per_minute: int = Field(default=6, ge=1, le=60, description="a whole number, 1 to 60")
     flap_wait: float = Field(default=60.0, ge=1, le=3600, description="seconds, 1 to 3600")
     grace: float = Field(default=60.0, ge=0, le=3600, description="seconds, 0 to 3600")
-    exclude: tuple[str, ...] = Field(
-        default=(),
-        description='a list of endpoints as in channel names, such as ["PJSIP/trunk-a", "PJSIP/fax-*"]',
-    )
-    percentage: float = Field(default=100.0, ge=0, le=100, description="percent of the calls, 0 to 100")
 
-    @field_validator("exclude", mode="plain")
+
+class RuleSettings(_Section):
+    """A rule of the policy, one [[policy]]: which calls it is of, and the percent of them that may be offloaded."""
+
+    endpoint: str | None = Field(
+        default=None,
+        pattern=r"^[^/\s]+/\S+$",
+        description="an endpoint as in channel names, such as PJSIP/trunk-a or PJSIP/fax-*",
+    )
+    context: str | None = Field(
+        default=None,
+        pattern=r"^\S+$",
+        description="a context of the dialplan, such as from-trunk-a or from-*",
+    )
+    offload: float = Field(description="never, always or a share of the calls, such as 10%")
+
+    @field_validator("offload", mode="plain")
     @classmethod
-    def _patterns(cls, given: object) -> tuple[str, ...]:
-        patterns = (
-            [part for part in given.split(",") if part] if isinstance(given, str) else given
-        )  # a variable holds them with commas
-        if not isinstance(patterns, list | tuple):
-            raise ValueError("not a list")  # noqa: TRY004 - pydantic turns only a ValueError into a mistake
-        stripped = tuple(pattern.strip() if isinstance(pattern, str) else "" for pattern in patterns)
-        if not all(_ENDPOINT.fullmatch(pattern) for pattern in stripped):
-            raise ValueError("not TECHNOLOGY/ENDPOINT")
-        return stripped
+    def _percent(cls, given: object) -> float:
+        share = parse_share(given) if isinstance(given, str) else None
+        if share is None:
+            raise ValueError("no share")
+        return share
 
 
 class HepSettings(_Section):

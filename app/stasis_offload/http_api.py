@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from hmac import compare_digest
 from http import HTTPStatus
 from ipaddress import ip_address
@@ -90,24 +91,37 @@ _MAX_BODY = 4096
 _SHORT = 80
 
 
+@dataclass(slots=True)
+class CommandToken:
+    """The token by which the TCP port takes commands, as it is now; None: the port is read-only."""
+
+    value: str | None
+
+
 @asynccontextmanager
 async def serve(
     config: HttpSettings,
     operations: CallControl,
     metrics: Exposition,
     *,
+    token: CommandToken | None = None,
     asterisk_cpu: Callable[[], float | None] = lambda: None,
 ) -> AsyncIterator[tuple[str, ...]]:
     """Serve until the context ends, then finish pending requests; yield where: a path, a base URL, or both.
 
-    `asterisk_cpu` returns the cores that Asterisk uses, if that is known, for the page.
+    `token` is that of the configuration, unless one is given that may change. `asterisk_cpu` returns the cores that Asterisk
+    uses, if that is known, for the page.
 
     Raises:
         ConfigError, OffloadError: as `listening` does.
 
     """
     app = web.Application(
-        middlewares=[_answer_in_json, _refuse_rebound_names(config), _refuse_commands(config)],
+        middlewares=[
+            _answer_in_json,
+            _refuse_rebound_names(config),
+            _refuse_commands(token or CommandToken(config.token)),
+        ],
         client_max_size=_MAX_BODY,
     )
 
@@ -281,24 +295,19 @@ def _refuse_rebound_names(config: HttpSettings) -> Middleware:
     return check
 
 
-def _refuse_commands(config: HttpSettings) -> Middleware:
+def _refuse_commands(token: CommandToken) -> Middleware:
     """Return a middleware that takes commands over the socket, whose file has rights, and else from who has the token."""
-    token = config.token
-    expected = f"Bearer {token.get_secret_value()}".encode() if token else None
-    missing = (
-        "send the token: Authorization: Bearer …"
-        if expected
-        else "read-only: http.token_file is not set; use the command line"
-    )
 
     @web.middleware
     async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
         if request.method not in ("GET", "HEAD") and not is_local_socket(request):
+            if token.value is None:
+                raise web.HTTPForbidden(text="read-only: http.token_file is not set; use the command line")
             given = request.headers.get("Authorization", "").encode(errors="surrogateescape")
-            if expected is None:
-                raise web.HTTPForbidden(text=missing)
-            if not compare_digest(given, expected):
-                raise web.HTTPUnauthorized(text=missing, headers={"WWW-Authenticate": "Bearer"})
+            if not compare_digest(given, f"Bearer {token.value}".encode()):
+                raise web.HTTPUnauthorized(
+                    text="send the token: Authorization: Bearer …", headers={"WWW-Authenticate": "Bearer"}
+                )
         return await handler(request)
 
     return check

@@ -1,24 +1,28 @@
 """Reads the configuration again while the application runs: what may change then does, of the rest it says that it waits."""
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import NoReturn
 
 import structlog
 
-from stasis_offload.asterisk.ari import AriClient
-from stasis_offload.calls.hep_sender import Collector, HepSender
+from stasis_offload.calls.gateways import Gateways
+from stasis_offload.calls.hep_sender import Collector
+from stasis_offload.calls.rule_change import RuleChange
 from stasis_offload.calls.supervisor import Supervisor
 from stasis_offload.config import SECTIONS, Config
-from stasis_offload.config_sections import HepSettings, MediaSettings
+from stasis_offload.config_sections import HepSettings, MediaSettings, RuleSettings
 from stasis_offload.errors import ConfigError
+from stasis_offload.http_api import CommandToken
 from stasis_offload.log import set_level
+from stasis_offload.media.exclusion import Rule
 from stasis_offload.media.state import Policy
 from stasis_offload.packets.hep import Agent
 
-# What the next call, line of the log, report to Homer or connection to ARI has as it is then; of the other keys a restart.
-_LIVE_SECTIONS = ("media", "log", "hep")
-_LIVE_KEYS = ("ari.username", "ari.password", "ari.password_file")
+# What every call, or the next call, request, line of the log, report to Homer or connection to ARI has as it is then; of the
+# other keys a restart.
+_LIVE = ("media", "policy", "log", "hep")
+_LIVE_KEYS = {"ari": ("username", "password", "password_file"), "http": ("token_file",)}
 
 
 def policy_of(media: MediaSettings) -> Policy:
@@ -31,8 +35,6 @@ def policy_of(media: MediaSettings) -> Policy:
         flap_wait=media.flap_wait,
         grace=media.grace,
         forward_rtcp=media.rtcp == "forward",
-        exclude=media.exclude,
-        percentage=media.percentage,
     )
 
 
@@ -50,16 +52,33 @@ def collector_of(hep: HepSettings) -> Collector | None:
     return Collector(host, port, agent, rtcp=hep.rtcp)
 
 
+def rules_of(policy: Sequence[RuleSettings]) -> tuple[Rule, ...]:
+    """Return the rules that the sections [[policy]] describe."""
+    return tuple(
+        Rule(number, rule.offload, endpoint=rule.endpoint, context=rule.context)
+        for number, rule in enumerate(policy, start=1)
+    )
+
+
 def apply(
-    config: Config, *, ari: AriClient, supervisor: Supervisor, hep: HepSender, hide: Callable[[str], None]
+    config: Config,
+    *,
+    gateways: Gateways,
+    supervisor: Supervisor,
+    rules: RuleChange,
+    token: CommandToken,
+    hide: Callable[[str], None],
 ) -> None:
     """Put in force what may change; `hide` keeps one more secret out of the log."""
     password = config.ari.password.get_secret_value()
-    hide(password)
-    hide(config.hep.capture_password.get_secret_value())
-    ari.use(username=config.ari.username, password=password)
+    for secret in (password, config.hep.capture_password.get_secret_value(), config.http.token):
+        if secret:
+            hide(secret)
+    gateways.ari.use(username=config.ari.username, password=password)
+    token.value = config.http.token
     supervisor.policy = policy_of(config.media)
-    hep.use(collector_of(config.hep))
+    gateways.hep.use(collector_of(config.hep))
+    rules.change(rules_of(config.policy))
     set_level(config.log.level)
 
 
@@ -113,7 +132,7 @@ class Reloader:
             return
         self._problems.pop("configuration", None)
         changed = _changed(self._config, read)
-        live = {key for key in changed if key.partition(".")[0] in _LIVE_SECTIONS or key in _LIVE_KEYS}
+        live = {key for key in changed if _is_live(key)}
         self._config = _with_live(self._config, read)
         self._apply(self._config)
         self._log.info("config.reloaded", changed=sorted(live))
@@ -135,10 +154,17 @@ def _values(config: Config) -> Iterator[tuple[str, object]]:
             yield name, value
 
 
+def _is_live(key: str) -> bool:
+    section, _, inner = key.partition(".")
+    return section in _LIVE or inner in _LIVE_KEYS.get(section, ())
+
+
 def _with_live(config: Config, read: Config) -> Config:
     """Return a configuration with what may change as it has been read."""
-    keys = [key.partition(".")[2] for key in _LIVE_KEYS]
-    ari = config.ari.model_copy(update={key: getattr(read.ari, key) for key in keys})
-    return config.model_copy(
-        update={"ari": ari, **{section: getattr(read, section) for section in _LIVE_SECTIONS}}
-    )
+    parts = {
+        section: getattr(config, section).model_copy(
+            update={key: getattr(getattr(read, section), key) for key in keys}
+        )
+        for section, keys in _LIVE_KEYS.items()
+    }
+    return config.model_copy(update=parts | {name: getattr(read, name) for name in _LIVE})

@@ -18,6 +18,7 @@ from stasis_offload.asterisk.process_time import ProcessTime
 from stasis_offload.asterisk.rtpstreams import RtpStreams
 from stasis_offload.calls.background import Background
 from stasis_offload.calls.dispatcher import Dispatcher
+from stasis_offload.calls.exclusion import RulesInForce
 from stasis_offload.calls.gateways import Gateways
 from stasis_offload.calls.hep_sender import HepSender
 from stasis_offload.calls.module_watch import ModuleWatch
@@ -26,16 +27,17 @@ from stasis_offload.calls.operations import Operations
 from stasis_offload.calls.passed_by import PassedBy
 from stasis_offload.calls.recovery import Recovery
 from stasis_offload.calls.registry import Registry
+from stasis_offload.calls.rule_change import RuleChange
 from stasis_offload.calls.supervisor import Supervisor
 from stasis_offload.calls.transfers import Transfers
 from stasis_offload.config import Config
 from stasis_offload.errors import OpenFlowError
-from stasis_offload.http_api import serve
+from stasis_offload.http_api import CommandToken, serve
 from stasis_offload.identity import application_number
 from stasis_offload.metrics import Metrics
 from stasis_offload.openflow.events import Event as SwitchEvent
 from stasis_offload.openflow.switch import Switch
-from stasis_offload.reloading import Reloader, apply, collector_of, policy_of
+from stasis_offload.reloading import Reloader, apply, collector_of, policy_of, rules_of
 from stasis_offload.service_manager import ServiceManager
 from stasis_offload.signalling.call_ids import CallIds
 
@@ -110,6 +112,7 @@ async def run(config: Config, *, load: Callable[[], Config], hide: Callable[[str
             rtpstreams=rtpstreams,
             ids=ids,
             hep=HepSender(collector_of(config.hep)),
+            rules=RulesInForce(rules_of(config.policy)),
         )
         process_time = ProcessTime(config.asterisk.control_socket)
         registry = Registry(ids)
@@ -135,10 +138,18 @@ async def run(config: Config, *, load: Callable[[], Config], hide: Callable[[str
                     on_event=dispatcher.on_ari,
                 )
                 passed_by = PassedBy(ari=ari, statistics=gateways.statistics)
+                token = CommandToken(config.http.token)
                 reloader = Reloader(
                     config,
                     load=load,
-                    apply=partial(apply, ari=ari, supervisor=supervisor, hep=gateways.hep, hide=hide),
+                    apply=partial(
+                        apply,
+                        gateways=gateways,
+                        supervisor=supervisor,
+                        rules=RuleChange(gateways.rules, registry=registry, background=background),
+                        token=token,
+                        hide=hide,
+                    ),
                     problems=gate.problems,
                 )
                 asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reloader.request)
@@ -151,10 +162,13 @@ async def run(config: Config, *, load: Callable[[], Config], hide: Callable[[str
                     process_time=process_time,
                     version=_VERSION,
                 )
-                metrics = Metrics(registry, gateways=gateways, gate=gate, version=_VERSION)
                 switching = outer.create_task(switch.run())
                 async with serve(
-                    config.http, operations, metrics.answer, asterisk_cpu=process_time.share
+                    config.http,
+                    operations,
+                    Metrics(registry, gateways=gateways, gate=gate, version=_VERSION).answer,
+                    token=token,
+                    asterisk_cpu=process_time.share,
                 ) as places:
                     log.info("http.up", places=places)
                     for work in (

@@ -21,7 +21,7 @@ _LOADED = (
     *("res_ari_model", "res_ari_applications", "res_ari_asterisk", "res_ari_bridges", "res_ari_channels"),
     *("res_ari_endpoints", "res_ari_events", "bridge_holding", "bridge_native_rtp", "bridge_simple"),
     *("func_timeout", "app_stack", "app_dial", "res_rtpstreams", "func_offload_cause", "func_offload_sub"),
-    *("func_offload_features", "app_offload_dial"),
+    *("func_offload_features", "app_offload_dial", "func_pjsip_endpoint"),
 )
 _TRUE = {"yes", "true", "y", "t", "1", "on"}  # main/utils.c, ast_true
 

@@ -124,7 +124,7 @@ def test_a_transfer_to_a_call_of_dial_stays_with_asterisk_and_says_why(*, attend
 
 @pytest.mark.parametrize(
     ("extension", "endpoint", "reason"),
-    [("target", "phone-excluded", "excluded-endpoint"), ("target-opted-out", "phone", "excluded-variable")],
+    [("target", "phone-excluded", "excluded-policy"), ("target-opted-out", "phone", "excluded-variable")],
 )
 def test_a_transfer_to_what_is_excluded_stays_with_asterisk(
     extension: str, endpoint: str, reason: str

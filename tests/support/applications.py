@@ -1,26 +1,34 @@
 """The application with other settings than the lab's: in the place of the lab's own, or beside it."""
 
 import json
+import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from lab import control
 from lab.control import LabError, wait_until
+from tests.support.observed import logged
 
 OTHER = "other"
+_FILE = Path(control.__file__).parent / "offload" / "stasis-offload.toml"
 
 
 @contextmanager
-def application(*options: str, **settings: object) -> Iterator[None]:
-    """Run the application with other settings, such as MEDIA__PERCENTAGE, as the service `offload`; `options` are of `docker run`."""
+def application(*options: str, more: str = "", **settings: object) -> Iterator[None]:
+    """Run the application with other settings, such as MEDIA__RECHECK, as the service `offload`.
+
+    `options` are of `docker create`, `more` ends its file.
+    """
     ours = control.container("offload")
     kept = f"{ours}-kept"
     inspected = _inspect("offload")
     control.stop("offload")
     control.docker("rename", ours, kept)
     try:
-        _run(ours, inspected, settings, *options)
+        _run(ours, inspected, settings, *options, more=more)
         wait_until(lambda: _is_healthy("offload"), within=60, what="the application to be there")
         yield
     finally:
@@ -41,12 +49,33 @@ def another_application(**settings: object) -> Iterator[str]:
         control.docker("rm", control.container(OTHER))
 
 
+def reload(more: str) -> str:
+    """Have the lab's configuration, with this at its end, read by what `application` runs; return the event that is logged."""
+    since = time.time()
+    _configure(control.container("offload"), more)
+    control.docker("kill", "--signal=HUP", control.container("offload"))
+
+    def read() -> str | None:
+        events = (str(line["event"]) for line in logged(since))
+        return next((event for event in events if event in ("config.reloaded", "config.rejected")), None)
+
+    return wait_until(read, within=20, what="the configuration to be read again") or ""
+
+
+def _configure(name: str, more: str) -> None:
+    with tempfile.NamedTemporaryFile("w") as file:
+        file.write(f"{_FILE.read_text()}\n{more}\n")
+        file.flush()
+        Path(file.name).chmod(0o644)  # its user there is not the one here
+        control.docker("cp", file.name, f"{name}:/etc/stasis-offload/{_FILE.name}")
+
+
 def _inspect(service: str) -> dict[str, Any]:
     found: dict[str, Any] = json.loads(control.docker("inspect", control.container(service)))[0]
     return found
 
 
-def _run(name: str, like: dict[str, Any], settings: dict[str, object], *more: str) -> None:
+def _run(name: str, like: dict[str, Any], settings: dict[str, object], *others: str, more: str = "") -> None:
     variables = [
         *like["Config"]["Env"],
         *(f"STASIS_OFFLOAD_{key}={value}" for key, value in settings.items()),
@@ -60,7 +89,10 @@ def _run(name: str, like: dict[str, Any], settings: dict[str, object], *more: st
         # By these Compose finds it, and removes it with the lab, should a test be killed.
         *(f"--label={key}={value}" for key, value in like["Config"]["Labels"].items()),
     ]
-    control.docker("run", "--detach", *options, *more, like["Config"]["Image"])
+    control.docker("create", *options, *others, like["Config"]["Image"])
+    if more:
+        _configure(name, more)
+    control.docker("start", name)
 
 
 def _is_healthy(service: str) -> bool:

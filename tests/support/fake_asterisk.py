@@ -18,6 +18,7 @@ from stasis_offload.calls.learning_queue import MOST, LearningQueue
 from stasis_offload.calls.offload_gate import OffloadGate
 from stasis_offload.calls.recovery import Recovery
 from stasis_offload.calls.registry import Registry
+from stasis_offload.calls.rule_change import RuleChange
 from stasis_offload.calls.supervisor import Supervisor
 from stasis_offload.calls.transfers import Transfers
 from stasis_offload.errors import AriUnavailableError
@@ -158,6 +159,7 @@ class World:
     gateways: Gateways
     gate: OffloadGate
     registry: Registry
+    rules: RuleChange
     supervisor: Supervisor
     dispatcher: Dispatcher
     recovery: Recovery
@@ -204,8 +206,14 @@ def _world(gateways: Gateways, policy: Policy, tasks: TaskGroup) -> World:
     gate = OffloadGate(registry, background=background)
     gate.blocks.clear()
     transfers = Transfers(registry, gateways=gateways, background=background)
+    rules = RuleChange(gateways.rules, registry=registry, background=background)
     supervisor = Supervisor(
-        registry, gateways=gateways, policy=policy, gate=gate, transfers=transfers, background=background
+        registry,
+        gateways=gateways,
+        policy=policy,
+        gate=gate,
+        transfers=transfers,
+        background=background,
     )
     dispatcher = Dispatcher(registry, supervisor=supervisor, transfers=transfers, gate=gate)
     recovery = Recovery(
@@ -215,4 +223,4 @@ def _world(gateways: Gateways, policy: Policy, tasks: TaskGroup) -> World:
         ari=gateways.ari,
         on_event=dispatcher.on_ari,
     )
-    return World(gateways, gate, registry, supervisor, dispatcher, recovery)
+    return World(gateways, gate, registry, rules, supervisor, dispatcher, recovery)

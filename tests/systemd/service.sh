@@ -59,16 +59,16 @@ until_so "its state is '$(show StatusText)'" says_state
 ok "it is started when Asterisk has registered it, and says how it is: $(show StatusText)"
 
 pid=$(show MainPID)
-configure "$password" $'[log]\nlevel = "debug"\n[media]\npercentage = 10'
+configure "$password" $'[log]\nlevel = "debug"\n[[policy]]\noffload = "10%"'
 systemctl reload "$unit" || fail "the configuration is not read again"
-says_reloaded() { grep -q '"changed": \["log.level", "media.percentage"\]' < <(logged); }
+says_reloaded() { grep -q '"changed": \["log.level", "policy"\]' < <(logged); }
 until_so "nothing says what has changed" says_reloaded
 is_running() { [ "$(show SubState)" = running ]; }
 until_so "after the reload it is $(show SubState)" is_running
-configure "$password" $'[media]\npercentage = 101\nidle_tmeout = 3'
+configure "$password" $'[media]\nidle_tmeout = 3\n[[policy]]\noffload = "101%"'
 ! systemctl reload "$unit" 2>/dev/null || fail "a wrong configuration was taken"
-for key in percentage idle_tmeout; do
-    grep -q "media.$key" < <(logged --priority err) || fail "no error names media.$key"
+for key in "policy 1, offload" media.idle_tmeout; do
+    grep -q "$key" < <(logged --priority err) || fail "no error names $key"
 done
 [ "$(show MainPID) $(show ActiveState)" = "$pid active" ] || fail "a wrong configuration ended it"
 configure "$password" ""

@@ -11,10 +11,10 @@ from stasis_offload.asterisk.leg_report import UP
 from stasis_offload.calls.ari_commands import carry_out, read, run_answer_sub, set_answered
 from stasis_offload.calls.channel_variables import ChannelVariables
 from stasis_offload.calls.diversions import set_diversion
+from stasis_offload.calls.exclusion import Exclusion
 from stasis_offload.calls.features import CallFeatures
 from stasis_offload.calls.gateways import Gateways
 from stasis_offload.calls.media_session import MediaSession
-from stasis_offload.calls.opt_out import Exclusion, OptOut
 from stasis_offload.calls.repeating import carried_out
 from stasis_offload.calls.runner import MachineRunner
 from stasis_offload.media import events as media
@@ -81,8 +81,9 @@ class Call:
             post_media=self.media.post,
             log=log,
         )
-        self._opt_out = OptOut(ari=gateways.ari)
-        self._exclusion = Exclusion(caller.id, policy=policy, opt_out=self._opt_out)
+        self.exclusion = Exclusion(
+            caller.id, ari=gateways.ari, legs=self.legs, rules=gateways.rules, post=self.media.post
+        )
         self._on_connected = on_connected
         self._media_ended = False
         self._tasks = asyncio.TaskGroup()
@@ -157,16 +158,10 @@ class Call:
         if not (rebuilt and self.features.explains_rebuilding()):
             self.media.post(media.BridgeRebuilt() if rebuilt else media.BridgeChanged())
 
-    @property
-    def is_opted_out(self) -> bool:
-        """Whether the caller's channel has OFFLOAD=no, as far as it was read."""
-        return self._opt_out.value
-
-    def join_opt_out(self, other: "Call") -> None:
-        """Keep this call with Asterisk if another one's caller has OFFLOAD=no: the two become this one."""
-        if other.is_opted_out:
-            self._opt_out.value = True
-            self._variables.opt_out()
+    def join_exclusion(self, other: "Call") -> None:
+        """Keep this call with Asterisk as far as another one's OFFLOAD does: the two become this one."""
+        self.exclusion.join(other.exclusion)
+        self._variables.keep_offload(self.exclusion.variable)
 
     def _channel_of(self, leg: Leg) -> str:
         return self.legs.channel(CALLER if leg is Leg.CALLER else self.dialing.winner or CALLER)
@@ -236,7 +231,7 @@ class Call:
         """Read and write the caller's variables, which what the caller waits for need not wait for."""
         await self._set_up.wait()
         await self.features.prepare()
-        await self._opt_out.read_early(self.legs.channel(CALLER))
+        await self.exclusion.read_early()
         await self._variables.run()
 
     def _end_set_up(self, *, dialled: bool) -> None:
@@ -269,7 +264,7 @@ class Call:
             case cmd.SetStatus(DialStatus.ANSWER):
                 await set_answered(self._ari, self.dialing, self.legs)
             case cmd.StartMedia(n):
-                await self._exclude(n)
+                await self.exclusion.begin(n)
                 await self.features.begin()
                 self.media.start(
                     caller=self.legs.channel(CALLER), callee=self.legs.channel(n), features=self.features
@@ -306,13 +301,6 @@ class Call:
         finally:
             self.post(sig.SubReturned(n, result))
 
-    async def _exclude(self, callee: int) -> None:
-        """Block the call if the caller's variable, an endpoint of the two legs or the percentage excludes it."""
-        await self._opt_out.read(self.legs.channel(CALLER))
-        names = [name for leg in (CALLER, callee) if (name := self.legs.name(leg))]
-        for event in self._exclusion.changed(names):
-            self.media.post(event)
-
     async def _end_media(self) -> None:
         """End the media for good, and write the final variables while the caller exists."""
         if self._media_ended:
@@ -335,8 +323,7 @@ class Call:
         """Write a replaced caller's variables, then move them to its replacement."""
         if self._variables.channel == old:
             await self._variables.write()
-            if self._opt_out.value:
-                self._variables.opt_out()
+            self._variables.keep_offload(self.exclusion.variable)
             self._variables.move_to(self.legs.channel(CALLER))
             self._note_media(self.media.placement)
 

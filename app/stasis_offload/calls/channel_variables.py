@@ -149,10 +149,11 @@ class ChannelVariables:
         self._written = {}
         self._changed.set()
 
-    def opt_out(self) -> None:
-        """Write OFFLOAD too, for a later process to read (opt_out.py)."""
-        self._wanted["OFFLOAD"] = "no"
-        self._changed.set()
+    def keep_offload(self, value: str) -> None:
+        """Write OFFLOAD too, if it has a value, for a later process to read (exclusion.py)."""
+        if value:
+            self._wanted["OFFLOAD"] = value
+            self._changed.set()
 
     async def run(self) -> None:
         """Write changes until `stop`, and again what got no answer."""

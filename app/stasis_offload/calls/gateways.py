@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from stasis_offload.asterisk.ari import AriClient
 from stasis_offload.asterisk.rtpstreams import RtpStreams
 from stasis_offload.calls.channel_variables import WRITERS
+from stasis_offload.calls.exclusion import RulesInForce
 from stasis_offload.calls.hep_sender import HepSender
 from stasis_offload.calls.learning_queue import LearningQueue
 from stasis_offload.calls.statistics import Statistics
@@ -15,7 +16,7 @@ from stasis_offload.signalling.call_ids import CallIds
 
 @dataclass(frozen=True, slots=True)
 class Gateways:
-    """Asterisk's REST interface, the switch, the CLI of our Asterisk module, our ids, for what calls wait for their turn, what is counted, and the Homer collector."""
+    """Asterisk's REST interface, the switch, the CLI of our Asterisk module, our ids, for what calls wait for their turn, the rules, what is counted, and the Homer collector."""
 
     ari: AriClient
     switch: Switch
@@ -23,5 +24,6 @@ class Gateways:
     ids: CallIds
     learning: LearningQueue = field(default_factory=LearningQueue)
     variable_turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(WRITERS))
+    rules: RulesInForce = field(default_factory=RulesInForce)
     statistics: Statistics = field(default_factory=Statistics)
     hep: HepSender = field(default_factory=HepSender)

@@ -97,7 +97,7 @@ class Transfers:
         replaces = near.legs.channel(pair.near_leg)
         if not self._registry.announce_replacement(near, moving, far.parties[leg], replaces=replaces):
             return
-        near.join_opt_out(far)
+        near.join_exclusion(far)
         try:
             await self._ari.join(moving, bridge=ids.bridge(near.id))
         except AriError:

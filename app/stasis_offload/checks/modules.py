@@ -23,8 +23,11 @@ NEEDED = {
     "bridge_native_rtp": "no call is ever offloaded: each stays with Asterisk, `not-native`",
     "bridge_holding": "several targets, or one that is not PJSIP, are never called",
 }
-# What only some dialplans use.
-_MAYBE = {"app_stasis": "a dialplan that says Stasis(offload,…) loses its calls; OffloadDial() does without"}
+# What only some dialplans and rules use.
+_MAYBE = {
+    "app_stasis": "a dialplan that says Stasis(offload,…) loses its calls; OffloadDial() does without",
+    "func_pjsip_endpoint": "a [[policy]] with a context does not see that of the caller's endpoint, only the one that is executed",
+}
 
 # What the application uses of ours. ARI succeeds in writing a function that does not exist, so that one of an old build
 # would be missed by nobody; each module names its functions in its description.

@@ -73,7 +73,7 @@ async def _send(http: HttpSettings, method: str, path: str, body: object) -> tup
     base = "http://localhost" if http.socket else _place(http)
     headers = {"User-Agent": _program()}
     if http.token and not http.socket:
-        headers["Authorization"] = f"Bearer {http.token.get_secret_value()}"
+        headers["Authorization"] = f"Bearer {http.token}"
     async with (
         aiohttp.ClientSession(
             connector=connector, headers=headers, timeout=aiohttp.ClientTimeout(total=_ANSWERED_WITHIN)

@@ -88,7 +88,7 @@ def age(seconds: float) -> str:
 def log_to_stderr(settings: Config) -> logs.Redactor:
     """Log as the configuration says, without its secrets; return what keeps them out."""
     secret = settings.ari.password.get_secret_value()
-    token = [settings.http.token.get_secret_value()] if settings.http.token else []
+    token = [settings.http.token] if settings.http.token else []
     secrets = [secret, settings.hep.capture_password.get_secret_value(), *token]
     redactor = logs.configure(level=settings.log.level, secrets=secrets, stream=sys.stderr)
     if len(secret) < logs.SHORTEST:

@@ -173,9 +173,10 @@ class PortDown:
 
 @dataclass(frozen=True, slots=True)
 class Blocked:
-    """A block is set: the call must be relayed until the block is lifted."""
+    """A block is set: the call must be relayed until the block is lifted; `detail` is what excludes it, if that is the block."""
 
     kind: ReasonKind
+    detail: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,8 +56,8 @@ class ReasonKind(StrEnum):
     SWITCH_UNREACHABLE = "switch-unreachable"
     SWITCH_REFUSED = "switch-refused"
     EXCLUDED_VARIABLE = "excluded-variable"
-    EXCLUDED_ENDPOINT = "excluded-endpoint"
-    EXCLUDED_PERCENTAGE = "excluded-percentage"
+    EXCLUDED_POLICY = "excluded-policy"
+    EXCLUDED_SHARE = "excluded-share"
     QUEUED = "queued"
     OVERLOAD = "overload"
     FEATURES = "features"
@@ -117,9 +117,9 @@ EXPLANATIONS: dict[ReasonKind, str] = {
     ReasonKind.ASTERISK_UNREACHABLE: "No events arrive from Asterisk (see `stasis-offload check`), so no change would be noticed.",
     ReasonKind.SWITCH_UNREACHABLE: "There is no connection to the switch (see `stasis-offload check`).",
     ReasonKind.SWITCH_REFUSED: "The switch refused the flows.",
-    ReasonKind.EXCLUDED_VARIABLE: "The caller's channel has OFFLOAD=no: Asterisk relays the call to its end.",
-    ReasonKind.EXCLUDED_ENDPOINT: "The endpoint of a leg is one of media.exclude: Asterisk relays the call while it is a leg.",
-    ReasonKind.EXCLUDED_PERCENTAGE: "The call is not one of the media.percentage of all calls that may be offloaded.",
+    ReasonKind.EXCLUDED_VARIABLE: "The caller's OFFLOAD keeps the call with Asterisk: it says no, or a share of the calls that this one is not in, or cannot be read (`detail` has it).",
+    ReasonKind.EXCLUDED_POLICY: "A rule of the policy says never of this call: `detail` has the number of its [[policy]], and by what it is of the call.",
+    ReasonKind.EXCLUDED_SHARE: "A rule of the policy offloads a share of the calls that this one is not in: `detail` has the number of its [[policy]], and both figures.",
     ReasonKind.QUEUED: "Other calls are on their way into the switch, or are being dialled; it is soon this one's turn.",
     ReasonKind.OVERLOAD: "The application did not keep up with its callers, so OffloadDial() left the call to Dial() to its end (OFFLOAD_PATIENCE, docs/dial.md). Only in OFFLOAD_REASON: the application does not know the call.",
     ReasonKind.FEATURES: "The caller has DTMF features that need a bridge of Dial(), which made the call: DYNAMIC_FEATURES, BRIDGE_FEATURES, or a code for an attended transfer, option t or T, and one of e, F, L and S (docs/dial.md). Only in OFFLOAD_REASON: the application does not know the call.",

@@ -14,11 +14,10 @@ from stasis_offload.openflow.flow import FlowCount
 # Seconds for which Asterisk is not queried again while it sends RTP of its own: the length of a long digit.
 MIN_ASTERISK_RTP_WAIT = 1.0
 
+_EXCLUSIONS = (ReasonKind.EXCLUDED_VARIABLE, ReasonKind.EXCLUDED_POLICY, ReasonKind.EXCLUDED_SHARE)
 # The blocks; of several, the first is the reason.
 BLOCKS = (
-    ReasonKind.EXCLUDED_VARIABLE,
-    ReasonKind.EXCLUDED_ENDPOINT,
-    ReasonKind.EXCLUDED_PERCENTAGE,
+    *_EXCLUSIONS,
     ReasonKind.DRAIN,
     ReasonKind.OPERATOR,
     ReasonKind.MEASUREMENT,
@@ -61,6 +60,8 @@ def query_again(placement: Placement, _event: ev.DeadlineReached, now: float) ->
 def block(placement: Placement, event: ev.Blocked, now: float) -> Step:
     """Remove the flows, if there are any, and relay the call until nothing blocks it."""
     blocked = replace(placement, blocks=placement.blocks | {event.kind})
+    if event.kind in _EXCLUSIONS:
+        blocked = replace(blocked, excluded_by=event.detail)
     return relay(blocked, Reason(event.kind), now)
 
 
@@ -123,7 +124,8 @@ def why_not_now(placement: Placement, event: ev.LegsReported, now: float) -> Rea
 
 
 def _blocking_reason(placement: Placement) -> Reason:
-    return Reason(next(kind for kind in BLOCKS if kind in placement.blocks))
+    kind = next(kind for kind in BLOCKS if kind in placement.blocks)
+    return Reason(kind, detail=placement.excluded_by if kind in _EXCLUSIONS else None)
 
 
 def relay(placement: Placement, reason: Reason, now: float, *, signalled: bool = False) -> Step:

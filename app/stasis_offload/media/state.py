@@ -35,8 +35,7 @@ class Policy:
     """The operator's settings (config.py, section [media]): times in seconds.
 
     With `forward_rtcp`, the legs' RTCP passes from end to end while the switch carries a call; otherwise Asterisk's does.
-    `exclude` and `percentage` say which calls stay with Asterisk (exclusion.py). For `grace` an offloaded call stays in the
-    switch although Asterisk does not answer.
+    For `grace` an offloaded call stays in the switch although Asterisk does not answer.
     """
 
     verify_within: float = 1.0
@@ -46,8 +45,6 @@ class Policy:
     flap_wait: float = 60.0
     grace: float = 60.0
     forward_rtcp: bool = True
-    exclude: tuple[str, ...] = ()
-    percentage: float = 100.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +141,7 @@ class Placement:
       which the call is relayed in the end
 
     Of the call:
+    - `excluded_by`: what excludes it, in words, while one of its `blocks` is that it is excluded
     - `featured`: the legs that may ask for DTMF features
     - `strangers`: what came to each leg's RTP port from elsewhere than the leg
     - `garbled`: since when each leg sends only what is no RTP, and when the last of it came
@@ -162,6 +160,7 @@ class Placement:
     deadline: float | None = None
     connected: bool = False
     blocks: frozenset[ReasonKind] = frozenset()
+    excluded_by: str | None = None
     damping: Damping = field(default_factory=Damping)
     splits: bool = False
     reports: Mapping[Leg, LegReport] = field(default_factory=dict)

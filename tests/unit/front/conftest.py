@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 
 from stasis_offload import config
 from stasis_offload.cli.main import main
-from stasis_offload.config_sections import HttpSettings
+from stasis_offload.config_sections import HttpSettings, SecretFile
 from stasis_offload.http_api import serve
 from tests.support.command_line import Command, Outcome, in_another_thread
 from tests.support.fake_operations import FakeOperations, no_metrics
@@ -68,7 +68,11 @@ def token_file(tmp_path: Path) -> Path:
 @pytest.fixture
 def operations(free_port: int, tmp_path: Path, token_file: Path) -> Iterator[FakeOperations]:
     operations = FakeOperations()
-    settings = HttpSettings(socket=tmp_path / "http.sock", port=free_port, token_file=token_file)
+    settings = HttpSettings(
+        socket=tmp_path / "http.sock",
+        port=free_port,
+        token_file=SecretFile(token_file, token_file.read_text().strip()),
+    )
 
     async def main(up: Future[str], down: asyncio.Event) -> None:
         async with serve(settings, operations, no_metrics) as places:

@@ -117,10 +117,10 @@ def test_the_level_of_the_log_is_changed(command: Command, operations: FakeOpera
 
 def test_the_configuration_alone_is_read(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     assert command("config") == Outcome(0, "the configuration is right\n", "")
-    monkeypatch.setenv("STASIS_OFFLOAD_MEDIA__PERCENTAGE", "101")
+    monkeypatch.setenv("STASIS_OFFLOAD_MEDIA__GRACE", "-1")
     outcome = command("config")
     assert (outcome.status, outcome.out) == (78, "")
-    assert "media.percentage: given '101', expected percent of the calls, 0 to 100" in outcome.err
+    assert "media.grace: given '-1', expected seconds, 0 to 3600" in outcome.err
 
 
 def test_one_call_is_relayed_and_offloaded_again(command: Command, operations: FakeOperations) -> None:

@@ -1,6 +1,7 @@
 """The configuration: what is accepted, and that every mistake is named, at once, without a secret."""
 
 import os
+import re
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from pydantic import ValidationError
 
 from stasis_offload import config
 from stasis_offload.config import Config, load
+from stasis_offload.config_sections import RuleSettings
 from stasis_offload.errors import ConfigError
 from stasis_offload.openflow.endpoint import Ptcp
 
@@ -64,9 +66,14 @@ def test_the_example_names_every_key_and_shows_the_defaults(tmp_path: Path) -> N
     example = (Path(__file__).parents[3] / "stasis-offload.toml.example").read_text()
     secret = written(tmp_path, "s3cret").rename(tmp_path / "secret")
     shown = load(written(tmp_path, example.replace("/etc/stasis-offload/ari-password", str(secret))))
-    for key in ("password =", "token_file", "capture_password_file", "capture_password ="):
-        example = example.replace(f"# {key}", key)
-    every = tomllib.loads(example)
+    commented = (
+        *("password =", "token_file =", "capture_password_file =", "capture_password ="),
+        *("[[policy]]", "endpoint =", "context =", "offload ="),
+    )
+    every = tomllib.loads(
+        re.sub(rf"^# (?={'|'.join(map(re.escape, commented))})", "", example, flags=re.MULTILINE)
+    )
+    assert [set(rule) for rule in every["policy"]] == [set(RuleSettings.model_fields), {"offload"}]
     assert names(every) == names(shown.model_dump(warnings=False))
     plain = load(written(tmp_path, GOOD))
     for section in ("app", "asterisk", "http", "media", "hep", "log"):
@@ -147,33 +154,75 @@ def test_every_mistake_is_reported_at_once_with_its_key(
     ]
 
 
-@pytest.mark.parametrize(
-    "exclude", ['["trunk-a"]', '["PJSIP/"]', "[1]", '["PJSIP/a", ""]', "7", '"trunk-a"', '["PJSIP/a b"]']
-)
-def test_an_excluded_endpoint_that_no_channel_could_have_is_refused(tmp_path: Path, exclude: str) -> None:
-    [line] = refusal(tmp_path, f"{GOOD}[media]\nexclude = {exclude}")
-    assert line.startswith("media.exclude: given ")
-    assert line.endswith(
-        ', expected a list of endpoints as in channel names, such as ["PJSIP/trunk-a", "PJSIP/fax-*"]'
-    )
+RULES = """
+[[policy]]
+endpoint = "PJSIP/trunk-*"
+context = "from-trunk"
+offload = "2.5%"
+
+[[policy]]
+offload = "never"
+"""
 
 
-def test_excluded_endpoints_are_a_list_in_the_file_and_have_commas_in_a_variable(
+def test_the_rules_of_the_policy_are_in_the_order_of_the_file(tmp_path: Path) -> None:
+    first, last = load(written(tmp_path, GOOD + RULES)).policy
+    assert (first.endpoint, first.context, first.offload) == ("PJSIP/trunk-*", "from-trunk", 2.5)
+    assert (last.endpoint, last.context, last.offload) == (None, None, 0.0)
+
+
+def test_every_mistake_of_every_rule_is_named(tmp_path: Path) -> None:
+    wrong = """
+[[policy]]
+offload = "always"
+
+[[policy]]
+endpoint = "trunk-a"
+contxt = "from-trunk"
+offload = 10
+
+[[policy]]
+context = ""
+
+[[policy]]
+offload = "110%"
+"""
+    share = "expected never, always or a share of the calls, such as 10%"
+    assert refusal(tmp_path, GOOD + wrong) == [
+        "policy 1: expected an endpoint or a context, or to be the last: no rule behind it would ever decide",
+        "policy 2, endpoint: given 'trunk-a', expected an endpoint as in channel names, such as PJSIP/trunk-a or PJSIP/fax-*",
+        f"policy 2, offload: given 10, {share}",
+        "policy 2, contxt: unknown key, did you mean policy.context?",
+        "policy 3, context: given '', expected a context of the dialplan, such as from-trunk-a or from-*",
+        f"policy 3, offload: missing, {share}",
+        f"policy 4, offload: given '110%', {share}",
+    ]
+
+
+@pytest.mark.parametrize("endpoint", ["PJSIP/", "", "PJSIP/a b", "PJSIP/a, PJSIP/b", "PJSIP/a\\n"])
+def test_an_endpoint_that_no_channel_could_have_is_refused(tmp_path: Path, endpoint: str) -> None:
+    [line] = refusal(tmp_path, f'{GOOD}[[policy]]\nendpoint = "{endpoint}"\noffload = "never"')
+    assert line.startswith("policy 1, endpoint: given ")
+
+
+@pytest.mark.parametrize("policy", ['[policy]\noffload = "never"', "policy = 7"])
+def test_a_policy_that_is_no_list_of_rules_is_refused(tmp_path: Path, policy: str) -> None:
+    text = f"{policy}\n{GOOD}" if "=" in policy.partition("\n")[0] else f"{GOOD}{policy}"
+    [line] = refusal(tmp_path, text)
+    assert line.endswith(", expected rules in the file, each begun by [[policy]] with two brackets")
+
+
+def test_a_key_of_before_the_rules_is_refused_with_what_to_write(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    text = f'{GOOD}[media]\nexclude = ["PJSIP/trunk-a", "PJSIP/fax-*"]\npercentage = 2.5'
-    assert load(written(tmp_path, text)).media.exclude == ("PJSIP/trunk-a", "PJSIP/fax-*")
-    assert load(written(tmp_path, text)).media.percentage == 2.5
-    monkeypatch.setenv("STASIS_OFFLOAD_MEDIA__EXCLUDE", "PJSIP/a, IAX2/b")
-    assert load(written(tmp_path, text)).media.exclude == ("PJSIP/a", "IAX2/b")
-    monkeypatch.setenv("STASIS_OFFLOAD_MEDIA__EXCLUDE", "")
-    assert load(written(tmp_path, text)).media.exclude == ()
-
-
-@pytest.mark.parametrize("percentage", ["-1", "100.5", '"half"'])
-def test_a_percentage_that_is_none_is_refused(tmp_path: Path, percentage: str) -> None:
-    [line] = refusal(tmp_path, f"{GOOD}[media]\npercentage = {percentage}")
-    assert line.endswith(", expected percent of the calls, 0 to 100")
+    text = f'{GOOD}[media]\nexclude = ["PJSIP/trunk-a"]\npercentage = 5'
+    excluded, percentage = refusal(tmp_path, text)
+    assert excluded.startswith(
+        "media.exclude: a key that there is no more, for each endpoint write [[policy]]"
+    )
+    assert percentage.startswith("media.percentage: a key that there is no more, write [[policy]]")
+    monkeypatch.setenv("STASIS_OFFLOAD_MEDIA__PERCENTAGE", "5")
+    assert 'offload = "10%"' in "".join(refusal(tmp_path, GOOD))
 
 
 def test_other_programs_variables_with_our_prefix_are_left_alone(
@@ -284,10 +333,12 @@ leaf = st.one_of(
 key = st.sampled_from(
     [
         *("url", "username", "password", "password_file", "connection", "host", "port", "level", "recheck"),
-        *("idle_timeout", "exclude", "control_socket", "_env_file", "_secrets_dir", "unknown"),
+        *("idle_timeout", "policy", "offload", "control_socket", "_env_file", "_secrets_dir", "unknown"),
     ]
 )
-section = st.sampled_from(["ari", "asterisk", "openflow", "http", "media", "log", "_env_prefix", "unknown"])
+section = st.sampled_from(
+    ["ari", "asterisk", "openflow", "http", "media", "log", "policy", "_env_prefix", "unknown"]
+)
 table = st.dictionaries(key, leaf, max_size=6)
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from stasis_offload.api_json import call_as_json, details_as_json, parse_stats
 from stasis_offload.calls.views import CallDetails
-from stasis_offload.config_sections import HttpSettings
+from stasis_offload.config_sections import HttpSettings, SecretFile
 from stasis_offload.errors import ConfigError, OffloadError
 from stasis_offload.http_api import serve
 from stasis_offload.listening import url_of
@@ -53,9 +53,7 @@ def operations() -> FakeOperations:
 @pytest.fixture
 def settings(free_port: int, tmp_path: Path) -> HttpSettings:
     """Return a port of loopback that takes commands from who has the token, and no socket."""
-    token = tmp_path / "token"
-    token.write_text(f"{TOKEN}\n")
-    return HttpSettings(socket=None, port=free_port, token_file=token)
+    return HttpSettings(socket=None, port=free_port, token_file=SecretFile(tmp_path / "token", TOKEN))
 
 
 @pytest.fixture

@@ -10,9 +10,9 @@ from typing import Any
 import aiohttp
 import pytest
 
-from stasis_offload.config_sections import HttpSettings
+from stasis_offload.config_sections import HttpSettings, SecretFile
 from stasis_offload.errors import ConfigError, OffloadError
-from stasis_offload.http_api import serve
+from stasis_offload.http_api import CommandToken, serve
 from tests.support.fake_operations import FakeOperations, no_metrics
 
 ALL = {"all": True}
@@ -43,9 +43,8 @@ def rights_of(path: Path) -> int:
     return S_IMODE(path.stat().st_mode)
 
 
-def token_in(folder: Path) -> Path:
-    (folder / "token").write_text("open sesame")
-    return folder / "token"
+def token_in(folder: Path) -> SecretFile:
+    return SecretFile(folder / "token", "open sesame")
 
 
 def text_of(path: Path) -> str | None:
@@ -108,6 +107,20 @@ async def test_a_port_takes_no_command_with_another_token(
     ):
         assert (response.status, response.headers["WWW-Authenticate"]) == (401, "Bearer")
     assert operations.asked == []
+
+
+async def test_a_port_goes_by_the_token_of_now(settings: HttpSettings, operations: FakeOperations) -> None:
+    token = CommandToken(None)
+    async with (
+        serve(settings, operations, no_metrics, token=token) as (_, url),
+        aiohttp.ClientSession(headers={"Authorization": "Bearer of now"}) as session,
+    ):
+        statuses = []
+        for value in (None, "of before", "of now", None):
+            token.value = value
+            async with session.post(f"{url}/relay", json=ALL) as response:
+                statuses.append(response.status)
+    assert statuses == [403, 401, 200, 403]
 
 
 @pytest.mark.parametrize("port", [True, False], ids=["with a port", "without"])

@@ -7,7 +7,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from stasis_offload.config import Config, load
-from stasis_offload.reloading import Reloader, policy_of
+from stasis_offload.media.exclusion import Rule
+from stasis_offload.reloading import Reloader, policy_of, rules_of
 
 TOML = """
 [ari]
@@ -47,18 +48,31 @@ def reloading(tmp_path: Path) -> Reloading:
 
 async def test_what_may_change_is_put_in_force_and_named(reloading: Reloading) -> None:
     changed = TOML.replace("s3cret-of-before", "s3cret-of-now")
-    changed += '[media]\npercentage = 10\nexclude = ["PJSIP/fax"]\n[log]\nlevel = "debug"\n'
+    changed += '[media]\ngrace = 10\n[[policy]]\ncontext = "fax"\noffload = "never"\n[log]\nlevel = "debug"\n'
     assert await reloading(changed) == [
         {
             "event": "config.reloaded",
-            "changed": ["ari.password", "log.level", "media.exclude", "media.percentage"],
+            "changed": ["ari.password", "log.level", "media.grace", "policy"],
         }
     ]
     [now] = reloading.applied
     assert (now.ari.password.get_secret_value(), now.log.level) == ("s3cret-of-now", "debug")
-    policy = policy_of(now.media)
-    assert (policy.percentage, policy.exclude) == (10, ("PJSIP/fax",))
+    assert policy_of(now.media).grace == 10
+    assert rules_of(now.policy) == (Rule(1, 0.0, context="fax"),)
     assert await reloading(changed) == [{"event": "config.reloaded", "changed": []}]
+
+
+async def test_another_token_in_the_same_file_is_put_in_force(reloading: Reloading, tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    file.write_text("of before\n")
+    text = f'{TOML}[http]\ntoken_file = "{file}"\n'
+    changed = {"event": "config.reloaded", "changed": ["http.token_file"]}
+    assert await reloading(text) == [changed]
+    file.write_text("of now\n")
+    assert await reloading(text) == [changed]
+    assert await reloading(text) == [{"event": "config.reloaded", "changed": []}]
+    assert await reloading(TOML) == [changed]
+    assert [config.http.token for config in reloading.applied] == ["of before", "of now", "of now", None]
 
 
 async def test_what_waits_for_a_restart_is_named_each_time_and_not_changed(reloading: Reloading) -> None:
@@ -76,8 +90,8 @@ async def test_what_waits_for_a_restart_is_named_each_time_and_not_changed(reloa
     ("wrong", "mistakes"),
     [
         (
-            lambda text: text + "[media]\npercentage = 101\nidle_tmeout = 3\n",
-            ("media.percentage", "idle_tmeout"),
+            lambda text: text + '[media]\nidle_tmeout = 3\n[[policy]]\noffload = "101%"\n',
+            ("policy 1, offload", "idle_tmeout"),
         ),
         (lambda _: "no toml", ("is not TOML",)),
     ],
