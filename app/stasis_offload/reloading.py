@@ -16,7 +16,7 @@ from stasis_offload.errors import ConfigError
 from stasis_offload.http_api import CommandToken
 from stasis_offload.log import set_level
 from stasis_offload.media.exclusion import Rule
-from stasis_offload.media.state import Policy
+from stasis_offload.media.state import Tuning
 from stasis_offload.packets.hep import Agent
 
 # What every call, or the next call, request, line of the log, report to Homer or connection to ARI has as it is then; of the
@@ -25,9 +25,9 @@ _LIVE = ("media", "policy", "log", "hep")
 _LIVE_KEYS = {"ari": ("username", "password", "password_file"), "http": ("token_file",)}
 
 
-def policy_of(media: MediaSettings) -> Policy:
-    """Return the policy that the section [media] describes."""
-    return Policy(
+def tuning_of(media: MediaSettings) -> Tuning:
+    """Return the tuning that the section [media] describes."""
+    return Tuning(
         verify_within=media.verify_within,
         recheck=media.recheck,
         idle_timeout=media.idle_timeout,
@@ -76,7 +76,7 @@ def apply(
             hide(secret)
     gateways.ari.use(username=config.ari.username, password=password)
     token.value = config.http.token
-    supervisor.policy = policy_of(config.media)
+    supervisor.tuning = tuning_of(config.media)
     gateways.hep.use(collector_of(config.hep))
     rules.change(rules_of(config.policy))
     set_level(config.log.level)

@@ -37,7 +37,7 @@ from stasis_offload.identity import application_number
 from stasis_offload.metrics import Metrics
 from stasis_offload.openflow.events import Event as SwitchEvent
 from stasis_offload.openflow.switch import Switch
-from stasis_offload.reloading import Reloader, apply, collector_of, policy_of, rules_of
+from stasis_offload.reloading import Reloader, apply, collector_of, rules_of, tuning_of
 from stasis_offload.service_manager import ServiceManager
 from stasis_offload.signalling.call_ids import CallIds
 
@@ -124,7 +124,7 @@ async def run(config: Config, *, load: Callable[[], Config], hide: Callable[[str
                 supervisor = Supervisor(
                     registry,
                     gateways=gateways,
-                    policy=policy_of(config.media),
+                    tuning=tuning_of(config.media),
                     gate=gate,
                     transfers=transfers,
                     background=background,

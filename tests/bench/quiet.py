@@ -20,7 +20,7 @@ from stasis_offload.media.flows import (
 )
 from stasis_offload.media.path import Leg, MediaPath
 from stasis_offload.media.roles import FORWARDING_ROLES, owner_of
-from stasis_offload.media.state import Policy
+from stasis_offload.media.state import Tuning
 from stasis_offload.openflow.flow import Flow
 from stasis_offload.openflow.switch import Switch
 from tests.bench.programming import path_of
@@ -38,7 +38,7 @@ _UP_S = 1.0
 # Between two changes of a new call's flows: a packet's time.
 _STEP_S = 0.02
 # Between two audits of a call that goes on.
-AUDIT_EVERY_S = Policy().recheck
+AUDIT_EVERY_S = Tuning().recheck
 
 _LIMITS = FlowLimits(idle_timeout=600)
 

@@ -21,7 +21,7 @@ import structlog
 from lab.control import LabError
 from stasis_offload.asterisk.rtpstreams import RtpStreams
 from stasis_offload.calls.call import Call
-from stasis_offload.media.state import Phase, Policy
+from stasis_offload.media.state import Phase, Tuning
 from stasis_offload.openflow.endpoint import Unix
 from stasis_offload.openflow.events import Event
 from stasis_offload.openflow.switch import Switch
@@ -33,7 +33,7 @@ CALLS = (1000, 5000)
 # in which each call is audited once.
 _CARRIED_WITHIN = 200.0
 _SETTLES = 40.0
-_MEASURED = Policy().recheck
+_MEASURED = Tuning().recheck
 # Seconds between two looks at how late the loop is: 20 a second cost nothing.
 _LOOKED_EVERY = 0.05
 
@@ -129,7 +129,7 @@ async def beside_counting(asterisk: FakeAsterisk, calls: int) -> AsyncIterator[W
         switch_socket, module_socket = f"{folder}/switch", f"{folder}/asterisk.ctl"
         with _counting(calls, switch_socket, module_socket):
             switch, module = Switch(Unix(switch_socket), on_event), RtpStreams(Path(module_socket))
-            async with running(asterisk, switch=switch, rtpstreams=module, policy=Policy()) as world:
+            async with running(asterisk, switch=switch, rtpstreams=module, tuning=Tuning()) as world:
                 worlds.append(world)
                 switching = asyncio.create_task(switch.run())
                 await until(lambda: switch.flow_table.is_attached)

@@ -25,7 +25,7 @@ from stasis_offload.media import rechecking
 from stasis_offload.media.path import Leg
 from stasis_offload.media.reasons import Reason, ReasonKind
 from stasis_offload.media.roles import Duty, Role, call_cookie
-from stasis_offload.media.state import Phase, Placement, Policy, State
+from stasis_offload.media.state import Phase, Placement, State, Tuning
 from stasis_offload.openflow.gate import RENEW_EVERY
 from stasis_offload.packets.address import Address
 from stasis_offload.packets.frame import Datagram, build_udp
@@ -37,7 +37,7 @@ from tests.support.placements import rtcp_of
 from tests.support.switch_events import SECONDS, Kind, connected, tapped
 
 # An audit every second. What is mirrored here does not pass the switch, whose flows are idle.
-POLICY = Policy(recheck=1.0, idle_timeout=600)
+TUNING = Tuning(recheck=1.0, idle_timeout=600)
 REPORTS = {Leg.CALLER: CALLER, Leg.CALLEE: CALLEE}
 _NAMES = {
     "ptime": "framing_ms",
@@ -99,7 +99,7 @@ async def session(
             gateways=Gateways(
                 ari, switch, RtpStreams(path, deadline=SECONDS), IDS, learning or LearningQueue()
             ),
-            policy=POLICY,
+            tuning=TUNING,
             blocks=frozenset(),
             on_change=on_change,
             log=structlog.get_logger(),

@@ -115,7 +115,14 @@ def test_the_wheel_runs_in_an_empty_environment(built: Built, tmp_path: Path) ->
     programs = tmp_path / "empty" / "bin"
     # As README has it. The dependencies come from the package index: only so does the test notice one that is missing.
     install = (programs / "pip", "install", "--quiet")
-    run(*install, "--use-pep517", "--require-hashes", "--requirement", CHECKOUT / "constraints.txt", cwd=tmp_path)
+    run(
+        *install,
+        "--use-pep517",
+        "--require-hashes",
+        "--requirement",
+        CHECKOUT / "constraints.txt",
+        cwd=tmp_path,
+    )
     run(*install, "--no-deps", built.wheel_of_sdist, cwd=tmp_path)
     run(programs / "pip", "check", cwd=tmp_path)
     assert run(programs / "stasis-offload", "version", cwd=tmp_path) == f"stasis-offload {VERSION}\n"

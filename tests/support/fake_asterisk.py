@@ -22,12 +22,12 @@ from stasis_offload.calls.rule_change import RuleChange
 from stasis_offload.calls.supervisor import Supervisor
 from stasis_offload.calls.transfers import Transfers
 from stasis_offload.errors import AriUnavailableError
-from stasis_offload.media.state import Policy
+from stasis_offload.media.state import Tuning
 from stasis_offload.openflow.endpoint import Unix
 from stasis_offload.openflow.switch import Switch
 from stasis_offload.signalling.call_ids import CallIds
 from stasis_offload.signalling.causes import DialStatus
-from tests.support.placements import POLICY
+from tests.support.placements import TUNING
 
 APP = "offload"
 IDS = CallIds(APP)
@@ -180,7 +180,7 @@ async def running(
     *,
     switch: Switch | None = None,
     rtpstreams: RtpStreams | None = None,
-    policy: Policy = POLICY,
+    tuning: Tuning = TUNING,
     learned_at_once: int = MOST,
 ) -> AsyncIterator[World]:
     """Run the calls of an Asterisk until the block ends, and then break them off; none but `asterisk` has to be there."""
@@ -193,7 +193,7 @@ async def running(
     )
     try:
         async with TaskGroup() as tasks:
-            world = _world(gateways, policy, tasks)
+            world = _world(gateways, tuning, tasks)
             tasks.create_task(world.recovery.run())
             yield world
             raise _EndError  # noqa: TRY301 - a task group ends its tasks by no other way
@@ -201,7 +201,7 @@ async def running(
         pass
 
 
-def _world(gateways: Gateways, policy: Policy, tasks: TaskGroup) -> World:
+def _world(gateways: Gateways, tuning: Tuning, tasks: TaskGroup) -> World:
     registry, background = Registry(IDS), Background(tasks)
     gate = OffloadGate(registry, background=background)
     gate.blocks.clear()
@@ -210,7 +210,7 @@ def _world(gateways: Gateways, policy: Policy, tasks: TaskGroup) -> World:
     supervisor = Supervisor(
         registry,
         gateways=gateways,
-        policy=policy,
+        tuning=tuning,
         gate=gate,
         transfers=transfers,
         background=background,

@@ -10,13 +10,13 @@ from stasis_offload.media.machine import step
 from stasis_offload.media.path import Leg
 from stasis_offload.media.reasons import ReasonKind
 from stasis_offload.media.roles import Role
-from stasis_offload.media.state import Phase, Placement, Policy
+from stasis_offload.media.state import Phase, Placement, Tuning
 from stasis_offload.openflow.flow import FlowCount
 from stasis_offload.packets.address import Address
 from stasis_offload.packets.frame import Datagram
 from tests.support.leg_reports import CALLEE, CALLER, passed_on, sighting
 
-POLICY = Policy(verify_within=1.0, recheck=15.0, idle_timeout=10, returns_per_minute=3, flap_wait=60.0)
+TUNING = Tuning(verify_within=1.0, recheck=15.0, idle_timeout=10, returns_per_minute=3, flap_wait=60.0)
 ELIGIBLE = ev.LegsReported(CALLER, CALLEE)
 # Of each leg, RFC 3550 6.4.2, without a report block.
 EMPTY_REPORTS = {
@@ -27,7 +27,7 @@ BOTH_COUNT = {Role.FORWARD_CALLER: FlowCount(5, 1070), Role.FORWARD_CALLEE: Flow
 
 
 def after(*events: ev.Event, start: Placement | None = None, now: float = 0.0) -> Placement:
-    placement = start or Placement(call="c", policy=POLICY)
+    placement = start or Placement(call="c", tuning=TUNING)
     for event in events:
         placement, _ = step(placement, event, now)
     return placement

@@ -20,7 +20,7 @@ from stasis_offload.calls.runner import MachineRunner
 from stasis_offload.media import events as media
 from stasis_offload.media.path import Leg
 from stasis_offload.media.reasons import ReasonKind
-from stasis_offload.media.state import Placement, Policy
+from stasis_offload.media.state import Placement, Tuning
 from stasis_offload.signalling import commands as cmd
 from stasis_offload.signalling import events as sig
 from stasis_offload.signalling import option_commands as opt
@@ -55,7 +55,7 @@ class Call:
         dialing: Dialing,
         *,
         gateways: Gateways,
-        policy: Policy,
+        tuning: Tuning,
         blocks: frozenset[ReasonKind],
         on_connected: Callable[["Call"], None],
     ) -> None:
@@ -68,7 +68,7 @@ class Call:
         self.media = MediaSession(
             caller.id,
             gateways=gateways,
-            policy=policy,
+            tuning=tuning,
             blocks=blocks,
             on_change=self._note_media,
             log=log,

@@ -28,7 +28,7 @@ from stasis_offload.media.reasons import ReasonKind
 from stasis_offload.media.relaying import Step, abandon
 from stasis_offload.media.roles import FORWARDING_ROLES, Duty, Role, owner_of
 from stasis_offload.media.rtcp_relay import with_reports
-from stasis_offload.media.state import Phase, Placement, Policy, State
+from stasis_offload.media.state import Phase, Placement, State, Tuning
 from stasis_offload.media.usual_rtcp import UsualRtcp
 from stasis_offload.openflow.events import FlowRemoved, Removal
 from stasis_offload.openflow.flow import FlowCount
@@ -50,7 +50,7 @@ class MediaSession:
         call: str,
         *,
         gateways: Gateways,
-        policy: Policy,
+        tuning: Tuning,
         blocks: frozenset[ReasonKind],
         on_change: Callable[[Placement], None],
         log: FilteringBoundLogger,
@@ -71,7 +71,7 @@ class MediaSession:
         self._monitor = MediaMonitor(log=log)
         self._homer = HomerReports(gateways.hep)
         self._machine = MachineRunner[Placement, ev.Event, cmd.Command](
-            Placement(call=call, policy=policy, blocks=blocks),
+            Placement(call=call, tuning=tuning, blocks=blocks),
             step=self._step,
             on_transition=self._on_transition,
             execute=self._execute,

@@ -14,7 +14,7 @@ from stasis_offload.calls.learning_queue import SET_UP_WITHIN
 from stasis_offload.calls.offload_gate import OffloadGate
 from stasis_offload.calls.registry import Registry
 from stasis_offload.calls.transfers import Transfers
-from stasis_offload.media.state import Policy
+from stasis_offload.media.state import Tuning
 from stasis_offload.signalling.ari_mapping import started
 from stasis_offload.signalling.causes import Cause, DialStatus
 from stasis_offload.signalling.dial_args import parse_dial
@@ -26,21 +26,21 @@ _COUNTED = 10_000
 
 
 class Supervisor:
-    """Runs every call from its start, or its adoption after a restart, to its end; `policy` is that of those to come."""
+    """Runs every call from its start, or its adoption after a restart, to its end; `tuning` is that of those to come."""
 
     def __init__(
         self,
         registry: Registry,
         *,
         gateways: Gateways,
-        policy: Policy,
+        tuning: Tuning,
         gate: OffloadGate,
         transfers: Transfers,
         background: Background,
     ) -> None:
         self._registry = registry
         self._gateways = gateways
-        self.policy = policy
+        self.tuning = tuning
         self._gate = gate
         self._transfers = transfers
         self._background = background
@@ -83,7 +83,7 @@ class Supervisor:
             caller,
             dialing,
             gateways=self._gateways,
-            policy=self.policy,
+            tuning=self.tuning,
             blocks=frozenset(self._gate.blocks),
             on_connected=self._transfers.optimize,
         )

@@ -33,6 +33,6 @@ def await_native(placement: Placement, now: float) -> Placement:
         placement,
         phase=Phase.DORMANT if placement.phase is Phase.DORMANT else Phase.AWAITING_NATIVE,
         reason=NOT_NATIVE,
-        deadline=now + placement.damping.wait(placement.policy.recheck),
+        deadline=now + placement.damping.wait(placement.tuning.recheck),
         damping=placement.damping.with_failure(),
     )

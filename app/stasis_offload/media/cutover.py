@@ -36,7 +36,7 @@ def cut_over(placement: Placement, now: float) -> Step:
         phase=Phase.UNVERIFIED,
         reason=None,
         since=now,
-        deadline=now + placement.policy.verify_within,
+        deadline=now + placement.tuning.verify_within,
         path=path,
         unsampled=frozenset(Leg),
         unverified=frozenset(Leg),
@@ -61,7 +61,7 @@ def _attachment(placement: Placement, leg: Leg) -> Attachment:
 
 def await_cutover(placement: Placement, now: float) -> Placement:
     """Look for the moment to cut over: at once, when all that was mirrored meanwhile is processed, or after a while."""
-    wait = placement.policy.verify_within
+    wait = placement.tuning.verify_within
     waits = (now - placement.cutting_over_since) // wait + 1
     deadline = now if may_cut_over(placement, now) else placement.cutting_over_since + waits * wait
     return replace(placement, probed=False, deadline=deadline)
@@ -83,12 +83,12 @@ def may_cut_over(placement: Placement, now: float) -> bool:
 
 def is_overdue(placement: Placement, now: float) -> bool:
     """Return whether a moment has been waited for so long that Asterisk should have relayed something of each leg."""
-    return now >= placement.cutting_over_since + placement.policy.verify_within
+    return now >= placement.cutting_over_since + placement.tuning.verify_within
 
 
 def gives_up(placement: Placement, now: float) -> bool:
     """Return whether it is no use to wait for a moment any longer."""
-    return now >= placement.cutting_over_since + _GIVE_UP_AFTER * placement.policy.verify_within
+    return now >= placement.cutting_over_since + _GIVE_UP_AFTER * placement.tuning.verify_within
 
 
 def leg_behind(placement: Placement) -> Leg | None:

@@ -64,7 +64,7 @@ def on_verify_deadline(placement: Placement, _event: ev.DeadlineReached, now: fl
     reason = overdue(placement, now)
     if reason:
         return relay(placement, reason, now)
-    asking = replace(placement, deadline=now + placement.policy.verify_within)
+    asking = replace(placement, deadline=now + placement.tuning.verify_within)
     return asking, (cmd.ReadCounters(), cmd.QueryLegs())
 
 

@@ -76,7 +76,7 @@ def confirm_native(placement: Placement, event: ev.LegsReported, now: float) -> 
     """Go on as in `learning` once Asterisk bridges natively; relay the call if that takes too long."""
 
     def proceed(reported: Placement) -> Step:
-        deadline = now + placement.policy.verify_within
+        deadline = now + placement.tuning.verify_within
         native = replace(
             reported, phase=Phase.LEARNING, reason=Reason(ReasonKind.NO_MEDIA), deadline=deadline
         )
@@ -113,7 +113,7 @@ def confirm_dormant(placement: Placement, event: ev.LegsReported, now: float) ->
         named = replace(reported, reason=why_dormant(reported))
         if reported.reason != NOT_NATIVE:
             return named, ()
-        return replace(named, deadline=now + placement.policy.verify_within), ()
+        return replace(named, deadline=now + placement.tuning.verify_within), ()
 
     return _reassess(placement, event, now, name)
 
@@ -134,7 +134,7 @@ def observe(placement: Placement, event: ev.PacketObserved, now: float) -> Step:
         noted = replace(placement, observed=fresh, known_at=known_at)
         if placement.phase is Phase.LEARNING and event.leg not in placement.observed:
             # Time for Asterisk to relay it, should the other leg be silent.
-            noted = replace(noted, deadline=now + placement.policy.verify_within)
+            noted = replace(noted, deadline=now + placement.tuning.verify_within)
         return noted, (cmd.QueryLegs(),) if both and not known else ()
 
     return _if_as_reported(placement, event, now, note)
@@ -162,7 +162,7 @@ def wake(placement: Placement, event: ev.PacketObserved, now: float) -> Step:
             damping=placement.damping.reset() if hooked else placement.damping,
             since=now,
             observed={event.leg: (packet, now)},
-            deadline=now + placement.policy.verify_within,
+            deadline=now + placement.tuning.verify_within,
         )
         if now - placement.since > MAX_TURN:
             learning = replace(learning, last_packets={event.leg: packet}, relayed_packets={})
@@ -194,8 +194,8 @@ def on_learning_deadline(placement: Placement, _event: ev.DeadlineReached, now: 
     """Query the legs if both are known, one perhaps by its packet before it fell silent; wait for any other with one flow (`dormant`)."""
     known = with_silent(placement, now)
     if len(known.observed) == len(Leg):
-        return replace(known, deadline=now + placement.policy.verify_within), (cmd.QueryLegs(),)
-    waiting = replace(placement, phase=Phase.DORMANT, deadline=now + placement.policy.recheck)
+        return replace(known, deadline=now + placement.tuning.verify_within), (cmd.QueryLegs(),)
+    waiting = replace(placement, phase=Phase.DORMANT, deadline=now + placement.tuning.recheck)
     return waiting, (cmd.QueryLegs(), cmd.SetFlows(waiting.flows()))
 
 
@@ -217,7 +217,7 @@ def on_cutover_deadline(placement: Placement, _event: ev.DeadlineReached, now: f
         return relay(placement, disturbed, now)
     if may_cut_over(placement, now):
         return cut_over(placement, now) if placement.probed else (placement, (cmd.ProbeSwitch(),))
-    began = now - placement.policy.verify_within
+    began = now - placement.tuning.verify_within
     if any(at < began for leg, (_, at) in placement.observed.items() if leg not in placement.silent):
         return start_learning(placement, placement.reports, now)
     late = leg_behind(placement)
@@ -239,7 +239,7 @@ def start_learning(
         phase=Phase.LEARNING,
         reason=Reason(ReasonKind.NO_MEDIA),
         since=now,
-        deadline=now + placement.policy.verify_within,
+        deadline=now + placement.tuning.verify_within,
         reports=reports,
         observed={},
         unobserved=reports,
@@ -281,14 +281,14 @@ def _confirm(placement: Placement, now: float) -> Step:
         if reason:
             return relay(placement, reason, now)
         if not has_received(report):  # Asterisk has yet to read the observed packet, or never receives it
-            if now - placement.known_at > placement.policy.verify_within:
+            if now - placement.known_at > placement.tuning.verify_within:
                 return relay(placement, Reason(ReasonKind.NOT_RECEIVED, leg), now)
-            wait = placement.damping.wait(placement.policy.recheck)
+            wait = placement.damping.wait(placement.tuning.recheck)
             return replace(placement, deadline=now + wait, damping=placement.damping.with_failure()), ()
     disturbed = disturbed_by(placement)
     if disturbed:
         return relay(placement, disturbed, now)
-    quiet_at = placement.since + placement.policy.verify_within
+    quiet_at = placement.since + placement.tuning.verify_within
     if was_disturbed(placement) and now < quiet_at:
         return replace(placement, deadline=quiet_at), ()
     cutting_over = replace(

@@ -54,7 +54,7 @@ def unblock(placement: Placement, event: ev.Unblocked, now: float) -> Step:
 
 def query_again(placement: Placement, _event: ev.DeadlineReached, now: float) -> Step:
     """Query the legs, and again after `media.recheck` if no answer comes."""
-    return replace(placement, deadline=now + placement.policy.recheck), (cmd.QueryLegs(),)
+    return replace(placement, deadline=now + placement.tuning.recheck), (cmd.QueryLegs(),)
 
 
 def block(placement: Placement, event: ev.Blocked, now: float) -> Step:
@@ -132,20 +132,20 @@ def relay(placement: Placement, reason: Reason, now: float, *, signalled: bool =
     """Return the media to Asterisk, or leave it there, and record why; of a call that goes on, a block is the reason."""
     if placement.blocks and reason.kind not in _TO_THE_END:
         reason = _blocking_reason(placement)
-    policy, damping = placement.policy, placement.damping.with_failure()
+    tuning, damping = placement.tuning, placement.damping.with_failure()
     if placement.state is State.OFFLOADED and not signalled and reason.kind not in _NOT_FLAPPING:
-        damping = damping.with_return(now, most=policy.returns_per_minute, wait=policy.flap_wait)
-    wait: float | None = now + placement.damping.wait(policy.recheck)
+        damping = damping.with_return(now, most=tuning.returns_per_minute, wait=tuning.flap_wait)
+    wait: float | None = now + placement.damping.wait(tuning.recheck)
     if placement.blocks or reason.kind is ReasonKind.DEAF:
         wait = None  # the same path would be built again
     elif reason.kind is ReasonKind.ASTERISK_MEDIA:
-        wait = now + max(placement.damping.wait(policy.recheck), MIN_ASTERISK_RTP_WAIT)
+        wait = now + max(placement.damping.wait(tuning.recheck), MIN_ASTERISK_RTP_WAIT)
     elif reason.kind is ReasonKind.DOUBLED:
-        wait = now + policy.flap_wait  # each attempt would double a part of a second
+        wait = now + tuning.flap_wait  # each attempt would double a part of a second
     elif reason.kind is ReasonKind.FLAPPING:
         wait = damping.suppressed_until
     elif placement.featured and placement.is_learned:
-        wait = now + policy.recheck  # each attempt changes how Asterisk bridges the call, and so the SSRC
+        wait = now + tuning.recheck  # each attempt changes how Asterisk bridges the call, and so the SSRC
     relayed = replace(
         placement,
         phase=Phase.RELAYED,
@@ -180,7 +180,7 @@ def relay(placement: Placement, reason: Reason, now: float, *, signalled: bool =
 
 def _withheld(placement: Placement, reason: Reason) -> Mapping[Leg, Headers]:
     """Return to which legs Asterisk's next report is to be withheld: what the switch carried counts as lost in it."""
-    if reason.kind is ReasonKind.ENDED or not placement.policy.forward_rtcp:
+    if reason.kind is ReasonKind.ENDED or not placement.tuning.forward_rtcp:
         return {}
     if placement.path is None:
         return placement.withheld

@@ -31,7 +31,7 @@ from stasis_offload.packets.frame import Datagram, build_udp
 
 
 @dataclass(frozen=True, slots=True)
-class Policy:
+class Tuning:
     """The operator's settings (config.py, section [media]): times in seconds.
 
     With `forward_rtcp`, the legs' RTCP passes from end to end while the switch carries a call; otherwise Asterisk's does.
@@ -153,7 +153,7 @@ class Placement:
     """
 
     call: str
-    policy: Policy
+    tuning: Tuning
     phase: Phase = Phase.RELAYED
     reason: Reason | None = NOT_CONNECTED
     since: float = 0.0
@@ -250,14 +250,14 @@ class Placement:
             return self._learning_flows() + withholding
         if self.state is not State.OFFLOADED or self.path is None:
             return withholding
-        limits = FlowLimits(self.policy.idle_timeout, silent=self.silent)
+        limits = FlowLimits(self.tuning.idle_timeout, silent=self.silent)
         flows = forwarding_flows(self.call, self.path, limits)
         # From the first moment: a leg whose source moves at the cutover never verifies it.
         flows += inbound_guards(self.call, self.path)
         flows += verifying_flows(self.call, self.path, self.unverified)
         if not self.is_verified:
             return flows + withholding
-        if self.policy.forward_rtcp:
+        if self.tuning.forward_rtcp:
             flows += rtcp_flows(self.call, self.path)
         else:
             flows += rtcp_watching_flows(self.call, self.path)
@@ -285,9 +285,9 @@ class Placement:
         rtp_timeout there are three audits, each with a keepalive. There is one when the grace ends for which the call stays
         although Asterisk does not answer.
         """
-        wait = min(max(FIRST_AUDIT, now - self.since), self.policy.recheck, MAX_AUDIT_INTERVAL)
+        wait = min(max(FIRST_AUDIT, now - self.since), self.tuning.recheck, MAX_AUDIT_INTERVAL)
         audit = now + min([wait, *(timeout / 3 for timeout in self._timeouts)])
-        return min([audit, *(since + self.policy.grace for since in self.unheard.values())])
+        return min([audit, *(since + self.tuning.grace for since in self.unheard.values())])
 
     @property
     def _timeouts(self) -> list[int]:

@@ -30,7 +30,7 @@ def block(placement: Placement, event: ev.Blocked, now: float) -> Step:
     if event.kind is not ReasonKind.ASTERISK_UNREACHABLE:
         return relaying.block(placement, event, now)
     blocked = replace(placement, blocks=placement.blocks | {event.kind})
-    return _stay(blocked, event.kind, now, audit_at=now + placement.policy.grace)
+    return _stay(blocked, event.kind, now, audit_at=now + placement.tuning.grace)
 
 
 def unblock(placement: Placement, event: ev.Unblocked, now: float) -> Step:
@@ -46,7 +46,7 @@ def unblock(placement: Placement, event: ev.Unblocked, now: float) -> Step:
 
 def overdue(placement: Placement, now: float) -> Reason | None:
     """Return why an offloaded call must be relayed now if Asterisk has not been heard for `media.grace`."""
-    grace = placement.policy.grace
+    grace = placement.tuning.grace
     return next((Reason(kind) for kind, since in placement.unheard.items() if now - since >= grace), None)
 
 

@@ -39,7 +39,7 @@ ovs-vsctl set port breth0 tag={_VLAN}
 """
 _UNTAGGED = "ovs-vsctl clear port breth0 tag && tc qdisc del dev eth0 clsact"
 _TO_TC = """
-ovs-vsctl set Open_vSwitch . other_config:hw-offload=true other_config:tc-policy=skip_hw
+ovs-vsctl set Open_vSwitch . other_config:hw-offload=true other_config:tc-tuning=skip_hw
 ovs-appctl revalidator/purge
 """
 _ASTERISK = f"""

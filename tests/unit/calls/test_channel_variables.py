@@ -24,7 +24,7 @@ from stasis_offload.media.reasons import ReasonKind
 from stasis_offload.media.state import Placement
 from stasis_offload.openflow.flow import FlowCount
 from tests.support.fake_asterisk import FakeAsterisk
-from tests.support.placements import BOTH_COUNT, CONNECTED, GUARDED, LEARNING, OFFLOADED, POLICY, after
+from tests.support.placements import BOTH_COUNT, CONNECTED, GUARDED, LEARNING, OFFLOADED, TUNING, after
 
 RELAYED = after(ev.Blocked(ReasonKind.OPERATOR), start=GUARDED)
 QUALITY = Quality()
@@ -81,8 +81,8 @@ def test_an_application_that_stops_writes_so_at_once() -> None:
 def test_a_short_call_that_was_never_offloaded_has_its_reason_and_not_that_of_its_ringing() -> None:
     ringing = (
         Settling()
-        .then(Placement(call="c", policy=POLICY), 0.0)
-        .then(Placement(call="c", policy=POLICY), 20.0)
+        .then(Placement(call="c", tuning=TUNING), 0.0)
+        .then(Placement(call="c", tuning=TUNING), 20.0)
     )
     assert not ringing.known
     assert not ringing.then(CONNECTED, 20.0).known

@@ -18,7 +18,7 @@ from stasis_offload.media.path import Leg
 from stasis_offload.media.state import Phase, Placement, State
 from stasis_offload.openflow.switch import Switch
 from tests.support.fake_asterisk import IDS, NOWHERE, FakeAsterisk
-from tests.support.placements import GUARDED, POLICY, after, rtcp_of
+from tests.support.placements import GUARDED, TUNING, after, rtcp_of
 
 WITHIN = 0.02
 
@@ -40,7 +40,7 @@ async def test_an_event_in_the_moment_in_which_a_query_runs_out_of_time_changes_
         interrupted = asyncio.Event()
 
         def interrupt() -> None:
-            queries.interrupt(event, placement=Placement(call="c", policy=POLICY, phase=phase), queued=())
+            queries.interrupt(event, placement=Placement(call="c", tuning=TUNING, phase=phase), queued=())
             interrupted.set()
 
         asyncio.get_running_loop().call_later(WITHIN, interrupt)
@@ -63,7 +63,7 @@ async def test_rtcp_in_the_moment_in_which_a_query_is_interrupted_does_not_hide_
         media = MediaSession(
             "c",
             gateways=gateways,
-            policy=POLICY,
+            tuning=TUNING,
             blocks=frozenset(),
             on_change=lambda _: None,
             log=structlog.get_logger(),

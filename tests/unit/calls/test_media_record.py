@@ -12,9 +12,9 @@ from stasis_offload.media.quality import Quality
 from stasis_offload.media.reasons import Reason, ReasonKind
 from stasis_offload.media.state import Phase, Placement
 from stasis_offload.openflow.flow import FlowCount
-from tests.support.placements import POLICY
+from tests.support.placements import TUNING
 
-NEW = Placement(call="c", policy=POLICY)
+NEW = Placement(call="c", tuning=TUNING)
 
 
 def relayed(kind: ReasonKind) -> Placement:

@@ -23,7 +23,7 @@ from stasis_offload.openflow.switch import Switch
 from stasis_offload.signalling.dial_args import parse_dial
 from stasis_offload.signalling.state import Dialing
 from tests.support.fake_asterisk import IDS
-from tests.support.placements import POLICY
+from tests.support.placements import TUNING
 
 CALLS = 5
 
@@ -57,7 +57,7 @@ async def gate() -> AsyncIterator[tuple[OffloadGate, list[Call]]]:
                 caller,
                 Dialing(request=parse_dial(["PJSIP/b"])),
                 gateways=nowhere(),
-                policy=POLICY,
+                tuning=TUNING,
                 blocks=frozenset(),
                 on_connected=lambda _: None,
             )

@@ -8,7 +8,7 @@ from structlog.testing import capture_logs
 
 from stasis_offload.config import Config, load
 from stasis_offload.media.exclusion import Rule
-from stasis_offload.reloading import Reloader, policy_of, rules_of
+from stasis_offload.reloading import Reloader, rules_of, tuning_of
 
 TOML = """
 [ari]
@@ -57,7 +57,7 @@ async def test_what_may_change_is_put_in_force_and_named(reloading: Reloading) -
     ]
     [now] = reloading.applied
     assert (now.ari.password.get_secret_value(), now.log.level) == ("s3cret-of-now", "debug")
-    assert policy_of(now.media).grace == 10
+    assert tuning_of(now.media).grace == 10
     assert rules_of(now.policy) == (Rule(1, 0.0, context="fax"),)
     assert await reloading(changed) == [{"event": "config.reloaded", "changed": []}]
 

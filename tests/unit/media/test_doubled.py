@@ -12,7 +12,7 @@ from stasis_offload.media.path import Leg
 from stasis_offload.media.reasons import Reason, ReasonKind
 from stasis_offload.media.state import State
 from tests.support.leg_reports import passed_on, sighting
-from tests.support.placements import ELIGIBLE, GUARDED, POLICY, VERIFIED, after
+from tests.support.placements import ELIGIBLE, GUARDED, TUNING, VERIFIED, after
 
 # The last packet that was observed of each leg (leg_reports.py), and audio of 20 ms.
 FIRST = sighting(Leg.CALLEE)
@@ -72,7 +72,7 @@ def test_with_a_codec_whose_clock_is_not_known_nothing_is_said_for_sure() -> Non
 def test_such_a_call_is_left_alone_for_a_while_with_its_reason_and_then_tried_again() -> None:
     """Each attempt doubles some packets; six of them would say `flapping`, which explains nothing."""
     now, _ = step(GUARDED, relayed_again(50), 2.0)
-    assert now.deadline == 2.0 + POLICY.flap_wait
-    asked, commands = step(now, ev.DeadlineReached(), 2.0 + POLICY.flap_wait)
+    assert now.deadline == 2.0 + TUNING.flap_wait
+    asked, commands = step(now, ev.DeadlineReached(), 2.0 + TUNING.flap_wait)
     assert commands == (cmd.QueryLegs(),)
     assert after(ELIGIBLE, start=asked, now=62.0).state is State.LEARNING

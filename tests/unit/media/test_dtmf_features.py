@@ -106,7 +106,7 @@ def test_a_call_that_asterisk_goes_on_to_bridge_otherwise_is_relayed_for_long() 
         placement, _ = step(placement, FOLLOWED, now)
     assert placement.reason == Reason(ReasonKind.NOT_NATIVE)
     assert now < 2.0
-    assert placement.deadline == now + placement.policy.recheck
+    assert placement.deadline == now + placement.tuning.recheck
 
 
 def test_a_dormant_call_whose_digits_asterisk_follows_names_the_silent_leg_and_wakes() -> None:

@@ -26,7 +26,7 @@ from tests.support.placements import (
     LEARNING,
     NOT_YET,
     OBSERVED,
-    POLICY,
+    TUNING,
     after,
     next_of,
     relayed,
@@ -69,7 +69,7 @@ def test_a_leg_that_ends_its_silence_just_after_it_was_named_is_asked_about_soon
 def test_a_question_whose_answer_never_comes_is_asked_again(state: Placement) -> None:
     asking = after(ev.DeadlineReached(), start=state, now=5.0)
     assert asking.deadline is not None
-    assert asking.deadline <= 5.0 + POLICY.recheck
+    assert asking.deadline <= 5.0 + TUNING.recheck
 
 
 def test_a_port_that_was_heard_of_an_earlier_stay_is_not_believed_in_the_next() -> None:
@@ -94,7 +94,7 @@ def test_a_call_all_of_whose_flows_somebody_deletes_is_queried_once() -> None:
 
 
 def test_a_call_that_is_let_go_before_it_is_answered_waits_for_its_answer_alone() -> None:
-    held = after(ev.Blocked(ReasonKind.OPERATOR), start=Placement(call="c", policy=POLICY))
+    held = after(ev.Blocked(ReasonKind.OPERATOR), start=Placement(call="c", tuning=TUNING))
     assert held.reason == Reason(ReasonKind.OPERATOR)
     assert after(ev.Unblocked(ReasonKind.OPERATOR), start=held).reason == Reason(ReasonKind.NOT_CONNECTED)
 
@@ -145,7 +145,7 @@ def test_a_way_that_was_seen_long_ago_is_learned_anew(woken_at: float, *, known:
 
 def test_a_leg_that_begins_to_speak_late_is_observed_until_asterisk_may_have_relayed_it() -> None:
     late = after(seen(Leg.CALLER), start=LEARNING, now=0.9)
-    assert late.deadline == 0.9 + POLICY.verify_within
+    assert late.deadline == 0.9 + TUNING.verify_within
     assert after(seen(Leg.CALLER), start=late, now=0.92).deadline == late.deadline
 
 

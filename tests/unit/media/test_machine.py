@@ -28,7 +28,7 @@ from tests.support.placements import (
     LEARNING,
     OBSERVED,
     OFFLOADED,
-    POLICY,
+    TUNING,
     VERIFIED,
     WATCHING,
     after,
@@ -41,13 +41,13 @@ from tests.support.placements import (
 
 def test_nothing_is_asked_before_both_legs_are_connected() -> None:
     for event in (ev.BridgeChanged(), ev.Unblocked(ReasonKind.SWITCH_UNREACHABLE), ELIGIBLE):
-        placement, commands = step(Placement(call="c", policy=POLICY), event, 0.0)
+        placement, commands = step(Placement(call="c", tuning=TUNING), event, 0.0)
         assert commands == ()
         assert placement.reason == Reason(ReasonKind.NOT_CONNECTED)
 
 
 def test_a_connected_call_is_asked_about_learned_and_offloaded() -> None:
-    start = Placement(call="c", policy=POLICY)
+    start = Placement(call="c", tuning=TUNING)
     asked, commands = step(start, ev.Connected(), 0.0)
     assert commands == (cmd.QueryLegs(),)
     learning, commands = step(asked, ELIGIBLE, 0.0)
@@ -81,7 +81,7 @@ def test_a_call_that_is_not_eligible_is_asked_about_again_after_growing_delays()
         assert commands == (cmd.QueryLegs(),)
     assert all(later >= sooner - 1e-9 for sooner, later in pairwise(waits))
     assert waits[0] < 0.05
-    assert waits[-1] == pytest.approx(POLICY.recheck)
+    assert waits[-1] == pytest.approx(TUNING.recheck)
 
 
 NOT_YET = ev.LegsReported(replace(CALLER, bridge_technology="simple_bridge"), CALLEE)

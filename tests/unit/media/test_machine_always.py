@@ -23,7 +23,7 @@ from tests.support.placements import (
     FORWARDING,
     IN_PHASE,
     NOT_YET,
-    POLICY,
+    TUNING,
     relayed,
     rtcp_of,
     sampled_packet,
@@ -134,7 +134,7 @@ def test_whatever_happens_the_switch_forwards_only_an_offloaded_call_and_nothing
         if forwards:  # without events from Asterisk it stays in the switch for a while, but none comes there
             assert blocks <= {ReasonKind.ASTERISK_UNREACHABLE}
             assert was.state is State.OFFLOADED or not blocks
-            assert all(now - since < POLICY.grace + 31.0 for since in placement.unheard.values())
+            assert all(now - since < TUNING.grace + 31.0 for since in placement.unheard.values())
     assert placement.over
     assert in_switch == ()
 

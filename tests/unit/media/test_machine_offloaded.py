@@ -27,8 +27,8 @@ from tests.support.placements import (
     GUARDS_OUT,
     IN,
     OFFLOADED,
-    POLICY,
     RTCP,
+    TUNING,
     VERIFIED,
     after,
     roles,
@@ -215,7 +215,7 @@ def test_an_audit_is_not_misled_by_a_keepalive_and_finds_a_stream_of_what_is_no_
 
 
 def test_rtcp_stays_with_asterisk_where_the_operator_wants_it_and_still_tells_its_way() -> None:
-    placement = replace(GUARDED, policy=replace(POLICY, forward_rtcp=False))
+    placement = replace(GUARDED, tuning=replace(TUNING, forward_rtcp=False))
     watching = [Role.RTCP_OUT_CALLER, Role.RTCP_OUT_CALLEE]
     assert [
         role_of(flow.cookie) for flow in placement.flows()
@@ -252,20 +252,20 @@ def test_an_audit_gives_one_datagram_of_each_leg_though_it_reads_the_counters_tw
 def test_three_audits_fit_into_an_rtp_timeout_and_one_into_the_memory_of_conntrack() -> None:
     reports = {Leg.CALLER: replace(CALLER, rtp_timeout=12), Leg.CALLEE: CALLEE}
     assert step(replace(GUARDED, reports=reports), ev.DeadlineReached(), 10.0)[0].deadline == 14.0
-    patient = replace(GUARDED, policy=replace(POLICY, recheck=600.0))
+    patient = replace(GUARDED, tuning=replace(TUNING, recheck=600.0))
     assert step(patient, ev.DeadlineReached(), 1000.0)[0].deadline == 1060.0
 
 
 def test_a_call_that_comes_back_too_often_stays_with_asterisk_for_a_while_and_says_so() -> None:
     placement, now = VERIFIED, 0.0
     back = (ev.FlowDeleted(Leg.CALLER, None), *IN)
-    for _ in range(POLICY.returns_per_minute):
+    for _ in range(TUNING.returns_per_minute):
         now += 5.0
         placement = after(*back, start=placement, now=now)
         assert placement.state is State.OFFLOADED
     held = after(*back[: -len(CUT)], start=placement, now=now)
     assert (held.state, held.reason) == (State.RELAYED, Reason(ReasonKind.FLAPPING))
-    assert held.deadline == now + POLICY.flap_wait
+    assert held.deadline == now + TUNING.flap_wait
     assert after(ev.DeadlineReached(), *back[1:], start=held, now=held.deadline).state is State.OFFLOADED
 
 
@@ -284,7 +284,7 @@ HELD = ev.LegsReported(CALLER, replace(CALLEE, hold=True))
 )
 def test_what_somebody_does_on_purpose_makes_no_call_flap(done: tuple[ev.Event, ...]) -> None:
     placement = VERIFIED
-    for _ in range(3 * POLICY.returns_per_minute):
+    for _ in range(3 * TUNING.returns_per_minute):
         placement = after(*done, *IN, start=placement)
     assert placement.state is State.OFFLOADED
 
@@ -297,7 +297,7 @@ def test_the_flow_of_a_silent_leg_is_added_again_while_its_rtcp_shows_that_it_is
     silent, commands = step(alive, IDLE, 20.0)
     assert roles(commands) == [CARRIED]
     timeouts = {role_of(flow.cookie): flow.idle_timeout for flow in silent.flows() if flow.idle_timeout}
-    assert timeouts == {Role.FORWARD_CALLER: SILENT_TIMEOUT, Role.FORWARD_CALLEE: POLICY.idle_timeout}
+    assert timeouts == {Role.FORWARD_CALLER: SILENT_TIMEOUT, Role.FORWARD_CALLEE: TUNING.idle_timeout}
     assert step(alive, IDLE, 25.1)[0].reason == Reason(ReasonKind.MEDIA_IDLE, Leg.CALLER)
 
 

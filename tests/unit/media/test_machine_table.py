@@ -14,7 +14,7 @@ from stasis_offload.media.roles import Role
 from stasis_offload.media.state import Phase, Placement, State
 from stasis_offload.openflow.flow import FlowCount
 from tests.support.leg_reports import PHONE_PORT, passed_on
-from tests.support.placements import ELIGIBLE, IN_PHASE, POLICY, relayed, rtcp_of, seen, small_packet
+from tests.support.placements import ELIGIBLE, IN_PHASE, TUNING, relayed, rtcp_of, seen, small_packet
 
 EVENTS = get_args(ev.Event)
 OTHER_WAY = passed_on(Leg.CALLEE, eth_dst="02:00:00:00:00:99").headers
@@ -58,7 +58,7 @@ def test_what_is_ignored_changes_nothing(phase: Phase) -> None:
 
 @pytest.mark.parametrize("phase", Phase)
 def test_every_phase_is_one_of_the_three_states(phase: Phase) -> None:
-    placement = Placement(call="c", policy=POLICY, phase=phase)
+    placement = Placement(call="c", tuning=TUNING, phase=phase)
     assert isinstance(placement.state, State)
     assert placement.over == (phase is Phase.ENDED)
     assert placement.is_verified == (phase in {Phase.VERIFIED, Phase.GUARDED})

@@ -23,7 +23,7 @@ from tests.support.placements import (
     GUARDED,
     IN,
     OFFLOADED,
-    POLICY,
+    TUNING,
     VERIFIED,
     after,
     rtcp_of,
@@ -176,7 +176,7 @@ def test_it_ends_with_its_flow() -> None:
     [
         (GUARDED, ev.CallEnded()),
         (GUARDED, ev.Blocked(ReasonKind.ENDED)),
-        (replace(GUARDED, policy=replace(POLICY, forward_rtcp=False)), ev.BridgeChanged()),
+        (replace(GUARDED, tuning=replace(TUNING, forward_rtcp=False)), ev.BridgeChanged()),
     ],
     ids=["end", "hang-up", "media.rtcp = asterisk"],
 )

@@ -22,7 +22,7 @@ from tests.support.placements import (
     IN,
     LEARNING,
     OBSERVED,
-    POLICY,
+    TUNING,
     after,
     moved_to,
     relayed,
@@ -184,7 +184,7 @@ def test_a_call_of_which_a_legs_stream_comes_from_elsewhere_too_stays_with_aster
         assert placement.deadline < 0.05  # longer at each further attempt
         assert not placement.damping.returns
         again = after(ev.DeadlineReached(), *IN, start=placement, now=placement.deadline)
-        assert (again.phase, again.deadline) == (Phase.LEARNING, placement.deadline + POLICY.verify_within)
+        assert (again.phase, again.deadline) == (Phase.LEARNING, placement.deadline + TUNING.verify_within)
         undisturbed = after(*IN[1:3], ev.DeadlineReached(), *IN[3:], start=again, now=again.deadline or 0)
         assert undisturbed.state is State.OFFLOADED
 

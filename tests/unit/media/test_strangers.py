@@ -20,7 +20,7 @@ from tests.support.placements import (
     IN,
     IN_PHASE,
     LEARNING,
-    POLICY,
+    TUNING,
     after,
     moved_to,
     to_port_of,
@@ -129,7 +129,7 @@ def test_strangers_do_not_keep_a_call_from_the_switch(leg: Leg) -> None:
 
 def test_a_leg_that_moves_again_and_again_is_held_by_asterisk_for_a_while() -> None:
     placement = GUARDED
-    for _ in range(POLICY.returns_per_minute + 1):
+    for _ in range(TUNING.returns_per_minute + 1):
         placement = after(
             moved_to(Leg.CALLEE, ELSEWHERE), start=replace(GUARDED, damping=placement.damping), now=9.0
         )

@@ -14,7 +14,7 @@ from stasis_offload.media.reasons import Reason, ReasonKind
 from stasis_offload.media.state import Phase, Placement, State
 from stasis_offload.media.unheard import ASK_AGAIN
 from tests.support.leg_reports import CALLEE, CALLER
-from tests.support.placements import ELIGIBLE, GUARDED, IN_PHASE, POLICY, after, sampled_packet
+from tests.support.placements import ELIGIBLE, GUARDED, IN_PHASE, TUNING, after, sampled_packet
 
 IN_SWITCH = [placement for placement in IN_PHASE.values() if placement.state is State.OFFLOADED]
 NO_ANSWER = ev.CommandFailed(ReasonKind.MODULE_UNREACHABLE)
@@ -43,11 +43,11 @@ def test_that_nothing_is_heard_changes_nothing_for_the_grace_and_then_the_call_r
     assert (unheard.state, unheard.reason, commands) == (State.OFFLOADED, None, ())
     assert unheard.deadline is not None
     answers = [NO_ANSWER] if silence is NO_ANSWER else [ELIGIBLE]
-    stayed, asked = audited_until(unheard, began + POLICY.grace - 0.1, *answers)
+    stayed, asked = audited_until(unheard, began + TUNING.grace - 0.1, *answers)
     assert stayed.state is State.OFFLOADED
-    returned, last = audited_until(stayed, began + POLICY.grace + 1, *answers)
+    returned, last = audited_until(stayed, began + TUNING.grace + 1, *answers)
     assert returned.reason == Reason(silence.kind)  # type: ignore[union-attr] # both have one
-    assert last[-1] >= began + POLICY.grace
+    assert last[-1] >= began + TUNING.grace
     if silence is NO_ANSWER:
         assert max(later - earlier for earlier, later in pairwise(asked)) <= ASK_AGAIN
 
@@ -123,7 +123,7 @@ def test_events_again_within_the_grace_have_the_call_checked_while_it_stays(
 @pytest.mark.parametrize("silence", [NO_ANSWER, NO_EVENTS], ids=["no answer", "no events"])
 @pytest.mark.parametrize("changes", [{"grace": 0.0}], ids=["no grace"])
 def test_without_a_grace_the_call_returns_at_once(silence: ev.Event, changes: dict[str, Any]) -> None:
-    start = replace(GUARDED, policy=replace(POLICY, **changes))
+    start = replace(GUARDED, tuning=replace(TUNING, **changes))
     returned, commands = step(start, silence, 2.0)
     assert returned.state is State.RELAYED
     assert isinstance(commands[0], cmd.RemoveFlows)
