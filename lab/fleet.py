@@ -26,6 +26,10 @@ class Node:
         """List the calls of its application."""
         return control.calls(self.application)
 
+    def command(self, *args: str) -> str:
+        """Run the command line beside its application, and return what it printed."""
+        return control.execute(self.application, "stasis-offload", *args)
+
     def flows(self) -> list[str]:
         """List the flows of calls that are in its switch."""
         return control.flows(self.switch)

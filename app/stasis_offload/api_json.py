@@ -64,6 +64,7 @@ def health_as_json(health: Health) -> dict[str, object]:
         "ok": health.ok,
         "calls": health.calls,
         "blocked": health.blocked and {"age": round(health.blocked.age, 3), "by": health.blocked.by},
+        "drained": health.drained,
         "passed_by": dict(health.passed_by),
         "problems": list(health.problems),
         "version": health.version,
@@ -77,6 +78,7 @@ def parse_health(document: object) -> Health:
         case {
             "calls": int(calls),
             "blocked": blocked,
+            "drained": bool(drained),
             "passed_by": dict(passed_by),
             "problems": list(problems),
             "version": str(version),
@@ -85,6 +87,7 @@ def parse_health(document: object) -> Health:
             return Health(
                 calls=calls,
                 blocked=_parse_block(blocked),
+                drained=drained,
                 passed_by=_parse_counts(passed_by),
                 problems=tuple(map(str, problems)),
                 version=version,

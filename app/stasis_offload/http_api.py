@@ -62,6 +62,18 @@ class CallControl(Protocol):
         """
         ...
 
+    async def drain(self, *, drained: bool) -> int:
+        """Have the dialplan refuse new calls, or take them again.
+
+        Returns:
+            the number of calls, which go on.
+
+        Raises:
+            OffloadError: it failed.
+
+        """
+        ...
+
     async def offload(self, call: str | None) -> int:
         """Lift the block of `relay`; the call is offloaded as soon as no other reason prevents it.
 
@@ -174,6 +186,11 @@ def _routes(operations: CallControl) -> list[web.RouteDef]:
         log.info("operator.measure", seconds=seconds, **_operator(request))
         return web.json_response({"calls": await operations.measure(seconds)})
 
+    async def drain(request: web.Request) -> web.Response:
+        drained = await _whether_drained(request)
+        log.warning("operator.drain", drained=drained, **_operator(request))
+        return web.json_response({"calls": await operations.drain(drained=drained)})
+
     async def set_log_level(request: web.Request) -> web.Response:
         level = await _which_level(request)
         was = set_level(level)
@@ -188,6 +205,7 @@ def _routes(operations: CallControl) -> list[web.RouteDef]:
         web.post("/relay", relay),
         web.post("/offload", offload),
         web.post("/measure", measure),
+        web.post("/drain", drain),
         web.post("/log", set_log_level),
     ]
 
@@ -224,6 +242,14 @@ async def _which_seconds(request: web.Request) -> float:
             return float(seconds)
         case _:
             raise web.HTTPBadRequest(text=f'the body must be {{"seconds": S}}, S from 0 to {MOST_SECONDS}')
+
+
+async def _whether_drained(request: web.Request) -> bool:
+    match await _body(request):
+        case {"drained": bool(drained), **rest} if not rest:
+            return drained
+        case _:
+            raise web.HTTPBadRequest(text='the body must be {"drained": true} or {"drained": false}')
 
 
 async def _which_level(request: web.Request) -> str:

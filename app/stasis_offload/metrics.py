@@ -21,6 +21,7 @@ from prometheus_client.utils import floatToGoString
 
 from stasis_offload.calls.call_views import state_of
 from stasis_offload.calls.gateways import Gateways
+from stasis_offload.calls.node_drain import NodeDrain
 from stasis_offload.calls.offload_gate import OffloadGate
 from stasis_offload.calls.registry import Registry
 from stasis_offload.calls.views import CallState
@@ -44,11 +45,13 @@ class Metrics(Collector):
         *,
         gateways: Gateways,
         gate: OffloadGate,
+        node: NodeDrain,
         version: str,
     ) -> None:
         self._calls = calls
         self._gateways = gateways
         self._gate = gate
+        self._node = node
         self._version = version
         self._forwarded = FlowCount()
         self._registry = CollectorRegistry(auto_describe=False)
@@ -81,6 +84,9 @@ class Metrics(Collector):
         blocked = _gauge("operator_blocked", "Whether an operator keeps all calls with Asterisk: 1 or 0.")
         blocked.add_metric([], float(ReasonKind.OPERATOR in self._gate.blocks))
         yield blocked
+        drained = _gauge("drained", "Whether the dialplan refuses new calls (`drain`): 1 or 0.")
+        drained.add_metric([], float(self._node.drained))
+        yield drained
         calls = _gauge("calls", "Calls that are up, by state and by why not offloaded.", ["state", "reason"])
         counted: Counter[tuple[str, str]] = Counter()
         for call in self._calls:

@@ -42,7 +42,7 @@ from stasis_offload.service_manager import ServiceManager
 from stasis_offload.signalling.call_ids import CallIds
 
 # Seconds in which a stop returns the media of every call; after that the idle timeouts of the flows do it.
-DRAIN_WITHIN = 5.0
+STOP_WITHIN = 5.0
 _VERSION = version("stasis-offload")
 _OBJECTS_BETWEEN_COLLECTIONS = 20_000
 
@@ -166,7 +166,9 @@ async def run(config: Config, *, load: Callable[[], Config], hide: Callable[[str
                 async with serve(
                     config.http,
                     operations,
-                    Metrics(registry, gateways=gateways, gate=gate, version=_VERSION).answer,
+                    Metrics(
+                        registry, gateways=gateways, gate=gate, node=operations.node, version=_VERSION
+                    ).answer,
                     token=token,
                     asterisk_cpu=process_time.share,
                 ) as places:
@@ -175,6 +177,7 @@ async def run(config: Config, *, load: Callable[[], Config], hide: Callable[[str
                         ari.run(),
                         recovery.run(),
                         passed_by.run(),
+                        operations.node.run(),
                         module.run(),
                         gateways.hep.run(),
                         manager.run(operations.describe),
@@ -210,8 +213,8 @@ async def _serve_until_stopped(operations: Operations, manager: ServiceManager) 
             loop.remove_signal_handler(number)  # a second signal ends the process at once
     manager.stopping()
     try:
-        async with asyncio.timeout(DRAIN_WITHIN):
-            await operations.drain()
+        async with asyncio.timeout(STOP_WITHIN):
+            await operations.stop()
     except TimeoutError:
-        structlog.get_logger(__name__).error("drain.incomplete", within=DRAIN_WITHIN)
+        structlog.get_logger(__name__).error("stop.incomplete", within=STOP_WITHIN)
     raise _StoppedError

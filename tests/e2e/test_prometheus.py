@@ -32,7 +32,7 @@ def test_prometheus_reads_the_metrics_loads_the_alerts_and_answers_every_panel()
             within=10,
             what="every alert to be evaluated",
         )
-        assert len(group["rules"]) == 11
+        assert len(group["rules"]) == 12
         known = found.get(
             "metadata"
         )  # of OpenMetrics, where a counter's name is without _total, and an info's without _info

@@ -289,8 +289,8 @@ def test_an_application_that_stops_says_so_on_the_callers_channel() -> None:
     call = control.calls()[0]
     control.stop("offload")
     try:
-        assert {"OFFLOAD_STATUS=relayed", "OFFLOAD_REASON=drain"} <= set(variables(call))
-        assert reasons_logged(call)[-1] == "drain"
+        assert {"OFFLOAD_STATUS=relayed", "OFFLOAD_REASON=stopping"} <= set(variables(call))
+        assert reasons_logged(call)[-1] == "stopping"
     finally:
         control.start("offload")
     media_moved()

@@ -18,6 +18,9 @@ def quiet_fleet() -> Iterator[None]:
 
 
 def _clear() -> None:
+    for node in NODES:
+        if control.health(node.application)["drained"]:
+            node.command("drain", "--undo")
     control.hang_up_all()
     for service in ("asterisk1", *(node.asterisk for node in NODES)):
         control.asterisk(service, "channel request hangup all")

@@ -1,56 +1,62 @@
 """Two nodes behind Kamailio, judged by what asterisk1, the endpoint of all calls, receives from each."""
 
 from lab import control
-from lab.capture import Capture, captured
-from lab.control import wait_until
-from lab.fleet import NODES, Node
-from tests.support.observed import assert_all_whole
+from lab.capture import captured
+from lab.fleet import NODES, A, B
+from tests.support.fleet import (
+    assert_carried_whole,
+    carried,
+    hang_up,
+    in_service,
+    more_packets,
+    refusals,
+    streams_from,
+)
 
-
-def carried(node: Node, calls: int) -> None:
-    """Wait until a node has so many calls, and its switch carries each."""
-    wait_until(
-        lambda: node.carries(calls), within=15 + calls, what=f"node {node.name} to carry {calls} calls"
-    )
-
-
-def more_packets(node: Node, count: int) -> None:
-    """Wait until the switch of a node has forwarded so many more packets from each leg of each of its calls."""
-
-    def forwarded() -> dict[str, int]:
-        return {
-            f"{call['call']} {leg}": packets
-            for call in node.calls()
-            for leg, packets in call["packets"].items()
-        }
-
-    before = forwarded()
-    wait_until(
-        lambda: (now := forwarded()) and all(now.get(leg, 0) >= was + count for leg, was in before.items()),
-        within=10,
-        what=f"{count} more packets in the switch of node {node.name}",
-    )
-
-
-def hang_up() -> None:
-    """Have asterisk1 end every call, and wait until it has none."""
-    control.hang_up_all()
-    wait_until(lambda: not control.channels("asterisk1"), within=15, what="the calls to end")
-
-
-def streams_of(capture: Capture, node: Node) -> int:
-    """Count the streams that came from a node, all whole, and of which its switch carried more than Asterisk."""
-    found = [stream for stream in capture.end_to_end if str(stream.source.host) == node.address]
-    assert all(len(stream.by_switch()) > len(stream.packets) / 2 for stream in found)
-    return len(found)
+NUMBER = "555@kamailio"
 
 
 def test_calls_go_to_both_nodes_by_turns_and_the_switch_of_each_carries_its_own() -> None:
     with captured() as capture:
-        control.originate("555@kamailio", count=6)
+        control.originate(NUMBER, count=6)
         for node in NODES:
             carried(node, 3)
             more_packets(node, 100)
         hang_up()
-    assert_all_whole(capture, streams=12)
-    assert [streams_of(capture, node) for node in NODES] == [6, 6]
+    for node in NODES:
+        streams = streams_from(capture, node)
+        assert len(streams) == 6
+        assert_carried_whole(streams)
+
+
+def test_a_drained_node_keeps_its_calls_to_their_end_and_new_ones_go_to_the_other() -> None:
+    with captured() as capture:
+        control.originate(NUMBER, count=4)
+        for node in NODES:
+            carried(node, 2)
+        assert A.command("drain") == (
+            "drained: new calls are refused until `stasis-offload drain --undo`; still up: 2 calls\n"
+        )
+        control.originate(NUMBER, count=20)  # of which Kamailio gives some to A before its next OPTIONS
+        carried(B, 22)
+        in_service(B)
+        carried(A, 2)
+        for node in NODES:
+            more_packets(node, 100)
+        hang_up()
+    assert refusals(capture) == []
+    streams = {node: streams_from(capture, node) for node in NODES}
+    assert {node.name: len(found) for node, found in streams.items()} == {"A": 4, "B": 44}
+    for found in streams.values():
+        assert_carried_whole(found)
+
+
+def test_a_drained_node_says_so_until_that_is_undone() -> None:
+    assert control.health(A.application)["drained"] is False
+    A.command("drain")
+    in_service(B)
+    assert A.command("calls").startswith("DRAINED: ")
+    assert [control.health(node.application)["drained"] for node in NODES] == [True, False]
+    assert A.command("drain", "--undo") == "in service: new calls are taken again; still up: 0 calls\n"
+    in_service(A, B)
+    assert control.health(A.application)["drained"] is False

@@ -231,7 +231,7 @@ async def test_an_event_that_interrupts_an_audit_takes_the_flows_out_and_nothing
         before, carried = dict(sent), bridge.cookies()
         media.post(ev.Blocked(ReasonKind.OPERATOR))
         await until(media, Phase.RELAYED)
-        assert await media.post(ev.Unblocked(ReasonKind.DRAIN)).wait()
+        assert await media.post(ev.Unblocked(ReasonKind.STOPPING)).wait()
         left = [Role.RTCP_DROP_CALLER, Role.RTCP_DROP_CALLEE]
         assert bridge.cookies() == {call_cookie("call") | role for role in left}
         # The counters of the two flows that forward, and one bundle, which removes all flows but two and changes these. Beside

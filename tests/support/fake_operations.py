@@ -80,6 +80,7 @@ class FakeOperations:
         self.problems: tuple[str, ...] = ()
         self.views = [OFFLOADED, DIALING]
         self.blocked: Block | None = None
+        self.drained = False
         self.by = ""
         self.figures = FIGURES
         self.logged: list[MutableMapping[str, Any]] = []
@@ -99,6 +100,7 @@ class FakeOperations:
         return Health(
             calls=2,
             blocked=self.blocked,
+            drained=self.drained,
             passed_by={"arguments": 2, "overload": 0, "features": 1},
             problems=self.problems,
             version="1.2.3",
@@ -120,6 +122,11 @@ class FakeOperations:
     async def measure(self, seconds: float) -> int:
         self.figures = replace(self.figures, states={"relayed" if seconds else "offloaded": 2})
         return self._do(f"measure {seconds:g}", None)
+
+    async def drain(self, *, drained: bool) -> int:
+        count = self._do("drain", None)
+        self.drained = drained
+        return count
 
     def _do(self, verb: str, call: str | None) -> int:
         if self.failure:

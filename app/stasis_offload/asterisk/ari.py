@@ -228,6 +228,18 @@ class AriClient(AriConnection):
             case _:
                 return ""
 
+    async def device_state(self, name: str) -> str:
+        """Return the state of a device that ARI controls; UNKNOWN if nobody has set it."""
+        match await self._call("deviceStates", "get", deviceName=f"Stasis:{name}"):
+            case {"state": str(state)}:
+                return state
+            case _:
+                return "UNKNOWN"
+
+    async def set_device_state(self, name: str, state: str) -> None:
+        """Set the state of a device that ARI controls, and make it if there is none."""
+        await self._call("deviceStates", "update", deviceName=f"Stasis:{name}", deviceState=state)
+
     async def continue_in_dialplan(self, channel: str, place: Sequence[str] = ()) -> None:
         """Continue a channel at the next priority, or at a context, extension and priority or label, if there is such.
 

@@ -23,9 +23,8 @@ from stasis_offload.errors import AriError, AriReplacedError, AriUnavailableErro
 from stasis_offload.measures import Requests
 
 # What we use of ARI; each has a description of its own.
-_RESOURCES = ("applications", "asterisk", "bridges", "channels", "endpoints", "events", "playbacks")
-# What no call can do without.
-_NEEDED = tuple(resource for resource in _RESOURCES if resource != "endpoints")
+_NEEDED = ("applications", "asterisk", "bridges", "channels", "events", "playbacks")  # no call can do without
+_RESOURCES = (*_NEEDED, "deviceStates", "endpoints")
 
 FIRST_RETRY = 0.1
 LAST_RETRY = 1.0

@@ -46,7 +46,7 @@ class Settling:
 
     def settled(self, now: float) -> bool:
         """Return whether the present reason counts: at once if there is none, or a process that stops must write it."""
-        if self.reason in (None, Reason(ReasonKind.DRAIN)):
+        if self.reason in (None, Reason(ReasonKind.STOPPING)):
             return True
         return now - self.since >= SETTLED_AFTER
 

@@ -9,6 +9,7 @@ from stasis_offload.calls.call import Call
 from stasis_offload.calls.call_views import details_of, details_of_ended, view_of
 from stasis_offload.calls.gateways import Gateways
 from stasis_offload.calls.module_watch import ModuleWatch
+from stasis_offload.calls.node_drain import NodeDrain
 from stasis_offload.calls.offload_gate import OffloadGate
 from stasis_offload.calls.registry import Registry
 from stasis_offload.calls.views import Block, CallDetails, CallView, Health, Stats, UnknownCallError
@@ -23,7 +24,7 @@ _SLICE = 100
 
 
 class Operations:
-    """The CallControl of http_api.py."""
+    """The CallControl of http_api.py; `node` is whether the node is drained."""
 
     def __init__(
         self,
@@ -43,6 +44,7 @@ class Operations:
         self._module = module
         self._version = version
         self._gate = gate
+        self.node = NodeDrain(ari=gateways.ari)
         self._switch = gateways.switch
         self._statistics = gateways.statistics
 
@@ -80,6 +82,7 @@ class Operations:
         return Health(
             calls=len(self._registry),
             blocked=self._block(),
+            drained=self.node.drained,
             passed_by=self._statistics.passed_by,
             problems=tuple(f"{what}: {problem}" for what, problem in self._gate.problems.items()),
             version=self._version,
@@ -98,7 +101,8 @@ class Operations:
         health = self.health()
         calls = "1 call" if health.calls == 1 else f"{health.calls} calls"
         held = (f"all held by `relay --all` of {health.blocked.by}",) if health.blocked else ()
-        return "; ".join((f"{calls}, {offloaded} offloaded", *held, *health.problems))
+        drained = ("drained",) if health.drained else ()
+        return "; ".join((f"{calls}, {offloaded} offloaded", *held, *drained, *health.problems))
 
     async def stats(self) -> Stats:
         """Return what has become of all calls, with the switch's current counters if they can be read."""
@@ -145,9 +149,14 @@ class Operations:
         self._find(call).media.post(media.Unblocked(ReasonKind.OPERATOR))
         return 1
 
-    async def drain(self) -> None:
+    async def drain(self, *, drained: bool) -> int:
+        """Have the dialplan refuse new calls, or take them again; return the number of calls, which go on."""
+        await self.node.set(drained=drained)
+        return len(self._registry)
+
+    async def stop(self) -> None:
         """Return the media of every call, because the application is stopping, and write each caller's variables."""
-        await self._gate.block_and_wait(ReasonKind.DRAIN)
+        await self._gate.block_and_wait(ReasonKind.STOPPING)
         # Nothing writes them once the application has stopped.
         async with asyncio.TaskGroup() as tasks:
             for call in self._registry:

@@ -92,12 +92,13 @@ class Block:
 class Health:
     """Health of the application; each problem is one sentence, and without any it is healthy.
 
-    `blocked` is there while an operator blocks all calls. `passed_by` is how many calls were left to Dial(), by reason
+    `blocked` is there while an operator blocks all calls; `drained` is whether the dialplan refuses new ones. `passed_by` is how many calls were left to Dial(), by reason
     (calls/passed_by.py). `version` is that of the application, `module` that of the Asterisk module, None while it does not answer.
     """
 
     calls: int
     blocked: Block | None
+    drained: bool
     passed_by: Mapping[str, int]
     problems: tuple[str, ...]
     version: str

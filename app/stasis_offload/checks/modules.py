@@ -23,10 +23,11 @@ NEEDED = {
     "bridge_native_rtp": "no call is ever offloaded: each stays with Asterisk, `not-native`",
     "bridge_holding": "several targets, or one that is not PJSIP, are never called",
 }
-# What only some dialplans and rules use.
-_MAYBE = {
+# What only some dialplans, rules or operators use.
+MAYBE = {
     "app_stasis": "a dialplan that says Stasis(offload,…) loses its calls; OffloadDial() does without",
     "func_pjsip_endpoint": "a [[policy]] with a context does not see that of the caller's endpoint, only the one that is executed",
+    "res_ari_device_states": "`stasis-offload drain` is refused, which a node alone does not need",
 }
 
 # What the application uses of ours. ARI succeeds in writing a function that does not exist, so that one of an old build
@@ -70,7 +71,7 @@ def judge_modules(running: Mapping[str, str]) -> tuple[Item, ...]:
         *(_missing(name, lost) for name, lost in NEEDED.items() if name not in running),
         *(item for name in FUNCTIONS if name in running for item in judge_functions(name, running[name])),
     ]
-    for name, lost in _MAYBE.items():
+    for name, lost in MAYBE.items():
         if name not in running:
             found.append(Item(name, ok=True, text=f"not loaded: {lost}", command=load_command(name)))
     if all(item.ok for item in found):

@@ -18,7 +18,16 @@ from stasis_offload.api_json import (
 )
 from stasis_offload.calls.views import CallDetails, CallView
 from stasis_offload.cli.client import request
-from stasis_offload.cli.tables import ReasonFilter, StateFilter, chosen, fitting_table, held, mos, summary
+from stasis_offload.cli.tables import (
+    ReasonFilter,
+    StateFilter,
+    chosen,
+    drained,
+    fitting_table,
+    held,
+    mos,
+    summary,
+)
 from stasis_offload.cli.typed import AsJson, ConfigFile, age, commands, console, reason_named
 from stasis_offload.media.reasons import EXPLANATIONS, ReasonKind
 
@@ -42,7 +51,8 @@ def calls(
     if as_json:
         typer.echo(json.dumps(calls_as_json(views), indent=2))
         return
-    if line := held(parse_health(request(config, "GET", "/healthz"))):
+    health = parse_health(request(config, "GET", "/healthz"))
+    for line in filter(None, (held(health), drained(health))):
         typer.echo(line)
     screen = console()
     screen.print(fitting_table(views, screen))
@@ -76,6 +86,20 @@ def offload(call: _Call = None, *, everything: _All = False, config: ConfigFile 
     """Undo `relay`: the media goes through the switch again wherever it can."""
     count = _post(config, "/offload", _target(call, everything=everything))
     typer.echo(f"no longer blocked: {count} (`stasis-offload calls` shows what carries each)")
+
+
+@commands.command()
+def drain(
+    *,
+    undo: Annotated[bool, typer.Option("--undo", help="Take new calls again.")] = False,
+    config: ConfigFile = None,
+) -> None:
+    """Have the dialplan refuse new calls, so that another node of the fleet takes them; those that are up go on."""
+    count = _post(config, "/drain", {"drained": not undo})
+    if undo:
+        typer.echo(f"in service: new calls are taken again; still up: {count}")
+    else:
+        typer.echo(f"drained: new calls are refused until `stasis-offload drain --undo`; still up: {count}")
 
 
 @commands.command()

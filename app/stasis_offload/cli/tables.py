@@ -109,6 +109,13 @@ def held(health: Health) -> str:
     )
 
 
+def drained(health: Health) -> str:
+    """Return the line that says that the node is drained; empty if it is not."""
+    if not health.drained:
+        return ""
+    return "DRAINED: the dialplan refuses new calls, until `stasis-offload drain --undo`"
+
+
 def passed_by(health: Health) -> str:
     """Return how many calls were left to Dial(), and why."""
     total = sum(health.passed_by.values())

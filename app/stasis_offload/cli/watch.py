@@ -21,6 +21,7 @@ from stasis_offload.cli.tables import (
     ReasonFilter,
     StateFilter,
     chosen,
+    drained,
     fitting_table,
     held,
     passed_by,
@@ -121,8 +122,7 @@ def _lines(
         Text(f"{now}  {summary(views, look.calls)}", style="bold"),
         Text(f"{packets} packets a second do not wake Asterisk; {passed_by(look.health)}"),
     ]
-    if line := held(look.health):
-        head.append(Text(line, style="yellow"))
+    head += [Text(line, style="yellow") for line in (held(look.health), drained(look.health)) if line]
     head += [Text(f"problem: {problem}", style="bold red") for problem in look.health.problems]
     yield from head
     left = most - sum(len(line.wrap(screen, screen.width)) for line in head) - _ROUND_THE_CALLS

@@ -65,7 +65,7 @@ class ReasonKind(StrEnum):
     MEASUREMENT = "measurement"
     DTMF_FEATURE = "dtmf-feature"
     DTMF_UNSEEN = "dtmf-unseen"
-    DRAIN = "drain"
+    STOPPING = "stopping"
     DEFECT = "defect"
     ENDED = "ended"
 
@@ -127,7 +127,7 @@ EXPLANATIONS: dict[ReasonKind, str] = {
     ReasonKind.MEASUREMENT: "An operator measures what relaying costs Asterisk (`stasis-offload stats --measure`): the switch has the call back within seconds.",
     ReasonKind.DTMF_FEATURE: "Asterisk does what a party asked for by digits (t, h, k or x of Dial()): a transfer, for one.",
     ReasonKind.DTMF_UNSEEN: "The leg may ask for features by digits, and the switch could not tell them from audio: it has no telephone-event, a codec of varying size, or a VLAN tag.",
-    ReasonKind.DRAIN: "The application is shutting down.",
+    ReasonKind.STOPPING: "The application is shutting down.",
     ReasonKind.DEFECT: "A defect of stasis-offload, in the log as media.defect: Asterisk relays this call to its end.",
     ReasonKind.ENDED: "The call is over.",
 }

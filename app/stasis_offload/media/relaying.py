@@ -18,7 +18,7 @@ _EXCLUSIONS = (ReasonKind.EXCLUDED_VARIABLE, ReasonKind.EXCLUDED_POLICY, ReasonK
 # The blocks; of several, the first is the reason.
 BLOCKS = (
     *_EXCLUSIONS,
-    ReasonKind.DRAIN,
+    ReasonKind.STOPPING,
     ReasonKind.OPERATOR,
     ReasonKind.MEASUREMENT,
     ReasonKind.ASTERISK_UNREACHABLE,

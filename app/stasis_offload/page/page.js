@@ -32,6 +32,7 @@ function show(now) {
   const offloaded = states.offloaded ?? 0;
   byId("connection").textContent = `version ${health.version}, as of ${new Date().toLocaleTimeString()}`;
   byId("held").hidden = !health.blocked;
+  byId("drained").hidden = !health.drained;
   byId("held").textContent = health.blocked ? `All media is held in Asterisk, for ${age(health.blocked.age)}, by ${health.blocked.by}.` : "";
   const passed = Object.entries(health.passed_by).filter(([, count]) => count);
   byId("passed").textContent = passed.length ? `passed by, and made by Dial(): ${passed.map(([reason, count]) => `${count} ${reason}`).join(", ")}` : "";

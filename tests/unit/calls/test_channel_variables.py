@@ -60,7 +60,7 @@ def test_what_an_earlier_process_had_forwarded_is_part_of_the_packets() -> None:
 
 
 HANG_UP = after(ev.BridgeChanged(), start=GUARDED)
-DRAINED = after(ev.Blocked(ReasonKind.DRAIN), start=GUARDED)
+STOPPED = after(ev.Blocked(ReasonKind.STOPPING), start=GUARDED)
 
 
 def test_what_a_hang_up_goes_through_is_not_written_and_what_lasts_is() -> None:
@@ -75,7 +75,7 @@ def test_what_a_hang_up_goes_through_is_not_written_and_what_lasts_is() -> None:
 
 
 def test_an_application_that_stops_writes_so_at_once() -> None:
-    assert Settling().then(OFFLOADED, 10.0).then(DRAINED, 20.0).settled(20.0)
+    assert Settling().then(OFFLOADED, 10.0).then(STOPPED, 20.0).settled(20.0)
 
 
 def test_a_short_call_that_was_never_offloaded_has_its_reason_and_not_that_of_its_ringing() -> None:

@@ -153,18 +153,18 @@ async def test_a_call_that_is_blocked_during_the_release_stays_blocked() -> None
 async def test_each_kind_of_block_is_lifted_apart() -> None:
     async with gate() as (gate_, calls):
         await gate_.block_and_wait(ReasonKind.OPERATOR)
-        await gate_.block_and_wait(ReasonKind.DRAIN)
+        await gate_.block_and_wait(ReasonKind.STOPPING)
         gate_.unblock(ReasonKind.OPERATOR)
         await until_blocked(calls, ReasonKind.OPERATOR, 0)
-        assert blocked(calls, ReasonKind.DRAIN) == [True] * CALLS
+        assert blocked(calls, ReasonKind.STOPPING) == [True] * CALLS
 
 
 async def test_a_block_that_is_to_come_comes_unless_its_cause_has_gone() -> None:
     async with gate() as (gate_, calls):
         gate_.block_later(ReasonKind.OPERATOR, RELEASE_INTERVAL)
         gate_.unblock(ReasonKind.OPERATOR)
-        gate_.block_later(ReasonKind.DRAIN, 2 * RELEASE_INTERVAL)
-        await until_blocked(calls, ReasonKind.DRAIN, CALLS)
+        gate_.block_later(ReasonKind.STOPPING, 2 * RELEASE_INTERVAL)
+        await until_blocked(calls, ReasonKind.STOPPING, CALLS)
         assert blocked(calls, ReasonKind.OPERATOR) == [False] * CALLS
 
 

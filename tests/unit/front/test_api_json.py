@@ -89,14 +89,23 @@ def test_a_call_has_this_shape() -> None:
 
 def test_health_is_well_when_there_is_no_problem() -> None:
     well = Health(
-        calls=2, blocked=None, passed_by={"overload": 7}, problems=(), version="1.2.3", module="0.9.0"
+        calls=2,
+        blocked=None,
+        drained=True,
+        passed_by={"overload": 7},
+        problems=(),
+        version="1.2.3",
+        module="0.9.0",
     )
     block, problems = Block(age=761.25, by="root"), ("the switch is away",)
-    ill = Health(calls=0, blocked=block, passed_by={}, problems=problems, version="1.2.3", module=None)
+    ill = Health(
+        calls=0, blocked=block, drained=False, passed_by={}, problems=problems, version="1.2.3", module=None
+    )
     assert health_as_json(well) == {
         "ok": True,
         "calls": 2,
         "blocked": None,
+        "drained": True,
         "passed_by": {"overload": 7},
         "problems": [],
         "version": "1.2.3",
@@ -106,6 +115,7 @@ def test_health_is_well_when_there_is_no_problem() -> None:
         "ok": False,
         "calls": 0,
         "blocked": {"age": 761.25, "by": "root"},
+        "drained": False,
         "passed_by": {},
         "problems": ["the switch is away"],
         "version": "1.2.3",
@@ -115,9 +125,13 @@ def test_health_is_well_when_there_is_no_problem() -> None:
         assert parse_health(json.loads(json.dumps(health_as_json(health)))) == health
 
 
-@pytest.mark.parametrize("change", [{"blocked": True}, {"problems": None}, {"passed_by": 3}, {"module": 1}])
+@pytest.mark.parametrize(
+    "change", [{"blocked": True}, {"drained": None}, {"problems": None}, {"passed_by": 3}, {"module": 1}]
+)
 def test_health_that_is_written_otherwise_is_refused(change: dict[str, object]) -> None:
-    well = Health(calls=2, blocked=None, passed_by={}, problems=(), version="1.2.3", module=None)
+    well = Health(
+        calls=2, blocked=None, drained=False, passed_by={}, problems=(), version="1.2.3", module=None
+    )
     with pytest.raises(BadAnswerError):
         parse_health({**health_as_json(well), **change})
 

@@ -97,6 +97,27 @@ def test_who_has_all_calls_held_is_remembered(command: Command, operations: Fake
     assert operations.by == f"{getuser()} (stasis-offload, user {getuser()})"
 
 
+def test_the_node_is_drained_calls_says_so_first_and_it_is_undone(
+    command: Command, operations: FakeOperations
+) -> None:
+    before = command("calls").out
+    assert command("drain") == Outcome(
+        0,
+        "drained: new calls are refused until `stasis-offload drain --undo`; still up: 2 calls\n",
+        "",
+    )
+    first, _, rest = command("calls").out.partition("\n")
+    assert first == "DRAINED: the dialplan refuses new calls, until `stasis-offload drain --undo`"
+    assert rest == before
+    outcome = command("drain", "--undo")
+    assert outcome == Outcome(0, "in service: new calls are taken again; still up: 2 calls\n", "")
+    assert command("calls").out == before
+    assert [(line["event"], line["drained"]) for line in operations.logged] == [
+        ("operator.drain", True),
+        ("operator.drain", False),
+    ]
+
+
 def test_the_level_of_the_log_is_changed(command: Command, operations: FakeOperations) -> None:
     ours = logging.getLogger("stasis_offload")
     ours.setLevel(logging.INFO)

@@ -130,6 +130,24 @@ async def test_a_measurement_has_an_end(client: Client, operations: FakeOperatio
     assert operations.asked == []
 
 
+async def test_the_node_is_drained_and_taken_back_into_service(
+    client: Client, operations: FakeOperations
+) -> None:
+    assert await client("POST", "/drain", json={"drained": True}) == (200, {"calls": 2})
+    assert operations.drained
+    assert await client("POST", "/drain", json={"drained": False}) == (200, {"calls": 2})
+    assert not operations.drained
+
+
+@pytest.mark.parametrize("body", ["{}", '{"drained": 1}', '{"drained": true, "call": "1"}', '{"all": true}'])
+async def test_a_body_that_does_not_say_whether_the_node_is_to_be_drained_is_refused(
+    client: Client, operations: FakeOperations, body: str
+) -> None:
+    how = {"data": body, "headers": {"Content-Type": "application/json"}}
+    assert (await client("POST", "/drain", **how))[0] == 400
+    assert operations.asked == []
+
+
 @pytest.mark.parametrize(
     "body",
     [

@@ -9,6 +9,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
 from stasis_offload.asterisk import ari_events as ari
+from stasis_offload.calls.node_drain import NodeDrain
 from stasis_offload.calls.statistics import Statistics
 from stasis_offload.media import events as ev
 from stasis_offload.media.path import Leg
@@ -34,8 +35,14 @@ class _KnownQuality(Quality):
         return LegQuality(loss=0.01, jitter_ms=4.0, rtt_ms=30.0, mos=4.15)
 
 
-def metrics_of(world: World) -> Metrics:
-    return Metrics(world.registry, gateways=world.gateways, gate=world.gate, version="1.2.3")
+def metrics_of(world: World, node: NodeDrain | None = None) -> Metrics:
+    return Metrics(
+        world.registry,
+        gateways=world.gateways,
+        gate=world.gate,
+        node=node or NodeDrain(ari=world.gateways.ari),
+        version="1.2.3",
+    )
 
 
 def samples_of(families: Iterable[Metric]) -> Samples:
@@ -105,6 +112,15 @@ async def test_what_asterisk_left_to_dial_appears_once_it_has_said_how_many_ther
         assert key not in read(metrics)
         world.gateways.statistics.passed_by["overload"] = 7
         assert read(metrics)[key] == 7
+
+
+async def test_whether_the_node_is_drained_is_a_metric() -> None:
+    async with running(FakeAsterisk()) as world:
+        node = NodeDrain(ari=world.gateways.ari)
+        before = read(metrics_of(world, node))
+        node.drained = True
+        after_it = read(metrics_of(world, node))
+    assert [value(samples, "drained") for samples in (before, after_it)] == [0, 1]
 
 
 def moved(*placements: Placement) -> Statistics:
