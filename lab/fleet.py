@@ -14,10 +14,14 @@ _ACTIVE = "AP"
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """One node: an Asterisk, its switch and its application, by the names of their services."""
+    """One node: an Asterisk, its switch and its application, by the names of their services.
+
+    `address` is Asterisk's, `scraped` that of the application.
+    """
 
     name: str
     address: str
+    scraped: str
     asterisk: str
     switch: str
     application: str
@@ -39,8 +43,8 @@ class Node:
         return [call["state"] for call in self.calls()] == ["offloaded"] * calls
 
 
-A = Node("A", ipv4(12), "asterisk2", "ovs", "offload")
-B = Node("B", ipv4(22), "asterisk2-b", "ovs-b", "offload-b")
+A = Node("A", ipv4(12), ipv4(13), "asterisk2", "ovs", "offload")
+B = Node("B", ipv4(22), ipv4(23), "asterisk2-b", "ovs-b", "offload-b")
 NODES = (A, B)
 
 

@@ -51,6 +51,17 @@ def test_a_drained_node_keeps_its_calls_to_their_end_and_new_ones_go_to_the_othe
         assert_carried_whole(found)
 
 
+def test_without_kamailio_a_caller_goes_by_srv_records_to_the_next_node_when_the_first_is_drained() -> None:
+    control.originate("fleet-555@fleet")
+    carried(A, 1)
+    A.command("drain")
+    with captured() as capture:
+        control.originate("fleet-555@fleet")
+        carried(B, 1)
+        more_packets(A, 50)
+    assert refusals(capture) == ["SIP/2.0 503 Service Unavailable"]
+
+
 def test_a_drained_node_says_so_until_that_is_undone() -> None:
     assert control.health(A.application)["drained"] is False
     A.command("drain")

@@ -53,13 +53,15 @@ class Prometheus:
 
 
 @contextmanager
-def prometheus(service: str) -> Iterator[Prometheus]:
-    """Run Prometheus in the network of a service of the lab, where it finds the application on loopback."""
+def prometheus(service: str, *, config: str = "prometheus.yml") -> Iterator[Prometheus]:
+    """Run Prometheus in the network of a service of the lab; by its usual file it finds the application on loopback."""
     name = f"{control.container(service)}-prometheus"
     control.docker("rm", "--force", name, check=False)
     network = f"--network=container:{control.container(service)}"
     control.docker(
-        "run", "--detach", "--name", name, network, f"--volume={RULES}:/etc/prometheus/rules:ro", IMAGE
+        *("run", "--detach", "--name", name, network),
+        f"--volume={RULES}:/etc/prometheus/rules:ro",
+        *(IMAGE, f"--config.file=/etc/prometheus/{config}"),
     )
     try:
         yield Prometheus(service)
