@@ -88,7 +88,8 @@ begin_call() {
     head -c 80000 /dev/urandom >/tmp/speech.ulaw
     cd /tmp
     phones sipp -sf /test/callee.xml -i 192.0.2.10 -p 5070 -min_rtp_port 20000 -max_rtp_port 20100 -m 1 -bg >/dev/null 2>&1 || true
-    ip netns exec phones tcpdump -i eth0 --immediate-mode -B 8192 -w /tmp/rtp.pcap -U udp >/dev/null 2>/tmp/tcpdump.log &
+    # A slot of the ring is as large as -s: by default it has 32 of them, and a busy machine loses packets of the capture.
+    ip netns exec phones tcpdump -i eth0 --immediate-mode -s 256 -B 8192 -w /tmp/rtp.pcap -U udp >/dev/null 2>/tmp/tcpdump.log &
     capture=$!
     phones sipp -sf /test/caller.xml -i 192.0.2.10 -p 5060 -min_rtp_port 30000 -max_rtp_port 30100 -s 100 -m 1 -bg 192.0.2.1 >/dev/null 2>&1 || true
     until_so "the call is not switched" state_is offloaded
