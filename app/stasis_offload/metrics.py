@@ -96,9 +96,21 @@ class Metrics(Collector):
             counted[state, ""] += 0
         _add(calls, counted.items())
         yield calls
-        flows = _gauge("flows", "Flows of calls that the switch should have.")
-        flows.add_metric([], self._gateways.switch.flow_table.size)
+        yield from self._tables()
+
+    def _tables(self) -> Iterator[Metric]:
+        table = self._gateways.switch.flow_table
+        flows = _gauge("flows", "Flows of calls that the switch should have, by table.", ["table"])
+        _add(flows, (((str(number),), count) for number, count in sorted(table.sizes.items())))
         yield flows
+        most = _gauge("flows_max", "Flows of calls that the switch takes, by table, if it told.", ["table"])
+        limits = table.room.limits
+        _add(most, (((str(number),), limits[number]) for number in sorted(table.sizes) if number in limits))
+        yield most
+        calls = _gauge("calls_max", "Calls that there is room for in the switch, if it told.")
+        if table.room.capacity is not None:
+            calls.add_metric([], table.room.capacity)
+        yield calls
 
     def _moves(self) -> Iterator[Metric]:
         statistics = self._gateways.statistics

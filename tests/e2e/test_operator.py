@@ -13,7 +13,7 @@ def test_check_finds_everything_in_order_and_says_so_line_by_line() -> None:
     assert [line[7:].partition(":")[0] for line in lines] == [
         *("user", "health", "ari", "modules", "ari user", "application", "endpoints"),
         *("control socket", "module", "cli permissions"),
-        *("switch", "openflow", "abilities", "instance", "tables", "bridge address"),
+        *("switch", "openflow", "abilities", "room", "instance", "tables", "bridge address"),
     ]
     # Some of the lab's endpoints are there to be against it.
     assert [line for line in lines if not line.startswith("ok ")] == [lines[6]]

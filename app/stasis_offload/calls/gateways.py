@@ -10,6 +10,7 @@ from stasis_offload.calls.exclusion import RulesInForce
 from stasis_offload.calls.hep_sender import HepSender
 from stasis_offload.calls.learning_queue import LearningQueue
 from stasis_offload.calls.statistics import Statistics
+from stasis_offload.media.flows import MOST_FLOWS
 from stasis_offload.openflow.switch import Switch
 from stasis_offload.signalling.call_ids import CallIds
 
@@ -27,3 +28,7 @@ class Gateways:
     rules: RulesInForce = field(default_factory=RulesInForce)
     statistics: Statistics = field(default_factory=Statistics)
     hep: HepSender = field(default_factory=HepSender)
+
+    def __post_init__(self) -> None:
+        """Let the switch know what a call needs."""
+        self.switch.flow_table.room.needs = MOST_FLOWS

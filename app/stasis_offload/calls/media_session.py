@@ -17,7 +17,7 @@ from stasis_offload.calls.media_monitor import MediaMonitor
 from stasis_offload.calls.media_record import MediaRecord
 from stasis_offload.calls.packet_budget import PacketBudget
 from stasis_offload.calls.runner import MachineRunner
-from stasis_offload.errors import OpenFlowError, SwitchUnavailableError
+from stasis_offload.errors import OpenFlowError, SwitchUnavailableError, TableFullError
 from stasis_offload.media import commands as cmd
 from stasis_offload.media import events as ev
 from stasis_offload.media.machine import passes_query, step, supersedes
@@ -164,7 +164,8 @@ class MediaSession:
     def _step(self, placement: Placement, event: ev.Event, now: float) -> Step:
         reported, self._reported = self._reported, {}
         if isinstance(event, ev.LegsReported):  # there may have been room when it was asked for
-            event = replace(event, room=self._learning.has_room(self._call))
+            fits = self._switch.flow_table.room.has_room(self._owner)
+            event = replace(event, fits=fits, room=self._learning.has_room(self._call))
         return step(with_reports(placement, reported) if reported else placement, event, now)
 
     def on_flow_removed(self, role: Role, event: FlowRemoved) -> None:
@@ -200,6 +201,7 @@ class MediaSession:
         finally:
             self._switch.flow_table.doubt(self._owner)
             self._learning.remove(self._call)
+            self._switch.flow_table.room.forget(self._owner)
             self._removed.set()
             self._features = None
             del self._on_change  # the call's, which has this: as in runner.py
@@ -234,7 +236,7 @@ class MediaSession:
             self._on_change(after)
 
     def _queue(self, before: Placement, event: ev.Event, after: Placement) -> None:
-        """Record that the call is learned, waits for its turn, or neither."""
+        """Record that the call is learned, waits for its turn or for room, or none of it."""
         if after.is_learned:
             self._learning.add(self._call)
         elif ReasonKind.QUEUED in after.blocks:
@@ -242,6 +244,14 @@ class MediaSession:
                 self._learning.wait(self._call, partial(self.post, ev.Unblocked(ReasonKind.QUEUED)))
         elif after.state is not State.RELAYED or after.blocks or isinstance(event, _UNLEARNED):
             self._learning.remove(self._call)
+        room = self._switch.flow_table.room
+        if ReasonKind.TABLE_FULL in after.blocks:
+            if ReasonKind.TABLE_FULL not in before.blocks:
+                room.wait(self._owner, partial(self.post, ev.Unblocked(ReasonKind.TABLE_FULL)))
+        elif ReasonKind.QUEUED not in after.blocks and (
+            after.state is not State.RELAYED or after.blocks or isinstance(event, _UNLEARNED)
+        ):
+            room.forget(self._owner)
 
     async def _execute(self, commands: tuple[cmd.Command, ...]) -> list[ev.Event]:
         """Carry out commands in their order; skip the rest of an interrupted audit, whose flows will be removed."""
@@ -305,7 +315,11 @@ class MediaSession:
             return (self._failed(error),)
         return (ev.SwitchAnswered(_now() - before),)
 
-    def _failed(self, error: OpenFlowError) -> ev.CommandFailed:
+    def _failed(self, error: OpenFlowError) -> ev.CommandFailed | ev.Blocked:
+        if isinstance(error, TableFullError):
+            self._log.warning("flows.table_full", error=str(error))
+            self._switch.flow_table.room.note_refused(self._owner)
+            return ev.Blocked(ReasonKind.TABLE_FULL)
         unreachable = isinstance(error, SwitchUnavailableError)
         self._log.warning("flows.failed" if unreachable else "flows.refused", error=str(error))
         return ev.CommandFailed(ReasonKind.SWITCH_UNREACHABLE if unreachable else ReasonKind.SWITCH_REFUSED)

@@ -6,6 +6,7 @@ from typing import assert_never
 from stasis_offload.checks.bridge_flows import judge_instance, judge_tables
 from stasis_offload.checks.items import Item
 from stasis_offload.checks.rights import closed_directory, command_to_open, described, is_open
+from stasis_offload.checks.room import judge_room
 from stasis_offload.checks.routes import check_routes
 from stasis_offload.config import Config
 from stasis_offload.errors import OpenFlowError, SwitchUnavailableError
@@ -34,6 +35,7 @@ async def check_switch(config: Config) -> tuple[Item, ...]:
         _judge_datapath(switch, config.openflow.datapath_id),
         _judge_openflow(switch),
         _judge_abilities(switch),
+        judge_room(switch, flows, instance),
         judge_instance(flows, instance, application=application_number(config), bridge=switch.bridge),
         judge_tables(flows, instance, bridge=switch.bridge),
         *await check_routes(config, switch),

@@ -46,12 +46,14 @@ class PacketRelayed:
 class LegsReported:
     """The Asterisk module answered a query: a report of each leg, None for one that it does not list in the bridge.
 
-    `splits` is whether the switch can tell packets apart by their size, `room` whether one more call may be learned.
+    `splits` is whether the switch can tell packets apart by their size, `fits` whether its tables have room for the flows of
+    this call, `room` whether one more call may be learned.
     """
 
     caller: LegReport | None
     callee: LegReport | None
     splits: bool = True
+    fits: bool = True
     room: bool = True
 
     @property

@@ -35,6 +35,7 @@ from stasis_offload.openflow.flow import (
     FULL_PACKET,
     SAMPLE_TABLE,
     SIZE_TABLE,
+    TABLE,
     Drop,
     Flow,
     Forward,
@@ -56,6 +57,10 @@ SILENT_TIMEOUT = 300
 
 # Seconds. Asterisk reports twice in them (RTCP_DEFAULT_INTERVALMS in res/res_rtp_asterisk.c).
 WITHHOLDING_TIMEOUT = 11
+
+# How many flows a call has at most, by table: beside each leg's `forward`, `guard-in`, `guard-out`, `rtcp` and `rtcp-drop`,
+# what shows its packets (`verify` of a silent leg stays until it sends, beside `sample`), and `small` and `large`.
+MOST_FLOWS = {TABLE: 10, SAMPLE_TABLE: 4, SIZE_TABLE: 4}
 
 # Bytes of the headers in front of a UDP payload.
 _ETHERNET, _TAG, _IP, _UDP = 14, 4, {4: 20, 6: 40}, 8

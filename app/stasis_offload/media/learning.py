@@ -58,12 +58,14 @@ MAX_TURN = 30.0
 
 
 def assess(placement: Placement, event: ev.LegsReported, now: float) -> Step:
-    """Learn an eligible call, and one that Asterisk will bridge natively soon, when it is its turn; record the reason of any other."""
+    """Learn an eligible call, and one that Asterisk will bridge natively soon, if its flows fit and when it is its turn; record the reason of any other."""
     if not placement.connected or placement.blocks:
         return placement, ()
     reason, soon = why_not_learned(placement, event, now)
     if reason:
         return relay(placement, reason, now)
+    if not event.fits:
+        return block(placement, ev.Blocked(ReasonKind.TABLE_FULL), now)
     if not event.room:
         return block(placement, ev.Blocked(ReasonKind.QUEUED), now)
     placement = replace(placement, splits=event.splits)

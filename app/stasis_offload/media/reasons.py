@@ -55,6 +55,7 @@ class ReasonKind(StrEnum):
     ASTERISK_UNREACHABLE = "asterisk-unreachable"
     SWITCH_UNREACHABLE = "switch-unreachable"
     SWITCH_REFUSED = "switch-refused"
+    TABLE_FULL = "table-full"
     EXCLUDED_VARIABLE = "excluded-variable"
     EXCLUDED_POLICY = "excluded-policy"
     EXCLUDED_SHARE = "excluded-share"
@@ -117,6 +118,7 @@ EXPLANATIONS: dict[ReasonKind, str] = {
     ReasonKind.ASTERISK_UNREACHABLE: "No events arrive from Asterisk (see `stasis-offload check`), so no change would be noticed.",
     ReasonKind.SWITCH_UNREACHABLE: "There is no connection to the switch (see `stasis-offload check`).",
     ReasonKind.SWITCH_REFUSED: "The switch refused the flows.",
+    ReasonKind.TABLE_FULL: "The switch's tables have no room for all flows of one more call; the calls that are in stay, and the one that has waited longest is next (`stasis-offload check` says for how many there is room).",
     ReasonKind.EXCLUDED_VARIABLE: "The caller's OFFLOAD keeps the call with Asterisk: it says no, or a share of the calls that this one is not in, or cannot be read (`detail` has it).",
     ReasonKind.EXCLUDED_POLICY: "A rule of the policy says never of this call: `detail` has the number of its [[policy]], and by what it is of the call.",
     ReasonKind.EXCLUDED_SHARE: "A rule of the policy offloads a share of the calls that this one is not in: `detail` has the number of its [[policy]], and both figures.",

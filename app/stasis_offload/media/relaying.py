@@ -23,6 +23,7 @@ BLOCKS = (
     ReasonKind.MEASUREMENT,
     ReasonKind.ASTERISK_UNREACHABLE,
     ReasonKind.SWITCH_UNREACHABLE,
+    ReasonKind.TABLE_FULL,
     ReasonKind.QUEUED,
     ReasonKind.DTMF_FEATURE,
     ReasonKind.ENDED,  # a leg is leaving; unless another channel replaces it, so is the call

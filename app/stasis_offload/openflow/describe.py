@@ -16,7 +16,7 @@ from stasis_offload.openflow.endpoint import Endpoint
 from stasis_offload.openflow.events import SeenFlow, SwitchDescription
 from stasis_offload.openflow.flowmod import ANY
 from stasis_offload.openflow.instance import Instance
-from stasis_offload.openflow.table_features import parse_table_features
+from stasis_offload.openflow.table_features import parse_table_features, parse_table_sizes
 
 # How fragments are handled, of a configuration's flags (7.3.2); the value is Open vSwitch's (nicira-ext.h).
 OFPC_FRAG_MASK = OFPC_FRAG_NX_MATCH = 3
@@ -61,7 +61,7 @@ async def describe(channel: Channel, instance: Instance) -> SwitchDescription:
     (config,) = await channel.request(xid, encode.config_request(xid), MessageKind.GET_CONFIG_REPLY)
     words = decode.parse_description(description)
     datapath_id, tables = decode.parse_features(features[0])
-    ours = await _read_tables(channel, instance)
+    ours = await read_tables(channel, instance)
     return SwitchDescription(
         datapath_id=datapath_id,
         version=VERSION_NAMES[VERSION],
@@ -76,8 +76,13 @@ async def describe(channel: Channel, instance: Instance) -> SwitchDescription:
     )
 
 
-async def _read_tables(channel: Channel, instance: Instance) -> dict[int, TableFeatures]:
-    """Return the features of table 0 and of ours; none of a switch that does not tell them, which it may refuse."""
+async def read_tables(channel: Channel, instance: Instance) -> dict[int, TableFeatures]:
+    """Return the features of table 0 and of ours; nothing of a switch that does not tell them.
+
+    Raises:
+        SwitchUnavailableError: as `Channel.request`.
+
+    """
     xid = channel.new_xid()
     try:
         parts = await channel.request(xid, encode.table_features_request(xid), MessageKind.MULTIPART_REPLY)
@@ -86,6 +91,23 @@ async def _read_tables(channel: Channel, instance: Instance) -> dict[int, TableF
     except OpenFlowError:
         return {}
     return parse_table_features(parts, {0} | instance.tables)
+
+
+async def read_sizes(channel: Channel) -> dict[int, int]:
+    """Return how many flows each table has, whoever added them; nothing of a switch that does not tell it.
+
+    Raises:
+        SwitchUnavailableError: as `Channel.request`.
+
+    """
+    xid = channel.new_xid()
+    try:
+        parts = await channel.request(xid, encode.table_stats_request(xid), MessageKind.MULTIPART_REPLY)
+    except SwitchUnavailableError:
+        raise
+    except OpenFlowError:
+        return {}
+    return parse_table_sizes(parts)
 
 
 async def _lacking_by_trial(channel: Channel, instance: Instance) -> list[Ability]:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from typing import NoReturn
 
@@ -10,6 +10,7 @@ from stasis_offload.errors import OpenFlowError, SwitchUnavailableError
 from stasis_offload.openflow import decode, encode
 from stasis_offload.openflow.bundles import PartError, commit
 from stasis_offload.openflow.channel import Channel
+from stasis_offload.openflow.counters import by_role, counted
 from stasis_offload.openflow.decode import MessageKind
 from stasis_offload.openflow.events import FlowRemoved, Removal
 from stasis_offload.openflow.flow import (
@@ -24,6 +25,7 @@ from stasis_offload.openflow.gate import Contents, Gates
 from stasis_offload.openflow.instance import Instance
 from stasis_offload.openflow.owners import OwnerFlows, compare, reporting
 from stasis_offload.openflow.plan import Plan
+from stasis_offload.openflow.room import Room
 from stasis_offload.openflow.sampler import Sampler
 
 # Concurrent requests. Others wait, and their reply timeout starts only when they are sent: otherwise, when some
@@ -36,7 +38,10 @@ ALL_COUNTS_WITHIN = 2.0
 
 
 class FlowTable:
-    """Our flows in the switch: what each owner has, should have, or may have. Attached to a connection at a time."""
+    """Our flows in the switch: what each owner has, should have, or may have. Attached to a connection at a time.
+
+    `room` says who may have some.
+    """
 
     def __init__(self, instance: Instance) -> None:
         self.sampler = Sampler(instance)
@@ -45,6 +50,7 @@ class FlowTable:
         self._channel: Channel | None = None
         self._why_not = "not connected yet"
         self._entries: dict[int, OwnerFlows] = {}
+        self.room = Room(instance, owners=self._entries.keys())
         self._changes = 0
         self._expected_removals: Counter[int] = Counter()
         self._slots = asyncio.Semaphore(IN_FLIGHT)
@@ -68,9 +74,11 @@ class FlowTable:
         return self._channel is not None
 
     @property
-    def size(self) -> int:
-        """How many flows of owners the switch should have."""
-        return sum(len(entry.flows) for entry in self._entries.values())
+    def sizes(self) -> Counter[int]:
+        """How many flows of owners the switch should have, by table."""
+        sizes = Counter({self._instance.table(place): 0 for place in self.room.needs})
+        sizes.update(flow.table for entry in self._entries.values() for flow in entry.flows)
+        return sizes
 
     def attach(self, channel: Channel) -> None:
         """Send changes by this connection from now on."""
@@ -170,7 +178,7 @@ class FlowTable:
         Raises as `Channel.request`.
         """
         async with self._slots:
-            return _by_role(await self._request_counts(self._present(owner, roles)))
+            return by_role(await self._request_counts(self._present(owner, roles)))
 
     async def remove_flows(
         self, owner: int, roles: Collection[int], *, but: Sequence[Flow] = ()
@@ -192,7 +200,7 @@ class FlowTable:
                     raise
                 except OpenFlowError:  # to remove flows is never refused
                     await self.set_flows(owner, ())
-                return _by_role(await pending)
+                return by_role(await pending)
             finally:
                 pending.cancel()
 
@@ -253,6 +261,7 @@ class FlowTable:
     def _drop_if_needless(self, cookie: int) -> None:
         if self._entries[cookie].is_needless:
             del self._entries[cookie]
+            self.room.on_change()
 
     async def _replace(self, entry: OwnerFlows, flows: tuple[Flow, ...]) -> None:
         todo = entry.plan(flows)
@@ -324,23 +333,15 @@ class FlowTable:
         return [Cookies(cookie) for cookie in sorted(cookies)]
 
     def _request_counts(self, cookies: Sequence[Cookies]) -> asyncio.Task[dict[int, FlowCount]]:
-        """Request counters at once, before anything sent later."""
-        requests = {}
-        for some in cookies:
-            xid = self.channel.new_xid()
-            requests[xid] = encode.flow_stats_request(xid, some)
-        pending = self.channel.request_now(requests, MessageKind.MULTIPART_REPLY) if requests else None
+        """Request counters at once, before anything sent later; without cookies nothing, be there a connection or not."""
 
-        async def counts() -> dict[int, FlowCount]:
-            found: dict[int, FlowCount] = {}
-            for answer in await pending if pending else ():
-                if isinstance(answer, OpenFlowError):
-                    raise answer
-                found.update(decode.parse_flow_stats(answer))
-            return found
+        async def nothing() -> dict[int, FlowCount]:
+            return {}
 
-        return asyncio.ensure_future(counts())
-
-
-def _by_role(counts: Mapping[int, FlowCount]) -> dict[int, FlowCount]:
-    return {cookie & COOKIE_ROLE_MASK: count for cookie, count in counts.items()}
+        if not cookies:
+            return asyncio.ensure_future(nothing())
+        xids = [self.channel.new_xid() for _ in cookies]
+        requests = {
+            xid: encode.flow_stats_request(xid, some) for xid, some in zip(xids, cookies, strict=True)
+        }
+        return asyncio.ensure_future(counted(self.channel.request_now(requests, MessageKind.MULTIPART_REPLY)))

@@ -8,7 +8,8 @@ it is left to that one until its lease has ended: else each would delete the oth
 """
 
 import asyncio
-from collections.abc import Callable, Collection, Iterable
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from itertools import count
 from typing import NoReturn
@@ -18,7 +19,7 @@ from stasis_offload.measures import Requests
 from stasis_offload.openflow import decode, encode
 from stasis_offload.openflow.channel import Channel, Timeouts, open_channel
 from stasis_offload.openflow.decode import Message, MessageKind
-from stasis_offload.openflow.describe import describe
+from stasis_offload.openflow.describe import describe, read_sizes, read_tables
 from stasis_offload.openflow.endpoint import Endpoint
 from stasis_offload.openflow.events import (
     Event,
@@ -36,6 +37,7 @@ from stasis_offload.openflow.flow_table import FlowTable
 from stasis_offload.openflow.flowmod import Cookies
 from stasis_offload.openflow.gate import OTHER_OPENS_WITHIN, RENEW_EVERY, Contents, Gates
 from stasis_offload.openflow.instance import Instance
+from stasis_offload.openflow.room import limits_of
 
 FIRST_DELAY = 0.1  # seconds from the start of one attempt to connect to the start of the next
 MAX_DELAY = 1.0  # much less than the gate's lease
@@ -44,6 +46,8 @@ MAX_DELAY = 1.0  # much less than the gate's lease
 _RESTORED_WITHIN = 5
 # Renewals between two windows of samples, and between two comparisons.
 _SAMPLED_EVERY = 5
+# Renewals: a minute, after which the tables may take less than they did. Open vSwitch's answer has 1.5 MB.
+_MEASURED_EVERY = 30
 # Seconds between two looks for the gate, when the switch may be about to restore it.
 _LOOK_EVERY = 0.1
 
@@ -80,6 +84,7 @@ class Switch:
         self._table = FlowTable(self._instance)
         self._gates = Gates(self._instance, application)
         self._ports: tuple[Port, ...] = ()
+        self._others = Counter[int]()
         self._deleted = False
         self._splits = False
         self._down = SwitchDown(f"not connected to {endpoint} yet")
@@ -123,6 +128,8 @@ class Switch:
             self._gates.bridge = description.bridge
             await subscribe(channel)
             found = await self._find(channel)
+            await self._count_others(channel, found)
+            self._measure(description.most)
             gate = self._gates.gate
             kept = gate is not None and gate.is_open(found)
             if gate and not kept:
@@ -155,6 +162,20 @@ class Switch:
                 return found
             await asyncio.sleep(_LOOK_EVERY)
             self._deleted = asyncio.get_running_loop().time() < deadline
+
+    async def _count_others(self, channel: Channel, found: Contents) -> None:
+        """Count the flows in each table that are not among ours, which were `found` there."""
+        self._others = Counter(await read_sizes(channel))
+        self._others.subtract(content[0] for contents in found.values() for content in contents)
+
+    def _measure(self, most: Mapping[int, int]) -> None:
+        """Learn for how many calls there is room in tables that take so many flows."""
+        limits = limits_of(most, self._others, self._instance)
+        full = [table for table, limit in limits.items() if limit < 0]
+        if full:
+            text = f"table {full[0]} of the switch has no room for the flows that lead to ours: it takes {most[full[0]]}"
+            raise OpenFlowError(text)
+        self._table.room.set_limits(limits)
 
     def _ports_gone(self, description: SwitchDescription) -> list[PortDown]:
         """Return which ports are not there any more since the last connection."""
@@ -195,8 +216,13 @@ class Switch:
                 await gate.renew(channel)
             else:  # sent together, gate and samples cost the switch one translation of its datapath flows
                 await asyncio.gather(gate.open(channel), self._table.sampler.show(channel))
+            gone: list[FlowRemoved] = []
             if renewal < _RESTORED_WITHIN or renewal % _SAMPLED_EVERY == 0:
-                self._tell(await self._table.audit(self._gates))
+                gone = await self._table.audit(self._gates)
+                self._tell(gone)
+            if gone or self._table.room.is_doubtful or renewal % _MEASURED_EVERY == _MEASURED_EVERY - 1:
+                tables = await read_tables(channel, self._instance)
+                self._measure({table: each.most for table, each in tables.items()})
 
     def _tell(self, events: Iterable[Event]) -> None:
         for event in events:

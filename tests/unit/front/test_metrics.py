@@ -179,6 +179,7 @@ async def test_requests_are_counted_by_peer_and_by_what_became_of_them() -> None
 
 async def test_the_page_lists_every_metric_with_its_labels_and_no_other() -> None:
     async with running(FakeAsterisk()) as world:
+        world.gateways.switch.flow_table.room.set_limits({77: 2000})
         text, _ = metrics_of(world).answer("")
     assert exposed(text.decode()) == documented()
 

@@ -1,5 +1,6 @@
 """A packet into the flows of a call: where does it come out, and how."""
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -8,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stasis_offload.media.flows import (
+    MOST_FLOWS,
     FlowLimits,
     forwarding_flows,
     inbound_guards,
@@ -26,6 +28,7 @@ from stasis_offload.packets.address import Address
 from stasis_offload.packets.frame import Datagram, Tag
 from tests.support.packets import ASTERISK, CALLER, SIX, attachment, sent_by, sent_to, split, with_tags
 from tests.support.packets import PATH as PLAIN
+from tests.support.placements import IN_PHASE
 from tests.support.soft_switch import CONTROLLER, FlowTable
 from tests.support.strategies import PATHS, UINT64
 
@@ -250,3 +253,16 @@ def test_a_packet_to_the_port_of_a_leg_that_is_not_its_stream_goes_on_and_is_sho
     for in_port, stranger in strangers:
         assert whole().process(in_port, stranger) == [(CONTROLLER, stranger), (in_port, stranger)]
     assert whole().process(1, packet) == [(ASTERISK, sent_to(CALLEE, packet))]
+
+
+def test_a_call_has_at_most_the_flows_for_which_room_is_kept_and_may_have_all_of_them() -> None:
+    most = Counter[int]()
+    for start in IN_PHASE.values():
+        for forward_rtcp in (True, False):
+            for unverified in (frozenset[Leg](), frozenset(Leg)):
+                policy = replace(start.policy, forward_rtcp=forward_rtcp)
+                placement = replace(start, policy=policy, unverified=unverified)
+                withheld = {leg: PATH.attachment(leg).received for leg in Leg}
+                for each in (placement, replace(placement, withheld=withheld)):
+                    most |= Counter(flow.table for flow in each.flows() + each.samples())
+    assert most == MOST_FLOWS
