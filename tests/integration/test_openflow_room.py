@@ -3,10 +3,13 @@
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
 
 import pytest
 
 from stasis_offload.errors import TableFullError
+from stasis_offload.media import events as ev
 from stasis_offload.media.flows import (
     MOST_FLOWS,
     forwarding_flows,
@@ -15,11 +18,14 @@ from stasis_offload.media.flows import (
     rtcp_flows,
 )
 from stasis_offload.media.path import MediaPath
-from stasis_offload.media.roles import owner_of
+from stasis_offload.media.reasons import Reason, ReasonKind
+from stasis_offload.media.roles import FORWARDING_ROLES, owner_of, role_of
+from stasis_offload.media.state import Placement, State
 from stasis_offload.openflow.events import FlowRemoved, Removal, SwitchDown
 from stasis_offload.openflow.flow import Flow
 from stasis_offload.openflow.room import GATE_FLOWS, Room
 from tests.integration.test_check_switch import checked
+from tests.integration.test_media_session import offload, session
 from tests.support.many_calls import LIMITS, path
 from tests.support.ovs_container import Bridge
 from tests.support.packets import split
@@ -168,3 +174,35 @@ async def test_a_bridge_as_it_was_made_has_room_for_more_calls_than_come(bridge:
     item = (await checked(bridge))["room"]
     text = "for 99,999 calls: table 77 takes 1,000,000 flows, and a call needs up to 10"
     assert (item.mark, item.text) == ("ok", text)
+
+
+async def test_a_call_that_does_not_fit_is_not_begun_with(bridge: Bridge, tmp_path: Path) -> None:
+    full = asyncio.Event()
+    with limited(bridge, 77, GATE_FLOWS[77] + MOST_FLOWS[77] - 1):
+        async with session(bridge, tmp_path, on_change=partial(note, full)) as (media, _, _):
+            async with asyncio.timeout(SECONDS):
+                await full.wait()
+                await media.post(ev.BridgeChanged()).wait()
+            assert media.placement.reason == Reason(ReasonKind.TABLE_FULL)
+            assert bridge.cookies() == set()
+
+
+async def test_a_call_whose_last_flows_are_refused_returns_and_waits(bridge: Bridge, tmp_path: Path) -> None:
+    full = asyncio.Event()
+    async with session(bridge, tmp_path, on_change=partial(note, full)) as (media, _, _):
+        with limited(
+            bridge, 77, GATE_FLOWS[77] + 5
+        ):  # enough to learn and to forward, not for all that guards it
+            bringing = asyncio.create_task(offload(media))
+            async with asyncio.timeout(SECONDS):
+                await full.wait()
+                bringing.cancel()
+                await media.post(ev.BridgeChanged()).wait()
+            assert media.placement.state is State.RELAYED
+            assert not {role_of(cookie) for cookie in bridge.cookies()} & set(FORWARDING_ROLES)
+
+
+def note(full: asyncio.Event, placement: Placement) -> None:
+    """Tell that a call waits for room."""
+    if placement.reason == Reason(ReasonKind.TABLE_FULL):
+        full.set()

@@ -260,8 +260,8 @@ def test_a_call_has_at_most_the_flows_for_which_room_is_kept_and_may_have_all_of
     for start in IN_PHASE.values():
         for forward_rtcp in (True, False):
             for unverified in (frozenset[Leg](), frozenset(Leg)):
-                policy = replace(start.policy, forward_rtcp=forward_rtcp)
-                placement = replace(start, policy=policy, unverified=unverified)
+                tuning = replace(start.tuning, forward_rtcp=forward_rtcp)
+                placement = replace(start, tuning=tuning, unverified=unverified)
                 withheld = {leg: PATH.attachment(leg).received for leg in Leg}
                 for each in (placement, replace(placement, withheld=withheld)):
                     most |= Counter(flow.table for flow in each.flows() + each.samples())
