@@ -158,10 +158,16 @@ def originate(endpoint: str, *, count: int = 1, application: str = "Milliwatt") 
 
 
 def join_bridge(datapath: str | None = None) -> None:
-    """Put node 2's interface into its bridge as its start does, or by another datapath that its container may have."""
+    """Put the interfaces into the switch's bridge as its start does, or by another datapath that its container may have."""
+    ports = () if BRIDGE == "breth0" else (BRIDGE, phones_port(), "node2")
     environment = () if datapath is None else ("env", f"LAB_DATAPATH={datapath}")
     pid = execute("ovs", "cat", "/run/openvswitch/ovs-vswitchd.pid").strip()
-    execute("ovs", *environment, "bridge.sh", pid)
+    execute("ovs", *environment, "bridge.sh", pid, *ports)
+
+
+def phones_port() -> str:
+    """Name the interface by which the switch reaches the phones: in front of node 2 Docker has named it (lab/ovs/tor.sh)."""
+    return "eth0" if BRIDGE == "breth0" else execute("ovs", "cat", "/run/phones").strip()
 
 
 def hang_up_all() -> None:

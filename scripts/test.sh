@@ -31,7 +31,7 @@ all_beside() {
     renice --priority 10 "$BASHPID" >/dev/null
     attempt "unit and integration tests" .venv/bin/python -m pytest tests/unit tests/integration || status=1
     attempt "the fleet" in_lab fleet tests/fleet || status=1
-    attempt "a switch in front of node 2" in_lab tor tests/e2e/tor tests/e2e/test_moving_media.py || status=1
+    attempt "a switch in front of node 2" in_lab tor tests/e2e/tor tests/e2e/test_{moving_media,vlans,ports}.py || status=1
     attempt "make docs" make --no-print-directory docs || status=1
     attempt "make test-deb" make --no-print-directory test-deb || status=1
     attempt "make test-systemd" make --no-print-directory test-systemd || status=1

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, field_validator
 
 from stasis_offload.media.exclusion import parse_share
-from stasis_offload.openflow.endpoint import Endpoint, Pssl, Ssl, Tls, parse_endpoint
+from stasis_offload.openflow.endpoint import Endpoint, Pssl, Ptcp, Ssl, Tls, parse_endpoint
 from stasis_offload.openflow.instance import INSTANCES
 
 
@@ -95,6 +95,10 @@ class OpenFlowSettings(_Section):
         le=INSTANCES - 1,
         description="a whole number, 0 to 7, that no other application at that bridge has",
     )
+    table_miss: Literal["none", "normal"] = Field(
+        default="none",
+        description="none, or normal where no other controller says what becomes of packets that no flow takes",
+    )
     connection: Endpoint = Field(
         description="unix:PATH, tcp:HOST:PORT or ptcp:PORT[:HOST], or, with all three files for TLS, ssl:HOST:PORT or pssl:PORT[:HOST]"
     )
@@ -111,6 +115,11 @@ class OpenFlowSettings(_Section):
         if not all(files):
             raise ValueError("files are missing")
         return replace(endpoint, tls=Tls(*map(str, files)))
+
+    @property
+    def switch_dials(self) -> bool:
+        """Whether the switch connects to the application, so that nobody else can ask it."""
+        return isinstance(self.connection, Ptcp | Pssl)
 
 
 class HttpSettings(_Section):

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from hmac import compare_digest
@@ -118,11 +118,12 @@ async def serve(
     *,
     token: CommandToken | None = None,
     asterisk_cpu: Callable[[], float | None] = lambda: None,
+    look_at_switch: Callable[[], Awaitable[dict[str, object]]] | None = None,
 ) -> AsyncIterator[tuple[str, ...]]:
     """Serve until the context ends, then finish pending requests; yield where: a path, a base URL, or both.
 
     `token` is that of the configuration, unless one is given that may change. `asterisk_cpu` returns the cores that Asterisk
-    uses, if that is known, for the page.
+    uses, if that is known, for the page; `look_at_switch` returns what `check` says of the connected switch.
 
     Raises:
         ConfigError, OffloadError: as `listening` does.
@@ -142,6 +143,8 @@ async def serve(
 
     page = LivePage(look)
     app.add_routes([*_routes(operations), *page.routes(), web.get("/metrics", _show_metrics(metrics))])
+    if look_at_switch:
+        app.add_routes([web.get("/switch", _show_switch(look_at_switch))])
     # No access log: an operator polls, and the log is about calls.
     runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=_FINISH_WITHIN)
     async with listening(runner, config) as places:
@@ -221,6 +224,14 @@ def _show_metrics(metrics: Exposition) -> Handler:
     async def show(request: web.Request) -> web.Response:
         body, content_type = metrics(request.headers.get("Accept", ""))
         return web.Response(body=body, headers={"Content-Type": content_type})
+
+    return show
+
+
+def _show_switch(look: Callable[[], Awaitable[dict[str, object]]]) -> Handler:
+    async def show(request: web.Request) -> web.Response:
+        del request
+        return web.json_response(await look())
 
     return show
 

@@ -30,16 +30,20 @@ from stasis_offload.calls.registry import Registry
 from stasis_offload.calls.rule_change import RuleChange
 from stasis_offload.calls.supervisor import Supervisor
 from stasis_offload.calls.transfers import Transfers
+from stasis_offload.checks.switch import check_connected
 from stasis_offload.config import Config
 from stasis_offload.errors import OpenFlowError
 from stasis_offload.http_api import CommandToken, serve
 from stasis_offload.identity import application_number
 from stasis_offload.metrics import Metrics
 from stasis_offload.openflow.events import Event as SwitchEvent
+from stasis_offload.openflow.events import SwitchUp
 from stasis_offload.openflow.switch import Switch
 from stasis_offload.reloading import Reloader, apply, collector_of, rules_of, tuning_of
 from stasis_offload.service_manager import ServiceManager
 from stasis_offload.signalling.call_ids import CallIds
+
+log = structlog.get_logger(__name__)
 
 # Seconds in which a stop returns the media of every call; after that the idle timeouts of the flows do it.
 STOP_WITHIN = 5.0
@@ -72,14 +76,13 @@ async def run(config: Config, *, load: Callable[[], Config], hide: Callable[[str
 
     """
     collect_seldom()
-    log = structlog.get_logger(__name__)
     log.info("run.started", version=_VERSION, app=config.app)
     manager = ServiceManager(os.environ)
-    dispatcher: Dispatcher
-    recovery: Recovery
 
     def on_switch(event: SwitchEvent) -> None:
         dispatcher.on_switch(event)
+        if isinstance(event, SwitchUp) and config.openflow.table_miss == "normal":
+            outer.create_task(_add_table_miss(switch))
 
     def on_ari(event: AriEvent) -> None:
         if isinstance(event, AriUp):
@@ -171,6 +174,7 @@ async def run(config: Config, *, load: Callable[[], Config], hide: Callable[[str
                     ).answer,
                     token=token,
                     asterisk_cpu=process_time.share,
+                    look_at_switch=partial(check_connected, config, switch),
                 ) as places:
                     log.info("http.up", places=places)
                     for work in (
@@ -193,11 +197,19 @@ async def run(config: Config, *, load: Callable[[], Config], hide: Callable[[str
             switching.cancel()
 
 
+async def _add_table_miss(switch: Switch) -> None:
+    try:
+        if await switch.add_table_miss():
+            log.warning("switch.table_miss_added", was="table 0 had no flow but ours")
+    except OpenFlowError as error:
+        log.warning("switch.table_miss_unknown", error=str(error))
+
+
 async def _sweep(switch: Switch) -> None:
     try:
         await switch.sweep()
     except OpenFlowError as error:
-        structlog.get_logger(__name__).warning("flows.not_swept", error=str(error))
+        log.warning("flows.not_swept", error=str(error))
 
 
 async def _serve_until_stopped(operations: Operations, manager: ServiceManager) -> NoReturn:
@@ -216,5 +228,5 @@ async def _serve_until_stopped(operations: Operations, manager: ServiceManager) 
         async with asyncio.timeout(STOP_WITHIN):
             await operations.stop()
     except TimeoutError:
-        structlog.get_logger(__name__).error("stop.incomplete", within=STOP_WITHIN)
+        log.error("stop.incomplete", within=STOP_WITHIN)  # noqa: TRY400 - that it took too long is all
     raise _StoppedError

@@ -42,5 +42,4 @@ bridge.sh "$1" tor "${ports[@]}"
 ovs-vsctl set-ssl "$tls/switch.key" "$tls/switch.pem" "$tls/authority.pem" \
     -- set-fail-mode tor secure -- set-controller tor "ssl:198.19.$LAB_BLOCK.13:6653" \
     -- set Controller tor connection_mode=out-of-band max_backoff=1000
-ovs-ofctl -O OpenFlow13 add-flow tor priority=0,actions=NORMAL
 touch /run/openvswitch/tor.ready

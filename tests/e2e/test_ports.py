@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from lab import control
 from lab.capture import NODE2, Capture
 from lab.control import running, wait_until
+from lab.place import BRIDGE
 from tests.support.edge_call import (
     ALICE,
     BOB,
@@ -136,7 +137,7 @@ def test_a_port_that_is_added_again_under_another_number_is_learned_at_once() ->
 
 
 def removed_port() -> AbstractContextManager[None]:
-    control.execute("ovs", "ovs-vsctl", "del-port", "breth0", "eth0")
+    control.execute("ovs", "ovs-vsctl", "del-port", BRIDGE, control.phones_port())
     control.join_bridge()
     return nullcontext()
 

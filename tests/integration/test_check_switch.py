@@ -4,6 +4,7 @@ import pytest
 from pydantic import SecretStr
 
 from stasis_offload.checks.items import Item
+from stasis_offload.checks.running import Running
 from stasis_offload.checks.switch import check_switch
 from stasis_offload.config import Config
 from stasis_offload.config_sections import AriSettings, AsteriskSettings, OpenFlowSettings
@@ -14,7 +15,10 @@ from tests.support.switch_events import connected
 WIRED = "table 0 says by flows of its own or a controller's where packets go: "
 APPLY = "of what is forwarded, those apply that are for what Asterisk sends, not those for what a party sends"
 NORMAL = "priority=0,actions=NORMAL"
-STUCK = ": the bridge forwards no packet; is its controller there, or its fail_mode standalone? As a learning switch it needs"
+STUCK = (
+    ": the bridge forwards no packet; is its controller there, or its fail_mode standalone? If it is to be a learning switch,"
+    ' and we are its only controller, set openflow.table_miss = "normal", or'
+)
 
 
 def config_of(bridge: Bridge, *, instance: int = 0) -> Config:
@@ -28,7 +32,7 @@ def config_of(bridge: Bridge, *, instance: int = 0) -> Config:
 
 
 async def checked(bridge: Bridge, *, instance: int = 0) -> dict[str, Item]:
-    return {item.name: item for item in await check_switch(config_of(bridge, instance=instance))}
+    return {item.name: item for item in await check_switch(config_of(bridge, instance=instance), Running())}
 
 
 async def test_a_bridge_as_it_was_made_is_a_learning_switch_that_tells_sizes_apart(bridge: Bridge) -> None:

@@ -96,6 +96,6 @@ def sysctl(key: str, value: int) -> Iterator[None]:
         subprocess.run([*command, "-w", f"{key}={before}"], capture_output=True, check=True)
 
 
-def network_process() -> str:
-    """Return the host's number of a process in node 2's network namespace."""
-    return control.docker("inspect", "-f", "{{.State.Pid}}", control.container("ovs")).strip()
+def network_process(service: str = "ovs") -> str:
+    """Return the host's number of a process in the switch's network namespace, which may be node 2's, or in a service's."""
+    return control.docker("inspect", "-f", "{{.State.Pid}}", control.container(service)).strip()

@@ -1,4 +1,4 @@
-"""Cables and ports of node 2 beside those that the lab has: a second cable, a bond, a VLAN, a port for Asterisk alone."""
+"""Cables and ports of the switch beside those that the lab has: a second cable, a bond, a VLAN, a port for Asterisk alone."""
 
 import json
 import subprocess
@@ -8,10 +8,12 @@ from contextlib import contextmanager
 from lab import control
 from lab.capture import NODE2
 from lab.control import wait_until
-from lab.place import LAB
+from lab.place import BRIDGE, LAB, NETWORK, PROJECT
 from tests.support.network import network_process, sysctl
 
-CABLE = f"offload-cable{LAB}"
+CABLE = f"offload-{LAB}"
+# The far end of it, an interface beside the switch.
+SECOND = "second"
 BOND = "bond0"
 VLAN = 100
 # A network of its own: there phones and node 2 are by another way than the lab's.
@@ -21,26 +23,26 @@ _MASK = 24
 
 @contextmanager
 def second_cable() -> Iterator[str]:
-    """Have a second cable between node 2 and the lab's network; yields its interface there, which has no address."""
-    bridge = f"br-{control.docker('network', 'inspect', '-f', '{{.Id}}', _network())[:12]}"
-    _host("ip", "link", "add", CABLE, "type", "veth", "peer", "name", "eth1", "netns", network_process())
+    """Have a second cable from the switch to the lab's network; yields its interface there, which has no address."""
+    network = control.docker("network", "inspect", "-f", "{{.Id}}", f"{PROJECT}_lab")
+    _host("ip", "link", "add", CABLE, "type", "veth", "peer", "name", SECOND, "netns", network_process())
     try:
-        _host("ip", "link", "set", CABLE, "master", bridge, "up")
-        control.execute("ovs", "ethtool", "-K", "eth1", "tx", "off")
-        control.execute("ovs", "ip", "link", "set", "eth1", "up")
-        yield "eth1"
+        _host("ip", "link", "set", CABLE, "master", f"br-{network[:12]}", "up")
+        control.execute("ovs", "ethtool", "-K", SECOND, "tx", "off")
+        control.execute("ovs", "ip", "link", "set", SECOND, "up")
+        yield SECOND
     finally:
         _host("ip", "link", "del", CABLE)
 
 
 class Bond:
-    """An active-backup bond of the two cables of node 2."""
+    """An active-backup bond of the two cables of the switch to the lab's network, of which `first` is the lab's own."""
 
-    def __init__(self) -> None:
-        index = control.execute("ovs", "cat", "/sys/class/net/eth0/iflink").strip()
+    def __init__(self, first: str) -> None:
+        index = control.execute("ovs", "cat", f"/sys/class/net/{first}/iflink").strip()
         links = json.loads(_host("ip", "-json", "link", "show"))
-        first = next(str(link["ifname"]) for link in links if str(link["ifindex"]) == index)
-        self._far_ends = {"eth0": first, "eth1": CABLE}
+        far_end = next(str(link["ifname"]) for link in links if str(link["ifindex"]) == index)
+        self._far_ends = {first: far_end, SECOND: CABLE}
 
     @property
     def active(self) -> str:
@@ -75,18 +77,18 @@ class Bond:
 
 @contextmanager
 def bond() -> Iterator[Bond]:
-    """Have node 2 on two cables while the block runs."""
+    """Have the switch on two cables to the lab's network while the block runs."""
+    first = control.phones_port()
     with second_cable() as second:
-        members = ("eth0", second)
         control.execute("ovs", "ip", "link", "set", second, "arp", "off")
-        add = ("add-bond", "breth0", BOND, *members, "bond_mode=active-backup")
-        _vsctl("del-port", "breth0", "eth0", "--", *add)
+        add = ("add-bond", BRIDGE, BOND, first, second, "bond_mode=active-backup")
+        _vsctl("del-port", BRIDGE, first, "--", *add)
         try:
-            found = Bond()
+            found = Bond(first)
             found.wait_until_whole()
             yield found
         finally:
-            _vsctl("del-port", "breth0", BOND)
+            _vsctl("del-port", BRIDGE, BOND)
             control.join_bridge()
 
 
@@ -105,24 +107,44 @@ def beside_the_bridge() -> Iterator[None]:
 
 @contextmanager
 def tagged_vlan() -> Iterator[None]:
-    """Have a VLAN by the cable of the bridge: node 2 is in it by an access port, the phones by tags that they send.
+    """Have a VLAN by the cable of the phones: node 2 is in it by an access port, the phones by tags that they send.
 
     The phones' host has no interface there, so that what the two need to know of each other's MAC is set.
     """
-    add = ("add-port", "breth0", "vlan", f"tag={VLAN}", "--", "set", "interface", "vlan", "type=internal")
-    _vsctl(*add)
-    try:
-        control.execute("ovs", "ethtool", "-K", "vlan", "tx", "off")
-        control.execute("ovs", "ip", "link", "set", "vlan", "txqueuelen", "10000", "up")
+    with _access_port("vlan") as port:
+        control.execute(NETWORK, "ethtool", "-K", "vlan", "tx", "off")
+        control.execute(NETWORK, "ip", "link", "set", "vlan", "txqueuelen", "10000", "up")
+        _vsctl("set", "port", port, f"tag={VLAN}")
         with (
-            address("ovs", ASIDE_NODE2, "vlan"),
+            address(NETWORK, ASIDE_NODE2, "vlan"),
             address("edge", ASIDE_PHONE, "eth0"),
-            _known("ovs", ASIDE_PHONE, at="vlan", mac=_mac("edge", "eth0")),
-            _known("edge", ASIDE_NODE2, at="eth0", mac=_mac("ovs", "vlan")),
+            _known(NETWORK, ASIDE_PHONE, at="vlan", mac=_mac("edge", "eth0")),
+            _known("edge", ASIDE_NODE2, at="eth0", mac=_mac(NETWORK, "vlan")),
         ):
             yield
+
+
+@contextmanager
+def _access_port(interface: str) -> Iterator[str]:
+    """Have one more interface in node 2's network, a port of the switch; yields the port: beside the switch, the other end."""
+    if NETWORK == "ovs":
+        _vsctl("add-port", BRIDGE, interface, "--", "set", "interface", interface, "type=internal")
+        try:
+            yield interface
+        finally:
+            _vsctl("del-port", BRIDGE, interface)
+        return
+    port = f"{interface}-port"
+    peer = ("peer", "name", interface, "netns", network_process(NETWORK))
+    _host("ip", "link", "add", port, "netns", network_process(), "type", "veth", *peer)
+    try:
+        control.execute("ovs", "ethtool", "-K", port, "tx", "off")
+        control.execute("ovs", "ip", "link", "set", port, "arp", "off", "up")
+        _vsctl("add-port", BRIDGE, port)
+        yield port
     finally:
-        _vsctl("del-port", "breth0", "vlan")
+        _vsctl("--if-exists", "del-port", BRIDGE, port)
+        control.execute("ovs", "ip", "link", "del", port)
 
 
 @contextmanager
@@ -178,11 +200,6 @@ def _known(service: str, host: str, *, at: str, mac: str) -> Iterator[None]:
 
 def _mac(service: str, interface: str) -> str:
     return control.execute(service, "cat", f"/sys/class/net/{interface}/address").strip()
-
-
-def _network() -> str:
-    networks = control.docker("inspect", "-f", "{{json .NetworkSettings.Networks}}", control.container("ovs"))
-    return str(next(iter(json.loads(networks))))
 
 
 def _bond(command: str, *arguments: str) -> str:

@@ -64,8 +64,8 @@ def judge_tables(flows: Collection[SeenFlow], instance: Instance, *, bridge: str
     if all(flow.drops for flow in rules):
         found = f"all {len(rules)} flows of table 0 drop" if rules else "table 0 is empty"
         text = (
-            f"{found}: the bridge forwards no packet; is its controller there, or its fail_mode standalone? As a learning"
-            " switch it needs"
+            f"{found}: the bridge forwards no packet; is its controller there, or its fail_mode standalone? If it is to be"
+            ' a learning switch, and we are its only controller, set openflow.table_miss = "normal", or'
         )
         command = f"ovs-ofctl -O OpenFlow13 add-flow {bridge} priority=0,actions=NORMAL"
         return Item(name, ok=False, text=text, command=command)

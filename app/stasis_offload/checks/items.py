@@ -1,6 +1,6 @@
 """What a check says: one line for a person, one object for a program."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 
@@ -33,3 +33,11 @@ def items_as_json(items: Sequence[Item]) -> dict[str, object]:
     """Return what `check --json` prints."""
     rows = [{"name": i.name, "ok": i.ok, "text": i.text, "command": i.command} for i in items]
     return {"ok": all(item.ok for item in items), "items": rows}
+
+
+def items_from_json(answer: object) -> Iterator[Item]:
+    """Parse what `items_as_json` wrote; what is no item is left out."""
+    for row in answer.get("items", ()) if isinstance(answer, dict) else ():
+        match row:
+            case {"name": str(name), "ok": bool(ok), "text": str(text), "command": str(command)}:
+                yield Item(name, ok, text, command)

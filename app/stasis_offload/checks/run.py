@@ -30,7 +30,7 @@ async def run_checks(config: Config, running: Running) -> tuple[Item, ...]:
             for name, check in (
                 ("ari", check_ari(config, running)),
                 ("control socket", check_command_line(config, within=_WITHIN)),
-                ("switch", check_switch(config)),
+                ("switch", check_switch(config, running)),
                 ("homer", check_collector(config)),
             )
         ]

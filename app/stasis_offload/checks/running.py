@@ -12,12 +12,14 @@ class Running:
     """The application as its HTTP interface shows it.
 
     `problems` are what /healthz names, None if it did not answer, for the reason `silence`. With `expected` False nothing is
-    started yet, and whatever only a running one has is not missing.
+    started yet, and whatever only a running one has is not missing. `switch` is what it says of a switch that has dialled it,
+    which nobody else can ask.
     """
 
     problems: tuple[str, ...] | None = None
     silence: str = ""
     expected: bool = True
+    switch: tuple[Item, ...] = ()
 
 
 def judge_health(running: Running) -> tuple[Item, ...]:

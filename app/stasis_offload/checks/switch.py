@@ -1,36 +1,51 @@
 """What the switch shows: that it answers, what it can do, who else is there, and whether RTP passes it."""
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import assert_never
 
 from stasis_offload.checks.bridge_flows import judge_instance, judge_tables
-from stasis_offload.checks.items import Item
+from stasis_offload.checks.items import Item, items_as_json
 from stasis_offload.checks.rights import closed_directory, command_to_open, described, is_open
 from stasis_offload.checks.room import judge_room
 from stasis_offload.checks.routes import check_routes
+from stasis_offload.checks.running import Running
 from stasis_offload.config import Config
 from stasis_offload.errors import OpenFlowError, SwitchUnavailableError
 from stasis_offload.identity import application_number
 from stasis_offload.openflow.describe import describe_switch
 from stasis_offload.openflow.endpoint import Endpoint, Pssl, Ptcp, Ssl, Tcp, Unix
-from stasis_offload.openflow.events import SwitchDescription
+from stasis_offload.openflow.events import SeenFlow, SwitchDescription
 from stasis_offload.openflow.instance import Instance
+from stasis_offload.openflow.switch import Switch
 
 # OpenFlow 1.3.5, 7.2.1: numbers above are reserved; LOCAL is the bridge itself.
 _MAX_PORT = 0xFFFFFF00
 
 
-async def check_switch(config: Config) -> tuple[Item, ...]:
+async def check_switch(config: Config, running: Running) -> tuple[Item, ...]:
     """Return what the switch shows; if it does not answer, that alone."""
+    if running.switch:
+        return running.switch
     endpoint, instance = config.openflow.connection, Instance(config.openflow.instance)
     try:
         switch, flows = await describe_switch(endpoint, instance)
     except SwitchUnavailableError as error:
-        return (_unreached(endpoint, error),)
+        return (_unreached(endpoint, error, running),)
     except OpenFlowError as error:
         text = f"answers at {endpoint}: {error}"
         command = "ovs-vsctl set bridge BRIDGE protocols=OpenFlow10,OpenFlow13"
         return (Item("openflow", ok=False, text=text, command=command),)
+    return await _judge(config, switch, flows)
+
+
+async def check_connected(config: Config, switch: Switch) -> dict[str, object]:
+    """Return, as JSON, what the switch shows to the running application itself; raises as `Switch.describe`."""
+    return items_as_json(await _judge(config, *await switch.describe()))
+
+
+async def _judge(config: Config, switch: SwitchDescription, flows: Collection[SeenFlow]) -> tuple[Item, ...]:
+    instance = Instance(config.openflow.instance)
     return (
         _judge_datapath(switch, config.openflow.datapath_id),
         _judge_openflow(switch),
@@ -76,7 +91,7 @@ def _judge_abilities(switch: SwitchDescription) -> Item:
     return Item(name, ok=True, text="the switch has all that is used (docs/limits.md)")
 
 
-def _unreached(endpoint: Endpoint, error: SwitchUnavailableError) -> Item:
+def _unreached(endpoint: Endpoint, error: SwitchUnavailableError, running: Running) -> Item:
     match endpoint:
         case Unix(path):
             return _closed(Path(path)) or Item(
@@ -90,7 +105,7 @@ def _unreached(endpoint: Endpoint, error: SwitchUnavailableError) -> Item:
             text = f"{error}; does the bridge listen there ({method}:PORT)?"
             return Item("switch", ok=False, text=text, command="ovs-vsctl get-controller BRIDGE")
         case Ptcp() | Pssl():
-            text = f"{error}; the switch comes to one listener only: while the application runs, its own problems say more"
+            text = f"no switch dials {endpoint}" if running.problems else str(error)
             method = "tcp" if isinstance(endpoint, Ptcp) else "ssl"
             return Item(
                 "switch", ok=False, text=text, command=f"ovs-vsctl set-controller BRIDGE {method}:HOST:PORT"

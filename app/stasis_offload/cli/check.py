@@ -11,7 +11,7 @@ from rich.text import Text
 
 from stasis_offload import config as configuration
 from stasis_offload.checks.accounts import become, service_account
-from stasis_offload.checks.items import Item, items_as_json
+from stasis_offload.checks.items import Item, items_as_json, items_from_json
 from stasis_offload.checks.running import Running
 from stasis_offload.cli.client import request
 from stasis_offload.cli.statuses import EXIT_FAILED
@@ -80,6 +80,17 @@ def _running(config: Path | None, *, expected: bool) -> Running:
         return Running(silence=str(error), expected=expected)
     match answer:
         case {"problems": [*problems]}:
-            return Running(problems=tuple(map(str, problems)), expected=expected)
+            found = tuple(map(str, problems))
+            return Running(problems=found, expected=expected, switch=_switch_that_dials(config))
         case _:
             return Running(silence="what answers at its HTTP port is not stasis-offload", expected=expected)
+
+
+def _switch_that_dials(config: Path | None) -> tuple[Item, ...]:
+    """Ask the running application what it sees of its switch, if that dials it; nothing if none has."""
+    if not configuration.load(config).openflow.switch_dials:
+        return ()
+    try:
+        return tuple(items_from_json(request(config, "GET", "/switch")))
+    except OffloadError:
+        return ()

@@ -37,10 +37,11 @@ async def describe_switch(
     async with open_channel(
         endpoint, on_message=lambda _: None, timeouts=timeouts or Timeouts(answer=2.0)
     ) as channel:
-        return await describe(channel, instance), await _read_flows(channel)
+        return await describe(channel, instance), await read_flows(channel)
 
 
-async def _read_flows(channel: Channel) -> tuple[SeenFlow, ...]:
+async def read_flows(channel: Channel) -> tuple[SeenFlow, ...]:
+    """Return the flows of a switch, whoever added them; raises as `Channel.request`."""
     xid = channel.new_xid()
     request = encode.flow_stats_request(xid, ANY)
     return tuple(decode.parse_flows(await channel.request(xid, request, MessageKind.MULTIPART_REPLY)))

@@ -118,6 +118,11 @@ def lease(xid: int, instance: Instance, *, cookie: int, hard_timeout: int) -> by
     return _packet_out(xid, ofp.OFPP_CONTROLLER, action, _NO_PACKET)
 
 
+def table_miss(xid: int) -> bytes:
+    """Have the switch forward what no flow of table 0 takes, unless a flow says otherwise (table_miss.py)."""
+    return flowmod.table_miss(xid)
+
+
 def change_flows(xid: int, *, remove: Iterable[Cookies] = (), add: Iterable[Flow] = ()) -> bytes:
     """Change flows one by one."""
     return b"".join(_changes(xid, remove, add))

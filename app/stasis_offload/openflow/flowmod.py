@@ -159,6 +159,12 @@ def trial(xid: int, instance: Instance, fields: bytes, applied: bytes) -> bytes:
     return _addition(xid, entry)
 
 
+def table_miss(xid: int) -> bytes:
+    """Give every packet that no other flow of table 0 takes to NORMAL, as `ovs-ofctl add-flow BRIDGE priority=0,actions=NORMAL`."""
+    entry = _Entry(cookie=0, table=0, priority=0, fields=b"", actions=output(ofp.OFPP_NORMAL))
+    return _addition(xid, entry, reported=False)
+
+
 def lease(instance: Instance, *, cookie: int, hard_timeout: int) -> bytes:
     """Return the action that adds the flow of LEASE_TABLE, or restarts its timeout; it marks every packet.
 
@@ -179,7 +185,7 @@ def leased_table(content: bytes) -> int | None:
     return table if table and hard_timeout else None
 
 
-def _addition(xid: int, entry: _Entry) -> bytes:
+def _addition(xid: int, entry: _Entry, *, reported: bool = True) -> bytes:
     rest = _match_and_actions(entry)
     return (
         _HEADER.pack(ofp.OFP_VERSION, ofp.OFPT_FLOW_MOD, _FLOW_MOD_SIZE + len(rest), xid)
@@ -194,7 +200,7 @@ def _addition(xid: int, entry: _Entry) -> bytes:
             ofp.OFP_NO_BUFFER,
             ofp.OFPP_ANY,
             ofp.OFPG_ANY,
-            _flags(entry),
+            _flags(entry) if reported else 0,
         )
         + rest
     )

@@ -19,7 +19,7 @@ from stasis_offload.measures import Requests
 from stasis_offload.openflow import decode, encode
 from stasis_offload.openflow.channel import Channel, Timeouts, open_channel
 from stasis_offload.openflow.decode import Message, MessageKind
-from stasis_offload.openflow.describe import describe, read_sizes, read_tables
+from stasis_offload.openflow.describe import describe, read_flows, read_sizes, read_tables
 from stasis_offload.openflow.endpoint import Endpoint
 from stasis_offload.openflow.events import (
     Event,
@@ -29,6 +29,7 @@ from stasis_offload.openflow.events import (
     PortDown,
     Refused,
     Removal,
+    SeenFlow,
     SwitchDescription,
     SwitchDown,
     SwitchUp,
@@ -38,6 +39,7 @@ from stasis_offload.openflow.flowmod import Cookies
 from stasis_offload.openflow.gate import OTHER_OPENS_WITHIN, RENEW_EVERY, Contents, Gates
 from stasis_offload.openflow.instance import Instance
 from stasis_offload.openflow.room import limits_of
+from stasis_offload.openflow.table_miss import add_table_miss
 
 FIRST_DELAY = 0.1  # seconds from the start of one attempt to connect to the start of the next
 MAX_DELAY = 1.0  # much less than the gate's lease
@@ -196,6 +198,15 @@ class Switch:
         """Return when the switch has answered; raises as `Channel.send_and_confirm`."""
         channel = self._table.channel
         await channel.send_and_confirm(channel.new_xid(), b"")
+
+    async def describe(self) -> tuple[SwitchDescription, tuple[SeenFlow, ...]]:
+        """Query the connected switch, and all its flows; raises as `FlowTable.channel` and `Channel.request`."""
+        channel = self._table.channel
+        return await describe(channel, self._instance), await read_flows(channel)
+
+    async def add_table_miss(self) -> bool:
+        """Have the connected switch forward what nobody's flows take (table_miss.py); raises as `describe`."""
+        return await add_table_miss(self._table.channel)
 
     async def _keep(self, channel: Channel) -> NoReturn:
         """Renew the gate's lease, keep the gate, compare the flows, show what is to be sampled, until the connection ends.
