@@ -4,12 +4,13 @@ ifndef KERNEL
 demo: CALLS ?= 50
 endif
 demo-tor: CALLS ?= 50
+demo-fleet: CALLS ?= 40
 chaos: CALLS ?= 20
 churn: CALLS ?= 10000
 SEED ?= 1
 PY := .venv/bin/python
 
-.PHONY: help demo demo-tor deb test test-pythons test-module test-systemd test-page browser docs test-deb bench bench-kernel chaos churn lab lab-down check
+.PHONY: help demo demo-tor demo-fleet deb test test-pythons test-module test-systemd test-page browser docs test-deb bench bench-kernel chaos churn lab lab-down check
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -31,6 +32,12 @@ demo-tor: .venv/.ready ## the same with a switch of its own in front of Asterisk
 	@LAB=tor lab/lab.sh up
 	@echo "demo: $(CALLS) calls, relayed and offloaded, by a switch in front of node 2"
 	@LAB=tor $(PY) -m lab.demo $(CALLS)
+
+demo-fleet: .venv/.ready ## CALLS calls through Kamailio on two nodes; one is drained, restarted, killed; a table, a verdict (2 minutes)
+	@lab/bootstrap.sh
+	@LAB=fleet lab/lab.sh up
+	@echo "demo: $(CALLS) calls on a fleet of two nodes"
+	@LAB=fleet $(PY) -m lab.fleet_demo $(CALLS)
 
 test: .venv/.ready lab ## every test but the module's own and the other Pythons': unit, integration, packages, units, page, whole calls (18 minutes)
 	@echo "test: whole calls in the lab, and all others beside and after them"
