@@ -26,6 +26,15 @@ systemctl enable --now --quiet stasis-offload-socket@breth0.path
 systemctl enable --quiet stasis-offload-socket@breth0.service
 systemctl start --no-block stasis-offload-socket@breth0.service
 granted "the units are started"
+# Of a change the path unit is told, and starts the other: whoever changes what is right already starts itself, for ever.
+before=$(stat -c %z "$socket")
+systemctl start stasis-offload-socket@breth0.service stasis-offload-socket-again@breth0.service
+[ "$(stat -c %z "$socket")" = "$before" ] || fail "a socket that is right already is changed"
+echo "ok: a socket that is right already is left alone"
+systemctl start --no-block stasis-offload-socket@breth0.service
+systemctl stop stasis-offload-socket@breth0.service
+[ -z "$(systemctl list-units --failed --no-legend)" ] || fail "a unit that is stopped has failed"
+echo "ok: a stop is no failure"
 for again in once twice; do
     systemctl reload openvswitch-switch
     granted "Open vSwitch is reloaded $again"
