@@ -147,7 +147,11 @@ def load_http(file: Path | None = None) -> HttpSettings:
 
 
 def _wrong(chosen: Path | None, mistakes: Iterable[str]) -> ConfigError:
-    where = f"{chosen} and the environment" if chosen else f"the environment (there is no {DEFAULT_FILE})"
+    where = (
+        f"{chosen} and the environment"
+        if chosen
+        else f"the environment (there is no {DEFAULT_FILE}, which `stasis-offload setup` writes)"
+    )
     return ConfigError("\n  ".join([f"wrong configuration in {where}:", *mistakes]))
 
 

@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from http import HTTPStatus
 from pathlib import Path
 from time import monotonic
@@ -77,14 +78,13 @@ class LivePage:
             status=HTTPStatus.OK,
             headers={**_HEADERS, "Content-Type": "text/event-stream", "Cache-Control": "no-store"},
         )
-        await response.prepare(request)
-        while not self._ended.is_set():
-            await response.write(f"data: {await self._latest()}\n\n".encode())
-            try:
-                async with asyncio.timeout(_EVERY):
-                    await self._ended.wait()
-            except TimeoutError:
-                continue
+        with suppress(ConnectionResetError):  # who watched has gone
+            await response.prepare(request)
+            while not self._ended.is_set():
+                await response.write(f"data: {await self._latest()}\n\n".encode())
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(_EVERY):
+                        await self._ended.wait()
         return response
 
     async def _latest(self) -> str:

@@ -14,6 +14,10 @@ from stasis_offload.errors import ModuleError
 from stasis_offload.measures import Requests
 from stasis_offload.packets.address import Address
 
+# What to type in a shell when Asterisk has no such command, and what an error says of it.
+LOAD = "asterisk -rx 'module load res_rtpstreams.so'"
+HOW_TO_LOAD = f"; `{LOAD}` says why not"
+
 _VERSION = re.compile(r"res_rtpstreams (\d+\.\d+\.\d+)\n")
 
 _MAX_PAYLOAD_TYPE = 127
@@ -86,9 +90,7 @@ class RtpStreams:
         try:
             return await self._run(command)
         except UnknownCommandError:
-            missing = (
-                f"{self._socket}: res_rtpstreams is not loaded; `module load res_rtpstreams.so` says why not"
-            )
+            missing = f"{self._socket}: res_rtpstreams is not loaded{HOW_TO_LOAD}"
         try:
             await self._run("core waitfullybooted")
             return await self._run(command)

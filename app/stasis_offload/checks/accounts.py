@@ -66,7 +66,8 @@ def service_account(name: str | None, *, unit: str = _UNIT) -> Account | None:
     except KeyError as error:
         if not wanted:
             return None
-        raise ConfigError(f"user {wanted!r}: {error.args[0]}") from error
+        hint = "" if name else "; `stasis-offload setup` makes the user"
+        raise ConfigError(f"user {wanted!r}: {error.args[0]}{hint}") from error
     return Account(user.pw_uid, (group, *os.getgrouplist(user.pw_name, group), *more))
 
 

@@ -5,7 +5,7 @@ from importlib.metadata import version as version_of
 from pathlib import Path
 
 from stasis_offload.asterisk.control_socket import ask
-from stasis_offload.asterisk.rtpstreams import RtpStreams
+from stasis_offload.asterisk.rtpstreams import HOW_TO_LOAD, LOAD, RtpStreams
 from stasis_offload.checks.accounts import current
 from stasis_offload.checks.items import Item
 from stasis_offload.checks.rights import closed_directory, command_to_open, described, is_open
@@ -30,8 +30,8 @@ async def check_command_line(config: Config, *, within: float) -> tuple[Item, ..
     try:
         version = await RtpStreams(path).version()
     except ModuleError as error:
-        command = "asterisk -rx 'module load res_rtpstreams.so'" if "not loaded" in str(error) else ""
-        return (rights, Item("module", ok=False, text=str(error), command=command))
+        text = str(error).removesuffix(HOW_TO_LOAD)
+        return (rights, Item("module", ok=False, text=text, command=LOAD if "not loaded" in text else ""))
     return (
         rights,
         _judge_version(version, version_of("stasis-offload")),

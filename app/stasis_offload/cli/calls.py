@@ -29,6 +29,7 @@ from stasis_offload.cli.tables import (
     summary,
 )
 from stasis_offload.cli.typed import AsJson, ConfigFile, age, commands, console, reason_named
+from stasis_offload.log import LEVELS
 from stasis_offload.media.reasons import EXPLANATIONS, ReasonKind
 
 _Call = Annotated[str | None, typer.Argument(metavar="CALL", help="An id that `calls` shows.")]
@@ -105,6 +106,8 @@ def drain(
 @commands.command()
 def log(level: Annotated[str, typer.Argument(metavar="LEVEL")], config: ConfigFile = None) -> None:
     """Have the running application log from this level up (debug, info, warning, error) until it reads its configuration again."""
+    if level not in LEVELS:
+        raise typer.BadParameter(f"{level!r} is not one of {', '.join(LEVELS)}")
     match request(config, "POST", "/log", {"level": level}):
         case {"level": str(level), "was": str(was)}:
             typer.echo(f"log level: {level}, was {was} (until `systemctl reload` or a restart)")

@@ -238,7 +238,7 @@ VERSION = GREETING + b"res_rtpstreams 0.1.0\n"
 @pytest.mark.parametrize(
     ("answers", "cause"),
     [
-        ([NO_COMMAND, BOOTED, NO_COMMAND], "`module load res_rtpstreams.so` says why not"),
+        ([NO_COMMAND, BOOTED, NO_COMMAND], "`asterisk -rx 'module load res_rtpstreams.so'` says why not"),
         ([NO_COMMAND, NO_COMMAND], "says why not"),
         (
             [NO_COMMAND, GREETING + b"You don't have permissions to run 'core waitfullybooted' command\n"],

@@ -42,11 +42,16 @@ def test_a_name_that_is_given_is_stronger_than_the_unit(unit: Path) -> None:
     assert (account.uid, account.groups[0]) == (SOMEBODY.pw_uid, SOMEBODY.pw_gid)
 
 
-@pytest.mark.parametrize("where", ["given", "unit"])
-def test_a_user_that_does_not_exist_is_named(unit: Path, where: str) -> None:
-    unit.write_text("User=no-such-user\n" if where == "unit" else "")
-    with pytest.raises(ConfigError, match="no-such-user"):
-        service_account("no-such-user" if where == "given" else None)
+def test_a_user_that_does_not_exist_is_named(unit: Path) -> None:
+    unit.write_text("")
+    with pytest.raises(ConfigError, match=r"'no-such-user'.* not found: 'no-such-user'$"):
+        service_account("no-such-user")
+
+
+def test_before_setup_the_units_user_is_missing(unit: Path) -> None:
+    unit.write_text("User=no-such-user\n")
+    with pytest.raises(ConfigError, match=r"no-such-user'; `stasis-offload setup` makes the user$"):
+        service_account(None)
 
 
 def test_another_user_than_the_services_is_told_so() -> None:
