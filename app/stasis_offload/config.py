@@ -3,8 +3,9 @@
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import get_args
 
-from pydantic import BaseModel, Field, ValidationError, field_validator
+from pydantic import BaseModel, Field, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
@@ -23,11 +24,17 @@ from stasis_offload.config_sections import (
     MediaSettings,
     OpenFlowSettings,
     RuleSettings,
+    SwitchSettings,
 )
 from stasis_offload.errors import ConfigError
 
 DEFAULT_FILE = Path("/etc/stasis-offload/stasis-offload.toml")
 ENV_PREFIX = "STASIS_OFFLOAD_"
+
+_BOTH = (
+    "not beside [openflow]: give each switch a section [[switch]] with a name and the keys of [openflow], and leave out"
+    " [openflow] and its variables"
+)
 
 
 class _FromFileAndEnvironment(BaseSettings):
@@ -79,7 +86,10 @@ class Config(_FromFileAndEnvironment):
     )
     ari: AriSettings
     asterisk: AsteriskSettings = AsteriskSettings()
-    openflow: OpenFlowSettings
+    openflow: OpenFlowSettings | None = None
+    switch: tuple[SwitchSettings, ...] = Field(
+        default=(), description="sections [[switch]] with keys in them, one for each switch"
+    )
     http: HttpSettings = HttpSettings()
     media: MediaSettings = MediaSettings()
     policy: tuple[RuleSettings, ...] = Field(
@@ -88,13 +98,44 @@ class Config(_FromFileAndEnvironment):
     hep: HepSettings = HepSettings()
     log: LogSettings = LogSettings()
 
+    @model_validator(mode="before")
+    @classmethod
+    def _one_or_several(cls, given: dict[str, object]) -> dict[str, object]:
+        """Return what is given with an empty section [openflow] where no switch is given, so that what is missing is named."""
+        return given if given.get("switch") else {"openflow": {}, **given}
+
+    @field_validator("switch")
+    @classmethod
+    def _apart(cls, switches: tuple[SwitchSettings, ...], info: ValidationInfo) -> tuple[SwitchSettings, ...]:
+        if switches and info.data.get("openflow"):
+            raise ValueError(_BOTH)
+        for key in ("name", "connection"):
+            values = [getattr(each, key) for each in switches]
+            for value in values:
+                if values.count(value) > 1:
+                    raise ValueError(f"two have the {key} {value}")
+        return switches
+
+    @property
+    def switches(self) -> tuple[tuple[str, OpenFlowSettings], ...]:
+        """The switches in the operator's order, each with its name; the only one of [openflow] has none."""
+        return tuple((each.name, each) for each in self.switch) or (
+            (("", self.openflow),) if self.openflow else ()
+        )
+
 
 SECTIONS: dict[str, type[BaseModel]] = {
-    name: field.annotation
+    name: section
     for name, field in Config.model_fields.items()
-    if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
+    for section in (field.annotation, *get_args(field.annotation)[:1])
+    if name not in ("policy", "switch") and isinstance(section, type) and issubclass(section, BaseModel)
 }
-_RULE_KEYS = {f"policy.{name}": field for name, field in RuleSettings.model_fields.items()}
+_LISTED: dict[str, type[BaseModel]] = {"policy": RuleSettings, "switch": SwitchSettings}
+_LISTED_KEYS = {
+    f"{section}.{name}": field
+    for section, model in _LISTED.items()
+    for name, field in model.model_fields.items()
+}
 _KEYS: dict[str, FieldInfo] = {
     f"{section}.{name}": field
     for section, model in SECTIONS.items()
@@ -119,8 +160,8 @@ def load(file: Path | None = None) -> Config:
     mistakes = [*misnamed_variables(_KEYS, SECTIONS, prefix=ENV_PREFIX), *unreachable_rules(content)]
     config: Config | None = None
     try:
-        # Empty sections, so that each missing key of them is named.
-        config = FromFile.model_validate({"ari": {}, "openflow": {}})
+        # An empty section, so that each missing key of it is named.
+        config = FromFile.model_validate({"ari": {}})
     except ValidationError as error:
         mistakes += _mistakes(error)
     if config is None or mistakes:
@@ -156,9 +197,11 @@ def _wrong(chosen: Path | None, mistakes: Iterable[str]) -> ConfigError:
 
 
 def _mistakes(error: ValidationError) -> list[str]:
-    expected = {key: field.description for key, field in (_KEYS | _RULE_KEYS).items()}
+    expected = {key: field.description for key, field in (_KEYS | _LISTED_KEYS).items()}
     return [
-        mistake(e["loc"], e["type"], e["input"], expected=expected, sections=SECTIONS)
+        f"switch: {e['ctx']['error']}"  # of all of them together (`_apart`)
+        if e["loc"] == ("switch",) and "ctx" in e
+        else mistake(e["loc"], e["type"], e["input"], expected=expected, sections=SECTIONS)
         for e in error.errors(include_url=False)
     ]
 

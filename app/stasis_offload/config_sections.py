@@ -122,6 +122,14 @@ class OpenFlowSettings(_Section):
         return isinstance(self.connection, Ptcp | Pssl)
 
 
+class SwitchSettings(OpenFlowSettings):
+    """One of several switches, with the keys of [openflow] and a name; the order of these sections is that of preference."""
+
+    name: str = Field(
+        pattern=r"^[\w.-]+$", max_length=32, description="a name of at most 32 letters, digits, -, _ and ."
+    )
+
+
 class HttpSettings(_Section):
     """Where the operator's interface is: a socket for the command line, and a TCP port, read-only without a token."""
 

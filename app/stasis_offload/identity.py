@@ -11,12 +11,22 @@ from stasis_offload.openflow.gate import APPLICATIONS
 _MACHINE_ID = Path("/etc/machine-id")
 
 
-def application_number(config: Config, *, machine_id: Path = _MACHINE_ID) -> int:
-    """Return a number (0 to APPLICATIONS - 1) of this application on this host, for this Asterisk."""
+def application_number(config: Config, *, switch: str = "", machine_id: Path = _MACHINE_ID) -> int:
+    """Return a number (0 to APPLICATIONS - 1) of this application on this host, for this Asterisk.
+
+    At each of several switches it is another, by its name: so that who connects to one bridge as two switches is told.
+    """
     try:
         host = machine_id.read_text(encoding="ascii").strip()
     except (OSError, ValueError):
         host = ""
-    parts = (host, socket.gethostname(), config.app, config.ari.url, str(config.asterisk.control_socket))
+    parts = (
+        host,
+        socket.gethostname(),
+        config.app,
+        config.ari.url,
+        str(config.asterisk.control_socket),
+        *([switch] if switch else []),
+    )
     digest = blake2b("\0".join(parts).encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big") % APPLICATIONS

@@ -78,9 +78,11 @@ class Metrics(Collector):
 
     def _state(self) -> Iterator[Metric]:
         up = _gauge("component_up", "Whether a component is reached: 1 or 0.", ["component"])
+        down = {problem.partition(" ")[0] for problem in self._gate.problems}
         for component in COMPONENTS:
-            up.add_metric([component], float(component not in self._gate.problems))
+            up.add_metric([component], float(component not in down))
         yield up
+        yield from self._switches()
         blocked = _gauge("operator_blocked", "Whether an operator keeps all calls with Asterisk: 1 or 0.")
         blocked.add_metric([], float(ReasonKind.OPERATOR in self._gate.blocks))
         yield blocked
@@ -99,17 +101,30 @@ class Metrics(Collector):
         yield from self._tables()
 
     def _tables(self) -> Iterator[Metric]:
-        table = self._gateways.switch.flow_table
-        flows = _gauge("flows", "Flows of calls that the switch should have, by table.", ["table"])
-        _add(flows, (((str(number),), count) for number, count in sorted(table.sizes.items())))
+        tables = [switch.flow_table for switch in self._gateways.switches]
+        sizes = sum((table.sizes for table in tables), Counter[int]())
+        numbers = sorted({number for table in tables for number in table.sizes})
+        flows = _gauge("flows", "Flows of calls that the switches should have, by table.", ["table"])
+        _add(flows, (((str(number),), sizes[number]) for number in numbers))
         yield flows
         most = _gauge("flows_max", "Flows of calls that the switch takes, by table, if it told.", ["table"])
-        limits = table.room.limits
-        _add(most, (((str(number),), limits[number]) for number in sorted(table.sizes) if number in limits))
+        limits = sum((Counter(table.room.limits) for table in tables), Counter[int]())
+        _add(most, (((str(number),), limits[number]) for number in numbers if number in limits))
         yield most
         calls = _gauge("calls_max", "Calls that there is room for in the switch, if it told.")
-        if table.room.capacity is not None:
-            calls.add_metric([], table.room.capacity)
+        capacities = [table.room.capacity for table in tables if table.room.capacity is not None]
+        if capacities:
+            calls.add_metric([], sum(capacities))
+        yield calls
+
+    def _switches(self) -> Iterator[Metric]:
+        up = _gauge("switch_up", "Whether a switch is connected: 1 or 0.", ["switch"])
+        calls = _gauge("switch_calls", "Calls that a switch carries.", ["switch"])
+        carried = Counter(call.media.carrier for call in self._calls)
+        for switch in self._gateways.switches:
+            up.add_metric([switch.name], float(switch.title not in self._gate.problems))
+            calls.add_metric([switch.name], carried[switch.name])
+        yield up
         yield calls
 
     def _moves(self) -> Iterator[Metric]:
@@ -183,7 +198,7 @@ class Metrics(Collector):
         peers = {
             "ari": self._gateways.ari.measured,
             "module": self._gateways.rtpstreams.measured,
-            "switch": self._gateways.switch.measured,
+            **{switch.title: switch.measured for switch in self._gateways.switches},
         }
         for peer, requests in peers.items():
             seconds.add_metric([peer], *_buckets(requests.seconds))

@@ -142,13 +142,13 @@ class Reloader:
 
 def _changed(before: Config, after: Config) -> set[str]:
     """Return the keys, as `section.key`, that two configurations have other values of."""
-    was = dict(_values(before))
-    return {key for key, value in _values(after) if value != was[key]}
+    was, now = dict(_values(before)), dict(_values(after))
+    return {key for key in was.keys() | now.keys() if was.get(key) != now.get(key)}
 
 
 def _values(config: Config) -> Iterator[tuple[str, object]]:
     for name, value in config:
-        if name in SECTIONS:
+        if name in SECTIONS and value is not None:
             yield from ((f"{name}.{key}", inner) for key, inner in value)
         else:
             yield name, value

@@ -79,10 +79,10 @@ async def run(config: Config, *, load: Callable[[], Config], hide: Callable[[str
     log.info("run.started", version=_VERSION, app=config.app)
     manager = ServiceManager(os.environ)
 
-    def on_switch(event: SwitchEvent) -> None:
-        dispatcher.on_switch(event)
-        if isinstance(event, SwitchUp) and config.openflow.table_miss == "normal":
-            outer.create_task(_add_table_miss(switch))
+    def on_switch(number: int, event: SwitchEvent) -> None:
+        dispatcher.on_switch(number, event)
+        if isinstance(event, SwitchUp) and config.switches[number][1].table_miss == "normal":
+            outer.create_task(_add_table_miss(switches[number]))
 
     def on_ari(event: AriEvent) -> None:
         if isinstance(event, AriUp):
@@ -93,13 +93,7 @@ async def run(config: Config, *, load: Callable[[], Config], hide: Callable[[str
             manager.ready()
 
     async with asyncio.TaskGroup() as outer:
-        switch = Switch(
-            config.openflow.connection,
-            on_switch,
-            datapath_id=config.openflow.datapath_id,
-            instance=config.openflow.instance,
-            application=application_number(config),
-        )
+        switches = _switches(config, on_switch)
         ari = AriClient(
             url=config.ari.url,
             username=config.ari.username,
@@ -111,7 +105,7 @@ async def run(config: Config, *, load: Callable[[], Config], hide: Callable[[str
         rtpstreams = RtpStreams(config.asterisk.control_socket)
         gateways = Gateways(
             ari=ari,
-            switch=switch,
+            switches=switches,
             rtpstreams=rtpstreams,
             ids=ids,
             hep=HepSender(collector_of(config.hep)),
@@ -132,7 +126,9 @@ async def run(config: Config, *, load: Callable[[], Config], hide: Callable[[str
                     transfers=transfers,
                     background=background,
                 )
-                dispatcher = Dispatcher(registry, supervisor=supervisor, transfers=transfers, gate=gate)
+                dispatcher = Dispatcher(
+                    registry, switches=switches, supervisor=supervisor, transfers=transfers, gate=gate
+                )
                 recovery = Recovery(
                     registry,
                     supervisor=supervisor,
@@ -165,7 +161,7 @@ async def run(config: Config, *, load: Callable[[], Config], hide: Callable[[str
                     process_time=process_time,
                     version=_VERSION,
                 )
-                switching = outer.create_task(switch.run())
+                switching = [outer.create_task(switch.run()) for switch in switches]
                 async with serve(
                     config.http,
                     operations,
@@ -174,7 +170,7 @@ async def run(config: Config, *, load: Callable[[], Config], hide: Callable[[str
                     ).answer,
                     token=token,
                     asterisk_cpu=process_time.share,
-                    look_at_switch=partial(check_connected, config, switch),
+                    look_at_switch=partial(check_connected, config, switches),
                 ) as places:
                     log.info("http.up", places=places)
                     for work in (
@@ -193,23 +189,40 @@ async def run(config: Config, *, load: Callable[[], Config], hide: Callable[[str
             log.info("run.stopped", calls=len(registry))
         finally:
             if not dispatcher.replaced:  # otherwise the flows may already be the other program's
-                await _sweep(switch)
-            switching.cancel()
+                await asyncio.gather(*map(_sweep, switches))
+            for task in switching:
+                task.cancel()
+
+
+def _switches(config: Config, on_event: Callable[[int, SwitchEvent], None]) -> tuple[Switch, ...]:
+    """Return the switches, in the operator's order, each of which tells its events with its number."""
+    switches = []
+    for number, (name, settings) in enumerate(config.switches):
+        switch = Switch(
+            settings.connection,
+            partial(on_event, number),
+            datapath_id=settings.datapath_id,
+            instance=settings.instance,
+            application=application_number(config, switch=name),
+        )
+        switch.name = name
+        switches.append(switch)
+    return tuple(switches)
 
 
 async def _add_table_miss(switch: Switch) -> None:
     try:
         if await switch.add_table_miss():
-            log.warning("switch.table_miss_added", was="table 0 had no flow but ours")
+            log.warning("switch.table_miss_added", **switch.named, was="table 0 had no flow but ours")
     except OpenFlowError as error:
-        log.warning("switch.table_miss_unknown", error=str(error))
+        log.warning("switch.table_miss_unknown", **switch.named, error=str(error))
 
 
 async def _sweep(switch: Switch) -> None:
     try:
         await switch.sweep()
     except OpenFlowError as error:
-        log.warning("flows.not_swept", error=str(error))
+        log.warning("flows.not_swept", **switch.named, error=str(error))
 
 
 async def _serve_until_stopped(operations: Operations, manager: ServiceManager) -> NoReturn:

@@ -123,13 +123,13 @@ async def beside_counting(asterisk: FakeAsterisk, calls: int) -> AsyncIterator[W
     worlds: list[World] = []
 
     def on_event(event: Event) -> None:
-        worlds[0].dispatcher.on_switch(event)
+        worlds[0].dispatcher.on_switch(0, event)
 
     with tempfile.TemporaryDirectory() as folder:
         switch_socket, module_socket = f"{folder}/switch", f"{folder}/asterisk.ctl"
         with _counting(calls, switch_socket, module_socket):
             switch, module = Switch(Unix(switch_socket), on_event), RtpStreams(Path(module_socket))
-            async with running(asterisk, switch=switch, rtpstreams=module, tuning=Tuning()) as world:
+            async with running(asterisk, switches=(switch,), rtpstreams=module, tuning=Tuning()) as world:
                 worlds.append(world)
                 switching = asyncio.create_task(switch.run())
                 await until(lambda: switch.flow_table.is_attached)

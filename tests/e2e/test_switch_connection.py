@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from lab import control
-from lab.capture import NODE2
 from lab.control import wait_until
 from tests.support.applications import application
 from tests.support.edge_call import (
@@ -15,33 +14,14 @@ from tests.support.edge_call import (
     conversation,
 )
 from tests.support.phone import sdp
-
-PORT = "6653"
-_NORMAL = "ovs-ofctl add-flow breth0 priority=0,actions=NORMAL"
-_REJECT = ("INPUT", "-p", "tcp", "--dport", PORT, "-j", "REJECT", "--reject-with", "tcp-reset")
+from tests.support.tcp_connection import CONNECTION, cut, listening
 
 
 @contextmanager
 def by_tcp() -> Iterator[None]:
     """Have the application dial the bridge by TCP, and not its management socket, which nothing can cut."""
-    control.execute("ovs", "sh", "-c", f"ovs-vsctl set-controller breth0 ptcp:{PORT} && {_NORMAL}")
-    try:
-        with application(OPENFLOW__CONNECTION=f"tcp:{NODE2}:{PORT}"):
-            yield
-    finally:
-        control.execute("ovs", "sh", "-c", f"ovs-vsctl del-controller breth0 && {_NORMAL}")
-
-
-@contextmanager
-def cut() -> Iterator[None]:
-    """End the connection, and refuse another one while the block runs; yields once the application knows."""
-    control.execute("ovs", "iptables", "-I", *_REJECT)
-    try:
-        control.execute("ovs", "ss", "-KHtn", "state", "established", "sport", "=", f":{PORT}")
-        wait_until(lambda: not control.health()["ok"], within=3, what="the end of the connection", every=0.05)
+    with listening(), application(OPENFLOW__CONNECTION=CONNECTION):
         yield
-    finally:
-        control.execute("ovs", "iptables", "-D", *_REJECT)
 
 
 def test_a_hold_and_a_hang_up_without_a_connection_to_the_switch_hold_as_soon_as_there_is_one() -> None:

@@ -7,8 +7,9 @@ from stasis_offload.checks.items import Item
 from stasis_offload.checks.running import Running
 from stasis_offload.checks.switch import check_switch
 from stasis_offload.config import Config
-from stasis_offload.config_sections import AriSettings, AsteriskSettings, OpenFlowSettings
+from stasis_offload.config_sections import AriSettings, AsteriskSettings, OpenFlowSettings, SwitchSettings
 from stasis_offload.identity import application_number
+from stasis_offload.openflow.endpoint import Unix
 from tests.support.ovs_container import Bridge
 from tests.support.switch_events import connected
 
@@ -32,7 +33,9 @@ def config_of(bridge: Bridge, *, instance: int = 0) -> Config:
 
 
 async def checked(bridge: Bridge, *, instance: int = 0) -> dict[str, Item]:
-    return {item.name: item for item in await check_switch(config_of(bridge, instance=instance), Running())}
+    config = config_of(bridge, instance=instance)
+    [(_, settings)] = config.switches
+    return {item.name: item for item in await check_switch(config, Running(), "", settings)}
 
 
 async def test_a_bridge_as_it_was_made_is_a_learning_switch_that_tells_sizes_apart(bridge: Bridge) -> None:
@@ -192,3 +195,17 @@ async def test_flows_of_an_instance_that_does_not_run_are_named_with_the_command
     assert found.text.endswith("what ran as 3 and ended without a stop has left flows")
     bridge.ofctl("del-flows", "cookie=0x3ff1000000000000/0xffff000000000000")
     assert (await checked(bridge))["instance"].text.endswith("no other application is there")
+
+
+async def test_of_several_switches_each_is_checked_under_its_name(bridge: Bridge) -> None:
+    here = SwitchSettings.model_construct(name="host", connection=bridge.management, instance=0)
+    gone = SwitchSettings.model_construct(name="tor", connection=Unix("/nonexistent"), instance=0)
+    config = config_of(bridge).model_copy(update={"openflow": None, "switch": (here, gone)})
+    items = [
+        item
+        for name, settings in config.switches
+        for item in await check_switch(config, Running(), name, settings)
+    ]
+    marks = {item.name: item.mark for item in items}
+    assert {"switch host": "ok", "abilities host": "ok", "switch tor": "FAILED"}.items() <= marks.items()
+    assert [name for name in marks if name.endswith("tor")] == ["switch tor"]

@@ -32,7 +32,7 @@ from stasis_offload.packets.frame import Datagram, build_udp
 from tests.support.fake_asterisk import IDS
 from tests.support.leg_reports import CALLEE, CALLER, passed_on
 from tests.support.ovs_container import Bridge
-from tests.support.packets import rtp
+from tests.support.packets import at, rtp
 from tests.support.placements import rtcp_of
 from tests.support.switch_events import SECONDS, Kind, connected, tapped
 
@@ -97,7 +97,7 @@ async def session(
         media = MediaSession(
             "call",
             gateways=Gateways(
-                ari, switch, RtpStreams(path, deadline=SECONDS), IDS, learning or LearningQueue()
+                ari, (switch,), RtpStreams(path, deadline=SECONDS), IDS, learning or LearningQueue()
             ),
             tuning=TUNING,
             blocks=frozenset(),
@@ -189,7 +189,7 @@ def frames(duty: Duty, sequence: int) -> Iterator[tuple[Role, bytes]]:
 
 def mirror(media: MediaSession, duty: Duty, sequence: int) -> None:
     for role, frame in frames(duty, sequence):
-        media.on_packet_in(role, in_port=1, frame=frame)
+        media.on_packet_in(role, in_port=at(1), frame=frame)
 
 
 async def offload(media: MediaSession) -> None:
@@ -297,7 +297,7 @@ async def test_rtcp_goes_on_while_asterisk_does_not_answer_a_query(bridge: Bridg
             await media.post(rtcp_of(Leg.CALLER)).wait()
             for _ in range(2):
                 report = build_udp(rtcp_of(Leg.CALLER).datagram)
-                media.on_packet_in(Role.RTCP_CALLER, in_port=1, frame=report)
+                media.on_packet_in(Role.RTCP_CALLER, in_port=at(1), frame=report)
             while sent[Kind.PACKET_OUT] - before < 3:  # noqa: ASYNC110 - the switch is what is looked at
                 await asyncio.sleep(0.001)
         # Meanwhile the lease may have been renewed.

@@ -76,7 +76,7 @@ async def test_rtcp_reaches_asterisk_and_us_as_it_came_and_goes_on_as_asterisks_
         assert await three.receive() == frame(packet)
         assert await shown(events, Role.RTCP_CALLER) == frame(packet)
         to_callee = replace(above(sent_to(path.callee, sent_by(path.caller))), payload=packet.payload)
-        switch.flow_table.inject(path.callee.received.in_port, frame(to_callee))
+        switch.flow_table.inject(path.callee.received.in_port.number, frame(to_callee))
         assert await two.receive() == frame(to_callee)
         assert events.rest() == []
 

@@ -23,7 +23,7 @@ from stasis_offload.packets.address import Address
 from tests.support.dummy_ports import plugged
 from tests.support.many_calls import flows_of, learning_flows_of
 from tests.support.ovs_container import Bridge, Ovs
-from tests.support.packets import frame, sent_by, sent_to, split
+from tests.support.packets import at, frame, sent_by, sent_to, split
 from tests.support.switch_events import SECONDS, Kind, connected, running, tapped
 
 # Two PBXs in a row: the phones are behind one router at port 1, B at port 2, and A at port 3 (ovs_container.MACS).
@@ -35,8 +35,8 @@ def leg(there: tuple[int, str], here: tuple[int, str], remote: str, local: str) 
     (port, mac), (pbx_port, pbx_mac) = there, here
     there_at, here_at = Address.parse(remote), Address.parse(local)
     return Attachment(
-        sent=Headers(port, None, mac, pbx_mac, source=there_at, destination=here_at, dscp=0),
-        received=Headers(pbx_port, None, pbx_mac, mac, source=here_at, destination=there_at, dscp=0),
+        sent=Headers(at(port), None, mac, pbx_mac, source=there_at, destination=here_at, dscp=0),
+        received=Headers(at(pbx_port), None, pbx_mac, mac, source=here_at, destination=there_at, dscp=0),
     )
 
 

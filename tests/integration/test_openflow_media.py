@@ -21,6 +21,7 @@ from tests.support.packets import (
     CALLER,
     PATH,
     SIX,
+    at,
     by_one_router,
     frame,
     sent_by,
@@ -73,8 +74,8 @@ async def test_each_leg_gets_the_others_packets_as_if_from_asterisk(bridge: Brid
         for leg in Leg:
             near, far = path.attachment(leg), path.attachment(leg.other)
             packet = sent_by(near)
-            wires[near.sent.in_port - 1].send(frame(packet))
-            assert await wires[far.sent.in_port - 1].receive() == frame(sent_to(far, packet))
+            wires[near.sent.in_port.number - 1].send(frame(packet))
+            assert await wires[far.sent.in_port.number - 1].receive() == frame(sent_to(far, packet))
 
 
 @pytest.mark.parametrize("path", [PATH, SIX, with_tags(PATH, Tag(7, 5), None)], ids=["ipv4", "ipv6", "vlan"])
@@ -91,7 +92,7 @@ async def test_learning_shows_us_a_packet_that_goes_on_to_asterisk_as_ever(
         assert (seen.cookie, seen.in_port) == (flow.cookie, 1)
         assert packet.startswith(seen.frame)
         assert len(seen.frame) >= LEARNING_BYTES
-        sighting = parse_observed_packet(seen.in_port, seen.frame)
+        sighting = parse_observed_packet(at(seen.in_port), seen.frame)
         assert sighting.headers == attachment.sent
         assert (sighting.ttl, sighting.payload_type, sighting.ssrc) == (64, 0, 0x1234)
         assert await three.receive() == packet

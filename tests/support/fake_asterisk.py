@@ -178,7 +178,7 @@ class _EndError(Exception):
 async def running(
     asterisk: FakeAsterisk,
     *,
-    switch: Switch | None = None,
+    switches: tuple[Switch, ...] = (),
     rtpstreams: RtpStreams | None = None,
     tuning: Tuning = TUNING,
     learned_at_once: int = MOST,
@@ -186,7 +186,7 @@ async def running(
     """Run the calls of an Asterisk until the block ends, and then break them off; none but `asterisk` has to be there."""
     gateways = Gateways(
         ari=asterisk,
-        switch=switch or Switch(NOWHERE, lambda _: None),
+        switches=switches or (Switch(NOWHERE, lambda _: None),),
         rtpstreams=rtpstreams or RtpStreams(Path(NOWHERE.path)),
         ids=IDS,
         learning=LearningQueue(most=learned_at_once),
@@ -215,7 +215,9 @@ def _world(gateways: Gateways, tuning: Tuning, tasks: TaskGroup) -> World:
         transfers=transfers,
         background=background,
     )
-    dispatcher = Dispatcher(registry, supervisor=supervisor, transfers=transfers, gate=gate)
+    dispatcher = Dispatcher(
+        registry, switches=gateways.switches, supervisor=supervisor, transfers=transfers, gate=gate
+    )
     recovery = Recovery(
         registry,
         supervisor=supervisor,

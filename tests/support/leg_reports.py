@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 from stasis_offload.asterisk.leg_report import Glue, LegReport, RtcpMode
-from stasis_offload.media.path import Headers, Leg, ObservedPacket
+from stasis_offload.media.path import Headers, Leg, ObservedPacket, SwitchPort
 from stasis_offload.packets.address import Address
 
 CALLER = LegReport(
@@ -58,8 +58,8 @@ CALLEE = replace(
     ssrc_rx=0xBBBB,
 )
 # The port of the bridge itself.
-OFPP_LOCAL = 0xFFFF_FFFE
-PHONE_PORT = 1
+OFPP_LOCAL = SwitchPort(0, 0xFFFF_FFFE)
+PHONE_PORT = SwitchPort(0, 1)
 PHONE_MAC, ASTERISK_MAC = "02:42:c6:12:32:02", "02:42:c6:12:32:03"
 REPORTS = {Leg.CALLER: CALLER, Leg.CALLEE: CALLEE}
 
@@ -82,7 +82,9 @@ def passed_on(leg: Leg, **changes: Any) -> ObservedPacket:
     return _packet(report, headers, changes)
 
 
-def _headers(in_port: int, eth_src: str, eth_dst: str, source: Address, to: Address, *, dscp: int) -> Headers:
+def _headers(
+    in_port: SwitchPort, eth_src: str, eth_dst: str, source: Address, to: Address, *, dscp: int
+) -> Headers:
     return Headers(
         in_port=in_port,
         tag=None,

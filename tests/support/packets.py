@@ -5,7 +5,7 @@ from dataclasses import replace
 from ipaddress import IPv4Address
 from typing import Any
 
-from stasis_offload.media.path import Attachment, Headers, MediaPath
+from stasis_offload.media.path import Attachment, Headers, MediaPath, SwitchPort
 from stasis_offload.packets.address import Address
 from stasis_offload.packets.frame import Datagram, Tag
 
@@ -15,16 +15,33 @@ UDP = 17
 ASTERISK = 3
 
 
+def at(number: int, *, switch: int = 0) -> SwitchPort:
+    """Return a port of a switch, the only one if nothing else is said."""
+    return SwitchPort(switch, number)
+
+
 def attachment(in_port: int, number: int, *, remote: str, local: str, tag: Tag | None = None) -> Attachment:
     """Return how a leg is attached whose packets come and go by one router; the last byte of its MAC is `number`."""
     phone, asterisk = f"02:00:00:00:00:{number:02x}", "02:00:00:00:00:01"
     there, here = Address.parse(remote), Address.parse(local)
     return Attachment(
         sent=Headers(
-            in_port=in_port, tag=tag, eth_src=phone, eth_dst=asterisk, source=there, destination=here, dscp=0
+            in_port=at(in_port),
+            tag=tag,
+            eth_src=phone,
+            eth_dst=asterisk,
+            source=there,
+            destination=here,
+            dscp=0,
         ),
         received=Headers(
-            in_port=ASTERISK, tag=tag, eth_src=asterisk, eth_dst=phone, source=here, destination=there, dscp=0
+            in_port=at(ASTERISK),
+            tag=tag,
+            eth_src=asterisk,
+            eth_dst=phone,
+            source=here,
+            destination=there,
+            dscp=0,
         ),
     )
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from stasis_offload.media.path import Attachment, Headers, MediaPath
+from stasis_offload.media.path import Attachment, Headers, MediaPath, SwitchPort
 from stasis_offload.openflow.flow import (
     SAMPLE_TABLE,
     SIZE_TABLE,
@@ -39,9 +39,13 @@ def addresses(family: int) -> st.SearchStrategy[Address]:
     return st.builds(Address, host=hosts, port=PORTS)
 
 
+def _ports(most: int) -> st.SearchStrategy[SwitchPort]:
+    return st.builds(SwitchPort, switch=st.just(0), number=st.integers(1, most))
+
+
 def attachments(family: int) -> st.SearchStrategy[Attachment]:
     def headers(
-        in_port: st.SearchStrategy[int], source: Address, destination: Address
+        in_port: st.SearchStrategy[SwitchPort], source: Address, destination: Address
     ) -> st.SearchStrategy[Headers]:
         return st.builds(
             Headers,
@@ -58,8 +62,8 @@ def attachments(family: int) -> st.SearchStrategy[Attachment]:
     return st.tuples(addresses(family), addresses(family), st.none() | addresses(family)).flatmap(
         lambda ends: st.builds(
             Attachment,
-            sent=headers(st.integers(1, 3), ends[0], ends[1]),
-            received=headers(st.integers(1, 4), ends[1], ends[2] or ends[0]),
+            sent=headers(_ports(3), ends[0], ends[1]),
+            received=headers(_ports(4), ends[1], ends[2] or ends[0]),
         )
     )
 

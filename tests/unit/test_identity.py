@@ -33,6 +33,8 @@ def test_it_depends_on_the_application_the_asterisk_and_the_host(
         application_number(config(app="second"), machine_id=one),
         application_number(config(url="http://127.0.0.1:8089"), machine_id=one),
         application_number(config(socket_of="/b.ctl"), machine_id=one),
+        application_number(config(), switch="tor", machine_id=one),
+        application_number(config(), switch="host", machine_id=one),
     ]
     monkeypatch.setattr(socket, "gethostname", lambda: "another-host")
     numbers.append(application_number(config(), machine_id=one))

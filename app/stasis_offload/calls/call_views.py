@@ -40,6 +40,7 @@ def view_of(call: Call, counts: Mapping[int, FlowCount], now: float) -> CallView
         from_callee=forwarded(Leg.CALLEE),
         caller_quality=call.media.quality.of(Leg.CALLER),
         callee_quality=call.media.quality.of(Leg.CALLEE),
+        switch=call.media.carrier or None,
         partial=placement.partial,
         strangers_at_caller=call.media.strangers(Leg.CALLER),
         strangers_at_callee=call.media.strangers(Leg.CALLEE),

@@ -1,5 +1,6 @@
-"""Routes each event of Asterisk and of the switch to the call that it concerns. Synchronous, in order."""
+"""Routes each event of Asterisk and of the switches to the call that it concerns. Synchronous, in order."""
 
+from collections.abc import Sequence
 from typing import assert_never
 
 import structlog
@@ -9,11 +10,14 @@ from stasis_offload.calls.call import Call
 from stasis_offload.calls.offload_gate import OffloadGate
 from stasis_offload.calls.registry import Registry
 from stasis_offload.calls.supervisor import Supervisor
+from stasis_offload.calls.switch_outages import SwitchOutages
 from stasis_offload.calls.transfers import Transfers
 from stasis_offload.media import events as ev
+from stasis_offload.media.path import SwitchPort
 from stasis_offload.media.reasons import ReasonKind
 from stasis_offload.media.roles import role_of
 from stasis_offload.openflow import events as switch
+from stasis_offload.openflow.switch import Switch
 from stasis_offload.signalling import events as sig
 from stasis_offload.signalling.legs import LegEvent
 
@@ -25,13 +29,21 @@ class Dispatcher:
     """
 
     def __init__(
-        self, registry: Registry, *, supervisor: Supervisor, transfers: Transfers, gate: OffloadGate
+        self,
+        registry: Registry,
+        *,
+        switches: Sequence[Switch],
+        supervisor: Supervisor,
+        transfers: Transfers,
+        gate: OffloadGate,
     ) -> None:
         self.replaced = False
         self._registry = registry
         self._supervisor = supervisor
         self._transfers = transfers
         self._gate = gate
+        self._switches = switches
+        self._outages = SwitchOutages(registry, switches=switches, gate=gate)
         self._log = structlog.get_logger(__name__)
 
     def on_ari(self, event: ari.Event) -> None:  # noqa: PLR0912 - one row an event
@@ -89,33 +101,27 @@ class Dispatcher:
             case _:
                 assert_never(event)
 
-    def on_switch(self, event: switch.Event) -> None:
-        """Route an event of the switch."""
+    def on_switch(self, number: int, event: switch.Event) -> None:
+        """Route an event of the switch of this number."""
         match event:
-            case switch.SwitchUp(description, kept):
-                self._log.info("switch.up", datapath=f"{description.datapath_id:016x}", kept=kept)
-                self._gate.problems.pop("switch", None)
-                if not kept:
-                    self._gate.block(ReasonKind.SWITCH_UNREACHABLE)
-                self._gate.unblock(ReasonKind.SWITCH_UNREACHABLE)
-            case switch.SwitchDown(reason, grace):
-                self._log.warning("switch.down", reason=reason, grace=round(grace, 1))
-                self._gate.problems["switch"] = reason
-                self._gate.block_later(ReasonKind.SWITCH_UNREACHABLE, grace)
+            case switch.SwitchUp():
+                self._outages.on_up(number, event)
+            case switch.SwitchDown():
+                self._outages.on_down(number, event)
             case switch.PacketIn(cookie, in_port, frame):
                 call, role = self._registry.by_cookie(cookie), role_of(cookie)
                 if call and role:
-                    call.media.on_packet_in(role, in_port=in_port, frame=frame)
+                    call.media.on_packet_in(role, in_port=SwitchPort(number, in_port), frame=frame)
             case switch.FlowRemoved(cookie):
                 call, role = self._registry.by_cookie(cookie), role_of(cookie)
                 if call and role:
-                    call.media.on_flow_removed(role, event)
+                    call.media.on_flow_removed(role, event, switch=number)
             case switch.Refused(reason):
-                self._log.warning("switch.refused", error=reason)
+                self._log.warning("switch.refused", **self._switches[number].named, error=reason)
             case switch.PortDown(port):
-                self._log.info("switch.port_down", port=port)
+                self._log.info("switch.port_down", **self._switches[number].named, port=port)
                 for each in self._registry:
-                    each.media.post(ev.PortDown(port))
+                    each.media.post(ev.PortDown(SwitchPort(number, port)))
             case _:
                 assert_never(event)
 

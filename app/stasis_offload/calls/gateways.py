@@ -17,10 +17,13 @@ from stasis_offload.signalling.call_ids import CallIds
 
 @dataclass(frozen=True, slots=True)
 class Gateways:
-    """Asterisk's REST interface, the switch, the CLI of our Asterisk module, our ids, for what calls wait for their turn, the rules, what is counted, and the Homer collector."""
+    """Asterisk's REST interface, the switches, the CLI of our Asterisk module, our ids, for what calls wait for their turn, the rules, what is counted, and the Homer collector.
+
+    A switch has a number, its place among `switches`: the operator's order, in which they are preferred.
+    """
 
     ari: AriClient
-    switch: Switch
+    switches: tuple[Switch, ...]
     rtpstreams: RtpStreams
     ids: CallIds
     learning: LearningQueue = field(default_factory=LearningQueue)
@@ -30,5 +33,6 @@ class Gateways:
     hep: HepSender = field(default_factory=HepSender)
 
     def __post_init__(self) -> None:
-        """Let the switch know what a call needs."""
-        self.switch.flow_table.room.needs = MOST_FLOWS
+        """Let each switch know what a call needs."""
+        for switch in self.switches:
+            switch.flow_table.room.needs = MOST_FLOWS

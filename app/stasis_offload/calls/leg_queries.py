@@ -51,7 +51,12 @@ class LegQueries:
         self._answered = True
         by_leg = {self.channels.get(report.channel_id): report for report in reports}
         caller, callee = by_leg.get(Leg.CALLER), by_leg.get(Leg.CALLEE)
-        return (ev.LegsReported(caller, callee, splits=self._gateways.switch.splits),)
+        switches = {
+            number: switch.splits
+            for number, switch in enumerate(self._gateways.switches)
+            if switch.flow_table.is_attached
+        }
+        return (ev.LegsReported(caller, callee, switches),)
 
     async def check(self, within: float) -> Sequence[ev.Event]:
         """Query the module after something may have changed; no answer is one: that it may have."""

@@ -4,11 +4,11 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from functools import partial
 from typing import assert_never
 
 from structlog.typing import FilteringBoundLogger
 
+from stasis_offload.calls.call_flows import CallFlows
 from stasis_offload.calls.features import CallFeatures
 from stasis_offload.calls.gateways import Gateways
 from stasis_offload.calls.homer_reports import HomerReports
@@ -17,16 +17,17 @@ from stasis_offload.calls.media_monitor import MediaMonitor
 from stasis_offload.calls.media_record import MediaRecord
 from stasis_offload.calls.packet_budget import PacketBudget
 from stasis_offload.calls.runner import MachineRunner
+from stasis_offload.calls.turns import Turns
 from stasis_offload.errors import OpenFlowError, SwitchUnavailableError, TableFullError
 from stasis_offload.media import commands as cmd
 from stasis_offload.media import events as ev
 from stasis_offload.media.machine import passes_query, step, supersedes
 from stasis_offload.media.mirrored import mirrored
-from stasis_offload.media.path import Leg
+from stasis_offload.media.path import Leg, SwitchPort
 from stasis_offload.media.quality import Quality
 from stasis_offload.media.reasons import ReasonKind
 from stasis_offload.media.relaying import Step, abandon
-from stasis_offload.media.roles import FORWARDING_ROLES, Duty, Role, owner_of
+from stasis_offload.media.roles import Duty, Role
 from stasis_offload.media.rtcp_relay import with_reports
 from stasis_offload.media.state import Phase, Placement, State, Tuning
 from stasis_offload.media.usual_rtcp import UsualRtcp
@@ -34,8 +35,8 @@ from stasis_offload.openflow.events import FlowRemoved, Removal
 from stasis_offload.openflow.flow import FlowCount
 from stasis_offload.packets.rtcp import Packet, parse_packets
 
-# After one of these a call that is relayed is not about to be learned.
-_UNLEARNED = ev.LegsReported | ev.CommandFailed | ev.CallEnded
+# RTP of a call that is learned.
+_SHOWN = ev.PacketObserved | ev.PacketRelayed
 
 # While so many events wait, RTCP and answers to STUN are not passed on: nobody can keep a call busy with them, and its end
 # waiting. A phone sends twelve STUN requests at once, each of which is three events.
@@ -56,9 +57,9 @@ class MediaSession:
         log: FilteringBoundLogger,
     ) -> None:
         self._call = call
-        self._owner = owner_of(call)
-        self._switch = gateways.switch
+        self._flows = CallFlows(call, gateways.switches)
         self._learning = gateways.learning
+        self._turns = Turns(call, learning=gateways.learning, flows=self._flows, post=self.post)
         self._on_change = on_change
         self._features: CallFeatures | None = None
         self._log = log
@@ -83,6 +84,12 @@ class MediaSession:
     def placement(self) -> Placement:
         """The present placement."""
         return self._machine.state
+
+    @property
+    def carrier(self) -> str | None:
+        """The name of the switch that carries the call, empty if there is but one; None if none does."""
+        offloaded = self.placement.state is State.OFFLOADED
+        return self._flows.name(self.placement.switch) if offloaded else None
 
     @property
     def quality(self) -> Quality:
@@ -122,16 +129,18 @@ class MediaSession:
         self._legs.interrupt(event, placement=self.placement, queued=self._machine.queued)
         return self._machine.post(event)
 
-    def on_packet_in(self, role: Role, *, in_port: int, frame: bytes) -> None:
-        """Handle a packet that a flow of this call mirrored, unless there are too many of its kind."""
-        now = _now()
+    def on_packet_in(self, role: Role, *, in_port: SwitchPort, frame: bytes) -> None:
+        """Handle a packet that a flow of this call mirrored, unless there are too many; of another switch only RTP that is learned from."""
+        now, is_own = _now(), in_port.switch == self.placement.switch
         self.record.note_packet_in(role)
+        if not is_own and role.duty not in (Duty.LEARN_IN, Duty.LEARN_OUT):
+            return
         if not self._budget.admits(role, now) or self._is_usual(role, in_port=in_port, frame=frame, now=now):
             return
         event = mirrored(role, in_port=in_port, frame=frame)
-        if event is None:
+        if event is None or not (is_own or (isinstance(event, _SHOWN) and event.packet)):
             return
-        if self._features:
+        if self._features and is_own:
             self._features.on_mirrored(self.placement, event)
         if isinstance(event, ev.PacketObserved) and event.packet is None:
             self._log.debug("media.not_rtp", leg=role.leg, source=str(event.source))
@@ -148,7 +157,7 @@ class MediaSession:
         for news in self._monitor.on_report(leg, reports, placement=self.placement, now=now):
             self.post(news)
 
-    def _is_usual(self, role: Role, *, in_port: int, frame: bytes, now: float) -> bool:
+    def _is_usual(self, role: Role, *, in_port: SwitchPort, frame: bytes, now: float) -> bool:
         """Handle usual RTCP, without the machine: it changes nothing. Return False for all else."""
         if role.duty is not Duty.RTCP:
             known = role.duty in (Duty.RTCP_DROP, Duty.RTCP_OUT)
@@ -163,13 +172,14 @@ class MediaSession:
 
     def _step(self, placement: Placement, event: ev.Event, now: float) -> Step:
         reported, self._reported = self._reported, {}
-        if isinstance(event, ev.LegsReported):  # there may have been room when it was asked for
-            fits = self._switch.flow_table.room.has_room(self._owner)
-            event = replace(event, fits=fits, room=self._learning.has_room(self._call))
+        if isinstance(event, ev.LegsReported):
+            event = self._turns.with_room(event, placement.switch)
         return step(with_reports(placement, reported) if reported else placement, event, now)
 
-    def on_flow_removed(self, role: Role, event: FlowRemoved) -> None:
-        """Handle the end of a flow: it timed out, or another program deleted it."""
+    def on_flow_removed(self, role: Role, event: FlowRemoved, *, switch: int) -> None:
+        """Handle the end of a flow in a switch: it timed out, or another program deleted it; in another switch it tells nothing."""
+        if switch != self.placement.switch:
+            return
         if event.reason is Removal.IDLE:
             self.post(ev.FlowIdle(role.leg, event.count))
         elif event.reason is Removal.HARD:
@@ -195,16 +205,15 @@ class MediaSession:
                 before, self._machine.state = self.placement, abandon(self.placement, _now())
                 self.record.note_step(before, self.placement, _now())
                 self._on_change(self.placement)
-            with suppress(OpenFlowError):
-                # Sends nothing if there are none.
-                await self._switch.flow_table.set_flows(self._owner, ())
+            await self._flows.clear(self.placement.switch)
+            self._removed.set()
+            await self._flows.settled()
         finally:
-            self._switch.flow_table.doubt(self._owner)
-            self._learning.remove(self._call)
-            self._switch.flow_table.room.forget(self._owner)
+            self._flows.abandon()
+            self._turns.end()
             self._removed.set()
             self._features = None
-            del self._on_change  # the call's, which has this: as in runner.py
+            del self._turns, self._on_change  # the call's, which has this: as in runner.py
 
     def relay_until_start(self) -> asyncio.Event:
         """Return the media to Asterisk until `start`, if that comes; return as `MachineRunner.post` does."""
@@ -226,7 +235,7 @@ class MediaSession:
         if isinstance(event, ev.DeadlineReached | ev.CountersRead):
             self._note_counters(event.counts if isinstance(event, ev.CountersRead) else None, now)
         self._homer.on_transition(before, after, self.quality)
-        self._queue(before, event, after)
+        self._turns.follow(before, event, after)
         if before.state is State.OFFLOADED and after.state is not State.OFFLOADED:
             self._monitor.on_relayed()
         self.record.note_step(before, after, now)
@@ -234,24 +243,6 @@ class MediaSession:
         learning = before.state is after.state is State.LEARNING and before.reason == after.reason
         if after is not before and not (learning and before.leaves_digits is after.leaves_digits):
             self._on_change(after)
-
-    def _queue(self, before: Placement, event: ev.Event, after: Placement) -> None:
-        """Record that the call is learned, waits for its turn or for room, or none of it."""
-        if after.is_learned:
-            self._learning.add(self._call)
-        elif ReasonKind.QUEUED in after.blocks:
-            if ReasonKind.QUEUED not in before.blocks:
-                self._learning.wait(self._call, partial(self.post, ev.Unblocked(ReasonKind.QUEUED)))
-        elif after.state is not State.RELAYED or after.blocks or isinstance(event, _UNLEARNED):
-            self._learning.remove(self._call)
-        room = self._switch.flow_table.room
-        if ReasonKind.TABLE_FULL in after.blocks:
-            if ReasonKind.TABLE_FULL not in before.blocks:
-                room.wait(self._owner, partial(self.post, ev.Unblocked(ReasonKind.TABLE_FULL)))
-        elif ReasonKind.QUEUED not in after.blocks and (
-            after.state is not State.RELAYED or after.blocks or isinstance(event, _UNLEARNED)
-        ):
-            room.forget(self._owner)
 
     async def _execute(self, commands: tuple[cmd.Command, ...]) -> list[ev.Event]:
         """Carry out commands in their order; skip the rest of an interrupted audit, whose flows will be removed."""
@@ -288,7 +279,7 @@ class MediaSession:
     async def _set_flows(self, command: cmd.SetFlows) -> Sequence[ev.Event]:
         before = _now()
         try:
-            await self._switch.flow_table.set_flows(self._owner, command.flows)
+            await self._flows.set(self.placement.switch, command.flows, elsewhere=command.elsewhere)
         except OpenFlowError as error:
             return (self._failed(error),)
         if self.placement.phase is Phase.UNVERIFIED:
@@ -298,19 +289,17 @@ class MediaSession:
     async def _remove_flows(self, command: cmd.RemoveFlows) -> Sequence[ev.Event]:
         before = _now()
         try:
-            counts = await self._switch.flow_table.remove_flows(
-                self._owner, FORWARDING_ROLES, but=command.but
-            )
+            counts = await self._flows.remove(self.placement.switch, but=command.but)
         except OpenFlowError as error:
             return (ev.FinalCounters(None), self._failed(error))
         self.record.note_removed(_now())
         self._log.debug("flows.removed", ms=_milliseconds(_now() - before))
-        return (ev.FinalCounters(_by_role(counts) or None),)  # of flows that were gone nothing is known
+        return (ev.FinalCounters(counts or None),)  # of flows that were gone nothing is known
 
     async def _probe(self) -> Sequence[ev.Event]:
         before = _now()
         try:
-            await self._switch.probe()
+            await self._flows.probe(self.placement.switch)
         except OpenFlowError as error:
             return (self._failed(error),)
         return (ev.SwitchAnswered(_now() - before),)
@@ -318,7 +307,7 @@ class MediaSession:
     def _failed(self, error: OpenFlowError) -> ev.CommandFailed | ev.Blocked:
         if isinstance(error, TableFullError):
             self._log.warning("flows.table_full", error=str(error))
-            self._switch.flow_table.room.note_refused(self._owner)
+            self._flows.room(self.placement.switch).note_refused(self._flows.owner)
             return ev.Blocked(ReasonKind.TABLE_FULL)
         unreachable = isinstance(error, SwitchUnavailableError)
         self._log.warning("flows.failed" if unreachable else "flows.refused", error=str(error))
@@ -326,25 +315,21 @@ class MediaSession:
 
     def _sample(self, command: cmd.SamplePackets) -> Sequence[ev.Event]:
         with suppress(SwitchUnavailableError):  # which is reported by itself
-            self._switch.flow_table.sampler.request(command.flows)
+            self._flows.sample(self.placement.switch, command.flows)
         return ()
 
     def _inject(self, command: cmd.InjectPacket) -> Sequence[ev.Event]:
         """Inject a packet; one that is lost is as one lost on the way."""
         with suppress(SwitchUnavailableError):  # which is reported by itself
-            self._switch.flow_table.inject(command.in_port, command.frame)
+            self._flows.inject(command.in_port, command.frame)
         return ()
 
     async def _counts(self) -> Mapping[Role, FlowCount] | None:
         try:
-            return _by_role(await self._switch.flow_table.counts(self._owner, FORWARDING_ROLES))
+            return await self._flows.counts(self.placement.switch)
         except OpenFlowError as error:
             self._log.warning("flows.not_counted", error=str(error))
             return None
-
-
-def _by_role(counts: Mapping[int, FlowCount]) -> dict[Role, FlowCount]:
-    return {Role(role): count for role, count in counts.items()}
 
 
 def _now() -> float:

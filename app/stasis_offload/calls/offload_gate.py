@@ -1,7 +1,7 @@
 """Whether calls may be offloaded at all: blocks of one call or of all, and their paced release."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from stasis_offload.calls.background import Background
 from stasis_offload.calls.call import Call
@@ -20,13 +20,13 @@ CHECK_INTERVAL = 0.01
 class OffloadGate:
     """Blocks calls from being offloaded.
 
-    `blocks` are the blocks of all calls, new ones too; `problems` has a sentence about Asterisk and about the switch
+    `blocks` are the blocks of all calls, new ones too; `problems` has a sentence about Asterisk and about each switch
     while something is wrong with it, for /healthz.
     """
 
     def __init__(self, registry: Registry, *, background: Background) -> None:
         self.blocks = {ReasonKind.ASTERISK_UNREACHABLE, ReasonKind.SWITCH_UNREACHABLE}
-        self.problems: dict[str, str] = {"asterisk": "not reached yet", "switch": "not reached yet"}
+        self.problems: dict[str, str] = {"asterisk": "not reached yet"}
         self._registry = registry
         self._background = background
         # What this process has begun with: nothing is in the switch yet, and the queue of those that are learned is enough.
@@ -51,20 +51,6 @@ class OffloadGate:
             handled.append(call.media.post(media.Blocked(kind)))
         return tuple(handled)
 
-    def block_later(self, kind: ReasonKind, delay: float) -> None:
-        """Block all calls after seconds `delay`, unless `unblock` comes first; a later request replaces this one."""
-        self._cancel(kind)
-        if kind in self.blocks:
-            return
-        if delay > 0:
-            self._later[kind] = asyncio.get_running_loop().call_later(delay, self.block, kind)
-        else:
-            self.block(kind)
-
-    def _cancel(self, kind: ReasonKind) -> None:
-        if kind in self._later:
-            self._later.pop(kind).cancel()
-
     async def block_and_wait(self, kind: ReasonKind, calls: Iterable[Call] | None = None) -> int:
         """Block calls, wait as `block` describes, and return the number of calls."""
         handled = self.block(kind, calls)
@@ -78,20 +64,25 @@ class OffloadGate:
         self._later[kind] = asyncio.get_running_loop().call_later(duration, self.unblock, kind)
         return await self.block_and_wait(kind)
 
-    def unblock(self, kind: ReasonKind) -> None:
+    def _cancel(self, kind: ReasonKind) -> None:
+        if kind in self._later:
+            self._later.pop(kind).cancel()
+
+    def unblock(self, kind: ReasonKind, *, also: Collection[Call] = ()) -> None:
         """Lift a block from all calls, one call every 100 ms; first from those that have stayed in the switch.
 
         One with which this process has begun is lifted at once: whichever of the two connections is there first.
 
         A cutover is unnoticed only if Asterisk relays what it has received before the next packet arrives. It could
-        not if all calls were queried at the same moment. A block that was yet to come concerns only the calls that have
-        found its cause by themselves.
+        not if all calls were queried at the same moment. `also` are calls that have just been told of
+        the block; others have found its cause by themselves.
         """
         self._cancel(kind)
         concerned = [
             call
             for call in self._registry
-            if kind in self.blocks | call.media.placement.blocks
+            if call in also
+            or kind in self.blocks | call.media.placement.blocks
             or call.media.placement.reason == Reason(kind)
         ]
         self.blocks.discard(kind)

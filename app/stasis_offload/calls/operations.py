@@ -18,6 +18,8 @@ from stasis_offload.media import events as media
 from stasis_offload.media.reasons import ReasonKind
 from stasis_offload.media.roles import FORWARDING_ROLES, call_cookie, owner_of
 from stasis_offload.media.state import State
+from stasis_offload.openflow.flow import FlowCount
+from stasis_offload.openflow.switch import Switch
 
 # So many calls are shown at a time, in a few milliseconds.
 _SLICE = 100
@@ -45,15 +47,14 @@ class Operations:
         self._version = version
         self._gate = gate
         self.node = NodeDrain(ari=gateways.ari)
-        self._switch = gateways.switch
+        self._switches = gateways.switches
         self._statistics = gateways.statistics
 
     async def calls(self) -> Sequence[CallView]:
-        """Return every call, oldest first, with the switch's current counters if they can be read."""
-        try:
-            counts = await self._switch.flow_table.all_counts(FORWARDING_ROLES)
-        except OpenFlowError:
-            counts = {}
+        """Return every call, oldest first, with the switches' current counters as far as they can be read."""
+        counts: dict[int, FlowCount] = {}
+        for each in await asyncio.gather(*map(_counts_of, self._switches)):
+            counts |= each
         now = asyncio.get_running_loop().time()
         views = []
         for number, call in enumerate(sorted(self._registry, key=lambda call: call.began), start=1):
@@ -71,7 +72,8 @@ class Operations:
                 raise UnknownCallError(f"there is no call {call!r}, nor did one end within the last hour")
             return details_of_ended(ended, now)
         try:
-            counted = await self._switch.flow_table.counts(owner_of(call), FORWARDING_ROLES)
+            table = self._switches[found.media.placement.switch].flow_table
+            counted = await table.counts(owner_of(call), FORWARDING_ROLES)
         except OpenFlowError:
             counted = {}
         counts = {call_cookie(call) | role: count for role, count in counted.items()}
@@ -167,3 +169,11 @@ class Operations:
         if found is None:
             raise UnknownCallError(f"there is no call {call!r}")
         return found
+
+
+async def _counts_of(switch: Switch) -> dict[int, FlowCount]:
+    """Return the counters of the flows that forward, by cookie; none if they cannot be read."""
+    try:
+        return await switch.flow_table.all_counts(FORWARDING_ROLES)
+    except OpenFlowError:
+        return {}

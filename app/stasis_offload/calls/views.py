@@ -32,6 +32,7 @@ class CallView:
     `age` is the seconds since the call entered the application, `state_age` since it entered its state.
     `from_caller` and `from_callee` are what the switch forwarded of each leg's packets over the whole call, unless they
     are `partial`: an earlier process began the call, and `age` is of this one too, or a counter could not be read.
+    `switch` is the name of the switch that carries it, if there are several.
     `strangers_at_caller` and `strangers_at_callee` are how many packets came to each leg's RTP port from elsewhere.
     `caller_quality` and `callee_quality` are the quality of what each leg receives.
     """
@@ -48,6 +49,7 @@ class CallView:
     from_callee: FlowCount
     caller_quality: LegQuality
     callee_quality: LegQuality
+    switch: str | None = None
     partial: bool = False
     strangers_at_caller: int = 0
     strangers_at_callee: int = 0

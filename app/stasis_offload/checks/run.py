@@ -20,7 +20,7 @@ _WITHIN = 10.0
 
 
 async def run_checks(config: Config, running: Running) -> tuple[Item, ...]:
-    """Run all checks; return what the running application says, then the items in order from Asterisk to the switch, and Homer's.
+    """Run all checks; return what the running application says, then the items in order from Asterisk to the switches, and Homer's.
 
     One failure is one item: what cannot be known because of it is left out.
     """
@@ -30,7 +30,10 @@ async def run_checks(config: Config, running: Running) -> tuple[Item, ...]:
             for name, check in (
                 ("ari", check_ari(config, running)),
                 ("control socket", check_command_line(config, within=_WITHIN)),
-                ("switch", check_switch(config, running)),
+                *(
+                    (f"switch {name}".rstrip(), check_switch(config, running, name, settings))
+                    for name, settings in config.switches
+                ),
                 ("homer", check_collector(config)),
             )
         ]

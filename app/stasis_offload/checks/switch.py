@@ -1,6 +1,8 @@
 """What the switch shows: that it answers, what it can do, who else is there, and whether RTP passes it."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import assert_never
 
@@ -11,6 +13,7 @@ from stasis_offload.checks.room import judge_room
 from stasis_offload.checks.routes import check_routes
 from stasis_offload.checks.running import Running
 from stasis_offload.config import Config
+from stasis_offload.config_sections import OpenFlowSettings
 from stasis_offload.errors import OpenFlowError, SwitchUnavailableError
 from stasis_offload.identity import application_number
 from stasis_offload.openflow.describe import describe_switch
@@ -23,38 +26,59 @@ from stasis_offload.openflow.switch import Switch
 _MAX_PORT = 0xFFFFFF00
 
 
-async def check_switch(config: Config, running: Running) -> tuple[Item, ...]:
-    """Return what the switch shows; if it does not answer, that alone."""
-    if running.switch:
-        return running.switch
-    endpoint, instance = config.openflow.connection, Instance(config.openflow.instance)
+async def check_switch(
+    config: Config, running: Running, name: str, settings: OpenFlowSettings
+) -> tuple[Item, ...]:
+    """Return what a switch shows; if it does not answer, that alone. Of several, each item has the name of its switch."""
+    told = tuple(item for item in running.switch if not name or item.name.endswith(f" {name}"))
+    if settings.switch_dials and told:
+        return told
+    endpoint, instance = settings.connection, Instance(settings.instance)
     try:
         switch, flows = await describe_switch(endpoint, instance)
     except SwitchUnavailableError as error:
-        return (_unreached(endpoint, error, running),)
+        return _named((_unreached(endpoint, error, running),), name)
     except OpenFlowError as error:
         text = f"answers at {endpoint}: {error}"
         command = "ovs-vsctl set bridge BRIDGE protocols=OpenFlow10,OpenFlow13"
-        return (Item("openflow", ok=False, text=text, command=command),)
-    return await _judge(config, switch, flows)
+        return _named((Item("openflow", ok=False, text=text, command=command),), name)
+    return await _judge(config, name, settings, switch, flows)
 
 
-async def check_connected(config: Config, switch: Switch) -> dict[str, object]:
-    """Return, as JSON, what the switch shows to the running application itself; raises as `Switch.describe`."""
-    return items_as_json(await _judge(config, *await switch.describe()))
+async def check_connected(config: Config, switches: Sequence[Switch]) -> dict[str, object]:
+    """Return, as JSON, what each switch that dials the running application shows to it; nothing of one that does not answer."""
+    items: list[Item] = []
+    for (name, settings), switch in zip(config.switches, switches, strict=True):
+        if settings.switch_dials:
+            with suppress(OpenFlowError):
+                items += await _judge(config, name, settings, *await switch.describe())
+    return items_as_json(items)
 
 
-async def _judge(config: Config, switch: SwitchDescription, flows: Collection[SeenFlow]) -> tuple[Item, ...]:
-    instance = Instance(config.openflow.instance)
-    return (
-        _judge_datapath(switch, config.openflow.datapath_id),
+def _named(items: tuple[Item, ...], name: str) -> tuple[Item, ...]:
+    return tuple(replace(item, name=f"{item.name} {name}") for item in items) if name else items
+
+
+async def _judge(
+    config: Config,
+    name: str,
+    settings: OpenFlowSettings,
+    switch: SwitchDescription,
+    flows: Collection[SeenFlow],
+) -> tuple[Item, ...]:
+    instance = Instance(settings.instance)
+    items = (
+        _judge_datapath(switch, settings.datapath_id),
         _judge_openflow(switch),
         _judge_abilities(switch),
         judge_room(switch, flows, instance),
-        judge_instance(flows, instance, application=application_number(config), bridge=switch.bridge),
+        judge_instance(
+            flows, instance, application=application_number(config, switch=name), bridge=switch.bridge
+        ),
         judge_tables(flows, instance, bridge=switch.bridge),
         *await check_routes(config, switch),
     )
+    return _named(items, name)
 
 
 def _judge_datapath(switch: SwitchDescription, expected: str) -> Item:

@@ -132,7 +132,8 @@ def _post(config: Path | None, path: str, target: dict[str, object]) -> str:
 def _explanation(details: CallDetails) -> Iterator[str]:
     view = details.view
     if details.ended_age is None:
-        what = " ".join(filter(None, (view.state, view.reason)))
+        by = view.switch and f"by switch {view.switch}"
+        what = " ".join(filter(None, (view.state, view.reason, by)))
         yield f"{view.call}: {what}, for {age(view.state_age)}; up for {age(view.age)}"
     else:
         yield f"{view.call}: ended {age(details.ended_age)} ago, after {age(view.age)}"

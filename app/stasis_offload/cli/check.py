@@ -88,7 +88,7 @@ def _running(config: Path | None, *, expected: bool) -> Running:
 
 def _switch_that_dials(config: Path | None) -> tuple[Item, ...]:
     """Ask the running application what it sees of its switch, if that dials it; nothing if none has."""
-    if not configuration.load(config).openflow.switch_dials:
+    if not any(settings.switch_dials for _, settings in configuration.load(config).switches):
         return ()
     try:
         return tuple(items_from_json(request(config, "GET", "/switch")))

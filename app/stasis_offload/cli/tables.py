@@ -36,6 +36,7 @@ _CELLS: dict[str, Callable[[CallView], str]] = {
     "CALLEE": lambda view: view.callee or "-",
     "STATE": lambda view: view.state,
     "REASON": lambda view: view.reason or "-",
+    "SWITCH": lambda view: view.switch or "-",
     "FROM CALLER": lambda view: str(view.from_caller.packets),
     "FROM CALLEE": lambda view: str(view.from_callee.packets),
     "MOS": mos,
@@ -59,7 +60,8 @@ def fitting_table(views: Sequence[CallView], console: Console) -> Table:
 
 
 def _table(views: Sequence[CallView], spared: Collection[str]) -> Table:
-    names = [name for name in _CELLS if name not in spared]
+    one = {"SWITCH"} if not any(view.switch for view in views) else set()
+    names = [name for name in _CELLS if name not in one | set(spared)]
     table = plain_table()
     for name in names:
         table.add_column(

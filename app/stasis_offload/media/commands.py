@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from stasis_offload.media.path import SwitchPort
 from stasis_offload.openflow.flow import Flow
 
 
@@ -31,9 +32,10 @@ class RemoveFlows:
 
 @dataclass(frozen=True, slots=True)
 class SetFlows:
-    """Replace the call's flows by these."""
+    """Replace the call's flows by these: in its own switch, and in each of the others (`elsewhere`)."""
 
     flows: tuple[Flow, ...]
+    elsewhere: tuple[Flow, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,7 @@ class SamplePackets:
 class InjectPacket:
     """Have the switch treat a frame as one that it received on a port: of a leg to Asterisk, or of Asterisk to a leg."""
 
-    in_port: int
+    in_port: SwitchPort
     frame: bytes
 
 

@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 
-from stasis_offload.media import commands as cmd
 from stasis_offload.media.eligibility import differ_in_digits, of_both
 from stasis_offload.media.path import Attachment, Leg, MediaPath
 from stasis_offload.media.reasons import Reason, ReasonKind
@@ -44,7 +43,7 @@ def cut_over(placement: Placement, now: float) -> Step:
         rtcp_at={},
         silent=frozenset(),
     )
-    return offloaded, (cmd.SetFlows(offloaded.flows()),)
+    return offloaded, (offloaded.set_flows(),)
 
 
 def _attachment(placement: Placement, leg: Leg) -> Attachment:

@@ -1,10 +1,10 @@
 """Events of the media machine."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from stasis_offload.asterisk.leg_report import LegReport
-from stasis_offload.media.path import Headers, Leg, ObservedPacket
+from stasis_offload.media.path import Headers, Leg, ObservedPacket, SwitchPort
 from stasis_offload.media.reasons import ReasonKind
 from stasis_offload.media.roles import Role
 from stasis_offload.openflow.flow import FlowCount
@@ -46,15 +46,20 @@ class PacketRelayed:
 class LegsReported:
     """The Asterisk module answered a query: a report of each leg, None for one that it does not list in the bridge.
 
-    `splits` is whether the switch can tell packets apart by their size, `fits` whether its tables have room for the flows of
-    this call, `room` whether one more call may be learned.
+    `switches` has the numbers of the switches that are connected, and whether each can tell packets apart by their size; `fits`
+    is whether the tables of the call's own have room for its flows, `room` whether one more call may be learned.
     """
 
     caller: LegReport | None
     callee: LegReport | None
-    splits: bool = True
+    switches: Mapping[int, bool] = field(default_factory=lambda: {0: True})
     fits: bool = True
     room: bool = True
+
+    @property
+    def splits(self) -> bool:
+        """Whether some switch can tell packets apart by their size; while none is connected, nothing says that it cannot."""
+        return any(self.switches.values()) or not self.switches
 
     @property
     def by_leg(self) -> dict[Leg, LegReport]:
@@ -117,7 +122,7 @@ class OtherDropped:
     """The switch dropped what is no RTCP, though Asterisk sent it to the leg from its RTCP port: an answer to STUN."""
 
     leg: Leg
-    in_port: int
+    in_port: SwitchPort
     frame: bytes
 
 
@@ -170,7 +175,7 @@ class FlowDeleted:
 class PortDown:
     """A port of the switch was removed, or carries no packets any more."""
 
-    port: int
+    port: SwitchPort
 
 
 @dataclass(frozen=True, slots=True)

@@ -250,7 +250,7 @@ def _from(sent: Headers) -> Match:
     return Match(
         source=sent.source,
         destination=sent.destination,
-        in_port=sent.in_port,
+        in_port=sent.in_port.number,
         vlan=sent.tag.vid if sent.tag else None,
         eth_src=sent.eth_src,
     )
@@ -268,7 +268,7 @@ def _sample_of(call: str, path: MediaPath, leg: Leg, duty: Duty, priority: int) 
 
 def _as_asterisk_sends(received: Headers) -> Forward:
     return Forward(
-        in_port=received.in_port,
+        in_port=received.in_port.number,
         eth_src=received.eth_src,
         eth_dst=received.eth_dst,
         source=received.source,

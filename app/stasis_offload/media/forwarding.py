@@ -15,7 +15,7 @@ from stasis_offload.media.eligibility import (
 )
 from stasis_offload.media.flows import is_forwarded
 from stasis_offload.media.observation import on_no_rtp, without_garbled
-from stasis_offload.media.path import Headers, Leg, ObservedPacket
+from stasis_offload.media.path import Headers, Leg, ObservedPacket, SwitchPort
 from stasis_offload.media.reasons import Reason, ReasonKind
 from stasis_offload.media.rechecking import check_report
 from stasis_offload.media.relaying import Step, reclaim, relay
@@ -195,8 +195,8 @@ def on_port_down(placement: Placement, event: ev.PortDown, now: float) -> Step:
     return reclaim(placement, now, Reason(ReasonKind.PORT_DOWN, leg)) if leg else (placement, ())
 
 
-def leg_at(placement: Placement, port: int) -> Leg | None:
-    """Return the leg of an offloaded call to or from which packets come by a port of the switch; None if there is none."""
+def leg_at(placement: Placement, port: SwitchPort) -> Leg | None:
+    """Return the leg of an offloaded call to or from which packets come by a port; None if there is none."""
     if placement.path is None:
         return None
     attachments = ((leg, placement.path.attachment(leg)) for leg in Leg)
@@ -256,7 +256,7 @@ def on_flow_idle(placement: Placement, event: ev.FlowIdle, now: float) -> Step:
     ended = {**placement.ended_counts, event.leg: counted.counts[event.leg]}
     missing = {leg: since for leg, since in placement.missing.items() if leg is not event.leg}
     silent = replace(counted, ended_counts=ended, silent=placement.silent | {event.leg}, missing=missing)
-    return silent, (cmd.SetFlows(silent.flows()),)
+    return silent, (silent.set_flows(),)
 
 
 def on_flow_deleted(placement: Placement, event: ev.FlowDeleted, now: float) -> Step:
@@ -304,7 +304,7 @@ def _verified(placement: Placement, now: float) -> Step:
     verified = replace(
         placement, phase=Phase.VERIFIED, damping=placement.damping.reset(), deadline=now + GUARD_DELAY
     )
-    return verified, (cmd.SetFlows(verified.flows()),)
+    return verified, (verified.set_flows(),)
 
 
 def _end_verifying(before: Placement, after: Step) -> Step:
@@ -312,7 +312,7 @@ def _end_verifying(before: Placement, after: Step) -> Step:
     placement, commands = after
     if placement.state is not State.OFFLOADED or placement.unverified == before.unverified:
         return after
-    return placement, (*commands, cmd.SetFlows(placement.flows()))
+    return placement, (*commands, placement.set_flows())
 
 
 def _is_late_relay(placement: Placement, sender: Leg, packet: ObservedPacket) -> bool:

@@ -9,10 +9,9 @@ cutover waits until Asterisk has relayed the last packet of each leg and no furt
 (`cutting-over`).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 
-from stasis_offload.asterisk.leg_report import LegReport
 from stasis_offload.media import commands as cmd
 from stasis_offload.media import events as ev
 from stasis_offload.media.awaiting_native import await_native, why_not_learned
@@ -28,7 +27,6 @@ from stasis_offload.media.cutover import (
 )
 from stasis_offload.media.eligibility import (
     COMFORT_NOISE,
-    addresses_in,
     has_own_hooks,
     has_received,
     is_other_media,
@@ -46,12 +44,14 @@ from stasis_offload.media.observation import (
     with_silent,
     without_garbled,
 )
-from stasis_offload.media.path import Leg, ObservedPacket
+from stasis_offload.media.path import Direction, Leg, ObservedPacket
 from stasis_offload.media.reasons import Reason, ReasonKind
 from stasis_offload.media.relaying import Step, block, query_again, relay
 from stasis_offload.media.schedule import schedules_with
+from stasis_offload.media.starting import start_learning
 from stasis_offload.media.state import NOT_NATIVE, Phase, Placement
 from stasis_offload.media.strangers import with_stranger
+from stasis_offload.media.switch_choice import at_connected, is_elsewhere, note_elsewhere, why_apart
 
 # What is known of a leg's way from its last turn is too old after so many seconds: routes and bonds change.
 MAX_TURN = 30.0
@@ -68,7 +68,7 @@ def assess(placement: Placement, event: ev.LegsReported, now: float) -> Step:
         return block(placement, ev.Blocked(ReasonKind.TABLE_FULL), now)
     if not event.room:
         return block(placement, ev.Blocked(ReasonKind.QUEUED), now)
-    placement = replace(placement, splits=event.splits)
+    placement = at_connected(placement, event.switches)
     if has_own_hooks(placement.featured, event.by_leg):
         placement = replace(placement, damping=placement.damping.reset())
     return start_learning(placement, event.by_leg, now, soon=soon)
@@ -168,21 +168,23 @@ def wake(placement: Placement, event: ev.PacketObserved, now: float) -> Step:
         )
         if now - placement.since > MAX_TURN:
             learning = replace(learning, last_packets={event.leg: packet}, relayed_packets={})
-        return learning, (cmd.SetFlows(learning.flows()),)
+        return learning, (learning.set_flows(),)
 
     return _if_as_reported(placement, event, now, note)
 
 
-def note_relayed(placement: Placement, event: ev.PacketRelayed, _now: float) -> Step:
+def note_relayed(placement: Placement, event: ev.PacketRelayed, now: float) -> Step:
     """Record which packet Asterisk relayed; one of its own has another SSRC than the leg's."""
+    if is_elsewhere(placement, event.packet):
+        return note_elsewhere(placement, (Direction.OUT, event.leg), event.packet, now)
     relayed = {**placement.relayed_packets, event.leg: event.packet}
     return replace(placement, relayed_packets=relayed), ()
 
 
 def cut_over_once_relayed(placement: Placement, event: ev.PacketRelayed, now: float) -> Step:
     """Record which packet Asterisk relayed; cut over soon if each leg's last one is relayed and no further one is due."""
-    noted, _ = note_relayed(placement, event, now)
-    return await_cutover(noted, now), ()
+    noted, commands = note_relayed(placement, event, now)
+    return (noted, commands) if is_elsewhere(placement, event.packet) else (await_cutover(noted, now), ())
 
 
 def on_switch_answered(placement: Placement, event: ev.SwitchAnswered, now: float) -> Step:
@@ -197,8 +199,13 @@ def on_learning_deadline(placement: Placement, _event: ev.DeadlineReached, now: 
     known = with_silent(placement, now)
     if len(known.observed) == len(Leg):
         return replace(known, deadline=now + placement.tuning.verify_within), (cmd.QueryLegs(),)
-    waiting = replace(placement, phase=Phase.DORMANT, deadline=now + placement.tuning.recheck)
-    return waiting, (cmd.QueryLegs(), cmd.SetFlows(waiting.flows()))
+    apart = why_apart(placement, now)
+    if apart:
+        return relay(placement, apart, now)
+    waiting = replace(
+        placement, phase=Phase.DORMANT, shown_elsewhere={}, deadline=now + placement.tuning.recheck
+    )
+    return waiting, (cmd.QueryLegs(), waiting.set_flows())
 
 
 def on_dormant_deadline(placement: Placement, event: ev.DeadlineReached, now: float) -> Step:
@@ -214,9 +221,9 @@ def on_cutover_deadline(placement: Placement, _event: ev.DeadlineReached, now: f
     If there is none for long, relay the call: Asterisk is always late. Query the legs if one's packets are not relayed.
     Relay a call to whose ports somebody else sends, too.
     """
-    disturbed = disturbed_by(placement)
-    if disturbed:
-        return relay(placement, disturbed, now)
+    against = disturbed_by(placement) or (why_apart(placement, now) if is_overdue(placement, now) else None)
+    if against:
+        return relay(placement, against, now)
     if may_cut_over(placement, now):
         return cut_over(placement, now) if placement.probed else (placement, (cmd.ProbeSwitch(),))
     began = now - placement.tuning.verify_within
@@ -229,32 +236,6 @@ def on_cutover_deadline(placement: Placement, _event: ev.DeadlineReached, now: f
     return await_cutover(placement, now), (cmd.QueryLegs(),) if in_vain else ()
 
 
-def start_learning(
-    placement: Placement, reports: Mapping[Leg, LegReport], now: float, *, soon: bool = False
-) -> Step:
-    """Start or restart learning from Asterisk's reports; `soon` is whether Asterisk has yet to bridge natively."""
-    addresses = addresses_in(reports)
-    learning = replace(
-        placement,
-        addresses=addresses,
-        addressed_at=placement.addressed_at if addresses == placement.addresses else now,
-        phase=Phase.LEARNING,
-        reason=Reason(ReasonKind.NO_MEDIA),
-        since=now,
-        deadline=now + placement.tuning.verify_within,
-        reports=reports,
-        observed={},
-        unobserved=reports,
-        strangers_observed={},
-        moving=frozenset(),
-        relayed_packets={},
-        last_packets={},
-        silent=frozenset(),
-        cnames={},
-    )
-    return await_native(learning, now) if soon else learning, (cmd.SetFlows(learning.flows()),)
-
-
 def _reassess(
     placement: Placement, event: ev.LegsReported, now: float, then: Callable[[Placement], Step]
 ) -> Step:
@@ -264,8 +245,8 @@ def _reassess(
         return relay(placement, reason, now)
     reports = event.by_leg
     unobserved = {**reports, **placement.unobserved}
-    reported = replace(placement, reports=reports, unobserved=unobserved, splits=event.splits)
-    if is_other_media(placement.reports, reports):
+    reported = at_connected(replace(placement, reports=reports, unobserved=unobserved), event.switches)
+    if is_other_media(placement.reports, reports) or reported.switch != placement.switch:
         return start_learning(reported, reports, now, soon=soon)
     return (await_native(reported, now), ()) if soon else then(reported)
 
@@ -317,6 +298,8 @@ def _if_as_reported(
     # Mirrored by a `forward` flow that has been removed, or before learning restarted: queued during a long query.
     if event.by_switch or now < placement.since:
         return placement, ()
+    if event.packet and is_elsewhere(placement, event.packet):
+        return _if_of_leg(placement, event, event.packet, now)
     if is_stranger(placement, event):
         return with_stranger(placement, event, now), ()
     if event.packet is None:
@@ -333,3 +316,13 @@ def _if_as_reported(
     schedules = schedules_with(placement.schedules, placement.reports[leg], leg, event.packet, now)
     sending = replace(noted, last_packets=last, silent=placement.silent - {leg}, schedules=schedules)
     return then(sending, event.packet)
+
+
+def _if_of_leg(placement: Placement, event: ev.PacketObserved, packet: ObservedPacket, now: float) -> Step:
+    """Note what another switch has shown if it is the leg's audio, and nothing else of it: the same packet may be observed, too."""
+    leg = event.leg
+    if packet.payload_type == COMFORT_NOISE or is_stranger(placement, event):
+        return placement, ()
+    if why_not_observed(leg, placement.reports[leg], packet):
+        return placement, ()
+    return note_elsewhere(placement, (Direction.IN, leg), packet, now)

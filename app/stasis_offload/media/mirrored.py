@@ -4,7 +4,7 @@ from typing import assert_never
 
 from stasis_offload.errors import BadPacketError
 from stasis_offload.media import events as ev
-from stasis_offload.media.path import ObservedPacket, headers_of, observed_packet
+from stasis_offload.media.path import ObservedPacket, SwitchPort, headers_of, observed_packet
 from stasis_offload.media.reasons import ReasonKind
 from stasis_offload.media.roles import Duty, Role
 from stasis_offload.packets.frame import Datagram, parse_udp
@@ -13,7 +13,7 @@ from stasis_offload.packets.rtcp import cname_of, is_rtcp, says_lost
 _OF_RTCP = (Duty.RTCP, Duty.RTCP_DROP, Duty.RTCP_OUT)
 
 
-def mirrored(role: Role, *, in_port: int, frame: bytes) -> ev.Event | None:
+def mirrored(role: Role, *, in_port: SwitchPort, frame: bytes) -> ev.Event | None:
     """Return the event of a frame that the switch received on a port; None if it is of no interest."""
     datagram = _datagram(frame)
     packet = _rtp(in_port, datagram) if datagram and role.duty not in _OF_RTCP else None
@@ -43,14 +43,14 @@ def mirrored(role: Role, *, in_port: int, frame: bytes) -> ev.Event | None:
             assert_never(role.duty)
 
 
-def _rtcp_sent(role: Role, in_port: int, frame: bytes, datagram: Datagram) -> ev.RtcpSent:
+def _rtcp_sent(role: Role, in_port: SwitchPort, frame: bytes, datagram: Datagram) -> ev.RtcpSent:
     rtcp = datagram.payload
     return ev.RtcpSent(
         role.leg, headers_of(in_port, datagram), frame, cname_of(rtcp), says_lost=says_lost(rtcp)
     )
 
 
-def _rtp(in_port: int, datagram: Datagram) -> ObservedPacket | None:
+def _rtp(in_port: SwitchPort, datagram: Datagram) -> ObservedPacket | None:
     try:
         return observed_packet(in_port, datagram)
     except BadPacketError:

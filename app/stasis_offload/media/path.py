@@ -22,11 +22,30 @@ class Leg(StrEnum):
         return Leg.CALLEE if self is Leg.CALLER else Leg.CALLER
 
 
+class Direction(StrEnum):
+    """Which way RTP of a leg's goes: to Asterisk, or from Asterisk on to the other leg."""
+
+    IN = "in"
+    OUT = "out"
+
+
+Shown = tuple[Direction, Leg]
+"""What a switch has shown of a call: packets from a leg to Asterisk, or of that leg's from Asterisk to the other."""
+
+
+@dataclass(frozen=True, slots=True)
+class SwitchPort:
+    """A port of a switch: the switch's number, by its place in the configuration from 0, and the port's OpenFlow number."""
+
+    switch: int
+    number: int
+
+
 @dataclass(frozen=True, slots=True)
 class Headers:
-    """The headers below RTP of one packet, and the port of the switch by which it came in."""
+    """The headers below RTP of one packet, and the port by which it came into a switch."""
 
-    in_port: int
+    in_port: SwitchPort
     tag: Tag | None
     eth_src: str
     eth_dst: str
@@ -99,7 +118,7 @@ class MediaPath:
         return self.caller if leg is Leg.CALLER else self.callee
 
 
-def parse_observed_packet(in_port: int, frame: bytes) -> ObservedPacket:
+def parse_observed_packet(in_port: SwitchPort, frame: bytes) -> ObservedPacket:
     """Parse a frame that the switch received on a port as an RTP packet.
 
     Raises:
@@ -109,7 +128,7 @@ def parse_observed_packet(in_port: int, frame: bytes) -> ObservedPacket:
     return observed_packet(in_port, parse_udp(frame))
 
 
-def observed_packet(in_port: int, datagram: Datagram) -> ObservedPacket:
+def observed_packet(in_port: SwitchPort, datagram: Datagram) -> ObservedPacket:
     """Parse a datagram that the switch received on a port as an RTP packet; raises as `parse_rtp`."""
     header = parse_rtp(datagram.payload)
     return ObservedPacket(
@@ -124,7 +143,7 @@ def observed_packet(in_port: int, datagram: Datagram) -> ObservedPacket:
     )
 
 
-def headers_of(in_port: int, datagram: Datagram) -> Headers:
+def headers_of(in_port: SwitchPort, datagram: Datagram) -> Headers:
     """Return the headers of a datagram that the switch received on a port."""
     return Headers(
         in_port=in_port,

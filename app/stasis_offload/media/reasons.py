@@ -36,6 +36,7 @@ class ReasonKind(StrEnum):
     HAIRPIN = "hairpin"
     NO_MEDIA = "no-media"
     BYPASSES_SWITCH = "bypasses-switch"
+    DIFFERENT_SWITCHES = "different-switches"
     FOREIGN_MEDIA = "foreign-media"
     FOREIGN_SSRC = "foreign-ssrc"
     FOREIGN_SOURCE = "foreign-source"
@@ -99,6 +100,7 @@ EXPLANATIONS: dict[ReasonKind, str] = {
     ReasonKind.HAIRPIN: "The leg's far end is an address of the call's own on this host.",
     ReasonKind.NO_MEDIA: "No RTP arrives from the leg, at Asterisk neither.",
     ReasonKind.BYPASSES_SWITCH: "Asterisk receives the leg's RTP, but none to Asterisk's address and port passes the switch: it comes by an interface that is not on the OVS bridge, or is redirected behind it (DNAT, a proxy). Lead it through the bridge.",
+    ReasonKind.DIFFERENT_SWITCHES: "No switch sees the whole call: what the legs send, or what Asterisk sends to them, passes different ones.",
     ReasonKind.FOREIGN_MEDIA: "What arrives from the leg is not RTP of an agreed payload type.",
     ReasonKind.FOREIGN_SSRC: "The SSRC on the wire is not the one that Asterisk receives.",
     ReasonKind.FOREIGN_SOURCE: "The leg's packets come from another address than Asterisk reports (source NAT between the switch and Asterisk, or a move that strictrtp refuses), or by another way than was learned.",

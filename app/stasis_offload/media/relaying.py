@@ -145,6 +145,8 @@ def relay(placement: Placement, reason: Reason, now: float, *, signalled: bool =
         wait = now + tuning.flap_wait  # each attempt would double a part of a second
     elif reason.kind is ReasonKind.FLAPPING:
         wait = damping.suppressed_until
+    elif reason.kind is ReasonKind.DIFFERENT_SWITCHES:
+        wait = now + tuning.recheck  # each attempt has every packet shown for a second
     elif placement.featured and placement.is_learned:
         wait = now + tuning.recheck  # each attempt changes how Asterisk bridges the call, and so the SSRC
     relayed = replace(
@@ -157,6 +159,7 @@ def relay(placement: Placement, reason: Reason, now: float, *, signalled: bool =
         reports={},
         observed={},
         unobserved={},
+        shown_elsewhere={},
         strangers_observed={},
         moving=frozenset(),
         relayed_packets={},

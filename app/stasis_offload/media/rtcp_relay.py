@@ -51,13 +51,13 @@ def withhold(placement: Placement, event: ev.RtcpSent, _now: float) -> Step:
     if not event.says_lost:
         return placement, (cmd.InjectPacket(event.headers.in_port, event.frame),)
     done = _no_longer_withheld(placement, event.leg)
-    return done, (cmd.SetFlows(done.flows()),)
+    return done, (done.set_flows(),)
 
 
 def end_withholding(placement: Placement, event: ev.WithholdingEnded, _now: float) -> Step:
     """Have Asterisk's reports to the leg go their own way again, even if the flow was added anew in the moment of its end."""
     ended = _no_longer_withheld(placement, event.leg)
-    return ended, (cmd.SetFlows(ended.flows()),)
+    return ended, (ended.set_flows(),)
 
 
 def _no_longer_withheld(placement: Placement, leg: Leg) -> Placement:

@@ -21,7 +21,7 @@ from stasis_offload.media.flows import (
     waiting_flow,
     withholding_flows,
 )
-from stasis_offload.media.path import Headers, Leg, MediaPath, ObservedPacket
+from stasis_offload.media.path import Headers, Leg, MediaPath, ObservedPacket, Shown
 from stasis_offload.media.reasons import Reason, ReasonKind
 from stasis_offload.media.roles import Duty, Role
 from stasis_offload.media.schedule import Schedule
@@ -123,6 +123,7 @@ class Placement:
     - `strangers_observed`: how many packets came to a leg's RTP port from elsewhere than the leg
     - `moving`: the legs of which one of these has the SSRC; `other_sources`: where the last of these came from, be it in an
       earlier state, until none comes for a while
+    - `shown_elsewhere`: which packets another switch has shown, by its number, and since when (switch_choice.py)
     - `splits`: whether the switch can tell packets apart by their size
     - `schedules`: when the packets of each leg come; they outlast a stay
     - `cutting_over_since`: since when a moment for the cutover is waited for; `probed`: whether the switch has just answered
@@ -142,6 +143,7 @@ class Placement:
 
     Of the call:
     - `excluded_by`: what excludes it, in words, while one of its `blocks` is that it is excluded
+    - `switch`: the number of the switch that carries it, carried it last, or by whose packets it is learned
     - `featured`: the legs that may ask for DTMF features
     - `strangers`: what came to each leg's RTP port from elsewhere than the leg
     - `garbled`: since when each leg sends only what is no RTP, and when the last of it came
@@ -162,11 +164,13 @@ class Placement:
     blocks: frozenset[ReasonKind] = frozenset()
     excluded_by: str | None = None
     damping: Damping = field(default_factory=Damping)
+    switch: int = 0
     splits: bool = False
     reports: Mapping[Leg, LegReport] = field(default_factory=dict)
     observed: Mapping[Leg, tuple[ObservedPacket, float]] = field(default_factory=dict)
     known_at: float = 0.0
     unobserved: Mapping[Leg, LegReport] = field(default_factory=dict)
+    shown_elsewhere: Mapping[int, Mapping[Shown, float]] = field(default_factory=dict)
     strangers_observed: Mapping[Leg, int] = field(default_factory=dict)
     moving: frozenset[Leg] = frozenset()
     other_sources: Mapping[Leg, Address | None] = field(default_factory=dict)
@@ -244,7 +248,7 @@ class Placement:
         return self.earlier_counts.get(leg, FlowCount()) + counts.get(leg, FlowCount())
 
     def flows(self) -> tuple[Flow, ...]:
-        """Return the flows that the switch should have."""
+        """Return the flows that the call's own switch should have."""
         withholding = withholding_flows(self.call, self.withheld)
         if self.state is State.LEARNING:
             return self._learning_flows() + withholding
@@ -262,6 +266,11 @@ class Placement:
         else:
             flows += rtcp_watching_flows(self.call, self.path)
         return flows + outbound_guards(self.call, self.path)
+
+    def set_flows(self) -> cmd.SetFlows:
+        """Return the command by which the switches have the flows that they should: while learning, each shows the packets."""
+        learning = self.state is State.LEARNING
+        return cmd.SetFlows(self.flows(), elsewhere=self._learning_flows() if learning else ())
 
     def samples(self) -> tuple[Flow, ...]:
         """Return the flows that show a packet of each leg that the switch forwards."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from stasis_offload.errors import BadPacketError
 from stasis_offload.media import commands as cmd
-from stasis_offload.media.path import Headers, Leg, headers_of
+from stasis_offload.media.path import Headers, Leg, SwitchPort, headers_of
 from stasis_offload.media.rtcp_relay import envelope_of
 from stasis_offload.media.state import Placement, State
 from stasis_offload.packets.frame import Envelope, parse_udp, take_apart
@@ -51,7 +51,7 @@ class UsualRtcp:
         wrapped = known[1].wrap(renamed(packets, cname), ttl=ttl - 1)
         return PassedOn(packets, cmd.InjectPacket(to.in_port, wrapped))
 
-    def is_known(self, placement: Placement, leg: Leg, *, in_port: int, frame: bytes) -> bool:
+    def is_known(self, placement: Placement, leg: Leg, *, in_port: SwitchPort, frame: bytes) -> bool:
         """Return whether a frame is RTCP that Asterisk sends to a leg by the way of its last, and under the same CNAME."""
         before, cname = placement.rtcp_out.get(leg), placement.cnames.get(leg)
         taken = take_apart(frame)

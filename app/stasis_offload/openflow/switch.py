@@ -64,7 +64,8 @@ class Switch:
     """One OVS bridge, which `run` keeps connected. `on_event` is called in order, and must not block.
 
     A bridge of another id than `datapath_id`, 16 hexadecimal digits, gets nothing; empty for any. `application` says who we
-    are to those who would be the same `instance` there (gate.py). `measured` is of all requests to the switch.
+    are to those who would be the same `instance` there (gate.py). `measured` is of all requests to the switch; `name` is the
+    operator's, empty if there is but this one.
     """
 
     def __init__(
@@ -78,6 +79,7 @@ class Switch:
         application: int = 0,
     ) -> None:
         self.measured = Requests()
+        self.name = ""
         self._endpoint = endpoint
         self._datapath_id = datapath_id
         self._on_event = on_event
@@ -106,6 +108,16 @@ class Switch:
                 delay = FIRST_DELAY if self._table.is_attached else min(2 * delay, MAX_DELAY)
                 self._report_down(str(error))
             await asyncio.sleep(began + delay - loop.time())
+
+    @property
+    def title(self) -> str:
+        """What the switch is called where other things are named, too."""
+        return f"switch {self.name}" if self.name else "switch"
+
+    @property
+    def named(self) -> dict[str, str]:
+        """The field of the log by which the switch is known among several."""
+        return {"switch": self.name} if self.name else {}
 
     @property
     def flow_table(self) -> FlowTable:

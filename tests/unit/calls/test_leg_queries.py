@@ -33,7 +33,7 @@ async def test_an_event_in_the_moment_in_which_a_query_runs_out_of_time_changes_
         silent.bind(str(path))
         silent.listen()
         switch = Switch(NOWHERE, lambda _: None)
-        gateways = Gateways(ari=FakeAsterisk(), switch=switch, rtpstreams=RtpStreams(path), ids=IDS)
+        gateways = Gateways(ari=FakeAsterisk(), switches=(switch,), rtpstreams=RtpStreams(path), ids=IDS)
         queries = LegQueries("1700000000.1", gateways=gateways, log=structlog.get_logger())
         query = asyncio.create_task(queries.query(WITHIN))
         await asyncio.sleep(0)
@@ -59,7 +59,7 @@ async def test_rtcp_in_the_moment_in_which_a_query_is_interrupted_does_not_hide_
         silent.bind(str(path))
         silent.listen()
         switch = Switch(NOWHERE, lambda _: None)
-        gateways = Gateways(ari=FakeAsterisk(), switch=switch, rtpstreams=RtpStreams(path), ids=IDS)
+        gateways = Gateways(ari=FakeAsterisk(), switches=(switch,), rtpstreams=RtpStreams(path), ids=IDS)
         media = MediaSession(
             "c",
             gateways=gateways,

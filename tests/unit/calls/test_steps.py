@@ -102,7 +102,7 @@ async def packets_of_a_call(world: World) -> None:
     cookie = call_cookie("1700000000.7")
     shown = PacketIn(cookie | Role.RTCP_CALLER, 1, frame(sent_by(CALLER)))
     for event in (shown, FlowRemoved(cookie | Role.FORWARD_CALLER, Removal.IDLE, FlowCount())):
-        world.dispatcher.on_switch(event)
+        world.dispatcher.on_switch(0, event)
         for _ in range(TURNS):
             await sleep(0)
 

@@ -69,6 +69,7 @@ def test_a_call_has_this_shape() -> None:
         "detail": None,
         "age": 3725.25,
         "state_age": 3.5,
+        "switch": None,
         "partial": False,
         "packets": {"caller": 1234, "callee": 1230},
         "octets": {"caller": 246800, "callee": 246000},

@@ -87,6 +87,17 @@ def test_a_call_is_explained_with_its_moves(command: Command) -> None:
     )
 
 
+def test_of_several_switches_the_one_that_carries_a_call_is_named(
+    command: Command, operations: FakeOperations
+) -> None:
+    operations.views = [replace(OFFLOADED, switch="tor"), DIALING]
+    heading, offloaded, dialing, _ = command("calls").out.splitlines()
+    place = heading.index("SWITCH")
+    assert (offloaded[place:].split()[0], dialing[place:].split()[0]) == ("tor", "-")
+    first, *_ = command("explain", OFFLOADED.call).out.splitlines()
+    assert first == "1700000000.1: offloaded by switch tor, for 0:00:03; up for 1:02:05"
+
+
 def test_why_a_call_is_not_offloaded_is_explained_with_what_was_compared(
     command: Command, operations: FakeOperations
 ) -> None:

@@ -19,6 +19,7 @@ from stasis_offload.media.state import Placement
 from stasis_offload.metrics import Metrics
 from stasis_offload.openflow.flow import FlowCount
 from tests.support.fake_asterisk import FakeAsterisk, World, in_stasis, running
+from tests.support.idle_calls import absent_switch
 from tests.support.metrics import documented, exposed
 from tests.support.placements import BOTH_COUNT, CUTTING_OVER, GUARDED, OFFLOADED, after
 
@@ -167,7 +168,7 @@ async def test_requests_are_counted_by_peer_and_by_what_became_of_them() -> None
     async with running(FakeAsterisk()) as world:
         world.gateways.rtpstreams.measured.answered(0.004)
         world.gateways.rtpstreams.measured.unanswered()
-        world.gateways.switch.measured.refused(0.002)
+        world.gateways.switches[0].measured.refused(0.002)
         samples = read(metrics_of(world))
     assert value(samples, "request_seconds_sum", peer="module") == 0.004
     assert value(samples, "request_seconds_bucket", peer="module", le="0.0025") == 0
@@ -179,9 +180,19 @@ async def test_requests_are_counted_by_peer_and_by_what_became_of_them() -> None
 
 async def test_the_page_lists_every_metric_with_its_labels_and_no_other() -> None:
     async with running(FakeAsterisk()) as world:
-        world.gateways.switch.flow_table.room.set_limits({77: 2000})
+        world.gateways.switches[0].flow_table.room.set_limits({77: 2000})
         text, _ = metrics_of(world).answer("")
     assert exposed(text.decode()) == documented()
+
+
+async def test_of_several_switches_each_is_seen_apart() -> None:
+    switches = absent_switch("host"), absent_switch("tor")
+    async with running(FakeAsterisk(), switches=switches) as world:
+        world.gate.problems = {"switch tor": "gone"}
+        samples = read(metrics_of(world))
+    assert [value(samples, "switch_up", switch=name) for name in ("host", "tor")] == [1, 0]
+    assert value(samples, "component_up", component="switch") == 0
+    assert value(samples, "request_seconds_count", peer="switch tor") == 0
 
 
 @pytest.mark.parametrize("name", sorted(documented()))

@@ -80,7 +80,7 @@ async def test_what_waits_for_a_restart_is_named_each_time_and_not_changed(reloa
     named = {"event": "config.restart_needed", "keys": ["ari.url", "http.port", "openflow.connection"]}
     for text in (other, other):
         assert (await reloading(text))[1:] == [named]
-    assert [(str(c.openflow.connection), c.http.port) for c in reloading.applied] == [
+    assert [(str(c.switches[0][1].connection), c.http.port) for c in reloading.applied] == [
         ("unix:/run/openvswitch/breth0.mgmt", 8086)
     ] * 2
     assert await reloading(TOML) == [{"event": "config.reloaded", "changed": []}]

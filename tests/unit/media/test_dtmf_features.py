@@ -123,7 +123,7 @@ def both(**changes: Any) -> ev.LegsReported:
 @pytest.mark.parametrize(
     "report",
     [
-        ev.LegsReported(CALLER, CALLEE, splits=False),
+        ev.LegsReported(CALLER, CALLEE, switches={0: False}),
         both(format_rx="opus", format_tx="opus"),
         both(event_pts_rx={}, event_pts_tx={}),
     ],

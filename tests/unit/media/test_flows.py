@@ -105,8 +105,8 @@ def test_on_any_path_each_legs_packets_reach_the_other_leg(path: MediaPath) -> N
     table = forwarding(path)
     for leg in Leg:
         came, goes = path.attachment(leg), path.attachment(leg.other)
-        out = table.process(came.sent.in_port, sent_by(came))
-        assert out == [(goes.received.in_port, sent_to(goes, sent_by(came)))]
+        out = table.process(came.sent.in_port.number, sent_by(came))
+        assert out == [(goes.received.in_port.number, sent_to(goes, sent_by(came)))]
 
 
 def test_learning_copies_a_packet_to_us_and_changes_nothing_in_its_way() -> None:

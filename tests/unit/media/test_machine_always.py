@@ -17,6 +17,7 @@ from stasis_offload.media.state import Phase, Placement, State
 from stasis_offload.openflow.flow import Flow, FlowCount
 from stasis_offload.packets.address import Address
 from tests.support.leg_reports import CALLEE, CALLER, OFPP_LOCAL, PHONE_PORT, passed_on, sighting
+from tests.support.packets import at
 from tests.support.placements import (
     BOTH_COUNT,
     ELIGIBLE,
@@ -45,7 +46,7 @@ ANY_REPORT = st.sampled_from(
 # No series of arbitrary events gets a call far: begin in each phase.
 STARTS = [placement for phase, placement in IN_PHASE.items() if phase is not Phase.ENDED]
 WITHHOLDING = {Role.RTCP_DROP_CALLER, Role.RTCP_DROP_CALLEE}
-PORTS = st.sampled_from([PHONE_PORT, OFPP_LOCAL, 99])
+PORTS = st.sampled_from([PHONE_PORT, OFPP_LOCAL, at(99)])
 PAUSES = st.sampled_from([0.0, 0.0, 0.005, 0.02, 0.6, 1.1, 31.0])
 EVENTS: dict[type[ev.Event], st.SearchStrategy[ev.Event]] = {
     ev.Connected: st.just(ev.Connected()),

@@ -16,6 +16,7 @@ from stasis_offload.openflow.flow import FlowCount
 from stasis_offload.packets.address import Address
 from stasis_offload.packets.frame import Tag
 from tests.support.leg_reports import CALLEE, CALLER, passed_on
+from tests.support.packets import at
 from tests.support.placements import (
     BOTH_COUNT,
     CUT,
@@ -64,7 +65,7 @@ def test_what_found_no_flow_is_passed_on_by_asterisk_and_is_no_media_of_its_own(
     "changes",
     [
         {"source": Address.parse("198.18.50.2:30000")},
-        {"in_port": 9},
+        {"in_port": at(9)},
         {"tag": Tag(7)},
         {"eth_src": "02:00:00:00:00:99"},
         {"eth_src": "02:00:00:00:00:99", "ssrc": 7},

@@ -13,10 +13,11 @@ from stasis_offload.media.reasons import Reason, ReasonKind
 from stasis_offload.media.state import Placement, State
 from stasis_offload.packets.frame import Tag
 from tests.support.leg_reports import passed_on
+from tests.support.packets import at
 from tests.support.placements import GUARDED, IN, OFFLOADED, VERIFIED, after, small_packet
 
 OTHER_WAYS: list[dict[str, Any]] = [
-    {"in_port": 9},
+    {"in_port": at(9)},
     {"tag": Tag(7)},
     {"eth_dst": "02:00:00:00:00:99"},
     {"eth_src": "02:00:00:00:00:98"},
@@ -51,12 +52,12 @@ def test_another_mark_or_priority_is_no_other_way() -> None:
 
 
 def test_rtcp_that_always_goes_by_another_way_than_rtp_returns_a_call_once() -> None:
-    other = rtcp(Leg.CALLER, in_port=9)
+    other = rtcp(Leg.CALLER, in_port=at(9))
     again = after(other, *IN, start=GUARDED, now=2.0)
     assert again.state is State.OFFLOADED
     kept = after(other, other, start=again, now=7.0)
     assert kept.state is State.OFFLOADED
-    assert after(rtcp(Leg.CALLER, in_port=10), start=kept, now=8.0).reason == CHANGED
+    assert after(rtcp(Leg.CALLER, in_port=at(10)), start=kept, now=8.0).reason == CHANGED
 
 
 @pytest.mark.parametrize("start", [OFFLOADED, VERIFIED, GUARDED])

@@ -7,12 +7,13 @@ import pytest
 from stasis_offload.media import commands as cmd
 from stasis_offload.media import events as ev
 from stasis_offload.media.machine import step
-from stasis_offload.media.path import Leg
+from stasis_offload.media.path import Leg, SwitchPort
 from stasis_offload.media.reasons import Reason, ReasonKind
 from stasis_offload.media.state import Phase, Placement, State
 from stasis_offload.openflow.flow import FlowCount
 from stasis_offload.packets.address import Address
 from tests.support.leg_reports import CALLEE, CALLER, OFPP_LOCAL, PHONE_PORT, passed_on
+from tests.support.packets import at
 from tests.support.placements import BOTH_COUNT, CONNECTED, ELIGIBLE, IN_PHASE, moved_to, small_packet
 
 LASTING = [phase for phase in Phase if phase is not Phase.ENDED]
@@ -80,10 +81,10 @@ def test_a_change_takes_the_flows_out_before_the_legs_are_queried(phase: Phase, 
 
 @pytest.mark.parametrize("phase", OFFLOADED)
 @pytest.mark.parametrize(
-    ("port", "leg"), [(PHONE_PORT, Leg.CALLER), (OFPP_LOCAL, Leg.CALLER), (99, None)], ids=str
+    ("port", "leg"), [(PHONE_PORT, Leg.CALLER), (OFPP_LOCAL, Leg.CALLER), (at(99), None)], ids=str
 )
 def test_a_port_that_is_down_takes_out_the_calls_that_use_it(
-    phase: Phase, port: int, leg: Leg | None
+    phase: Phase, port: SwitchPort, leg: Leg | None
 ) -> None:
     placement, commands = step(IN_PHASE[phase], ev.PortDown(port), NOW)
     if leg:

@@ -17,7 +17,7 @@ from stasis_offload.packets.address import Address
 from stasis_offload.packets.frame import Tag, parse_udp
 from stasis_offload.packets.rtcp import with_cname
 from tests.support.leg_reports import passed_on
-from tests.support.packets import frame
+from tests.support.packets import at, frame
 from tests.support.placements import (
     EMPTY_REPORTS,
     GUARDED,
@@ -42,7 +42,7 @@ STUN = bytes.fromhex("0001 0000 2112a442 000000000000000000000000")
 # Where Asterisk sends its RTCP to the callee: not by the way of its RTP, nor to the port above.
 OWN = replace(
     passed_on(Leg.CALLER).headers,
-    in_port=9,
+    in_port=at(9),
     tag=Tag(7, 3),
     dscp=10,
     source=Address.parse("198.18.50.3:10003"),
@@ -122,14 +122,14 @@ def test_a_packet_at_the_end_of_its_life_goes_no_further() -> None:
 
 def test_what_asterisk_answers_to_stun_is_passed_on_as_it_is() -> None:
     answer = frame(rtcp_of(Leg.CALLER, STUN).datagram)
-    assert step(GUARDED, ev.OtherDropped(Leg.CALLER, 9, answer), 2.0) == (
+    assert step(GUARDED, ev.OtherDropped(Leg.CALLER, at(9), answer), 2.0) == (
         GUARDED,
-        (cmd.InjectPacket(9, answer),),
+        (cmd.InjectPacket(at(9), answer),),
     )
 
 
 def sent(leg: Leg = Leg.CALLER, *, says_lost: bool = False) -> ev.RtcpSent:
-    headers = replace(passed_on(leg.other).headers, in_port=9)
+    headers = replace(passed_on(leg.other).headers, in_port=at(9))
     return ev.RtcpSent(leg, headers, b"report", CNAME, says_lost=says_lost)
 
 
@@ -147,7 +147,7 @@ def test_a_return_withholds_what_asterisk_reports_until_it_has_said_lost_what_th
     returned, commands = step(start, ev.BridgeChanged(), 5.0)
     assert commands[0] == cmd.RemoveFlows(returned.flows())
     assert {role_of(flow.cookie) for flow in returned.flows()} == withholding(returned) == BOTH
-    assert step(returned, sent(), 6.0) == (returned, (cmd.InjectPacket(9, b"report"),))
+    assert step(returned, sent(), 6.0) == (returned, (cmd.InjectPacket(at(9), b"report"),))
     clean, commands = step(returned, sent(says_lost=True), 6.0)
     assert commands == (cmd.SetFlows(clean.flows()),)
     assert withholding(clean) == {Role.RTCP_DROP_CALLEE}

@@ -125,7 +125,7 @@ def test_a_silent_asymmetric_leg_is_waited_for_from_anywhere() -> None:
     quiet = after(seen(Leg.CALLER), ev.DeadlineReached(), start=learning(ASYMMETRIC))
     assert matches(quiet) == {Role.LEARN_IN_CALLEE: Match(source=None, destination=CALLEE.local or ELSEWHERE)}
     awake, commands = step(quiet, from_elsewhere(Leg.CALLEE), 9.0)
-    assert commands == (cmd.SetFlows(awake.flows()),)
+    assert commands == (awake.set_flows(),)
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from stasis_offload.media.state import Placement, State
 from stasis_offload.media.strangers import STRICT_RTP_LEARNS
 from stasis_offload.packets.address import Address
 from tests.support.leg_reports import CALLEE, CALLER, sighting
+from tests.support.packets import at
 from tests.support.placements import (
     ELIGIBLE,
     GUARDED,
@@ -54,7 +55,7 @@ def test_a_strangers_packet_is_counted_and_changes_nothing(
 
 
 @pytest.mark.parametrize("placement", IN_SWITCH, ids=lambda placement: placement.phase)
-@pytest.mark.parametrize("changes", [{"ssrc": CALLEE.ssrc_rx}, {"source": CALLEE.remote, "in_port": 9}])
+@pytest.mark.parametrize("changes", [{"ssrc": CALLEE.ssrc_rx}, {"source": CALLEE.remote, "in_port": at(9)}])
 def test_what_is_the_legs_own_takes_the_flows_out_at_once(
     placement: Placement, changes: dict[str, Any]
 ) -> None:

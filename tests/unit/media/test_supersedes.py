@@ -7,6 +7,7 @@ from stasis_offload.media.machine import supersedes
 from stasis_offload.media.path import Leg
 from stasis_offload.media.reasons import ReasonKind
 from tests.support.leg_reports import sighting
+from tests.support.packets import at
 from tests.support.placements import next_of, rtcp_of, seen, small_packet, to_port_of
 
 CALLER, CALLEE = Leg.CALLER, Leg.CALLEE
@@ -16,7 +17,7 @@ PACKETS = (
     seen(CALLER),
     next_of(CALLER)[1],
     rtcp_of(CALLER),
-    ev.OtherDropped(CALLER, 1, b""),
+    ev.OtherDropped(CALLER, at(1), b""),
     to_port_of(CALLER),
     small_packet(CALLER),
     ev.RtcpSent(CALLER, sighting(CALLER).headers, b""),
@@ -48,13 +49,13 @@ def test_later_news_of_the_same_thing_make_earlier_ones_needless(newer: ev.Event
         (next_of(CALLER)[0], ev.PacketObserved(CALLER, sighting(CALLER), by_switch=True)),
         (next_of(CALLER)[0], ev.PacketObserved(CALLER, None)),
         (rtcp_of(CALLER), rtcp_of(CALLER)),
-        (ev.OtherDropped(CALLER, 1, b"2"), ev.OtherDropped(CALLER, 1, b"1")),
+        (ev.OtherDropped(CALLER, at(1), b"2"), ev.OtherDropped(CALLER, at(1), b"1")),
         (ev.CallEnded(), ev.CallEnded()),
         (ev.BridgeRebuilt(), ev.BridgeChanged()),
         (ev.BridgeRebuilt(), rtcp_of(CALLER)),
         (ev.CallEnded(), ev.Connected()),
         (ev.Blocked(ReasonKind.ENDED), ev.Connected()),
-        (ev.BridgeChanged(), ev.PortDown(1)),
+        (ev.BridgeChanged(), ev.PortDown(at(1))),
     ],
 )
 def test_what_tells_something_else_is_kept(newer: ev.Event, older: ev.Event) -> None:

@@ -18,7 +18,7 @@ from stasis_offload.packets.address import Address
 from stasis_offload.packets.frame import Datagram, Tag
 from stasis_offload.packets.rtcp import with_cname
 from tests.support.leg_reports import passed_on
-from tests.support.packets import frame
+from tests.support.packets import at, frame
 from tests.support.placements import EMPTY_REPORTS, GUARDED, IN_PHASE, OFFLOADED, VERIFIED, after, rtcp_of
 
 REPORT = EMPTY_REPORTS[Leg.CALLER]
@@ -28,7 +28,7 @@ BYE = bytes.fromhex("81cb0001 0000aaaa")
 STUN = bytes.fromhex("0001 0000 2112a442 000000000000000000000000")
 OWN = replace(
     passed_on(Leg.CALLER).headers,
-    in_port=9,
+    in_port=at(9),
     source=Address.parse("198.18.50.3:10003"),
     destination=Address.parse("198.18.50.2:31000"),
 )
@@ -64,7 +64,7 @@ def known(headers: Headers = OWN, start: Placement = GUARDED) -> Placement:
 def by_machine(
     placement: Placement, role: Role, wire: bytes, *, in_port: int = 1
 ) -> tuple[Placement, object]:
-    event = mirrored(role, in_port=in_port, frame=wire)
+    event = mirrored(role, in_port=at(in_port), frame=wire)
     return step(placement, event, 4.0) if event else (placement, ())
 
 
@@ -111,7 +111,7 @@ def test_what_asterisk_sends_as_before_is_known_and_changes_nothing(
     usual, placement = UsualRtcp(), known(headers, start)
     for payload in (with_cname(REPORT, CNAME), with_cname(OTHERS_REPORT, CNAME)):
         wire = by_asterisk(headers, payload)
-        assert usual.is_known(placement, Leg.CALLEE, in_port=9, frame=wire)
+        assert usual.is_known(placement, Leg.CALLEE, in_port=at(9), frame=wire)
         assert by_machine(placement, FROM_ASTERISK, wire, in_port=9) == (placement, ())
 
 
@@ -137,13 +137,13 @@ def test_anything_new_in_what_asterisk_sends_is_left_to_the_machine(
     usual = UsualRtcp()
     if used:
         before = by_asterisk(OWN, with_cname(REPORT, CNAME))
-        assert usual.is_known(known(), Leg.CALLEE, in_port=9, frame=before)
+        assert usual.is_known(known(), Leg.CALLEE, in_port=at(9), frame=before)
     wire = by_asterisk(headers, payload)
-    assert not usual.is_known(known(), Leg.CALLEE, in_port=in_port, frame=wire)
+    assert not usual.is_known(known(), Leg.CALLEE, in_port=at(in_port), frame=wire)
 
 
 def test_what_asterisk_sends_before_a_stay_or_without_one_is_left_to_the_machine() -> None:
     wire = by_asterisk(OWN, with_cname(REPORT, CNAME))
     returned = after(ev.BridgeChanged(), start=known(), now=5.0)
     for placement in (GUARDED, returned, known(start=IN_PHASE[Phase.RELAYED])):
-        assert not UsualRtcp().is_known(placement, Leg.CALLEE, in_port=9, frame=wire)
+        assert not UsualRtcp().is_known(placement, Leg.CALLEE, in_port=at(9), frame=wire)

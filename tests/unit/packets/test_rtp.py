@@ -11,7 +11,7 @@ from stasis_offload.errors import BadPacketError
 from stasis_offload.media.path import Headers, ObservedPacket, parse_observed_packet
 from stasis_offload.packets.frame import Tag
 from stasis_offload.packets.rtp import RtpHeader, parse_rtp
-from tests.support.packets import frame, rtp
+from tests.support.packets import at, frame, rtp
 from tests.support.strategies import UINT16, UINT32
 from tests.unit.packets.test_frame import PLAIN
 
@@ -83,9 +83,9 @@ def test_what_is_not_rtp_is_refused_with_the_reason(data: bytes, why: str) -> No
 def test_the_first_128_bytes_of_a_frame_show_all_of_a_sighting() -> None:
     payload = rtp(sequence=7, payload_type=8, ssrc=0xCAFE)
     wire = frame(replace(PLAIN, tag=Tag(12), payload=payload))
-    assert parse_observed_packet(3, wire[:128]) == ObservedPacket(
+    assert parse_observed_packet(at(3), wire[:128]) == ObservedPacket(
         headers=Headers(
-            in_port=3,
+            in_port=at(3),
             tag=Tag(12),
             eth_src=PLAIN.eth_src,
             eth_dst=PLAIN.eth_dst,
@@ -105,4 +105,4 @@ def test_the_first_128_bytes_of_a_frame_show_all_of_a_sighting() -> None:
 
 def test_a_frame_that_carries_something_else_is_no_sighting() -> None:
     with pytest.raises(BadPacketError, match="RTP version 0"):
-        parse_observed_packet(3, frame(replace(PLAIN, payload=bytes(20))))
+        parse_observed_packet(at(3), frame(replace(PLAIN, payload=bytes(20))))
