@@ -42,7 +42,8 @@ def _command(name: str, command: Any, context: Any) -> list[str]:  # noqa: ANN40
     for parameter in command.get_params(inner):
         record = parameter.get_help_record(inner)
         if record is not None and record[1] != "Show this message and exit.":
-            lines += _item(*record)
+            term, text = record
+            lines += _item(term, text.replace(r"\[", "["))  # as typer keeps it from being markup of rich
     return lines
 
 

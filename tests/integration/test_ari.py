@@ -220,7 +220,10 @@ async def _registered(asterisk: Asterisk) -> bool:
     ("module", "reason"),
     [
         *(
-            (f"res_ari_{resource}", f"no /ari/{resource} in Asterisk: `module load res_ari_{resource}.so`")
+            (
+                f"res_ari_{resource}",
+                f"no /ari/{resource} in Asterisk: `asterisk -rx 'module load res_ari_{resource}.so'`",
+            )
             for resource in ("applications", "bridges", "channels", "playbacks")
         ),
         ("bridge_simple", "500"),

@@ -119,7 +119,7 @@ class AriConnection:
                     raise
                 module = f"res_ari_{resource}.so"
                 raise AriError(
-                    f"no /ari/{resource} in Asterisk: `module load {module}`, and modules.conf"
+                    f"no /ari/{resource} in Asterisk: `asterisk -rx 'module load {module}'`, and modules.conf"
                 ) from error
         bridge = uuid4().hex  # no id of a call (call_ids.py)
         await self._call("bridges", "createWithId", bridgeId=bridge, type="mixing")
