@@ -6,6 +6,7 @@ from lab import control
 from lab.capture import Capture, Stream
 from lab.control import wait_until
 from lab.fleet import Node, taking_calls
+from tests.support.observed import in_short
 
 
 def carried(node: Node, calls: int) -> None:
@@ -51,7 +52,7 @@ def streams_from(capture: Capture, node: Node) -> list[Stream]:
 def assert_carried_whole(streams: Collection[Stream]) -> None:
     """Nothing of these streams is missing, doubled or out of turn, and the switch carried more of each than Asterisk."""
     for stream in streams:
-        assert (stream.lost, stream.duplicated, stream.reordered) == (0, 0, 0)
+        assert (stream.lost, stream.duplicated, stream.reordered) == (0, 0, 0), in_short(stream.packets)
         assert len(stream.by_switch()) > len(stream.packets) / 2
 
 
