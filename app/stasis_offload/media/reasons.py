@@ -94,7 +94,7 @@ EXPLANATIONS: dict[ReasonKind, str] = {
     ReasonKind.CODEC: "The legs use different codecs, so Asterisk has to transcode.",
     ReasonKind.PTIME: "The legs negotiated different packet times.",
     ReasonKind.AUDIO_PT: "The legs use different payload types for the codec (`explain` has both), and a switch cannot rewrite them.",
-    ReasonKind.EVENT_PT: "One leg has telephone-event and the other not, or by another payload type, and the size does not tell digits from audio.",
+    ReasonKind.EVENT_PT: "One leg has telephone-event and the other not, or both have, by different payload types, and the size does not tell digits from audio.",
     ReasonKind.NULL_ADDRESS: "An address of the leg is null, loopback, of one link alone (IPv6 with a zone) or not yet known.",
     ReasonKind.ADDRESS_FAMILY: "One leg is IPv4 and the other IPv6.",
     ReasonKind.HAIRPIN: "The leg's far end is an address of the call's own on this host.",
