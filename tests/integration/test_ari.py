@@ -226,6 +226,7 @@ async def _registered(asterisk: Asterisk) -> bool:
             )
             for resource in ("applications", "bridges", "channels", "playbacks")
         ),
+        ("app_stasis", "no Stasis() in Asterisk: `asterisk -rx 'module load app_stasis.so'`"),
         ("bridge_simple", "500"),
     ],
 )

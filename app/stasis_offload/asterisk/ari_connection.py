@@ -102,7 +102,7 @@ class AriConnection:
             await http.close()
 
     async def _try_out(self) -> None:
-        """Try what each call needs: the resources of ARI, the right to write, a bridge, which is destroyed again.
+        """Try what each call needs: resources of ARI, Stasis(), the right to write, a bridge, which is destroyed again.
 
         Asterisk's descriptions of the resources are files; they are there without the modules, too (res_ari.c, ast_ari_get_docs).
 
@@ -111,15 +111,17 @@ class AriConnection:
 
         """
         http = self._connected().swagger.http_client
-        for resource in _NEEDED:
+        needed = [("OPTIONS", resource, f"/ari/{resource}", f"res_ari_{resource}.so") for resource in _NEEDED]
+        # A channel that ARI makes runs Stasis() (res/ari/resource_channels.c, ari_channel_thread).
+        needed.append(("GET", "asterisk/modules/app_stasis.so", "Stasis()", "app_stasis.so"))
+        for method, resource, what, module in needed:
             try:
-                await http.request("OPTIONS", f"{self._url}ari/{resource}")
+                await http.request(method, f"{self._url}ari/{resource}")
             except RefusedError as error:
                 if error.status != NOT_FOUND:
                     raise
-                module = f"res_ari_{resource}.so"
                 raise AriError(
-                    f"no /ari/{resource} in Asterisk: `asterisk -rx 'module load {module}'`, and modules.conf"
+                    f"no {what} in Asterisk: `asterisk -rx 'module load {module}'`, and modules.conf"
                 ) from error
         bridge = uuid4().hex  # no id of a call (call_ids.py)
         await self._call("bridges", "createWithId", bridgeId=bridge, type="mixing")

@@ -13,6 +13,7 @@ NEEDED = {
     "res_ari_bridges": "no two parties can be joined: Dial() makes every call",
     "res_ari_channels": "nobody can be dialled: Dial() makes every call",
     "res_ari_playbacks": "an announcement (option A or L of Dial()) goes on when it should end",
+    "app_stasis": "whom the application dials has no Stasis() to be in, and is hung up: no call gets through",
     "app_dial": "OffloadDial() has no Dial() to leave a call to when the application is not there",
     "app_offload_dial": "no application OffloadDial(): a call that the dialplan makes by it is lost",
     "app_stack": "options b, B and U of Dial() have no effect, and Gosub() is missing",
@@ -25,7 +26,6 @@ NEEDED = {
 }
 # What only some dialplans, rules or operators use.
 MAYBE = {
-    "app_stasis": "a dialplan that says Stasis(offload,…) loses its calls; OffloadDial() does without",
     "func_pjsip_endpoint": "a [[policy]] with a context does not see that of the caller's endpoint, only the one that is executed",
     "res_ari_device_states": "`stasis-offload drain` is refused, which a node alone does not need",
 }
