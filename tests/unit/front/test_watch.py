@@ -70,7 +70,9 @@ def watching(*words: str, columns: int = 0, rows: int = 20) -> Iterator[Watching
     ours, its = pty.openpty() if columns else os.pipe()
     if columns:
         termios.tcsetwinsize(its, (rows, columns))
-    environment = {**os.environ, "TERM": "xterm"}
+    # COLUMNS and LINES, which a parallel run of tests sets, would count for more than the terminal.
+    inherited = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
+    environment = {**inherited, "TERM": "xterm"}
     process = subprocess.Popen(
         [*WATCH, *words], stdin=subprocess.DEVNULL, stdout=its, stderr=its, env=environment
     )
