@@ -1,7 +1,6 @@
 """The operator's HTTP interface. Every response but the metrics is JSON; web pages of other sites cannot use it."""
 
 import asyncio
-import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -17,12 +16,12 @@ from aiohttp.typedefs import Handler, Middleware
 
 from stasis_offload.api_json import calls_as_json, details_as_json, health_as_json, stats_as_json
 from stasis_offload.calls.views import CallDetails, CallView, Health, Stats, UnknownCallError
-from stasis_offload.comparison import MOST_SECONDS
+from stasis_offload.command_bodies import whether_drained, which_call, which_level, which_seconds
 from stasis_offload.config_sections import HttpSettings
 from stasis_offload.errors import OffloadError
 from stasis_offload.listening import is_local_socket, listening, user_of
 from stasis_offload.live_page import EVENTS, LivePage
-from stasis_offload.log import LEVELS, set_level
+from stasis_offload.log import set_level
 
 
 class CallControl(Protocol):
@@ -173,29 +172,29 @@ def _routes(operations: CallControl) -> list[web.RouteDef]:
         return web.json_response(stats_as_json(await operations.stats()))
 
     async def relay(request: web.Request) -> web.Response:
-        call, who = await _which_call(request), _operator(request)
+        call, who = await which_call(request), _operator(request)
         log.info("operator.relay", call=call or "all", **who)
         by = who.get("user") or who.get("remote") or "unknown"
         by += f" ({who['program']})" if who["program"] else ""
         return web.json_response({"calls": await operations.relay(call, by=by)})
 
     async def offload(request: web.Request) -> web.Response:
-        call = await _which_call(request)
+        call = await which_call(request)
         log.info("operator.offload", call=call or "all", **_operator(request))
         return web.json_response({"calls": await operations.offload(call)})
 
     async def measure(request: web.Request) -> web.Response:
-        seconds = await _which_seconds(request)
+        seconds = await which_seconds(request)
         log.info("operator.measure", seconds=seconds, **_operator(request))
         return web.json_response({"calls": await operations.measure(seconds)})
 
     async def drain(request: web.Request) -> web.Response:
-        drained = await _whether_drained(request)
+        drained = await whether_drained(request)
         log.warning("operator.drain", drained=drained, **_operator(request))
         return web.json_response({"calls": await operations.drain(drained=drained)})
 
     async def set_log_level(request: web.Request) -> web.Response:
-        level = await _which_level(request)
+        level = await which_level(request)
         was = set_level(level)
         log.warning("operator.log", to=level, was=was, **_operator(request))
         return web.json_response({"level": level, "was": was})
@@ -234,57 +233,6 @@ def _show_switch(look: Callable[[], Awaitable[dict[str, object]]]) -> Handler:
         return web.json_response(await look())
 
     return show
-
-
-async def _which_call(request: web.Request) -> str | None:
-    """Parse which call is meant, None for all."""
-    match await _body(request):
-        case {"call": str(call), **rest} if not rest:
-            return call
-        case {"all": True, **rest} if not rest:
-            return None
-        case _:
-            raise web.HTTPBadRequest(text='the body must be {"call": ID} or {"all": true}')
-
-
-async def _which_seconds(request: web.Request) -> float:
-    match await _body(request):
-        case {"seconds": int() | float() as seconds, **rest} if not rest and 0 <= seconds <= MOST_SECONDS:
-            return float(seconds)
-        case _:
-            raise web.HTTPBadRequest(text=f'the body must be {{"seconds": S}}, S from 0 to {MOST_SECONDS}')
-
-
-async def _whether_drained(request: web.Request) -> bool:
-    match await _body(request):
-        case {"drained": bool(drained), **rest} if not rest:
-            return drained
-        case _:
-            raise web.HTTPBadRequest(text='the body must be {"drained": true} or {"drained": false}')
-
-
-async def _which_level(request: web.Request) -> str:
-    match await _body(request):
-        case {"level": str(level), **rest} if not rest and level in LEVELS:
-            return level
-        case _:
-            raise web.HTTPBadRequest(
-                text=f'the body must be {{"level": LEVEL}}, LEVEL one of {", ".join(LEVELS)}'
-            )
-
-
-async def _body(request: web.Request) -> object:
-    """Return the JSON of a command.
-
-    A browser sends this content type to another site only after a preflight request, which is never granted
-    (Fetch standard, CORS-safelisted request-header).
-    """
-    if request.content_type != "application/json":
-        raise web.HTTPUnsupportedMediaType(text="the content type must be application/json")
-    try:
-        return json.loads(await request.read())
-    except (ValueError, RecursionError) as error:
-        raise web.HTTPBadRequest(text="the body is not JSON") from error
 
 
 @web.middleware

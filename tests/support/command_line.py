@@ -1,13 +1,18 @@
-"""A run of the command line in this process, beside a server in a thread of its own."""
+"""A run of the command line: in this process, beside a server in a thread of its own, or in another."""
 
 import asyncio
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 WITHIN = 10.0
+_PROJECT = Path(__file__).parents[2]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,3 +47,15 @@ def in_another_thread(main: Callable[[Future[str], asyncio.Event], object]) -> I
         loop.call_soon_threadsafe(down.set)
         thread.join(WITHIN)
         assert not thread.is_alive()
+
+
+def in_another_process(*words: str) -> Outcome:
+    """Run a command that, as root, becomes another user for good."""
+    done = subprocess.run(
+        [sys.executable, "-m", "stasis_offload", *words],
+        env={**os.environ, "PYTHONPATH": str(_PROJECT / "app")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return Outcome(done.returncode, done.stdout, done.stderr)

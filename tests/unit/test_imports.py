@@ -53,7 +53,7 @@ PURE_LIBRARY = {
 OWNERS = {
     "aioari": {"asterisk.ari_connection"},
     "aioswagger11": {"asterisk.ari_connection"},
-    "aiohttp": {"asterisk", "http_api", "listening", "live_page", "cli.client"},
+    "aiohttp": {"asterisk", "http_api", "command_bodies", "listening", "live_page", "cli.client"},
     "os_ken": {"openflow.decode"},
     "prometheus_client": {"metrics"},
     "pydantic": {"config", "config_sections"},
@@ -70,6 +70,7 @@ FRONT_FILES = {
     *(
         "examples",
         "http_api",
+        "command_bodies",
         "identity",
         "listening",
         "live_page",
