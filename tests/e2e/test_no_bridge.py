@@ -7,6 +7,7 @@ from tests.support.observed import Cdrs
 
 def test_a_caller_for_whom_asterisk_makes_no_bridge_is_dialled_for_by_dial(cdrs: Cdrs) -> None:
     control.asterisk("asterisk2", "dialplan set global LAB_ARGS PJSIP/555@asterisk1")
+    counted = control.health()["passed_by"]["no-bridge"]
     control.asterisk("asterisk2", "module unload res_ari_bridges.so")
     try:
         control.originate("ours@asterisk2")
@@ -15,6 +16,7 @@ def test_a_caller_for_whom_asterisk_makes_no_bridge_is_dialled_for_by_dial(cdrs:
         assert len(control.channels("asterisk2")) == 2
         control.hang_up_all()
         row = cdrs.last()
+        assert control.health()["passed_by"]["no-bridge"] == counted + 1
     finally:
         control.asterisk("asterisk2", "module load res_ari_bridges.so")
     assert (row["dialstatus"], row["lastapp"]) == ("ANSWER", "Dial")

@@ -40,7 +40,7 @@ async def test_what_has_come_since_the_first_look_is_logged_and_a_new_asterisk_c
         looking = asyncio.create_task(passed_by.run())
         await asterisk.looked.wait()
         looking.cancel()
-    assert statistics.passed_by == {"arguments": 0, "overload": 2, "features": 0}
+    assert statistics.passed_by == {"arguments": 0, "no-bridge": 0, "overload": 2, "features": 0}
     assert [
         (entry["log_level"], entry["reason"], entry["left_to_dial"])
         for entry in logs
