@@ -16,6 +16,7 @@ from stasis_offload.asterisk.ari_events import AriUp
 from stasis_offload.asterisk.ari_events import Event as AriEvent
 from stasis_offload.asterisk.process_time import ProcessTime
 from stasis_offload.asterisk.rtpstreams import RtpStreams
+from stasis_offload.calls.ari_watch import AriWatch
 from stasis_offload.calls.background import Background
 from stasis_offload.calls.dispatcher import Dispatcher
 from stasis_offload.calls.exclusion import RulesInForce
@@ -177,6 +178,7 @@ async def run(config: Config, *, load: Callable[[], Config], hide: Callable[[str
                         ari.run(),
                         recovery.run(),
                         passed_by.run(),
+                        AriWatch(ari=ari, gate=gate).run(),
                         operations.node.run(),
                         module.run(),
                         gateways.hep.run(),

@@ -16,7 +16,11 @@ def test_a_caller_for_whom_asterisk_makes_no_bridge_is_dialled_for_by_dial(cdrs:
         assert len(control.channels("asterisk2")) == 2
         control.hang_up_all()
         row = cdrs.last()
+        wait_until(
+            lambda: "res_ari_bridges" in str(control.health()["problems"]), within=15, what="a problem"
+        )
         assert control.health()["passed_by"]["no-bridge"] == counted + 1
     finally:
         control.asterisk("asterisk2", "module load res_ari_bridges.so")
+        wait_until(lambda: control.health()["ok"], within=15, what="no problem any more")
     assert (row["dialstatus"], row["lastapp"]) == ("ANSWER", "Dial")

@@ -102,7 +102,19 @@ class AriConnection:
             await http.close()
 
     async def _try_out(self) -> None:
-        """Try what each call needs: resources of ARI, Stasis(), the right to write, a bridge, which is destroyed again.
+        """Try what each call needs: what `try_resources` does, the right to write, a bridge, which is destroyed again.
+
+        Raises:
+            AriError: one is missing; it says which.
+
+        """
+        await self.try_resources()
+        bridge = uuid4().hex  # no id of a call (call_ids.py)
+        await self._call("bridges", "createWithId", bridgeId=bridge, type="mixing")
+        await self._call("bridges", "destroy", bridgeId=bridge)
+
+    async def try_resources(self) -> None:
+        """Try the resources of ARI that each call needs, and Stasis(); nothing is changed by it.
 
         Asterisk's descriptions of the resources are files; they are there without the modules, too (res_ari.c, ast_ari_get_docs).
 
@@ -123,9 +135,6 @@ class AriConnection:
                 raise AriError(
                     f"no {what} in Asterisk: `asterisk -rx 'module load {module}'`, and modules.conf"
                 ) from error
-        bridge = uuid4().hex  # no id of a call (call_ids.py)
-        await self._call("bridges", "createWithId", bridgeId=bridge, type="mixing")
-        await self._call("bridges", "destroy", bridgeId=bridge)
 
     @asynccontextmanager
     async def _websocket(self) -> AsyncIterator[aiohttp.ClientWebSocketResponse]:

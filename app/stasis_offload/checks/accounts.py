@@ -99,7 +99,7 @@ def become(service: Account | None) -> Item:
     if service is not None and ours.uid == service.uid:
         return Item("user", ok=True, text=f"{ours}, whom the service runs as")
     if service is not None:
-        text = f"{ours}, not {service}, whom the service runs as: the rights below are not its own; as root it takes them"
+        text = f"{ours}, not {service}, whom the service runs as: the rights below are not its own; run by root, check looks with those"
         return Item("user", ok=True, text=text, command="stasis-offload check")
     if ours.uid == 0:
         text = f"root, who may open every socket; there is no {_UNIT} and no user {_DEFAULT}: name the service's user"
