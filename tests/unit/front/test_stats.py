@@ -14,6 +14,8 @@ from stasis_offload.calls.views import Stats
 from tests.support.command_line import Command, Outcome
 from tests.support.fake_operations import FIGURES, FakeOperations
 
+pytestmark = pytest.mark.usefixtures("interruptible")
+
 MEASURE = ("stats", "--measure", "20", "--rounds", "2", "--yes")
 LIFTED = ("measure 0", None)
 RELAYED = ("measure 30", None)

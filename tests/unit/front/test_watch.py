@@ -8,7 +8,7 @@ import subprocess
 import sys
 import termios
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from threading import Timer
 
@@ -20,6 +20,7 @@ from stasis_offload.openflow.flow import FlowCount
 from tests.support.command_line import Command
 from tests.support.fake_operations import DIALING, OFFLOADED, REFUSED, FakeOperations
 
+pytestmark = pytest.mark.usefixtures("interruptible")
 WITHIN = 30.0
 WATCH = (sys.executable, "-m", "stasis_offload", "watch", "--interval", "0.5")
 # Of xterm: the alternate screen, and the cursor (DECSET 1049 and 25).
@@ -37,22 +38,26 @@ class Watching:
 
     def until(self, text: bytes, *, since: int = 0) -> None:
         """Read until it has printed a text."""
-        late = Timer(WITHIN, self.process.kill)
-        late.start()
-        try:
+        with self._in_time():
             while text not in self.printed[since:]:
                 self._read()
-        finally:
-            late.cancel()
 
     def end(self, number: signal.Signals = signal.SIGINT) -> int:
         """Send a signal, read the rest, and return the exit status."""
         self.process.send_signal(number)
-        try:
+        with self._in_time(), suppress(EOFError):
             while True:
                 self._read()
-        except EOFError:
-            return self.process.wait(WITHIN)
+        return self.process.wait(WITHIN)
+
+    @contextmanager
+    def _in_time(self) -> Iterator[None]:
+        late = Timer(WITHIN, self.process.kill)
+        late.start()
+        try:
+            yield
+        finally:
+            late.cancel()
 
     def _read(self) -> None:
         try:
