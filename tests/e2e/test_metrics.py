@@ -33,7 +33,7 @@ def test_the_figures_of_a_call_are_those_of_its_phones_and_of_calls() -> None:
         [found] = control.calls()
         call.alice.hang_up()
     assert during.of("calls", state="offloaded", reason="") == 1
-    assert during.of("flows") == FLOWS
+    assert during.total("flows") == FLOWS
     assert relayed.of("calls", state="relayed", reason="operator") == 1
     assert new(relayed, "moves_total", direction="offload", reason="") == 1
     assert new(relayed, "moves_total", direction="return", reason="operator") == 1
@@ -56,7 +56,7 @@ def test_the_figures_of_a_call_are_those_of_its_phones_and_of_calls() -> None:
         new(ended, "calls_ended_total", carried="true") == new(ended, "calls_begun_total", origin="new") == 1
     )
     assert new(ended, "forwarded_packets_total") == forwarded
-    assert ended.of("flows") == 0
+    assert ended.total("flows") == 0
     for peer in ("ari", "module", "switch"):
         assert ended.of("component_up", component="asterisk" if peer == "ari" else peer) == 1
         assert new(ended, "request_seconds_count", peer=peer) > 0, peer

@@ -23,8 +23,6 @@ from tests.support.observed import Cdrs, datapath_follows, logged, media_moved, 
 Call = dict[str, Any]
 Command = tuple[str, ...]
 
-TABLE_FULL = "--id=@table create Flow_Table flow_limit=1 overflow_policy=refuse"
-
 
 def cli(node: str, command: str) -> Command:
     return node, "asterisk", "-rx", command
@@ -155,11 +153,6 @@ def test_a_call_that_the_switch_must_not_carry_stays_with_asterisk_and_says_why(
             "module-unreachable",
             cli("asterisk2", "module unload res_rtpstreams.so"),
             cli("asterisk2", "module load res_rtpstreams.so"),
-        ),
-        (
-            "switch-refused",
-            ("ovs", "sh", "-c", f"ovs-vsctl -- {TABLE_FULL} -- set Bridge breth0 flow_tables=77=@table"),
-            ("ovs", "ovs-vsctl", "clear", "Bridge", "breth0", "flow_tables"),
         ),
         (
             "low-ttl:caller",

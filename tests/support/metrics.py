@@ -33,6 +33,10 @@ class Samples:
         """Return a value by its name, without the prefix of ours; 0 of a counter that has not begun."""
         return self._values.get((f"stasis_offload_{name}", frozenset(labels.items())), 0.0)
 
+    def total(self, name: str) -> float:
+        """Return the sum of the values of a name, over all labels."""
+        return sum(value for (found, _), value in self._values.items() if found == f"stasis_offload_{name}")
+
 
 def documented() -> Metrics:
     """Return the type and the labels of each metric of the page."""
