@@ -39,7 +39,7 @@ demo-fleet: .venv/.ready ## CALLS calls through Kamailio on two nodes; one is dr
 	@echo "demo: $(CALLS) calls on a fleet of two nodes"
 	@LAB=fleet $(PY) -m lab.fleet_demo $(CALLS)
 
-test: .venv/.ready lab ## every test but the module's own and the other Pythons': unit, integration, packages, units, page, whole calls (18 minutes)
+test: .venv/.ready lab ## every test but the module's own and the other Pythons': unit, integration, packages, units, page, whole calls (22 minutes)
 	@echo "test: whole calls in the lab, and all others beside and after them"
 	@scripts/test.sh
 
