@@ -16,15 +16,19 @@ forget_dead() {
     [ "$(cat "/proc/$pid/comm" 2>/dev/null)" = "$name" ] || rm -f "$file"
 }
 
-# It leaves its NAT rules behind too: one for a bridge of the lab that is no more would rewrite the endpoints' addresses.
-forget_nat() {
+# It leaves its NAT rules behind too, which would rewrite the endpoints' addresses, and its bridges, which would have the routes to a lab.
+forget_networks() {
+    local bridge
     iptables-save -t nat | sed -n 's/^-A \(POSTROUTING -s 198\.1[89]\.[56][0-9]\.0.*\)/-D \1/p' | xargs -r -L 1 iptables -t nat
+    for bridge in $(ip -oneline -4 address show | sed -n 's/^[0-9]*: \(br-[0-9a-f]*\) .* 198\.1[89]\.[56][0-9]\.1\/.*/\1/p'); do
+        ip link delete "$bridge"
+    done
 }
 
 launch_engine() {
     forget_dead /var/run/docker.pid dockerd
     forget_dead /var/run/docker/containerd/containerd.pid containerd
-    forget_nat
+    forget_networks
     setsid dockerd </dev/null >/var/log/dockerd.log 2>&1 &
 }
 
