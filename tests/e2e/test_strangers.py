@@ -104,13 +104,14 @@ def test_a_scan_of_every_port_moves_no_call_and_shows_the_application_what_came_
         within=5,
         what="one packet at each port",
     )
+    # One to each port of RTP and of RTCP. Open vSwitch's threads add to its counters once a second (lib/coverage.c).
+    wait_until(lambda: messages() - before >= 2 * 2 * 8, within=5, what="the switch to have counted them")
     shown = messages() - before
     rows = control.calls()
     assert [row["state"] for row in rows] == ["offloaded"] * 8
     assert "media.relayed" not in [event["event"] for event in logged(begun)]
     assert all(row["strangers"] == {"caller": 1, "callee": 1} for row in rows)
-    # Of 10,001: one to each port of RTP and of RTCP. The rest are the reports, audits and comparisons of some seconds.
-    assert 2 * 2 * 8 <= shown < 1000
+    assert shown < 1000  # of 10,001; with the reports, audits and comparisons of some seconds
 
 
 def messages() -> int:
