@@ -163,7 +163,12 @@ static int offload(struct ast_channel *chan, const char *data)
 	);
 
 	/* Of a channel without a PBX, Stasis() would make one that goes on in the dialplan (res_stasis.c, stasis_app_exec). */
-	if (!ast_channel_pbx(chan) || !stasis_app_is_registered(stasis_application)) {
+	if (!ast_channel_pbx(chan)) {
+		left_note(chan, LEFT_NO_PBX);
+		return -1;
+	}
+	if (!stasis_app_is_registered(stasis_application)) {
+		left_note(chan, LEFT_AWAY);
 		return -1;
 	}
 	AST_STANDARD_APP_ARGS(args, parse);

@@ -13,7 +13,7 @@
  * \file
  * \brief Counts the calls that the Stasis application is not told of, by why.
  *
- * The counters are one global variable, OFFLOAD_PASSED_BY ("overload=3;features=2"), which the application reads over ARI.
+ * The counters are one global variable, OFFLOAD_PASSED_BY ("overload=3;features=2;away=0;no-pbx=0"), which the application reads over ARI.
  */
 
 #include "asterisk.h"
@@ -28,6 +28,8 @@
 static const char * const names[LEFT_REASONS] = {
 	[LEFT_OVERLOAD] = "overload",
 	[LEFT_FEATURES] = "features",
+	[LEFT_AWAY] = "away",
+	[LEFT_NO_PBX] = "no-pbx",
 };
 
 /*! Guarded by the lock, as is the variable: of two callers the later one must not write the smaller numbers. */
@@ -37,7 +39,7 @@ static unsigned int left[LEFT_REASONS];
 /*! The lock is held. */
 static void publish(void)
 {
-	char text[64] = "";
+	char text[128] = "";
 	size_t i, used = 0;
 
 	for (i = 0; i < LEFT_REASONS && used < sizeof(text); i++) {

@@ -14,10 +14,15 @@
 
 #include "asterisk/channel.h"
 
-/*! Why a call is left to Dial(): the application does not keep up, or the call's DTMF features need a bridge of Dial(). */
+/*!
+ * Why a call is left to Dial(): the application does not keep up; the call's DTMF features need a bridge of Dial(); the application
+ * is not there; the caller has no PBX.
+ */
 enum left_reason {
 	LEFT_OVERLOAD,
 	LEFT_FEATURES,
+	LEFT_AWAY,
+	LEFT_NO_PBX,
 	LEFT_REASONS,
 };
 

@@ -227,9 +227,12 @@ def _talk_of(streams: list[Stream], speaker: int) -> list[Packet]:
 
 
 @contextmanager
-def captured(service: str = "asterisk1", *, snaplen: int = WHOLE) -> Iterator[Capture]:
+def captured(
+    service: str = "asterisk1", *, snaplen: int = WHOLE, by: tuple[str, str] | None = None
+) -> Iterator[Capture]:
     """Capture the UDP of a service that plays endpoints (asterisk1, edge), or of node 2's network, while the block runs.
 
+    It is captured at the interface that leads to the lab's network, or at that of `by`, with a host which that one leads to.
     Whole packets are taken from the kernel one by one. Headers are those of many calls, and taken in blocks, which are
     up to a second late (pcap_set_immediate_mode(3)).
 
@@ -238,6 +241,7 @@ def captured(service: str = "asterisk1", *, snaplen: int = WHOLE) -> Iterator[Ca
 
     """
     capture = Capture()
+    interface, there = by or (_interface(service), ipv4(11) if service == NETWORK else NODE2)
     with tempfile.TemporaryDirectory() as folder:
         file, log = Path(folder, "rtp.pcap"), Path(folder, "tcpdump.log")
         tcpdump_in_lab = [
@@ -246,7 +250,7 @@ def captured(service: str = "asterisk1", *, snaplen: int = WHOLE) -> Iterator[Ca
             container(service),
             "tcpdump",
             "-i",
-            _interface(service),
+            interface,
             "-n",
             "-U",
         ]
@@ -258,19 +262,18 @@ def captured(service: str = "asterisk1", *, snaplen: int = WHOLE) -> Iterator[Ca
             try:
                 wait_until(lambda: b"listening on" in log.read_bytes(), within=10, what="tcpdump to listen")
                 yield capture
-                _catch_up(service, file)
+                _catch_up(service, there, file)
             finally:
                 execute(service, "pkill", "-INT", "-x", "tcpdump", check=False)
                 tcpdump.wait(timeout=10)
         if b"\n0 packets dropped by kernel" not in log.read_bytes():
             raise LabError(f"the capture is not whole: {log.read_text()}")
-        _read(file.read_bytes(), capture, here=_mac(service))
+        _read(file.read_bytes(), capture, here=_mac(service, interface))
 
 
-def _catch_up(service: str, file: Path) -> None:
+def _catch_up(service: str, there: str, file: Path) -> None:
     """Wait until what passed before now is in the file."""
     mark = uuid4().hex
-    there = ipv4(11) if service == NETWORK else NODE2
     execute(service, "bash", "-c", f"echo {mark} > /dev/udp/{there}/9")
     wait_until(lambda: mark.encode() in file.read_bytes(), within=10, what="the capture to catch up")
 
@@ -332,8 +335,8 @@ def _frames(pcap: bytes) -> Iterator[tuple[float, bytes]]:
         at += length
 
 
-def _mac(service: str) -> str:
-    return execute(service, "cat", f"/sys/class/net/{_interface(service)}/address").strip()
+def _mac(service: str, interface: str) -> str:
+    return execute(service, "cat", f"/sys/class/net/{interface}/address").strip()
 
 
 def _interface(service: str) -> str:

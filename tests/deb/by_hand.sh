@@ -25,7 +25,8 @@ begin_call
 (cd /src && /opt/stasis-offload/bin/pip install --quiet --no-deps --force-reinstall .)
 systemctl restart stasis-offload
 make --silent -C /src/asterisk-module install
-asterisk -rx 'module refresh res_rtpstreams.so' | grep -q "^Unloaded and loaded" || fail "the module is not exchanged"
+exchanged() { [[ "$(asterisk -rx 'module refresh res_rtpstreams.so')" = "Unloaded and loaded"* ]]; }
+until_so "the module is not exchanged" exchanged # the application, which has just been restarted, may be asking it something
 until_so "the call is not switched" state_is offloaded
 ok "application and module are exchanged during the call"
 end_call

@@ -8,7 +8,7 @@ from stasis_offload.media.path import Leg
 from stasis_offload.packets.hep import Kind
 from tests.support.applications import application
 from tests.support.edge_call import ALICE, ALICE_PORT, BOB, BOB_PORT, conversation
-from tests.support.homer import ASTERISKS_ID, COLLECTOR, SIP, Told, asterisk_reports, homer
+from tests.support.homer import ASTERISKS_ID, COLLECTOR, COLLECTOR_V6, SIP, Told, asterisk_reports, homer
 from tests.support.phone import EDGE
 
 OURS = 77
@@ -106,3 +106,21 @@ def test_each_leg_is_reported_under_the_call_id_of_its_sip(*, rtcp: bool) -> Non
     assert {each.correlation_id for each in during} == set(by_call_id)
     assert {statement(each) for each in during} <= set(map(statement, asterisks))
     assert {each.json["ssrc"] for each in during} == {BOB, ALICE}
+
+
+def test_a_collector_that_is_reached_by_ipv6_is_told_of_the_legs_of_a_call_over_ipv4() -> None:
+    with (
+        homer() as collector,
+        application(**SETTINGS | {"HEP__CAPTURE_ADDRESS": COLLECTOR_V6}, MEDIA__RECHECK=1),
+        conversation() as call,
+    ):
+        call.carried()
+        call.bob.hang_up()
+        wait_until(
+            lambda: sum('"HANGUP"' in told.payload for told in collector.told(agent=OURS)) >= len(Leg),
+            within=20,
+            what="the last report on each leg",
+        )
+        told = collector.told()
+    assert {(each.kind, each.agent, each.password) for each in told} == {(Kind.RTP_REPORT, OURS, PASSWORD)}
+    assert {each.destination for each in told} == set(SPEAKERS)

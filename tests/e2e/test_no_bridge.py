@@ -24,3 +24,4 @@ def test_a_caller_for_whom_asterisk_makes_no_bridge_is_dialled_for_by_dial(cdrs:
         control.asterisk("asterisk2", "module load res_ari_bridges.so")
         wait_until(lambda: control.health()["ok"], within=15, what="no problem any more")
     assert (row["dialstatus"], row["lastapp"]) == ("ANSWER", "Dial")
+    assert (row["offload_status"], row["offload_reason"]) == ("relayed", "no-bridge")

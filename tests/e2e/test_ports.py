@@ -1,4 +1,4 @@
-"""The port by which node 2 reaches the phones changes in mid-call, alone or in a bond; beside it, the same while Asterisk relays."""
+"""Ports of the switch: each party's own; and a port, or a bond of two, by which node 2 reaches the phones, changes in mid-call."""
 
 import json
 import time
@@ -7,19 +7,29 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 from lab import control
-from lab.capture import NODE2, Capture
+from lab.capture import NODE2, Capture, captured
 from lab.control import running, wait_until
 from lab.place import BRIDGE
 from tests.support.edge_call import (
     ALICE,
+    ALICE_PORT,
     BOB,
+    BOB_PORT,
     Conversation,
     assert_carried,
     conversation,
     longest_gap,
+    phones,
 )
-from tests.support.phone import EDGE
-from tests.support.wires import Bond, bond
+from tests.support.phone import EDGE, sdp
+from tests.support.wires import (
+    ASIDE_NODE2,
+    ASIDE_PHONE,
+    FAR,
+    Bond,
+    bond,
+    host_at_another_port,
+)
 
 # What the switch may add to the time (s) in which Asterisk's own packets find the other cable.
 FOUND_WITHIN = 1.0
@@ -103,6 +113,22 @@ def assert_found_as_soon(capture: Capture, relayed: Watched, switched: Watched, 
         for each in (relayed, switched)
     ]
     assert gaps[1] < gaps[0] + FOUND_WITHIN, gaps
+
+
+def test_parties_at_two_ports_of_the_switch_hear_each_other_by_it() -> None:
+    with host_at_another_port(), captured("edge", by=(FAR, ASIDE_NODE2)) as far, phones() as call:
+        call.connect(sdp(BOB_PORT), sdp(ALICE_PORT, host=ASIDE_PHONE))
+        port = call.alice.media.rpartition(":")[2]
+        call.voices.set("bob", from_=f"{EDGE}:{BOB_PORT}", to=call.bob.media, ssrc=BOB)
+        call.voices.set("alice", from_=f"{ASIDE_PHONE}:{ALICE_PORT}", to=f"{ASIDE_NODE2}:{port}", ssrc=ALICE)
+        start, end = call.carried(), call.passed(1.0)
+    both = Capture()
+    for each in (call.capture, far):
+        both.arriving += each.arriving
+        both.sent += each.sent
+    assert_carried(both, start, end)
+    assert far.said(ALICE)
+    assert far.heard(BOB)
 
 
 def test_sip_and_audio_go_on_both_ways_when_the_bond_changes_its_cable_and_both_are_there() -> None:

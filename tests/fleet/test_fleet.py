@@ -1,7 +1,8 @@
 """Two nodes behind Kamailio, judged by what asterisk1, the endpoint of all calls, receives from each."""
 
 from lab import control
-from lab.capture import captured
+from lab.capture import NODE2, captured
+from lab.control import wait_until
 from lab.fleet import NODES, A, B
 from tests.support.fleet import (
     assert_carried_whole,
@@ -12,6 +13,7 @@ from tests.support.fleet import (
     refusals,
     streams_from,
 )
+from tests.support.party import BOB, over, talking
 
 NUMBER = "555@kamailio"
 
@@ -60,6 +62,25 @@ def test_without_kamailio_a_caller_goes_by_srv_records_to_the_next_node_when_the
         carried(B, 1)
         more_packets(A, 50)
     assert refusals(capture) == ["SIP/2.0 503 Service Unavailable"]
+
+
+def test_a_party_that_is_transferred_within_a_drained_node_is_connected_and_heard() -> None:
+    with talking() as (all_, bob, alice, _):
+        A.command("drain")
+        assert alice.refer(f"<sip:fleet-555@{NODE2}>").start.startswith("SIP/2.0 202")
+        alice.hang_up()
+        wait_until(
+            lambda: [call["callee"][:15] for call in A.calls()] == ["PJSIP/asterisk1"],
+            within=10,
+            what="another callee",
+        )
+        carried(A, 1)
+        more_packets(A, 100)
+        bob.hang_up()
+        over()
+    streams = [stream for stream in all_.capture.arriving if stream.destination.port == BOB]
+    asterisk1s = max(streams, key=lambda stream: stream.packets[-1].at)
+    assert len(asterisk1s.by_switch()) >= 100
 
 
 def test_a_drained_node_says_so_until_that_is_undone() -> None:

@@ -9,6 +9,7 @@ TOKEN = "lab-only"
 PHONE = 390  # CSS pixels
 ENTER = ("Enter", 13)
 _BACKGROUND = "getComputedStyle(document.body).backgroundColor"
+_DRAINED = "document.getElementById('drained')"
 _ROWS = (
     "[...document.querySelectorAll('#calls tr')].map((row) => [...row.cells].map((cell) => cell.textContent))"
 )
@@ -91,6 +92,23 @@ def test_a_command_needs_the_token_and_a_second_press(browser: Browser) -> None:
     assert browser.value("document.activeElement.id") == "no"
     press(browser, "yes")
     wait_until(lambda: states(browser) == ["offloaded"], within=15, what="the call to be switched again")
+
+
+def test_the_page_says_that_the_node_is_drained(browser: Browser) -> None:
+    assert browser.value(f"{_DRAINED}.hidden") is True
+    control.offload("drain")
+    try:
+        wait_until(
+            lambda: not browser.value(f"{_DRAINED}.hidden"),
+            within=10,
+            what="the page to say that it is drained",
+        )
+        assert (
+            browser.value(f"{_DRAINED}.innerText") == "The node is drained: its dialplan refuses new calls."
+        )
+    finally:
+        control.offload("drain", "--undo")
+    wait_until(lambda: browser.value(f"{_DRAINED}.hidden"), within=10, what="the page to say so no more")
 
 
 def test_the_page_asks_nobody_else_and_runs_nothing_inline(browser: Browser) -> None:

@@ -9,10 +9,13 @@ from typing import Any
 
 from lab import control
 from lab.control import wait_until
+from lab.place import ipv6
 from tests.support.phone import EDGE
 
 IMAGE = "stasis-offload-lab/homer"
-COLLECTOR = f"{EDGE}:9060"
+_PORT = 9060
+COLLECTOR = f"{EDGE}:{_PORT}"
+COLLECTOR_V6 = f"[{ipv6(14)}]:{_PORT}"
 SIP = 1
 ASTERISKS_ID = 1234
 _FOLDER = Path(control.__file__).parent / "homer"
@@ -64,7 +67,7 @@ class Homer:
 
 @contextmanager
 def homer() -> Iterator[Homer]:
-    """Run a collector at COLLECTOR."""
+    """Run a collector at COLLECTOR and at COLLECTOR_V6."""
     control.docker("build", "--quiet", "--network", "host", "--tag", IMAGE, str(_FOLDER))
     name = f"{control.container(_NAME)}-homer"
     control.docker("rm", "--force", name, check=False)
@@ -80,8 +83,11 @@ def homer() -> Iterator[Homer]:
 
 
 def _listens() -> bool:
-    """Whether a socket has the port of COLLECTOR (proc_net_udp(5))."""
-    return f":{int(COLLECTOR.rpartition(':')[2]):04X} " in control.execute(_NAME, "cat", "/proc/net/udp")
+    """Whether the port has a socket of each family (proc_net_udp(5))."""
+    tables = control.execute(
+        _NAME, "grep", "-H", f":{_PORT:04X} ", "/proc/net/udp", "/proc/net/udp6", check=False
+    )
+    return "/udp:" in tables and "/udp6:" in tables
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Cables and ports of the switch beside those that the lab has: a second cable, a bond, a VLAN, a port for Asterisk alone."""
+"""Cables and ports of the switch beside those that the lab has: a second cable, a bond, a VLAN, a port for Asterisk or for phones alone."""
 
 import json
 import subprocess
@@ -8,12 +8,14 @@ from contextlib import contextmanager
 from lab import control
 from lab.capture import NODE2
 from lab.control import wait_until
-from lab.place import BRIDGE, LAB, NETWORK, PROJECT
+from lab.place import BRIDGE, INTERFACE, LAB, NETWORK, PROJECT
 from tests.support.network import network_process, sysctl
 
 CABLE = f"offload-{LAB}"
 # The far end of it, an interface beside the switch.
 SECOND = "second"
+# An interface of the edge, and a port of the switch.
+FAR = "far"
 BOND = "bond0"
 VLAN = 100
 # A network of its own: there phones and node 2 are by another way than the lab's.
@@ -134,8 +136,31 @@ def _access_port(interface: str) -> Iterator[str]:
         finally:
             _vsctl("del-port", BRIDGE, interface)
         return
+    with _cable(NETWORK, interface) as port:
+        yield port
+
+
+@contextmanager
+def host_at_another_port() -> Iterator[None]:
+    """Have a port of the switch that leads to phones alone: ASIDE_PHONE, the edge's interface FAR; to them node 2 is ASIDE_NODE2."""
+    with _cable("edge", FAR):
+        control.execute("edge", "ethtool", "-K", FAR, "tx", "off")
+        control.execute("edge", "ip", "link", "set", FAR, "up")
+        # The edge has two interfaces in this network, and either would answer for both.
+        with (
+            address(NETWORK, ASIDE_NODE2, INTERFACE),
+            address("edge", ASIDE_PHONE, FAR),
+            _known(NETWORK, ASIDE_PHONE, at=INTERFACE, mac=_mac("edge", FAR)),
+            _known("edge", ASIDE_NODE2, at=FAR, mac=_mac(NETWORK, INTERFACE)),
+        ):
+            yield
+
+
+@contextmanager
+def _cable(service: str, interface: str) -> Iterator[str]:
+    """Have a cable from an interface of a service to a port of the switch, whose name is yielded."""
     port = f"{interface}-port"
-    peer = ("peer", "name", interface, "netns", network_process(NETWORK))
+    peer = ("peer", "name", interface, "netns", network_process(service))
     _host("ip", "link", "add", port, "netns", network_process(), "type", "veth", *peer)
     try:
         control.execute("ovs", "ethtool", "-K", port, "tx", "off")

@@ -7,6 +7,7 @@ from stasis_offload.asterisk.ari import AriClient
 from stasis_offload.asterisk.ari_http import RefusedError, long_requests
 from stasis_offload.asterisk.indication import Indication
 from stasis_offload.calls.diversions import check_forwards, create_diverted
+from stasis_offload.media.reasons import ReasonKind
 from stasis_offload.signalling import commands as cmd
 from stasis_offload.signalling import option_commands as opt
 from stasis_offload.signalling.call_ids import CALLER, playback_id
@@ -107,7 +108,10 @@ async def carry_out(  # noqa: PLR0912, PLR0915 - one row a command
         case cmd.ContinueInDialplan(status, cause, place):
             if not cause:
                 await _part_without_cause(ari, channel(CALLER), bridge=bridge)
-            await leave(ari, channel(CALLER), status=status, cause=cause, place=place)
+            if status is DialStatus.INVALIDARGS:
+                await leave_to_dial(ari, channel(CALLER), ReasonKind.NO_BRIDGE)
+            else:
+                await leave(ari, channel(CALLER), status=status, cause=cause, place=place)
         case cmd.DestroyBridge():
             await ari.destroy_bridge(bridge)
         case (
@@ -192,6 +196,12 @@ async def _set_connected(
     for part, value in parts.items():
         if value is not None:
             await ari.set_variable(channel, name=f"CONNECTEDLINE({part},i)", value=value)
+
+
+async def leave_to_dial(ari: AriClient, channel: str, reason: ReasonKind) -> None:
+    """Continue a caller in the dialplan with the DIALSTATUS after which OffloadDial() runs Dial(), and say why."""
+    await ari.set_variables(channel, {"OFFLOAD_REASON": reason, "OFFLOAD_STATUS": "relayed"})
+    await leave(ari, channel, status=DialStatus.INVALIDARGS, cause=0)
 
 
 async def leave(ari: AriClient, channel: str, *, status: DialStatus, cause: int, place: str = "") -> None:

@@ -245,7 +245,7 @@ class Call:
     ) -> tuple[Dialing, tuple[cmd.Command, ...]]:
         after, commands = step(dialing, event, now)
         if isinstance(event, sig.BridgeRefused) and after.phase is not dialing.phase:
-            self._statistics.passed_by["no-bridge"] += 1
+            self._statistics.passed_by[ReasonKind.NO_BRIDGE] += 1
         if after.phase is not dialing.phase:
             self._log.debug(_PHASE_LOGS[after.phase], callee=self.legs.name(after.winner or -1))
         return after, commands

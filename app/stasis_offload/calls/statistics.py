@@ -27,8 +27,8 @@ class Statistics:
     """Counters and histograms of all calls of this process.
 
     `begun` is by origin (`new`, `adopted`), `ended` by whether the call was ever in the switch, `moves` into the switch
-    (`offload`) and out (`return`) by reason. `passed_by` are the calls that were left to Dial(), by reason: `arguments` that it has
-    and we have not, `no-bridge` that Asterisk has made, and what Asterisk has counted since it loaded its module, once that is known (passed_by.py): an old number
+    (`offload`) and out (`return`) by reason. `passed_by` are the calls that were left to Dial(), by reason (media/reasons.py): by
+    the application, and what Asterisk has counted since it loaded its module, once that is known (passed_by.py): an old number
     would appear as news.
     `forwarded` is what the switch forwarded of calls that have ended, `talked` and `offloaded` the seconds in which their parties
     could talk, and in which the switch carried them. The quality is that of each leg of a call that
@@ -39,7 +39,7 @@ class Statistics:
         self.begun: Counter[str] = Counter(new=0, adopted=0)
         self.ended: Counter[bool] = Counter({False: 0, True: 0})
         self.moves: Counter[tuple[str, str]] = Counter({("offload", ""): 0})
-        self.passed_by = Counter({"arguments": 0, "no-bridge": 0})
+        self.passed_by = Counter[str]({ReasonKind.ARGUMENTS: 0, ReasonKind.NO_BRIDGE: 0})
         self.forwarded = FlowCount()
         self.talked = 0.0
         self.offloaded = 0.0

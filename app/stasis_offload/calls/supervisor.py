@@ -5,7 +5,7 @@ import asyncio
 import structlog
 
 from stasis_offload.asterisk.ari_events import Channel, StasisStart
-from stasis_offload.calls.ari_commands import leave
+from stasis_offload.calls.ari_commands import leave_to_dial
 from stasis_offload.calls.background import Background
 from stasis_offload.calls.call import Call
 from stasis_offload.calls.call_views import ended_call
@@ -14,9 +14,10 @@ from stasis_offload.calls.learning_queue import SET_UP_WITHIN
 from stasis_offload.calls.offload_gate import OffloadGate
 from stasis_offload.calls.registry import Registry
 from stasis_offload.calls.transfers import Transfers
+from stasis_offload.media.reasons import ReasonKind
 from stasis_offload.media.state import Tuning
 from stasis_offload.signalling.ari_mapping import started
-from stasis_offload.signalling.causes import Cause, DialStatus
+from stasis_offload.signalling.causes import Cause
 from stasis_offload.signalling.dial_args import parse_dial
 from stasis_offload.signalling.option_arguments import DialArgumentError
 from stasis_offload.signalling.state import Dialing
@@ -119,9 +120,9 @@ class Supervisor:
 
     def reject(self, caller: str, error: DialArgumentError) -> None:
         """Continue a caller in the dialplan because its arguments cannot be dialled, as Dial() would."""
-        self._gateways.statistics.passed_by["arguments"] += 1
+        self._gateways.statistics.passed_by[ReasonKind.ARGUMENTS] += 1
         self._log.info("call.refused", call=caller, error=str(error))
-        rejected = leave(self._gateways.ari, caller, status=DialStatus.INVALIDARGS, cause=0)
+        rejected = leave_to_dial(self._gateways.ari, caller, ReasonKind.ARGUMENTS)
         self._background.start(rejected, call=caller)
 
     async def _run(self, call: Call) -> None:

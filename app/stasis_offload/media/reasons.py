@@ -63,6 +63,10 @@ class ReasonKind(StrEnum):
     QUEUED = "queued"
     OVERLOAD = "overload"
     FEATURES = "features"
+    AWAY = "away"
+    NO_PBX = "no-pbx"
+    ARGUMENTS = "arguments"
+    NO_BRIDGE = "no-bridge"
     OPERATOR = "operator"
     MEASUREMENT = "measurement"
     DTMF_FEATURE = "dtmf-feature"
@@ -127,6 +131,10 @@ EXPLANATIONS: dict[ReasonKind, str] = {
     ReasonKind.QUEUED: "Other calls are on their way into the switch, or are being dialled; it is soon this one's turn.",
     ReasonKind.OVERLOAD: "The application did not keep up with its callers, so OffloadDial() left the call to Dial() to its end (OFFLOAD_PATIENCE, docs/dial.md). Only in OFFLOAD_REASON: the application does not know the call.",
     ReasonKind.FEATURES: "The caller has DTMF features that need a bridge of Dial(), which made the call: DYNAMIC_FEATURES, BRIDGE_FEATURES, or a code for an attended transfer, option t or T, and one of e, F, L and S (docs/dial.md). Only in OFFLOAD_REASON: the application does not know the call.",
+    ReasonKind.AWAY: "The application was not there when the call began, or not connected to Asterisk, so OffloadDial() left the call to Dial() to its end. Only in OFFLOAD_REASON: the application does not know the call.",
+    ReasonKind.NO_PBX: "The caller is not in a dialplan to which the application could return it (it was originated to OffloadDial() itself), so Dial() made the call. Only in OFFLOAD_REASON: the application does not know the call.",
+    ReasonKind.ARGUMENTS: "The application left the call to Dial(), which has an option or an argument that the application does not know (`call.refused` in the log says which). Only in OFFLOAD_REASON.",
+    ReasonKind.NO_BRIDGE: "Asterisk refused the application a bridge, so Dial() made the call (`stasis-offload check` says what is missing). Only in OFFLOAD_REASON.",
     ReasonKind.OPERATOR: "An operator blocked the call (`stasis-offload relay`); `stasis-offload offload` lifts the block.",
     ReasonKind.MEASUREMENT: "An operator measures what relaying costs Asterisk (`stasis-offload stats --measure`): the switch has the call back within seconds.",
     ReasonKind.DTMF_FEATURE: "Asterisk does what a party asked for by digits (t, h, k or x of Dial()): a transfer, for one.",

@@ -23,7 +23,7 @@ from stasis_offload.packets.rtcp import reporters, with_cname
 def is_own(placement: Placement, leg: Leg, datagram: Datagram) -> bool:
     """Return whether what came to a leg's RTCP port is the leg's own RTCP: whose SSRC its RTP has.
 
-    Another's, such as one of a call before on the same ports, Asterisk skips (ast_rtcp_interpret in res/res_rtp_asterisk.c).
+    Asterisk takes another's, too, such as one of a call before on the same ports (ast_rtcp_interpret in res/res_rtp_asterisk.c).
     """
     own = placement.reports[leg].ssrc_rx
     found = reporters(datagram.payload)

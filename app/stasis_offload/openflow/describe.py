@@ -11,7 +11,7 @@ from stasis_offload.openflow.abilities import (
     trials,
 )
 from stasis_offload.openflow.channel import Channel, Timeouts, open_channel
-from stasis_offload.openflow.decode import VERSION, VERSION_NAMES, MessageKind
+from stasis_offload.openflow.decode import VERSION, VERSION_NAMES, Message, MessageKind
 from stasis_offload.openflow.endpoint import Endpoint
 from stasis_offload.openflow.events import SeenFlow, SwitchDescription
 from stasis_offload.openflow.flowmod import ANY
@@ -85,12 +85,7 @@ async def read_tables(channel: Channel, instance: Instance) -> dict[int, TableFe
 
     """
     xid = channel.new_xid()
-    try:
-        parts = await channel.request(xid, encode.table_features_request(xid), MessageKind.MULTIPART_REPLY)
-    except SwitchUnavailableError:
-        raise
-    except OpenFlowError:
-        return {}
+    parts = await _told(channel, xid, encode.table_features_request(xid))
     return parse_table_features(parts, {0} | instance.tables)
 
 
@@ -102,13 +97,17 @@ async def read_sizes(channel: Channel) -> dict[int, int]:
 
     """
     xid = channel.new_xid()
+    return parse_table_sizes(await _told(channel, xid, encode.table_stats_request(xid)))
+
+
+async def _told(channel: Channel, xid: int, request: bytes) -> list[Message]:
+    """Return the parts of a reply; none of a switch that refuses the request."""
     try:
-        parts = await channel.request(xid, encode.table_stats_request(xid), MessageKind.MULTIPART_REPLY)
+        return await channel.request(xid, request, MessageKind.MULTIPART_REPLY)
     except SwitchUnavailableError:
         raise
     except OpenFlowError:
-        return {}
-    return parse_table_sizes(parts)
+        return []
 
 
 async def _lacking_by_trial(channel: Channel, instance: Instance) -> list[Ability]:

@@ -98,6 +98,7 @@ def lines(printed: bytes) -> list[str]:
 def test_without_a_terminal_each_look_is_printed(operations: FakeOperations) -> None:
     operations.problems = ("switch: away",)
     operations.blocked = Block(59.0, "alice")
+    operations.drained = True
     with watching() as watch:
         watch.until(b"\n\n")
         operations.views = [replace(OFFLOADED, from_caller=FlowCount(2**40, 0))]
@@ -108,9 +109,10 @@ def test_without_a_terminal_each_look_is_printed(operations: FakeOperations) -> 
     assert first[0][8:] == "  2 calls: 1 offloaded, 1 dialing (1 nobody answered yet)"
     assert first[1] == "- packets a second do not wake Asterisk; passed by: 3 (2 arguments, 1 features)"
     assert first[2].startswith("ALL HELD for 0:00:59, by alice: ")
-    assert first[3] == "problem: switch: away"
+    assert first[3] == "DRAINED: the dialplan refuses new calls, until `stasis-offload drain --undo`"
+    assert first[4] == "problem: switch: away"
     # What the switch does not carry comes first.
-    assert [line.split("  ")[0] for line in first[4:7]] == ["CALL", DIALING.call, OFFLOADED.call]
+    assert [line.split("  ")[0] for line in first[5:8]] == ["CALL", DIALING.call, OFFLOADED.call]
     changed = next(number for number, line in enumerate(first) if line.endswith("1 call: 1 offloaded"))
     assert int(first[changed + 1].split()[0]) > 1_000_000
     assert b"\x1b" not in watch.printed
