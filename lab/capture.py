@@ -264,7 +264,7 @@ def captured(
                 yield capture
                 _catch_up(service, there, file)
             finally:
-                execute(service, "pkill", "-INT", "-x", "tcpdump", check=False)
+                execute(service, "pkill", "-INT", "-f", f"^tcpdump -i {interface} ", check=False)
                 tcpdump.wait(timeout=10)
         if b"\n0 packets dropped by kernel" not in log.read_bytes():
             raise LabError(f"the capture is not whole: {log.read_text()}")

@@ -49,9 +49,14 @@ async def _relay(
 
 async def _hold_back(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, delay: float) -> None:
     loop = asyncio.get_running_loop()
+
+    def write(data: bytes) -> None:
+        if not writer.is_closing():
+            writer.write(data)
+
     try:
         while data := await reader.read(_CHUNK):
-            loop.call_later(delay, writer.write, data)
+            loop.call_later(delay, write, data)
     except OSError:
         pass
     finally:

@@ -15,8 +15,9 @@ from stasis_offload.media.state import Phase, Placement
 CUTOVER_WINDOW = 0.014
 # Seconds within which the switch must answer just before the cutover: a busy one would install the flows too late.
 CUTOVER_PROBE = 0.003
-# The last of so many answers counts however late it is: a call that is learned for long costs more than a late packet.
-MAX_PROBES = 2
+# After so many later answers the switch is not asked any more, but cut over to at the next moment: it is busy, or far away, so
+# that more packets pass before each answer. A call that is learned for long costs more than a late packet.
+MAX_LATE_ANSWERS = 2
 # Multiples of `verify_within` after which there was no moment.
 _GIVE_UP_AFTER = 4
 

@@ -17,7 +17,7 @@ from stasis_offload.media import events as ev
 from stasis_offload.media.awaiting_native import await_native, why_not_learned
 from stasis_offload.media.cutover import (
     CUTOVER_PROBE,
-    MAX_PROBES,
+    MAX_LATE_ANSWERS,
     await_cutover,
     cut_over,
     gives_up,
@@ -188,10 +188,10 @@ def cut_over_once_relayed(placement: Placement, event: ev.PacketRelayed, now: fl
 
 
 def on_switch_answered(placement: Placement, event: ev.SwitchAnswered, now: float) -> Step:
-    """Cut over once what was mirrored before the answer is processed, if that was quick or the second; else probe again."""
-    probes = placement.probes + 1
-    quick = event.after <= CUTOVER_PROBE or probes >= MAX_PROBES
-    return replace(placement, probed=quick, probes=probes, deadline=now), ()
+    """Cut over once what was mirrored before the answer is processed, if that was quick or the second late one; else probe again."""
+    quick = event.after <= CUTOVER_PROBE
+    late_answers = placement.late_answers + (not quick)
+    return replace(placement, probed=quick, late_answers=late_answers, deadline=now), ()
 
 
 def on_learning_deadline(placement: Placement, _event: ev.DeadlineReached, now: float) -> Step:
@@ -216,7 +216,7 @@ def on_dormant_deadline(placement: Placement, event: ev.DeadlineReached, now: fl
 
 
 def on_cutover_deadline(placement: Placement, _event: ev.DeadlineReached, now: float) -> Step:
-    """Probe the switch if this is the moment to cut over, and cut over at once if it has answered a probe just now.
+    """Probe the switch if this is the moment to cut over; cut over at once if it has answered just now, or is always late.
 
     If there is none for long, relay the call: Asterisk is always late. Query the legs if one's packets are not relayed.
     Relay a call to whose ports somebody else sends, too.
@@ -225,7 +225,8 @@ def on_cutover_deadline(placement: Placement, _event: ev.DeadlineReached, now: f
     if against:
         return relay(placement, against, now)
     if may_cut_over(placement, now):
-        return cut_over(placement, now) if placement.probed else (placement, (cmd.ProbeSwitch(),))
+        asked = placement.probed or placement.late_answers >= MAX_LATE_ANSWERS
+        return cut_over(placement, now) if asked else (placement, (cmd.ProbeSwitch(),))
     began = now - placement.tuning.verify_within
     if any(at < began for leg, (_, at) in placement.observed.items() if leg not in placement.silent):
         return start_learning(placement, placement.reports, now)
@@ -277,7 +278,7 @@ def _confirm(placement: Placement, now: float) -> Step:
     cutting_over = replace(
         placement,
         other_sources={},
-        probes=0,
+        late_answers=0,
         phase=Phase.CUTTING_OVER,
         cutting_over_since=now,
     )

@@ -127,7 +127,7 @@ class Placement:
     - `splits`: whether the switch can tell packets apart by their size
     - `schedules`: when the packets of each leg come; they outlast a stay
     - `cutting_over_since`: since when a moment for the cutover is waited for; `probed`: whether the switch has just answered
-      one of its `probes` in time
+      in time; `late_answers`: how often it has not
 
     Of a stay in the switch:
     - `path`, and the legs of which a packet has yet to be mirrored: `unsampled` for the verification or the present audit,
@@ -179,7 +179,7 @@ class Placement:
     last_packets: Mapping[Leg, ObservedPacket] = field(default_factory=dict)
     cutting_over_since: float = 0.0
     probed: bool = False
-    probes: int = 0
+    late_answers: int = 0
     path: MediaPath | None = None
     unsampled: frozenset[Leg] = frozenset()
     unverified: frozenset[Leg] = frozenset()

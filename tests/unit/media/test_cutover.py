@@ -93,6 +93,24 @@ def test_a_switch_that_is_always_slow_is_not_waited_for_for_ever() -> None:
     assert after(*slow, ev.DeadlineReached(), start=probed, now=0.02).state is State.OFFLOADED
 
 
+def test_a_switch_so_far_away_that_packets_pass_before_each_answer_is_cut_over_to_at_the_first_moment_after_two() -> (
+    None
+):
+    placement, asked = CUTTING_OVER, 0
+    for number in range(1, 10):
+        now = 0.02 * number
+        placement = after(
+            *next_of(Leg.CALLER, number), *next_of(Leg.CALLEE, number), start=placement, now=now
+        )
+        placement, commands = step(placement, ev.DeadlineReached(), now)
+        if placement.state is State.OFFLOADED:
+            break
+        asked += commands == (cmd.ProbeSwitch(),)
+        # The next packets are processed before the deadline that the answer sets.
+        placement = after(ev.SwitchAnswered(0.02), start=placement, now=now + 0.02)
+    assert (asked, number) == (2, 3)
+
+
 def test_legs_without_a_rhythm_are_cut_over_in_the_end_as_soon_as_all_is_relayed() -> None:
     placement = CUTTING_OVER
     for number in range(1, 80):
