@@ -145,6 +145,20 @@ def test_sip_and_audio_go_on_both_ways_when_the_bond_changes_its_cable_and_both_
     assert_carried(call.capture, start, end)
 
 
+def test_sip_and_audio_go_on_both_ways_when_a_balanced_bond_moves_them_to_its_other_cable() -> None:
+    with bond("balance-slb") as cables, conversation() as call:
+
+        def change() -> AbstractContextManager[None]:
+            cables.move_load()
+            return nullcontext()
+
+        relayed, switched = relayed_and_switched(call, change)
+        start, end = call.carried(), call.passed(0.5)
+    assert switched.unanswered < relayed.unanswered + FOUND_WITHIN / ASKED_EVERY, (relayed, switched)
+    assert_found_as_soon(call.capture, relayed, switched, BOB, ALICE)
+    assert_carried(call.capture, start, end)
+
+
 def test_a_party_is_heard_again_within_a_second_of_a_cables_failure_while_the_other_is_silent() -> None:
     with bond() as cables, conversation() as call:
         relayed, switched = relayed_and_switched(call, lambda: failing(call, cables))

@@ -38,7 +38,7 @@ def second_cable() -> Iterator[str]:
 
 
 class Bond:
-    """An active-backup bond of the two cables of the switch to the lab's network, of which `first` is the lab's own."""
+    """A bond of the two cables of the switch to the lab's network, of which `first` is the lab's own."""
 
     def __init__(self, first: str) -> None:
         index = control.execute("ovs", "cat", f"/sys/class/net/{first}/iflink").strip()
@@ -55,6 +55,16 @@ class Bond:
     def change_active(self) -> None:
         """Have node 2 send by the other cable, while both are there."""
         _bond("set-active-member", next(name for name in self._far_ends if name != self.active))
+
+    def move_load(self) -> None:
+        """Have a balanced bond send by the other cable what goes by each now: that of a MAC address and VLAN goes by one (balance-slb)."""
+        member = ""
+        for row in _bond("show").splitlines():
+            words = row.replace(":", "").split()
+            if row.startswith("member "):
+                member = words[1]
+            elif row.startswith("  hash "):
+                _bond("migrate", words[1], next(name for name in self._far_ends if name != member))
 
     @contextmanager
     def unplugged(self) -> Iterator[None]:
@@ -78,12 +88,12 @@ class Bond:
 
 
 @contextmanager
-def bond() -> Iterator[Bond]:
-    """Have the switch on two cables to the lab's network while the block runs."""
+def bond(mode: str = "active-backup") -> Iterator[Bond]:
+    """Have the switch on two cables to the lab's network while the block runs, as a bond of a mode (bond_mode in ovs-vswitchd.conf.db(5))."""
     first = control.phones_port()
     with second_cable() as second:
         control.execute("ovs", "ip", "link", "set", second, "arp", "off")
-        add = ("add-bond", BRIDGE, BOND, first, second, "bond_mode=active-backup")
+        add = ("add-bond", BRIDGE, BOND, first, second, f"bond_mode={mode}")
         _vsctl("del-port", BRIDGE, first, "--", *add)
         try:
             found = Bond(first)

@@ -8,45 +8,20 @@ import pytest
 from lab import control
 from lab.capture import Capture, Other, Report, SipMessage, captured
 from lab.control import wait_until
-from lab.place import BRIDGE, NETWORK, control_address
-from tests.support.applications import application
+from lab.place import BRIDGE, NETWORK
+from tests.support.dialled_switch import dialled, vsctl
 from tests.support.edge_call import ALICE, BOB, assert_carried, assert_whole, conversation
 
 # Of the packets that node 2 sees of a call which it relays, it sees at most this share of one that the switch carries.
 FEW = 0.02
 TALKED = 5.0
-LISTENING = 6654
-TOR = control_address(2)
-
-
-@contextmanager
-def dialled() -> Iterator[None]:
-    """Have the switch listen, too, and the application dial it; both show a certificate as ever."""
-    dials = _vsctl("get-controller", BRIDGE).strip()
-    set_controllers(dials, f"pssl:{LISTENING}")
-    try:
-        with application(OPENFLOW__CONNECTION=f"ssl:{TOR}:{LISTENING}"):
-            yield
-    finally:
-        set_controllers(dials)
 
 
 @contextmanager
 def dialling() -> Iterator[None]:
     """Have the switch dial the application, as it does in this lab."""
-    assert _vsctl("get-controller", BRIDGE).startswith("ssl:")
+    assert vsctl("get-controller", BRIDGE).startswith("ssl:")
     yield
-
-
-def set_controllers(*controllers: str) -> None:
-    """Give the bridge other controllers; while it dials one before and after, its flows stay."""
-    _vsctl("set-controller", BRIDGE, *controllers)
-    for row in _vsctl("--bare", "--columns=_uuid", "list", "controller").split():
-        _vsctl("set", "controller", row, "connection_mode=out-of-band", "max_backoff=1000")
-
-
-def _vsctl(*words: str) -> str:
-    return control.execute("ovs", "ovs-vsctl", *words)
 
 
 @pytest.mark.parametrize("connected", [dialling, dialled])
