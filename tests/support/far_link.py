@@ -7,7 +7,7 @@ from functools import partial
 from threading import Thread
 
 _CHUNK = 65536
-_STARTED_WITHIN = 10.0
+_WITHIN = 10.0  # seconds, to begin and to end
 
 
 @contextmanager
@@ -19,17 +19,19 @@ def far_link(listen: str, host: str, port: int, *, delay: float) -> Iterator[int
     try:
         relay = partial(_relay, host, port, delay)
         starting = asyncio.run_coroutine_threadsafe(asyncio.start_server(relay, listen, 0), loop)
-        server = starting.result(_STARTED_WITHIN)
-        yield server.sockets[0].getsockname()[1]
+        server = starting.result(_WITHIN)
+        try:
+            yield server.sockets[0].getsockname()[1]
+        finally:
+            asyncio.run_coroutine_threadsafe(_end(server), loop).result(_WITHIN)
     finally:
-        asyncio.run_coroutine_threadsafe(_end(), loop).result(_STARTED_WITHIN)
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         loop.close()
 
 
-async def _end() -> None:
-    """Cancel whatever runs, and the server with it."""
+async def _end(server: asyncio.Server) -> None:
+    server.close()
     others = asyncio.all_tasks() - {asyncio.current_task()}
     for task in others:
         task.cancel()
@@ -44,7 +46,11 @@ async def _relay(
     except OSError:
         back.close()
         return
-    await asyncio.gather(_hold_back(near, forth, delay), _hold_back(far, back, delay))
+    try:
+        await asyncio.gather(_hold_back(near, forth, delay), _hold_back(far, back, delay))
+    finally:
+        for writer in (back, forth):
+            writer.close()
 
 
 async def _hold_back(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, delay: float) -> None:
@@ -59,5 +65,4 @@ async def _hold_back(reader: asyncio.StreamReader, writer: asyncio.StreamWriter,
             loop.call_later(delay, write, data)
     except OSError:
         pass
-    finally:
-        loop.call_later(delay, writer.close)
+    loop.call_later(delay, writer.close)
