@@ -192,7 +192,7 @@ static int offload(struct ast_channel *chan, const char *data)
 	ast_channel_unlock(chan);
 
 	/* With option B a subroutine runs on the caller first, for as long as that takes. */
-	if (!strchr(options, 'B')) {
+	if (!has_option(options, "B")) {
 		patience_begin(dial);
 	}
 	/* A variable that is set over ARI leaves the thread without the right to functions such as DB() and SHELL()

@@ -10,6 +10,7 @@ import pytest
 from lab import control
 from lab.capture import NODE2, Capture
 from lab.control import wait_until
+from tests.support.applications import application
 from tests.support.edge_call import dialog_of, replacing
 from tests.support.observed import Cdrs, media_moved
 from tests.support.party import (
@@ -135,6 +136,25 @@ def test_a_transfer_to_what_is_excluded_stays_with_asterisk(
         all_.answer(carol, CAROL)
         relayed_because(reason)
         relayed_more()
+        bob.hang_up()
+        carol.ended()
+        over()
+    assert_talk(all_.capture, BOB, CAROL, by_switch=False)
+
+
+def test_a_transfer_to_a_context_that_a_rule_forbids_stays_with_asterisk() -> None:
+    """Asterisk makes a call of its own there, of a Local channel, which becomes one with the first."""
+    rule = '[[policy]]\ncontext = "with-h"\noffload = "never"'
+    with application(more=rule), talking() as (all_, bob, alice, carol):
+        control.asterisk("asterisk2", f"dialplan set global LAB_ARGS {TARGET}")
+        alice.refer(f"<sip:h-offload@{NODE2}>")
+        alice.hang_up()
+        all_.answer(carol, CAROL)
+        relayed_because("excluded-variable")
+        relayed_more()
+        control.stop("offload", kill=True)
+        control.start("offload")
+        relayed_because("excluded-variable")
         bob.hang_up()
         carol.ended()
         over()

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from stasis_offload.asterisk.ari import AriClient
 from stasis_offload.errors import AriError
 from stasis_offload.media import events as media
-from stasis_offload.media.exclusion import Rule, endpoint_of, stricter, why_excluded
+from stasis_offload.media.exclusion import Rule, endpoint_of, forbidden_by_context, stricter, why_excluded
 from stasis_offload.media.reasons import Reason
 from stasis_offload.signalling.call_ids import CALLER
 from stasis_offload.signalling.legs import Legs
 
 _PJSIP = "PJSIP/"
+_NO = "no"
 
 
 @dataclass(slots=True)
@@ -80,8 +81,14 @@ class Exclusion:
         return False
 
     def join(self, other: "Exclusion") -> None:
-        """Take over the OFFLOAD of another call's caller if it is the stricter: the two become this one."""
+        """Take over what another call's caller brings, if it is the stricter: the two become this one."""
+        other.keep_forbidden()
         self.variable = stricter(self.variable, other.variable)
+
+    def keep_forbidden(self) -> None:
+        """Have OFFLOAD say no, before the caller is another, if a rule forbids the call for the caller's context."""
+        if forbidden_by_context(self._names(), self._contexts, self._rules.now):
+            self.variable = _NO
 
     async def _read(self) -> None:
         """Read OFFLOAD of the channel that is the caller, and its contexts if a rule names one, unless that was done."""
@@ -91,6 +98,7 @@ class Exclusion:
                 own = await self._ari.get_variable(channel, "OFFLOAD")
                 self.variable, self._variable_of = stricter(self.variable, own or ""), channel
             if channel != self._contexts_of and any(rule.context is not None for rule in self._rules.now):
+                self.keep_forbidden()
                 self._contexts, self._contexts_of = await self._contexts_now(channel), channel
 
     async def _contexts_now(self, channel: str) -> tuple[str, ...]:
@@ -102,12 +110,14 @@ class Exclusion:
         answers = [await self._ari.get_variable(channel, each) for each in asked]
         return tuple(answer for answer in answers if answer)
 
-    def _why(self) -> Reason | None:
+    def _names(self) -> list[str]:
         legs = [CALLER, *([] if self._callee is None else [self._callee])]
-        names = [name for leg in legs if (name := self._legs.name(leg))]
+        return [name for leg in legs if (name := self._legs.name(leg))]
+
+    def _why(self) -> Reason | None:
         return why_excluded(
             self._call,
-            channels=names,
+            channels=self._names(),
             contexts=self._contexts,
             variable=self.variable,
             rules=self._rules.now,

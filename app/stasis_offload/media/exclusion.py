@@ -86,9 +86,7 @@ def why_excluded(
         if not _includes(share, call):
             at = f", and the call is at {_place(call)}" if share else ""
             return Reason(ReasonKind.EXCLUDED_VARIABLE, detail=f"OFFLOAD={variable}{at}")
-    endpoints = [endpoint_of(channel) for channel in channels]
-    matches = ((rule, rule.matched(endpoints, contexts)) for rule in rules)
-    rule, by = next(((rule, by) for rule, by in matches if by), (_ALL, ""))
+    rule, by = _rule_of(channels, contexts, rules)
     if _includes(rule.share, call) or (variable and not rule.forbids):
         return None
     which = f"policy {rule.number} ({by}) is"
@@ -98,6 +96,19 @@ def why_excluded(
     return Reason(
         ReasonKind.EXCLUDED_SHARE, detail=f"{which} {rule.share:g}%, and the call is at {_place(call)}"
     )
+
+
+def forbidden_by_context(channels: Sequence[str], contexts: Sequence[str], rules: Sequence[Rule]) -> bool:
+    """Return whether a rule that names a context forbids a call, whatever OFFLOAD says."""
+    rule, _ = _rule_of(channels, contexts, rules)
+    return rule.forbids and rule.context is not None
+
+
+def _rule_of(channels: Sequence[str], contexts: Sequence[str], rules: Sequence[Rule]) -> tuple[Rule, str]:
+    """Return the rule that decides, and by what it is of the call."""
+    endpoints = [endpoint_of(channel) for channel in channels]
+    matches = ((rule, rule.matched(endpoints, contexts)) for rule in rules)
+    return next(((rule, by) for rule, by in matches if by), (_ALL, ""))
 
 
 def endpoint_of(channel: str) -> str:

@@ -216,7 +216,7 @@ def on_dormant_deadline(placement: Placement, event: ev.DeadlineReached, now: fl
 
 
 def on_cutover_deadline(placement: Placement, _event: ev.DeadlineReached, now: float) -> Step:
-    """Probe the switch if this is the moment to cut over; cut over at once if it has answered just now, or is always late.
+    """Probe the switch if this is the moment to cut over; cut over at once if it has answered just now, is always late, or has been probed for long.
 
     If there is none for long, relay the call: Asterisk is always late. Query the legs if one's packets are not relayed.
     Relay a call to whose ports somebody else sends, too.
@@ -225,8 +225,8 @@ def on_cutover_deadline(placement: Placement, _event: ev.DeadlineReached, now: f
     if against:
         return relay(placement, against, now)
     if may_cut_over(placement, now):
-        asked = placement.probed or placement.late_answers >= MAX_LATE_ANSWERS
-        return cut_over(placement, now) if asked else (placement, (cmd.ProbeSwitch(),))
+        late = placement.late_answers >= MAX_LATE_ANSWERS or is_overdue(placement, now)
+        return cut_over(placement, now) if placement.probed or late else (placement, (cmd.ProbeSwitch(),))
     began = now - placement.tuning.verify_within
     if any(at < began for leg, (_, at) in placement.observed.items() if leg not in placement.silent):
         return start_learning(placement, placement.reports, now)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from stasis_offload.media.exclusion import Rule, parse_share, stricter, why_excluded
+from stasis_offload.media.exclusion import Rule, forbidden_by_context, parse_share, stricter, why_excluded
 from stasis_offload.media.reasons import Reason, ReasonKind
 
 CALL = "1795558070.0"  # at 26.08%
@@ -142,3 +142,21 @@ def _included(share: float) -> set[str]:
         ReasonKind.EXCLUDED_POLICY,
     }
     return {call for call, reason in reasons.items() if reason is None}
+
+
+@pytest.mark.parametrize(
+    ("rules", "forbids"),
+    [
+        ([never(context="sub-*")], True),
+        ([never("PJSIP/trunk-a", "sub-*")], True),
+        ([never("PJSIP/trunk-b", "sub-*")], False),
+        ([never("PJSIP/trunk-a")], False),  # as long as it is a leg
+        ([never()], False),
+        ([Rule(1, 10.0, context="sub-*")], False),
+        ([Rule(1, 100.0, context="sub-*"), never(context="sub-*")], False),
+    ],
+)
+def test_only_a_rule_that_decides_and_names_a_context_forbids_by_it(
+    rules: Sequence[Rule], *, forbids: bool
+) -> None:
+    assert forbidden_by_context(LEGS, CONTEXTS, rules) is forbids
