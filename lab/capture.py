@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from itertools import accumulate
 from pathlib import Path
 from uuid import uuid4
 
@@ -98,13 +99,16 @@ class Stream:
         return len(self.packets) - len(set(self.sequences))
 
     @property
+    def overtaken(self) -> list[Packet]:
+        """List the packets that passed after one with a higher number."""
+        highest = accumulate(self.sequences, max)
+        rows = zip(self.packets, self.sequences, highest, strict=True)
+        return [packet for packet, sequence, most in rows if sequence < most]
+
+    @property
     def reordered(self) -> int:
-        """Count the packets that passed after one with a higher number."""
-        late, highest = 0, -_SEQUENCES
-        for sequence in self.sequences:
-            late += sequence < highest
-            highest = max(highest, sequence)
-        return late
+        """Count them."""
+        return len(self.overtaken)
 
     def by_switch(self) -> list[Packet]:
         """List the packets that the switch forwarded."""

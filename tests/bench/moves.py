@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from lab import control
-from lab.capture import FROM_ASTERISK, Capture, Packet, Stream
+from lab.capture import FROM_ASTERISK, Capture, Stream
 from lab.control import wait_until
 
 MOVED_WITHIN = 30.0
@@ -95,7 +95,7 @@ def judge(capture: Capture, moving: Moving) -> Moved:
         lost=sum(stream.lost for stream in streams),
         duplicated=sum(stream.duplicated for stream in streams),
         reordered=sum(stream.reordered for stream in streams),
-        reordered_at_cutover=sum(packet.ttl == FROM_ASTERISK for s in streams for packet in _late(s)),
+        reordered_at_cutover=sum(packet.ttl == FROM_ASTERISK for s in streams for packet in s.overtaken),
         ssrc_changes=sum(len(seen) - 1 for seen in ssrcs.values()),
         largest_gap_ms=_largest_gap_ms(streams),
         largest_gap_sent_ms=_largest_gap_ms(sent),
@@ -104,15 +104,6 @@ def judge(capture: Capture, moving: Moving) -> Moved:
 
 def _within(stream: Stream, moving: Moving) -> Stream:
     return replace(stream, packets=[p for p in stream.packets if moving.start <= p.at < moving.end])
-
-
-def _late(stream: Stream) -> Iterable[Packet]:
-    """List the packets that passed after one with a higher number."""
-    highest = stream.sequences[0]
-    for packet, sequence in zip(stream.packets, stream.sequences, strict=True):
-        if sequence < highest:
-            yield packet
-        highest = max(highest, sequence)
 
 
 def _largest_gap_ms(streams: Iterable[Stream]) -> float:

@@ -7,7 +7,7 @@ import pytest
 from lab import control
 from lab.capture import captured
 from lab.control import wait_until
-from tests.support.observed import Cdrs, hang_up_at_asterisk1, media_moved, more_packets
+from tests.support.observed import Cdrs, assert_in_order, hang_up_at_asterisk1, media_moved, more_packets
 
 
 @pytest.fixture
@@ -44,8 +44,8 @@ def test_a_stopped_application_leaves_its_calls_with_asterisk_and_takes_them_bac
         control.hang_up_all()
         wait_until(lambda: not control.calls(), within=10, what="the calls to end")
     assert len(capture.end_to_end) == 4
-    for stream in capture.end_to_end:
-        assert (stream.lost, stream.duplicated, stream.reordered) == (0, 0, 0)
+    assert_in_order(*capture.end_to_end)
+    assert [stream.lost for stream in capture.end_to_end] == [0] * 4
 
 
 @pytest.mark.parametrize("kill", [False, True], ids=["stopped", "killed"])

@@ -5,6 +5,7 @@ import pytest
 from lab import control
 from lab.control import wait_until
 from tests.support.applications import application, reload
+from tests.support.beside_dial import UNDER_WAY
 from tests.support.edge_call import (
     ALICE,
     ALICE_PORT,
@@ -100,6 +101,7 @@ def test_an_excluded_endpoint_stays_with_asterisk_beside_a_call_that_is_offloade
         start = call.relayed("excluded-policy")
         media_of_another_call_moved()
         end = call.passed(1)
+        call.passed(UNDER_WAY)
         call.bob.hang_up()
         cdr = cdrs.last()
     assert (cdr["offload_status"], cdr["offload_reason"]) == ("relayed", "excluded-policy")
@@ -116,6 +118,7 @@ def test_of_a_share_the_calls_that_are_not_in_it_stay_with_asterisk_and_explain_
         start = call.relayed("excluded-share")
         said = control.offload("explain", control.calls()[0]["call"])
         end = call.passed(1)
+        call.passed(UNDER_WAY)
         call.bob.hang_up()
     assert "compared: policy 2 (the default) is 0.0001%, and the call is at " in said
     assert_stayed_with_asterisk(call, start, end)

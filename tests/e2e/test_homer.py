@@ -21,7 +21,7 @@ SETTINGS = {
 SPEAKERS = {f"{EDGE}:{BOB_PORT}": ALICE, f"{EDGE}:{ALICE_PORT}": BOB}
 PHONES_REPORT_EVERY = 0.5
 # Packets that Open vSwitch may not have counted yet when a flow goes: it collects its datapath's counters each 0.5 s.
-UNCOUNTED = 30
+UNCOUNTED = 30 * control.BUSY
 
 
 def statement(told: Told) -> tuple[object, ...]:

@@ -22,7 +22,7 @@ HERE = f"{EDGE}:{BOB_PORT}"
 REBOUND = f"{EDGE}:40500"
 # What the switch may add to the time (s) in which a call's media follows a source that moves: milliseconds, but on a
 # machine that is shared.
-FOLLOWED_WITHIN = 1.0
+FOLLOWED_WITHIN = 1.0 * control.BUSY
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 from lab import control
 from lab.control import wait_until
-from tests.support.observed import Cdrs
+from tests.support.observed import Cdrs, bridged
 
 
 def test_a_caller_for_whom_asterisk_makes_no_bridge_is_dialled_for_by_dial(cdrs: Cdrs) -> None:
@@ -11,7 +11,7 @@ def test_a_caller_for_whom_asterisk_makes_no_bridge_is_dialled_for_by_dial(cdrs:
     control.asterisk("asterisk2", "module unload res_ari_bridges.so")
     try:
         control.originate("ours@asterisk2")
-        wait_until(lambda: len(control.channels("asterisk1")) == 2, within=10, what="the call to be answered")
+        bridged(2)
         wait_until(lambda: not control.calls(), within=10, what="the application to have let it go")
         assert len(control.channels("asterisk2")) == 2
         control.hang_up_all()

@@ -68,9 +68,8 @@ def test_while_the_application_does_not_keep_up_dial_makes_the_calls_and_afterwa
     start, before = time.time(), left_to_dial("overload")
     with patience(PATIENCE_MS):
         with paused("offload"):
-            for calls in (1, 2, 3):  # the first waits, the others need not
-                control.originate("ours@asterisk2")
-                bridged(2 * calls)
+            control.originate("ours@asterisk2", count=3)  # the first waits, the others need not
+            bridged(6)
             assert left_to_dial("overload") - before == 3
             control.hang_up_all()
             wait_until(lambda: len(cdrs.all()) == 3, within=10, what="the CDR of every call")
@@ -125,6 +124,13 @@ def test_a_caller_who_is_taken_back_while_the_application_begins_is_dialled_for_
     with patience(BEGINS_AFTER_MS), captured() as capture:
         control.originate("ours@asterisk2")
         bridged(2)
+        calls = 1
+        while left_to_dial("overload") == before:  # the application was faster
+            control.hang_up_all()
+            wait_until(lambda: not control.channels("asterisk2"), within=5, what="the call to end")
+            control.originate("ours@asterisk2")
+            bridged(2)
+            calls += 1
         wait_until(lambda: not control.calls(), within=5, what="the application to be done with it")
         wait_until(lambda: len(control.channels("asterisk2")) == 2, within=5, what="no other channel")
         control.hang_up_all()
@@ -132,4 +138,4 @@ def test_a_caller_who_is_taken_back_while_the_application_begins_is_dialled_for_
     wait_until(lambda: len(said(start)) == 2, within=CALM_WITHIN, what="the rush to be over")
     assert left_to_dial("overload") - before == 1
     invites = [message for message in capture.dialogue("555") if message.start.startswith("INVITE")]
-    assert len({message.header("Call-ID") for message in invites}) == 1
+    assert len({message.header("Call-ID") for message in invites}) == calls

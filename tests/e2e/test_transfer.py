@@ -228,7 +228,7 @@ def test_a_restarted_application_joins_two_calls_that_a_recording_kept_apart() -
         consulting.ended()
         reasons = ["not-rtp:callee", "not-rtp:caller"]
         wait_until(
-            lambda: sorted(call["reason"] for call in control.calls()) == reasons,
+            lambda: sorted(str(call["reason"]) for call in control.calls()) == reasons,
             within=10,
             what="a Local pair",
         )

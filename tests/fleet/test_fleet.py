@@ -70,7 +70,7 @@ def test_a_party_that_is_transferred_within_a_drained_node_is_connected_and_hear
         assert alice.refer(f"<sip:fleet-555@{NODE2}>").start.startswith("SIP/2.0 202")
         alice.hang_up()
         wait_until(
-            lambda: [call["callee"][:15] for call in A.calls()] == ["PJSIP/asterisk1"],
+            lambda: [(call["callee"] or "")[:15] for call in A.calls()] == ["PJSIP/asterisk1"],
             within=10,
             what="another callee",
         )

@@ -26,7 +26,7 @@ BOB, ALICE = 0xB0B, 0xA11CE
 BOB_PORT, ALICE_PORT = 40000, 42000
 # What the switch may still forward after a change (s): a packet or none on a machine that has nothing else to do, and this one
 # is shared.
-OVERLAP = 1.0
+OVERLAP = 1.0 * control.BUSY
 
 
 @dataclass

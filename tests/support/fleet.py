@@ -6,7 +6,10 @@ from lab import control
 from lab.capture import Capture, Stream
 from lab.control import wait_until
 from lab.fleet import Node, taking_calls
-from tests.support.observed import in_short
+from tests.support.observed import assert_in_order, in_short
+
+# Packets: tests wait for 100 that the switch has counted.
+CARRIED = 90
 
 
 def carried(node: Node, calls: int) -> None:
@@ -50,10 +53,11 @@ def streams_from(capture: Capture, node: Node) -> list[Stream]:
 
 
 def assert_carried_whole(streams: Collection[Stream]) -> None:
-    """Nothing of these streams is missing, doubled or out of turn, and the switch carried more of each than Asterisk."""
+    """Nothing of these streams is missing, doubled or out of turn, and the switch carried most of what was waited for."""
+    assert_in_order(*streams)
     for stream in streams:
-        assert (stream.lost, stream.duplicated, stream.reordered) == (0, 0, 0), in_short(stream.packets)
-        assert len(stream.by_switch()) > len(stream.packets) / 2
+        assert stream.lost == 0, in_short(stream.packets)
+        assert len(stream.by_switch()) > CARRIED
 
 
 def refusals(capture: Capture) -> list[str]:

@@ -62,10 +62,19 @@ def _switch_process() -> str:
     return control.execute("ovs", "pgrep", "-x", "ovs-vswitchd", check=False).strip()
 
 
+def unload_module(name: str) -> None:
+    """Unload a module of node 2's Asterisk, once nobody is asking it something."""
+    wait_until(
+        lambda: "Unloaded" in control.asterisk("asterisk2", f"module unload {name}"),
+        within=5,
+        what=f"{name} to be unloaded",
+    )
+
+
 @contextmanager
 def asterisk_module(name: str) -> Iterator[None]:
     """Have a module of Asterisk unloaded while the block runs."""
-    control.asterisk("asterisk2", f"module unload {name}")
+    unload_module(name)
     try:
         yield
     finally:

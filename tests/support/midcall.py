@@ -10,7 +10,14 @@ from lab import control
 from lab.capture import FROM_ASTERISK, FROM_SWITCH, Capture, Packet, Stream, captured
 from lab.control import wait_until
 from tests.support.ari_program import Program
-from tests.support.observed import datapath_follows, logged, logged_at, media_moved, more_packets
+from tests.support.observed import (
+    assert_in_order,
+    datapath_follows,
+    logged,
+    logged_at,
+    media_moved,
+    more_packets,
+)
 
 # The switch may go on forwarding for so long (s) once Asterisk has sent a packet of its own: milliseconds on a quiet
 # machine, but these share theirs ...
@@ -182,7 +189,7 @@ def assert_handed_over(
         assert max(forwarded, default=call.begun) <= limit, (name, max(forwarded) - limit)
         assert not call.seen or not [at for at in forwarded if at > call.seen], name
         assert not [at for at in ear.of_asterisk if at > call.back], name
-        assert (name, ear.far_end.duplicated, ear.far_end.reordered) == (name, 0, 0)
+        assert_in_order(ear.far_end)
         made = [packet for packet in ear.by_asterisk if call.begun < packet.at < call.back]
         if name in hears:
             # On a busy machine Asterisk's own clock skips packets, which the far end's does not.

@@ -7,11 +7,14 @@ from datetime import datetime
 from typing import Any
 
 from lab import control
-from lab.capture import NODE2, Capture, Packet
+from lab.capture import NODE2, Capture, Packet, Stream
 from lab.control import wait_until
 
 # Of a call that has been in the switch for a moment: of each leg RTP and its two sizes, RTCP, guards (docs/media.md).
 FLOWS = 14
+
+# Packets that a busy Asterisk may relay after the switch has forwarded the next, of all cutovers of a test (docs/limits.md).
+LATE_AT_CUTOVERS = 1
 
 CDRS = "/var/log/asterisk/cdr-custom/calls.json"
 
@@ -98,11 +101,21 @@ def passed_the_switch() -> None:
     control.execute("edge", "timeout", "5", "bash", "-c", f"echo >/dev/tcp/{NODE2}/9", check=False)
 
 
+def assert_in_order(*streams: Stream) -> None:
+    """Nothing of these streams is doubled or out of turn, but for what a busy Asterisk has relayed late at a cutover."""
+    late = [packet for stream in streams for packet in stream.overtaken]
+    assert len(late) <= LATE_AT_CUTOVERS, in_short(late)
+    assert not any(packet.by_switch for packet in late), in_short(late)
+    for stream in streams:
+        assert stream.duplicated == 0, in_short(stream.packets)
+
+
 def assert_all_whole(capture: Capture, *, streams: int) -> None:
-    """Every stream that one endpoint sent reached the other without a gap, a duplicate, or a packet out of turn."""
+    """Every stream that one endpoint sent reached the other without a gap or a duplicate, and in order."""
     assert len(capture.sent) == len(capture.end_to_end) == streams
+    assert_in_order(*capture.end_to_end)
     for stream in capture.end_to_end:
-        assert (stream.lost, stream.duplicated, stream.reordered) == (0, 0, 0), in_short(stream.packets)
+        assert stream.lost == 0, in_short(stream.packets)
         carried = stream.by_switch()
         late = [packet for packet in stream.foreign if packet.at >= carried[0].at]
         assert not late, in_short(late)

@@ -67,8 +67,9 @@ is_running() { [ "$(show SubState)" = running ]; }
 until_so "after the reload it is $(show SubState)" is_running
 configure "$password" $'[media]\nidle_tmeout = 3\n[[policy]]\noffload = "101%"'
 ! systemctl reload "$unit" 2>/dev/null || fail "a wrong configuration was taken"
+names() { grep -q "$1" < <(logged --priority err); }
 for key in "policy 1, offload" media.idle_tmeout; do
-    grep -q "$key" < <(logged --priority err) || fail "no error names $key"
+    until_so "no error names $key" names "$key"
 done
 [ "$(show MainPID) $(show ActiveState)" = "$pid active" ] || fail "a wrong configuration ended it"
 configure "$password" ""

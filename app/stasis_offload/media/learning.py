@@ -225,8 +225,8 @@ def on_cutover_deadline(placement: Placement, _event: ev.DeadlineReached, now: f
     if against:
         return relay(placement, against, now)
     if may_cut_over(placement, now):
-        late = placement.late_answers >= MAX_LATE_ANSWERS or is_overdue(placement, now)
-        return cut_over(placement, now) if placement.probed or late else (placement, (cmd.ProbeSwitch(),))
+        asked = placement.probed or placement.late_answers >= MAX_LATE_ANSWERS or is_overdue(placement, now)
+        return cut_over(placement, now) if asked else (placement, (cmd.ProbeSwitch(),))
     began = now - placement.tuning.verify_within
     if any(at < began for leg, (_, at) in placement.observed.items() if leg not in placement.silent):
         return start_learning(placement, placement.reports, now)
