@@ -111,6 +111,22 @@ def test_a_switch_so_far_away_that_packets_pass_before_each_answer_is_cut_over_t
     assert (asked, number) == (2, 3)
 
 
+def test_a_switch_whose_answers_are_always_overtaken_by_packets_is_cut_over_to_after_a_while() -> None:
+    placement, asked = CUTTING_OVER, 0
+    for number in range(1, 100):
+        now = 0.02 * number
+        placement = after(
+            *next_of(Leg.CALLER, number), *next_of(Leg.CALLEE, number), start=placement, now=now
+        )
+        placement, commands = step(placement, ev.DeadlineReached(), now)
+        if placement.state is State.OFFLOADED:
+            break
+        asked += commands == (cmd.ProbeSwitch(),)
+        placement = after(ev.SwitchAnswered(0.001), start=placement, now=now + 0.001)
+    assert asked == number - 1
+    assert now == pytest.approx(placement.tuning.verify_within, abs=0.021)
+
+
 def test_legs_without_a_rhythm_are_cut_over_in_the_end_as_soon_as_all_is_relayed() -> None:
     placement = CUTTING_OVER
     for number in range(1, 80):
