@@ -10,6 +10,10 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, fi
 from stasis_offload.media.exclusion import parse_share
 from stasis_offload.openflow.endpoint import Endpoint, Pssl, Ptcp, Ssl, Tls, parse_endpoint
 from stasis_offload.openflow.instance import INSTANCES
+from stasis_offload.packets.address import is_host
+
+# What `is_host` takes.
+_HOST = "an address, or a name with 1 to 63 letters, digits, - and _ between its dots"
 
 
 class _Section(BaseModel):
@@ -45,7 +49,7 @@ class AriSettings(_Section):
     def _address_only(cls, url: str) -> str:
         parts = urlsplit(url)
         _ = parts.port  # a ValueError when it is not a number or out of range
-        if parts.scheme not in ("http", "https") or not parts.hostname:
+        if parts.scheme not in ("http", "https") or not is_host(parts.hostname or ""):
             raise ValueError("scheme or host")
         if "@" in parts.netloc or parts.query or parts.fragment:
             raise ValueError("more than an address")
@@ -100,7 +104,8 @@ class OpenFlowSettings(_Section):
         description="none, or normal where no other controller says what becomes of packets that no flow takes",
     )
     connection: Endpoint = Field(
-        description="unix:PATH, tcp:HOST:PORT or ptcp:PORT[:HOST], or, with all three files for TLS, ssl:HOST:PORT or pssl:PORT[:HOST]"
+        description="unix:PATH, tcp:HOST:PORT or ptcp:PORT[:HOST], or, with all three files for TLS, ssl:HOST:PORT or pssl:PORT[:HOST];"
+        f" HOST is {_HOST}"
     )
 
     @field_validator("connection", mode="plain")
@@ -137,12 +142,19 @@ class HttpSettings(_Section):
         default=Path("/run/stasis-offload/http.sock"),
         description='the path of a socket for the command line, or "" for none',
     )
-    host: str = Field(default="127.0.0.1", min_length=1, description="the address to listen on")
+    host: str = Field(default="127.0.0.1", description=f"where to listen: {_HOST}")
     port: int = Field(default=8086, ge=0, le=65535, description="a TCP port, 1 to 65535, or 0 for none")
     token_file: SecretFile | None = Field(
         default=None,
         description="a readable file that holds the token alone by which the TCP port takes commands",
     )
+
+    @field_validator("host")
+    @classmethod
+    def _host(cls, host: str) -> str:
+        if not is_host(host):
+            raise ValueError("no host")
+        return host
 
     @field_validator("socket", mode="before")
     @classmethod
@@ -204,7 +216,8 @@ class HepSettings(_Section):
     """A Homer collector: the keys of Asterisk's hep.conf, with the meaning that they have there, and `rtcp`."""
 
     capture_address: tuple[str, int] | None = Field(
-        default=None, description='HOST:PORT of a collector that takes HEP3 by UDP, or "" for none'
+        default=None,
+        description=f'HOST:PORT of a collector that takes HEP3 by UDP, or "" for none; HOST is {_HOST}',
     )
     capture_id: int = Field(default=0, ge=0, lt=2**32, description="a whole number, 0 to 4294967295")
     capture_name: str = Field(default="", max_length=255, description="a name, of at most 255 characters")
@@ -227,7 +240,7 @@ class HepSettings(_Section):
         parts = urlsplit(f"//{given}")
         if not isinstance(given, str) or parts.netloc != given or "@" in given:
             raise ValueError("more than host and port")
-        if not parts.hostname or not parts.port:
+        if not parts.hostname or not is_host(parts.hostname) or not parts.port:
             raise ValueError("host or port")
         return parts.hostname, parts.port
 

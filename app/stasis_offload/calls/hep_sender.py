@@ -98,7 +98,7 @@ class HepSender:
             self._socket = socket.socket(family, kind, protocol)
             self._socket.setblocking(False)  # noqa: FBT003 - positional only
             self._socket.connect(address)
-        except OSError as error:
+        except (OSError, UnicodeError) as error:  # the latter of a name that can be none (`is_host`)
             self._close()
             if not self._refused:
                 self._log.warning("hep.not_found", host=collector.host, error=str(error))

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from ipaddress import IPv6Address
 
+from stasis_offload.packets.address import is_host
+
 LOOPBACK = "127.0.0.1"
 MAX_PORT = 0xFFFF
 MAX_UNIX_PATH = 107  # bytes; sockaddr_un.sun_path less its closing NUL (unix(7))
@@ -128,7 +130,7 @@ def _parse_host(text: str, host: str) -> str:
             return str(IPv6Address(host[1:-1]))
         except ValueError as error:
             raise ValueError(f"no IPv6 address between the brackets of {text!r}") from error
-    if not (host and host.isascii() and all(char.isalnum() or char in "-._" for char in host)):
+    if ":" in host or not is_host(host):
         raise ValueError(f"no host name or address in {text!r} (an IPv6 address goes in brackets)")
     return host
 

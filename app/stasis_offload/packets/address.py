@@ -1,11 +1,16 @@
-"""IP addresses and UDP ports."""
+"""IP addresses, names of hosts and UDP ports."""
 
+import re
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
 IPAddress = IPv4Address | IPv6Address
 
 MAX_PORT = 0xFFFF
+
+_MAX_NAME = 253  # characters; 255 octets on the wire (RFC 1035, 3.1)
+# RFC 1035, 2.3.4; `_` is no letter of a host's name (RFC 1123, 2.1), but containers have it in theirs.
+_LABEL = re.compile("[A-Za-z0-9_-]{1,63}")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -46,3 +51,21 @@ class Address:
     def __str__(self) -> str:
         host = f"[{self.host}]" if isinstance(self.host, IPv6Address) else str(self.host)
         return f"{host}:{self.port}"
+
+
+def is_host(text: str) -> bool:
+    """Return whether a text can be a host's name, in any script, or its address (IPv6 without brackets).
+
+    For any other `socket.getaddrinfo` may raise UnicodeError, which is no OSError, rather than find nothing.
+    """
+    try:
+        name = text.encode("idna").decode("ascii").removesuffix(".")
+    except UnicodeError:
+        return False
+    if len(name) <= _MAX_NAME and all(_LABEL.fullmatch(label) for label in name.split(".")):
+        return True
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True

@@ -119,3 +119,19 @@ def test_a_name_that_is_not_known_yet_is_looked_up_again(monkeypatch: pytest.Mon
         asyncio.run(main())
     assert asked == ["homer.example"] * 4
     assert [line["event"] for line in logged] == ["hep.not_found", "hep.up"]
+
+
+def test_a_name_that_can_be_none_is_one_that_is_not_found() -> None:
+    async def main() -> None:
+        with collector() as (listening, there):
+            async with running(replace(there, host="homer..example")) as sender:
+                async with asyncio.timeout(10):
+                    while not logged:  # noqa: ASYNC110 - a log has no event
+                        await asyncio.sleep(0.01)
+                sender.use(there)
+                await sent(sender, 1)
+                listening.recv(1000)
+
+    with capture_logs() as logged:
+        asyncio.run(main())
+    assert [line["event"] for line in logged] == ["hep.not_found", "hep.up"]

@@ -144,7 +144,7 @@ def test_every_mistake_is_reported_at_once_with_its_key(
         "ari.username: missing, expected the name of a section of ari.conf",
         "ari.password: expected the password of that ari.conf section, here or in the file that password_file names",
         "ari.usrname: unknown key, did you mean ari.username?",
-        "openflow.connection: missing, expected unix:PATH, tcp:HOST:PORT or ptcp:PORT[:HOST], or, with all three files for TLS, ssl:HOST:PORT or pssl:PORT[:HOST]",
+        "openflow.connection: missing, expected unix:PATH, tcp:HOST:PORT or ptcp:PORT[:HOST], or, with all three files for TLS, ssl:HOST:PORT or pssl:PORT[:HOST]; HOST is an address, or a name with 1 to 63 letters, digits, - and _ between its dots",
         "http.port: given 70000, expected a TCP port, 1 to 65535, or 0 for none",
         "media.idle_timeout: given 0, expected whole seconds, 2 to 3600",
         "media.recheck: given 'soon', expected seconds, 0.5 to 3600",
@@ -241,6 +241,7 @@ def test_what_is_no_way_to_a_switch_is_refused(tmp_path: Path, connection: str) 
     assert line.startswith("openflow.connection: given ")
     assert line.endswith(
         ", expected unix:PATH, tcp:HOST:PORT or ptcp:PORT[:HOST], or, with all three files for TLS, ssl:HOST:PORT or pssl:PORT[:HOST]"
+        "; HOST is an address, or a name with 1 to 63 letters, digits, - and _ between its dots"
     )
 
 

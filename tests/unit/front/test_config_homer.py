@@ -25,6 +25,8 @@ def test_without_an_address_there_is_no_collector(tmp_path: Path) -> None:
     ("address", "host", "port"),
     [
         ("homer.example.net:9060", "homer.example.net", 9060),
+        ("homer_1.example.net.:9060", "homer_1.example.net.", 9060),
+        ("homer.münchen.example:9060", "homer.münchen.example", 9060),
         ("198.18.50.20:9", "198.18.50.20", 9),
         ("[2001:db8::9]:9060", "2001:db8::9", 9060),
     ],
@@ -35,12 +37,27 @@ def test_a_collector_is_a_host_and_a_port(tmp_path: Path, address: str, host: st
 
 @pytest.mark.parametrize(
     "address",
-    ['"homer"', '"homer:"', '":9060"', '"homer:99999"', '"udp:homer:9060"', '"a@homer:9060"', "9060", "[]"],
+    [
+        *(
+            '"homer"',
+            '"homer:"',
+            '":9060"',
+            '"homer:99999"',
+            '"udp:homer:9060"',
+            '"a@homer:9060"',
+            "9060",
+            "[]",
+        ),
+        *('"homer..example.net:9060"', '".homer.net:9060"', f'"{"h" * 64}.net:9060"', '"ho mer:9060"'),
+    ],
 )
 def test_what_is_no_host_and_port_is_refused(tmp_path: Path, address: str) -> None:
     [line] = refusal(tmp_path, f"{GOOD}[hep]\ncapture_address = {address}")
     assert line.startswith("hep.capture_address: given ")
-    assert line.endswith(', expected HOST:PORT of a collector that takes HEP3 by UDP, or "" for none')
+    assert line.endswith(
+        ', expected HOST:PORT of a collector that takes HEP3 by UDP, or "" for none;'
+        " HOST is an address, or a name with 1 to 63 letters, digits, - and _ between its dots"
+    )
 
 
 def test_every_key_reaches_the_collector_and_the_password_is_in_one_place(tmp_path: Path) -> None:

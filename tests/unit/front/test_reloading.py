@@ -94,6 +94,10 @@ async def test_what_waits_for_a_restart_is_named_each_time_and_not_changed(reloa
             ("policy 1, offload", "idle_tmeout"),
         ),
         (lambda _: "no toml", ("is not TOML",)),
+        (
+            lambda text: text + '[hep]\ncapture_address = "homer..example.net:9060"\n',
+            ("hep.capture_address: given 'homer..example.net:9060'",),
+        ),
     ],
 )
 async def test_a_wrong_one_changes_nothing_and_is_a_problem_until_it_is_right(

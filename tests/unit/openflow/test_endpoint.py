@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from stasis_offload.openflow.endpoint import Endpoint, Pssl, Ptcp, Ssl, Tcp, Unix, parse_endpoint
 
 PORTS = st.integers(1, 0xFFFF)
-HOSTS = st.from_regex(r"[a-z0-9]([a-z0-9-]{0,9}\.){0,2}[a-z]", fullmatch=True) | st.ip_addresses().map(str)
+HOSTS = st.from_regex(r"[a-z0-9]([a-z0-9-]{1,9}\.){0,2}[a-z]", fullmatch=True) | st.ip_addresses().map(str)
 ENDPOINTS = (
     st.builds(
         Unix,
@@ -74,6 +74,8 @@ def test_the_forms_of_ovs_are_understood(text: str, endpoint: Endpoint) -> None:
         ("tcp:10.0.0.1:65536", "no port between 1 and 65535"),
         ("tcp:10.0.0.1:openflow", "no port between 1 and 65535"),
         ("tcp:6653", "no host name or address"),
+        ("tcp:pbx..example.net:6653", "no host name or address"),
+        (f"ssl:{'p' * 64}:6653", "no host name or address"),
         ("tcp:::1:6653", "goes in brackets"),
         ("tcp:[10.0.0.1]:6653", "no IPv6 address between the brackets"),
         ("ptcp:", "no port between 1 and 65535"),

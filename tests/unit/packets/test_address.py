@@ -1,13 +1,15 @@
 """Addresses as they are written and as a switch can match them."""
 
 import re
+import socket
+from contextlib import suppress
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from stasis_offload.media.path import Leg, MediaPath
-from stasis_offload.packets.address import Address
+from stasis_offload.packets.address import Address, is_host
 from tests.support.packets import attachment
 from tests.support.strategies import FAMILIES, addresses
 
@@ -75,3 +77,34 @@ def test_each_leg_has_the_other_and_its_side_of_the_path() -> None:
     path = MediaPath(caller=near, callee=far)
     assert (path.attachment(Leg.CALLER), path.attachment(Leg.CALLER.other)) == (near, far)
     assert Leg.CALLEE.other is Leg.CALLER
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("homer", "homer.example.net", "homer.example.net.", "pbx_1", "2001.example", "münchen.example"),
+        *("h" * 63, ".".join(["h" * 49] * 5), "192.0.2.1", "2001:db8::1", "::", "fe80::1%eth0"),
+    ],
+)
+def test_a_name_or_an_address_is_a_host(text: str) -> None:
+    assert is_host(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", ".", "homer..example.net", ".homer.net", "homer.net..", "homer\N{IDEOGRAPHIC FULL STOP}.net"),
+        *("h" * 64, "ü" * 60, ".".join(["h" * 50] * 5), "\udcff", "\N{SOFT HYPHEN}.net"),
+        *("ho mer", "homer\n", "homer\0", "a/b", "a@b", "homer:9060", "[::1]", "2001:db8::1::", "*"),
+    ],
+)
+def test_what_can_be_neither_is_no_host(text: str) -> None:
+    assert not is_host(text)
+
+
+@given(st.text("ab1-_.:%ü\N{IDEOGRAPHIC FULL STOP}\N{SOFT HYPHEN}") | st.text())
+def test_a_host_is_looked_up_or_not_found(text: str) -> None:
+    """Numeric alone, so that no name server is asked."""
+    if is_host(text):
+        with suppress(socket.gaierror):
+            socket.getaddrinfo(text, 1, flags=socket.AI_NUMERICHOST)
