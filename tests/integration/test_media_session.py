@@ -18,11 +18,13 @@ from stasis_offload.asterisk.leg_report import LegReport
 from stasis_offload.asterisk.rtpstreams import RtpStreams
 from stasis_offload.calls import leg_queries
 from stasis_offload.calls.gateways import Gateways
+from stasis_offload.calls.hep_sender import HepSender
 from stasis_offload.calls.learning_queue import LearningQueue
 from stasis_offload.calls.media_session import MediaSession
 from stasis_offload.media import events as ev
 from stasis_offload.media import rechecking
 from stasis_offload.media.path import Leg
+from stasis_offload.media.quality import Quality
 from stasis_offload.media.reasons import Reason, ReasonKind
 from stasis_offload.media.roles import Duty, Role, call_cookie
 from stasis_offload.media.state import Phase, Placement, State, Tuning
@@ -30,6 +32,7 @@ from stasis_offload.openflow.gate import RENEW_EVERY
 from stasis_offload.packets.address import Address
 from stasis_offload.packets.frame import Datagram, build_udp
 from tests.support.fake_asterisk import IDS
+from tests.support.kept_captures import KeptCaptures
 from tests.support.leg_reports import CALLEE, CALLER, passed_on
 from tests.support.ovs_container import Bridge
 from tests.support.packets import at, rtp
@@ -84,6 +87,7 @@ async def session(
     *,
     on_change: Callable[[Placement], None] = lambda _: None,
     learning: LearningQueue | None = None,
+    hep: HepSender | None = None,
 ) -> AsyncIterator[tuple[MediaSession, Cli, Counter[int]]]:
     """Run the media of one call that is about to be connected; yields the session, Asterisk, and what the switch was sent."""
     cli = Cli()
@@ -97,7 +101,12 @@ async def session(
         media = MediaSession(
             "call",
             gateways=Gateways(
-                ari, (switch,), RtpStreams(path, deadline=SECONDS), IDS, learning or LearningQueue()
+                ari,
+                (switch,),
+                RtpStreams(path, deadline=SECONDS),
+                IDS,
+                learning=learning or LearningQueue(),
+                hep=hep or HepSender(),
             ),
             tuning=TUNING,
             blocks=frozenset(),
@@ -305,3 +314,27 @@ async def test_rtcp_goes_on_while_asterisk_does_not_answer_a_query(bridge: Bridg
         assert 0 <= sent[Kind.PACKET_OUT] - before - 3 <= renewals
         assert media.placement.state is State.OFFLOADED
         cli.hangs = False
+
+
+async def test_a_leg_ends_with_another_party_in_its_place_and_not_with_an_announcement(
+    bridge: Bridge, tmp_path: Path
+) -> None:
+    """Dial()'s option L has the media return for each warning, after which the same two go on."""
+
+    def ended() -> list[str | None]:
+        return [leg for leg, report in hep.reports if report["TYPE"] == "HANGUP"]
+
+    hep = KeptCaptures()
+    async with session(bridge, tmp_path, hep=hep) as (media, _, _):
+        await offload(media)
+        await until(media, Phase.GUARDED)
+        await media.relay_until_start().wait()
+        assert media.placement.state is State.RELAYED
+        quality = media.quality
+        assert quality != Quality()
+        media.start(caller=CALLER.channel_id, callee=CALLEE.channel_id)
+        assert (media.quality, ended()) == (quality, [])
+        await offload(media)
+        await media.relay_until_start().wait()
+        media.start(caller="another", callee=CALLEE.channel_id)
+        assert (media.quality, ended()) == (Quality(), [CALLER.channel, CALLEE.channel])

@@ -111,13 +111,15 @@ class MediaSession:
         self._machine.state = replace(self.placement, partial=True, earlier_packets=packets)
 
     def start(self, *, caller: str, callee: str, features: CallFeatures | None = None) -> None:
-        """Connect the media machine for the two channels in the bridge; again when a replacement becomes a leg.
+        """Connect the media machine for the two channels in the bridge; again after a return, or with a replacement.
 
-        The quality restarts: it is that of the present two channels alone.
+        The quality is that of the present two channels alone.
         """
-        self._legs.channels = {caller: Leg.CALLER, callee: Leg.CALLEE}
-        self._homer.end(self.placement, self.quality)
-        self._monitor = MediaMonitor(log=self._log)
+        channels = {caller: Leg.CALLER, callee: Leg.CALLEE}
+        if channels != self._legs.channels:
+            self._legs.channels = channels
+            self._homer.end(self.placement, self.quality)
+            self._monitor = MediaMonitor(log=self._log)
         self.record.note_answer(_now())
         if self.placement.state is State.RELAYED and not self._learning.has_room(self._call):
             self.post(ev.Blocked(ReasonKind.QUEUED))  # before Asterisk is asked about it

@@ -1,19 +1,18 @@
 """When a collector is told of a call, and of which legs."""
 
-import json
 from dataclasses import dataclass, field, replace
 
 import pytest
 
-from stasis_offload.calls.hep_sender import Collector, HepSender
 from stasis_offload.calls.homer_reports import HomerReports
 from stasis_offload.media.path import Leg
 from stasis_offload.media.quality import Quality
 from stasis_offload.media.state import Placement
 from stasis_offload.openflow.flow import FlowCount
 from stasis_offload.packets.frame import build_udp
-from stasis_offload.packets.hep import Agent, Capture, Kind
+from stasis_offload.packets.hep import Kind
 from stasis_offload.packets.rtcp import Bye, ReceiverReport
+from tests.support.kept_captures import KeptCaptures
 from tests.support.leg_reports import CALLEE, CALLER
 from tests.support.placements import GUARDED, OFFLOADED, rtcp_of
 
@@ -21,31 +20,20 @@ CALLED = replace(GUARDED, reports={Leg.CALLER: replace(CALLER, protocol_id="a"),
 REPORT = ReceiverReport(ssrc=CALLER.ssrc_rx or 0, blocks=())
 
 
-class _Kept(HepSender):
-    """A sender with a collector, which keeps what it is given."""
-
-    def __init__(self, *, rtcp: bool = False) -> None:
-        super().__init__(Collector("homer.example", 9060, Agent(), rtcp=rtcp))
-        self.captures: list[Capture] = []
-
-    def send(self, capture: Capture) -> None:
-        self.captures.append(capture)
-
-
 @dataclass
 class Watched:
     """One call's reports."""
 
-    sender: _Kept = field(default_factory=_Kept)
+    sender: KeptCaptures = field(default_factory=KeptCaptures)
 
     def __post_init__(self) -> None:
         self.reports = HomerReports(self.sender)
 
     def told(self) -> list[tuple[str | None, str, int]]:
         """Return of which call each report is, of what type, and with how many packets; forget them."""
-        payloads = [(each.call_id or each.channel, json.loads(each.payload)) for each in self.sender.captures]
+        reports = self.sender.reports
         self.sender.captures.clear()
-        return [(call, payload["TYPE"], payload["EXPECTED_PK"]) for call, payload in payloads]
+        return [(call, report["TYPE"], report["EXPECTED_PK"]) for call, report in reports]
 
 
 def counted(packets: int) -> Placement:
@@ -84,7 +72,7 @@ def test_of_a_call_that_the_switch_never_carried_asterisk_tells() -> None:
 
 @pytest.mark.parametrize("rtcp", [False, True])
 def test_a_legs_rtcp_is_told_if_it_is_wanted_and_is_no_farewell(*, rtcp: bool) -> None:
-    call = Watched(_Kept(rtcp=rtcp))
+    call = Watched(KeptCaptures(rtcp=rtcp))
     datagram = rtcp_of(Leg.CALLER, bytes(4)).datagram
     call.reports.on_rtcp(Leg.CALLER, (REPORT, Bye(ssrcs=(1,))), build_udp(datagram), CALLED)
     told = [(each.kind, each.source, each.destination, each.call_id) for each in call.sender.captures]
