@@ -30,6 +30,7 @@ from stasis_offload.media.path import Leg
 from stasis_offload.media.reasons import ReasonKind
 from stasis_offload.media.roles import Role
 from stasis_offload.openflow.flow import FlowCount
+from stasis_offload.openflow.switch import Switch
 
 _PREFIX = "stasis_offload_"
 # What the application needs (OffloadGate.problems).
@@ -101,20 +102,23 @@ class Metrics(Collector):
         yield from self._tables()
 
     def _tables(self) -> Iterator[Metric]:
-        tables = [switch.flow_table for switch in self._gateways.switches]
-        sizes = sum((table.sizes for table in tables), Counter[int]())
-        numbers = sorted({number for table in tables for number in table.sizes})
-        flows = _gauge("flows", "Flows of calls that the switches should have, by table.", ["table"])
-        _add(flows, (((str(number),), sizes[number]) for number in numbers))
+        labels = ["switch", "table"]
+        flows = _gauge("flows", "Flows of calls that a switch should have, by table.", labels)
+        most = _gauge("flows_max", "Flows of calls that a connected switch takes, if it told.", labels)
+        calls = _gauge(
+            "calls_max", "Calls that there is room for in a connected switch, if it told.", ["switch"]
+        )
+        for switch in self._gateways.switches:
+            sizes, room = switch.flow_table.sizes, switch.flow_table.room
+            _add(flows, (((switch.name, str(number)), sizes[number]) for number in sorted(sizes)))
+            if not self._is_up(switch):
+                continue
+            told = sorted(sizes.keys() & room.limits.keys())
+            _add(most, (((switch.name, str(number)), room.limits[number]) for number in told))
+            if room.capacity is not None:
+                calls.add_metric([switch.name], room.capacity)
         yield flows
-        most = _gauge("flows_max", "Flows of calls that the switch takes, by table, if it told.", ["table"])
-        limits = sum((Counter(table.room.limits) for table in tables), Counter[int]())
-        _add(most, (((str(number),), limits[number]) for number in numbers if number in limits))
         yield most
-        calls = _gauge("calls_max", "Calls that there is room for in the switch, if it told.")
-        capacities = [table.room.capacity for table in tables if table.room.capacity is not None]
-        if capacities:
-            calls.add_metric([], sum(capacities))
         yield calls
 
     def _switches(self) -> Iterator[Metric]:
@@ -122,10 +126,13 @@ class Metrics(Collector):
         calls = _gauge("switch_calls", "Calls that a switch carries.", ["switch"])
         carried = Counter(call.media.carrier for call in self._calls)
         for switch in self._gateways.switches:
-            up.add_metric([switch.name], float(switch.title not in self._gate.problems))
+            up.add_metric([switch.name], float(self._is_up(switch)))
             calls.add_metric([switch.name], carried[switch.name])
         yield up
         yield calls
+
+    def _is_up(self, switch: Switch) -> bool:
+        return switch.title not in self._gate.problems
 
     def _moves(self) -> Iterator[Metric]:
         statistics = self._gateways.statistics

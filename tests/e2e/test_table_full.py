@@ -58,9 +58,9 @@ def test_calls_that_fit_are_switched_and_stay_and_who_waited_longest_follows(pol
             )
             assert {call["call"] for call in control.calls() if call["state"] == "offloaded"} == first
             values = Samples(control.metrics())
-            assert values.of("calls_max") == FIT
-            assert values.of("flows", table=str(TABLE)) == FIT * MOST_FLOWS[TABLE]
-            assert values.of("flows_max", table=str(TABLE)) == FLOWS - GATE_FLOWS[TABLE]
+            assert values.of("calls_max", switch="") == FIT
+            assert values.of("flows", switch="", table=str(TABLE)) == FIT * MOST_FLOWS[TABLE]
+            assert values.of("flows_max", switch="", table=str(TABLE)) == FLOWS - GATE_FLOWS[TABLE]
             assert f"hint   room: for {FIT} calls: table {TABLE} takes {FLOWS} flows" in control.offload(
                 "check"
             )

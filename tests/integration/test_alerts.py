@@ -11,7 +11,7 @@ def _image() -> None:
 
 
 def test_promtool_finds_nothing_wrong_with_the_rules() -> None:
-    assert "SUCCESS: 12 rules found" in promtool(
+    assert "SUCCESS: 13 rules found" in promtool(
         "check", "rules", "--lint=all", "--lint-fatal", "stasis-offload.rules.yml"
     )
 

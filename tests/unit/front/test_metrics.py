@@ -58,8 +58,12 @@ def read(metrics: Metrics) -> Samples:
     return samples_of(parse_text(metrics.answer("")[0].decode()))
 
 
+def named(name: str, **labels: str) -> tuple[str, tuple[tuple[str, str], ...]]:
+    return f"stasis_offload_{name}", tuple(sorted(labels.items()))
+
+
 def value(samples: Samples, name: str, **labels: str) -> float:
-    return samples[f"stasis_offload_{name}", tuple(sorted(labels.items()))]
+    return samples[named(name, **labels)]
 
 
 async def test_both_formats_say_the_same_and_prometheus_chooses() -> None:
@@ -181,6 +185,7 @@ async def test_requests_are_counted_by_peer_and_by_what_became_of_them() -> None
 async def test_the_page_lists_every_metric_with_its_labels_and_no_other() -> None:
     async with running(FakeAsterisk()) as world:
         world.gateways.switches[0].flow_table.room.set_limits({77: 2000})
+        world.gate.problems.clear()
         text, _ = metrics_of(world).answer("")
     assert exposed(text.decode()) == documented()
 
@@ -193,6 +198,32 @@ async def test_of_several_switches_each_is_seen_apart() -> None:
     assert [value(samples, "switch_up", switch=name) for name in ("host", "tor")] == [1, 0]
     assert value(samples, "component_up", component="switch") == 0
     assert value(samples, "request_seconds_count", peer="switch tor") == 0
+
+
+async def test_the_room_of_each_connected_switch_is_told_apart_a_full_tables_too() -> None:
+    switches = absent_switch("host"), absent_switch("tor"), absent_switch("away")
+    async with running(FakeAsterisk(), switches=switches) as world:
+        for switch, most in zip(switches, (25, 9, 2000), strict=True):
+            switch.flow_table.room.set_limits({77: most})
+        world.gate.problems = {"switch away": "gone"}
+        samples = read(metrics_of(world))
+
+    def told(name: str, **labels: str) -> dict[str, float]:
+        values = ((each.name, samples.get(named(name, switch=each.name, **labels))) for each in switches)
+        return {switch: number for switch, number in values if number is not None}
+
+    assert told("calls_max") == {"host": 2, "tor": 0}
+    assert told("flows_max", table="77") == {"host": 25, "tor": 9}
+    assert told("flows", table="77") == {"host": 0, "tor": 0, "away": 0}
+
+
+async def test_a_table_that_takes_nothing_is_one_that_takes_none() -> None:
+    async with running(FakeAsterisk()) as world:
+        world.gateways.switches[0].flow_table.room.set_limits({77: 0})
+        world.gate.problems.clear()
+        samples = read(metrics_of(world))
+    assert value(samples, "flows_max", switch="", table="77") == 0
+    assert value(samples, "calls_max", switch="") == 0
 
 
 @pytest.mark.parametrize("name", sorted(documented()))
