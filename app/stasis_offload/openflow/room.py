@@ -55,8 +55,7 @@ class Room:
         self._owners = owners
         self._full_at: int | None = None
         self._full_until: asyncio.TimerHandle | None = None
-        self._waiting: dict[int, Callable[[], object]] = {}
-        self._admitted: set[int] = set()
+        self._waiting: dict[int, Callable[[], object] | None] = {}  # None of who is admitted
         self._scheduled = False
 
     @property
@@ -97,14 +96,17 @@ class Room:
         return ahead < self._free
 
     def wait(self, owner: int, admit: Callable[[], object]) -> None:
-        """Let an owner wait; `admit` is called when there is room, which is kept for it until it has flows and `forget`."""
+        """Let an owner wait; `admit` is called when there is room, which is kept for it until it has flows and `forget`.
+
+        Who is admitted and finds that there is none any more waits again, in its old place.
+        """
         self._waiting[owner] = admit
         self.on_change()
 
     def forget(self, owner: int) -> None:
         """Record that an owner does not wait any more."""
-        if self._waiting.pop(owner, None):
-            self._admitted.discard(owner)
+        if owner in self._waiting:
+            del self._waiting[owner]
             self.on_change()
 
     def on_change(self) -> None:
@@ -117,8 +119,8 @@ class Room:
         self._scheduled = False
         free = len(self._waiting) if self.capacity is None else max(0, self._free)
         for owner, admit in tuple(islice(self._waiting.items(), free)):
-            if owner not in self._admitted:
-                self._admitted.add(owner)
+            if admit:
+                self._waiting[owner] = None
                 admit()
 
     def _is_in(self, owner: int) -> bool:

@@ -97,6 +97,39 @@ async def test_more_room_admits_more_and_with_less_who_begins_anew_waits() -> No
     assert world.room.capacity is None
 
 
+async def test_who_is_admitted_and_finds_no_room_any_more_is_admitted_again_in_the_same_order() -> None:
+    world = World(1)
+    world.enter(1)
+    world.wait(2, 3)
+    world.room.set_limits({TABLE: 30})
+    await asyncio.sleep(0)
+    world.room.set_limits({TABLE: 10})  # before either has come
+    world.wait(2, 3)
+    await asyncio.sleep(0)
+    assert world.admitted == [2, 3]
+    world.wait(4)
+    await world.leave(1)
+    assert world.admitted == [2, 3, 2]
+    world.room.set_limits({TABLE: 30})
+    await asyncio.sleep(0)
+    assert world.admitted == [2, 3, 2, 3, 4]
+
+
+async def test_a_switch_that_refuses_again_and_again_keeps_out_nobody_for_good(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It tells of room for nine; each time all who wait are admitted, and the first to come is refused."""
+    monkeypatch.setattr(room_module, "FULL_FOR", 0.0)
+    world = World(9)
+    for turn in range(1, 4):
+        world.room.note_refused(1)
+        world.wait(1, 2, 3)
+        async with asyncio.timeout(10):
+            while len(world.admitted) < 3 * turn:  # noqa: ASYNC110 - nothing tells of it
+                await asyncio.sleep(0)
+    assert world.admitted == [1, 2, 3] * 3
+
+
 async def test_a_refusal_counts_more_than_what_the_switch_told_until_it_tells_less_or_for_a_while(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
