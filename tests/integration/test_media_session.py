@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from itertools import count
@@ -29,6 +29,7 @@ from stasis_offload.media.reasons import Reason, ReasonKind
 from stasis_offload.media.roles import Duty, Role, call_cookie
 from stasis_offload.media.state import Phase, Placement, State, Tuning
 from stasis_offload.openflow.gate import RENEW_EVERY
+from stasis_offload.openflow.switch import Switch
 from stasis_offload.packets.address import Address
 from stasis_offload.packets.frame import Datagram, build_udp
 from tests.support.fake_asterisk import IDS
@@ -88,8 +89,9 @@ async def session(
     on_change: Callable[[Placement], None] = lambda _: None,
     learning: LearningQueue | None = None,
     hep: HepSender | None = None,
+    others: Sequence[Switch] = (),
 ) -> AsyncIterator[tuple[MediaSession, Cli, Counter[int]]]:
-    """Run the media of one call that is about to be connected; yields the session, Asterisk, and what the switch was sent."""
+    """Run the media of one call that is about to be connected; yields the session, Asterisk, and what the first switch was sent."""
     cli = Cli()
     path = folder / "asterisk.ctl"
     async with (
@@ -102,7 +104,7 @@ async def session(
             "call",
             gateways=Gateways(
                 ari,
-                (switch,),
+                (switch, *others),
                 RtpStreams(path, deadline=SECONDS),
                 IDS,
                 learning=learning or LearningQueue(),

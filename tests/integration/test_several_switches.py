@@ -1,18 +1,25 @@
 """The flows of one call in two switches, each a real Open vSwitch of its own: one that hangs holds up no call of the other."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 
 from stasis_offload.calls.call_flows import CallFlows
-from stasis_offload.media.flows import FlowLimits, forwarding_flows, learning_flows
+from stasis_offload.calls.media_session import MediaSession
+from stasis_offload.media.flows import MOST_FLOWS, FlowLimits, forwarding_flows, learning_flows
 from stasis_offload.media.path import Leg
+from stasis_offload.media.reasons import Reason, ReasonKind
 from stasis_offload.media.roles import Role
+from stasis_offload.media.state import Placement
 from stasis_offload.openflow.endpoint import Unix
-from stasis_offload.openflow.flow import COOKIE_ROLE_MASK, Flow
+from stasis_offload.openflow.flow import COOKIE_ROLE_MASK, TABLE, Flow
+from stasis_offload.openflow.room import GATE_FLOWS
 from stasis_offload.openflow.switch import Switch
+from tests.integration.test_media_session import session
+from tests.integration.test_openflow_room import limited
 from tests.support.ovs_container import Bridge, Ovs, bridge_of, running_ovs
 from tests.support.packets import PATH
 from tests.support.switch_events import SECONDS, connected
@@ -61,6 +68,13 @@ async def until_it_has(bridge: Bridge, flows: tuple[Flow, ...]) -> None:
     """Wait until a switch that is not waited for has these flows of the call and no others."""
     async with asyncio.timeout(SECONDS):
         while roles(bridge) != of(flows):  # noqa: ASYNC110 - the switch is what is looked at
+            await asyncio.sleep(0.01)
+
+
+async def until_it_is(media: MediaSession, wanted: Callable[[Placement], bool]) -> None:
+    """Wait until the call is placed so."""
+    async with asyncio.timeout(SECONDS):
+        while not wanted(media.placement):  # noqa: ASYNC110 - a placement has no event
             await asyncio.sleep(0.01)
 
 
@@ -113,6 +127,22 @@ async def test_a_call_leaves_nothing_with_a_switch_that_was_never_there(bridge: 
         assert (roles(bridge), absent.flow_table.sizes.total()) == (of(LEARNING), 0)
         await flows.clear(FIRST)
         assert roles(bridge) == set()
+
+
+async def test_a_full_switch_keeps_no_call_out_of_another_that_has_room(
+    bridge: Bridge, other: Bridge, tmp_path: Path
+) -> None:
+    limit = GATE_FLOWS[TABLE] + MOST_FLOWS[TABLE] - 1
+    with limited(bridge, TABLE, limit), limited(other, TABLE, limit):
+        async with (
+            connected(other.management) as (second, _),
+            session(bridge, tmp_path, others=(second,)) as (media, _, _),
+        ):
+            await until_it_is(media, lambda at: at.reason == Reason(ReasonKind.TABLE_FULL))
+            second.flow_table.room.set_limits({})  # as if somebody had let that one's tables take more
+            await until_it_is(media, lambda at: at.is_learned)
+            assert media.placement.switch == SECOND
+            await until_it_has(other, LEARNING)
 
 
 async def test_what_a_call_has_in_a_switch_that_went_away_goes_once_it_is_back(

@@ -38,6 +38,14 @@ class CallFlows:
         """Return the room in the tables of a switch."""
         return self._table(switch).room
 
+    def connected(self) -> frozenset[int]:
+        """Return which switches are connected."""
+        return frozenset(n for n, switch in enumerate(self._switches) if switch.flow_table.is_attached)
+
+    def full(self) -> frozenset[int]:
+        """Return which of those have no room for the call's flows."""
+        return frozenset(n for n in self.connected() if not self.room(n).has_room(self.owner))
+
     def need_no_room(self) -> None:
         """Wait for room in no switch."""
         for switch in self._switches:

@@ -175,7 +175,7 @@ class MediaSession:
     def _step(self, placement: Placement, event: ev.Event, now: float) -> Step:
         reported, self._reported = self._reported, {}
         if isinstance(event, ev.LegsReported):
-            event = self._turns.with_room(event, placement.switch)
+            event = self._turns.with_room(event)
         return step(with_reports(placement, reported) if reported else placement, event, now)
 
     def on_flow_removed(self, role: Role, event: FlowRemoved, *, switch: int) -> None:

@@ -44,6 +44,7 @@ class SwitchOutages:
         lost = [] if event.kept else self._calls_at(number)
         self._gate.block(_KIND, lost)
         self._gate.unblock(_KIND, also=lost)
+        self._gate.unblock(ReasonKind.TABLE_FULL)  # it may have room
 
     def on_down(self, number: int, event: SwitchDown) -> None:
         """Return the calls of a switch that is not connected, once it may not carry them any more."""
@@ -52,6 +53,8 @@ class SwitchOutages:
         self._gate.problems[switch.title] = event.reason
         self._end_lease(number)
         self._up.discard(number)
+        if self._up:
+            self._gate.unblock(ReasonKind.TABLE_FULL)  # those that have waited for room in this one
         if event.grace > 0:
             loop = asyncio.get_running_loop()
             self._leased[number] = loop.call_later(event.grace, self._on_lease_ended, number)

@@ -1,4 +1,4 @@
-"""What a call waits for before it is learned: its turn, and room in the tables of its switch."""
+"""What a call waits for before it is learned: its turn, and room in the tables of a switch."""
 
 import asyncio
 from collections.abc import Callable
@@ -31,10 +31,9 @@ class Turns:
         self._flows = flows
         self._post = post
 
-    def with_room(self, event: ev.LegsReported, switch: int) -> ev.LegsReported:
-        """Return the report with whether the call need not wait now: there may have been room when it was asked for."""
-        fits = self._flows.room(switch).has_room(self._flows.owner)
-        return replace(event, fits=fits, room=self._learning.has_room(self._call))
+    def with_room(self, event: ev.LegsReported) -> ev.LegsReported:
+        """Return the report with where the call need not wait now: there may have been room when it was asked for."""
+        return replace(event, full=self._flows.full(), room=self._learning.has_room(self._call))
 
     def follow(self, before: Placement, event: ev.Event, after: Placement) -> None:
         """Record that the call is learned, waits for its turn or for room, or none of it."""
@@ -48,10 +47,16 @@ class Turns:
             self._learning.remove(self._call)
         if ReasonKind.TABLE_FULL in after.blocks:
             if ReasonKind.TABLE_FULL not in before.blocks:
-                admit = partial(self._post, ev.Unblocked(ReasonKind.TABLE_FULL))
-                self._flows.room(after.switch).wait(self._flows.owner, admit)
+                self._wait_for_room(event)
         elif ReasonKind.QUEUED not in after.blocks and left:
             self._flows.need_no_room()
+
+    def _wait_for_room(self, event: ev.Event) -> None:
+        """Wait where the report has found none; a call that a switch has refused may at once go to another."""
+        reported = isinstance(event, ev.LegsReported)
+        for switch in self._flows.full() if reported else self._flows.connected():
+            admit = partial(self._post, ev.Unblocked(ReasonKind.TABLE_FULL))
+            self._flows.room(switch).wait(self._flows.owner, admit)
 
     def end(self) -> None:
         """Wait for nothing any more."""

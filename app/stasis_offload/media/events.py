@@ -46,14 +46,14 @@ class PacketRelayed:
 class LegsReported:
     """The Asterisk module answered a query: a report of each leg, None for one that it does not list in the bridge.
 
-    `switches` has the numbers of the switches that are connected, and whether each can tell packets apart by their size; `fits`
-    is whether the tables of the call's own have room for its flows, `room` whether one more call may be learned.
+    `switches` has the numbers of the switches that are connected, and whether each can tell packets apart by their size; `full`
+    those whose tables have no room for the call's flows. `room` is whether one more call may be learned.
     """
 
     caller: LegReport | None
     callee: LegReport | None
     switches: Mapping[int, bool] = field(default_factory=lambda: {0: True})
-    fits: bool = True
+    full: frozenset[int] = frozenset()
     room: bool = True
 
     @property

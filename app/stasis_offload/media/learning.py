@@ -64,14 +64,14 @@ def assess(placement: Placement, event: ev.LegsReported, now: float) -> Step:
     reason, soon = why_not_learned(placement, event, now)
     if reason:
         return relay(placement, reason, now)
-    if not event.fits:
+    chosen = at_connected(placement, event)
+    if chosen.switch in event.full:
         return block(placement, ev.Blocked(ReasonKind.TABLE_FULL), now)
     if not event.room:
         return block(placement, ev.Blocked(ReasonKind.QUEUED), now)
-    placement = at_connected(placement, event.switches)
-    if has_own_hooks(placement.featured, event.by_leg):
-        placement = replace(placement, damping=placement.damping.reset())
-    return start_learning(placement, event.by_leg, now, soon=soon)
+    if has_own_hooks(chosen.featured, event.by_leg):
+        chosen = replace(chosen, damping=chosen.damping.reset())
+    return start_learning(chosen, event.by_leg, now, soon=soon)
 
 
 def confirm_native(placement: Placement, event: ev.LegsReported, now: float) -> Step:
@@ -82,14 +82,14 @@ def confirm_native(placement: Placement, event: ev.LegsReported, now: float) -> 
         native = replace(
             reported, phase=Phase.LEARNING, reason=Reason(ReasonKind.NO_MEDIA), deadline=deadline
         )
-        return _confirm(native, now)
+        return _confirm(native, event, now)
 
     return _reassess(placement, event, now, proceed)
 
 
 def confirm(placement: Placement, event: ev.LegsReported, now: float) -> Step:
-    """Go on to `cutting-over` if both legs are observed and Asterisk received both; restart if their media changed."""
-    return _reassess(placement, event, now, lambda reported: _confirm(reported, now))
+    """Go on to `cutting-over` if both legs are observed and Asterisk received both, unless the switch that shows them is full; restart if their media changed."""
+    return _reassess(placement, event, now, lambda reported: _confirm(reported, event, now))
 
 
 def confirm_cutover(placement: Placement, event: ev.LegsReported, now: float) -> Step:
@@ -246,16 +246,18 @@ def _reassess(
         return relay(placement, reason, now)
     reports = event.by_leg
     unobserved = {**reports, **placement.unobserved}
-    reported = at_connected(replace(placement, reports=reports, unobserved=unobserved), event.switches)
+    reported = at_connected(replace(placement, reports=reports, unobserved=unobserved), event)
     if is_other_media(placement.reports, reports) or reported.switch != placement.switch:
         return start_learning(reported, reports, now, soon=soon)
     return (await_native(reported, now), ()) if soon else then(reported)
 
 
-def _confirm(placement: Placement, now: float) -> Step:
+def _confirm(placement: Placement, event: ev.LegsReported, now: float) -> Step:
     """Cut over as soon as that is safe if Asterisk, queried after the observation, still reports the same."""
     if len(placement.observed) < len(Leg):
         return placement, ()
+    if placement.switch in event.full:  # it may be another than that which had room when learning began
+        return block(placement, ev.Blocked(ReasonKind.TABLE_FULL), now)
     if any(now - at > MAX_OBSERVATION_AGE for _, at in placement.observed.values()):
         return start_learning(placement, placement.reports, now)
     for leg in Leg:

@@ -1,18 +1,19 @@
 """By which of several switches a call is learned, and carried then: all show it, and one is enough.
 
-It is the one by which the call was learned last, or the first that is connected. When another shows all that this one does,
-and has shown more for a while, that one takes its place. So nobody has to say which call passes which switch; of two that
-see the whole call, one behind the other, the first in the operator's order has it.
+It is the one by which the call was learned last, or the first that is connected; if its tables are full, the first that has
+room. When another shows all that this one does, and has shown more for a while, that one takes its place. So nobody has to say
+which call passes which switch; of two that see the whole call, one behind the other, the first in the operator's order has it.
 """
 
 from collections.abc import Mapping
 from dataclasses import replace
 
+from stasis_offload.media import events as ev
 from stasis_offload.media.path import Direction, Leg, ObservedPacket, Shown
 from stasis_offload.media.reasons import Reason, ReasonKind
 from stasis_offload.media.relaying import Step
 from stasis_offload.media.starting import start_learning
-from stasis_offload.media.state import NOT_NATIVE, Phase, Placement
+from stasis_offload.media.state import NOT_NATIVE, Phase, Placement, State
 
 # Seconds. Packets that pass two switches are shown by both within milliseconds of each other, unless one is busy.
 HEAD_START = 0.2
@@ -23,10 +24,13 @@ def is_elsewhere(placement: Placement, packet: ObservedPacket) -> bool:
     return packet.headers.in_port.switch != placement.switch
 
 
-def at_connected(placement: Placement, switches: Mapping[int, bool]) -> Placement:
-    """Have a call learned by a switch that is connected, if there is one; `switches` as in LegsReported."""
-    switch = placement.switch if placement.switch in switches else min(switches, default=placement.switch)
-    splits = switches.get(switch, placement.splits)
+def at_connected(placement: Placement, event: ev.LegsReported) -> Placement:
+    """Have a call learned by a switch that is connected, if there is one; if it is not learned yet, by one that has room."""
+    switch = placement.switch
+    if switch not in event.switches or placement.state is State.RELAYED:
+        preferred = sorted(event.switches, key=lambda each: (each in event.full, each != switch, each))
+        switch = next(iter(preferred), switch)
+    splits = event.switches.get(switch, placement.splits)
     if switch == placement.switch:
         return replace(placement, splits=splits)
     return replace(placement, switch=switch, splits=splits, withheld={})

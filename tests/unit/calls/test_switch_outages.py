@@ -8,6 +8,7 @@ from dataclasses import replace
 from stasis_offload.calls.call import Call
 from stasis_offload.calls.offload_gate import RELEASE_INTERVAL, OffloadGate
 from stasis_offload.calls.switch_outages import SwitchOutages
+from stasis_offload.media import events as ev
 from stasis_offload.media.reasons import ReasonKind
 from stasis_offload.media.state import State
 from stasis_offload.openflow.events import SwitchDescription, SwitchDown, SwitchUp
@@ -72,6 +73,19 @@ async def test_the_calls_of_a_switch_that_went_away_return_and_no_others() -> No
         await until_blocked(calls, KIND, 0)  # another switch may see them
         assert carried(calls) == [False, False, True, True, False]
         assert KIND not in gate.blocks
+
+
+async def test_a_call_that_waits_for_room_is_looked_at_again_when_a_switch_goes_and_when_one_comes() -> None:
+    async with two_switches() as (outages, _, calls):
+        calls[-1].media.post(ev.Blocked(ReasonKind.TABLE_FULL))
+        await calls[-1].media.post(ev.Unblocked(KIND)).wait()
+        assert blocked(calls, ReasonKind.TABLE_FULL) == [False, False, False, False, True]
+        outages.on_down(FIRST, SwitchDown("gone", grace=LONG))
+        await until_blocked(calls, ReasonKind.TABLE_FULL, 0)
+        await calls[-1].media.post(ev.Blocked(ReasonKind.TABLE_FULL)).wait()
+        outages.on_up(FIRST, KEPT)
+        await until_blocked(calls, ReasonKind.TABLE_FULL, 0)
+        assert carried(calls) == [True, True, True, True, False]
 
 
 async def test_a_switch_carries_its_calls_until_its_lease_ends() -> None:

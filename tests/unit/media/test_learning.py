@@ -219,7 +219,7 @@ def test_comfort_noise_of_a_party_that_listens_is_no_foreign_media_and_no_audio_
 
 
 def test_a_call_whose_flows_do_not_fit_waits_and_has_not_flapped_if_it_returns_for_that() -> None:
-    placement = after(replace(ELIGIBLE, fits=False), start=IN_PHASE[Phase.RELAYED])
+    placement = after(replace(ELIGIBLE, full=frozenset({0})), start=IN_PHASE[Phase.RELAYED])
     assert (placement.state, placement.reason) == (State.RELAYED, Reason(ReasonKind.TABLE_FULL))
     assert placement.deadline is None  # nobody is asked about it meanwhile
     assert after(ev.Unblocked(ReasonKind.TABLE_FULL), ELIGIBLE, start=placement).phase is Phase.LEARNING

@@ -18,6 +18,7 @@ from tests.support.placements import CUT, NOT_YET, TUNING, after, seen
 FIRST, SECOND = 0, 1
 BOTH = {FIRST: True, SECOND: True}
 REPORT = ev.LegsReported(CALLER, CALLEE, BOTH)
+FIRST_FULL, BOTH_FULL = replace(REPORT, full=frozenset({FIRST})), replace(REPORT, full=frozenset(BOTH))
 APART = Reason(ReasonKind.DIFFERENT_SWITCHES)
 
 
@@ -44,11 +45,13 @@ def learning(report: ev.LegsReported = REPORT) -> Placement:
     return after(ev.Connected(), report)
 
 
-def once_a_packet(start: Placement, *switches: int, until: float) -> Placement:
+def once_a_packet(
+    start: Placement, *switches: int, until: float, report: ev.LegsReported = REPORT
+) -> Placement:
     """Return what becomes of a call of whose packets each passes these switches, one each 20 ms."""
     placement, now, sequence = start, start.since, 4711
     while now < until and placement.state is State.LEARNING:
-        for event in (*whole(*switches, sequence=sequence), replace(REPORT), *CUT):
+        for event in (*whole(*switches, sequence=sequence), replace(report), *CUT):
             if not isinstance(event, ev.DeadlineReached) or placement.phase is Phase.CUTTING_OVER:
                 placement, _ = step(placement, event, now)
         now, sequence = now + 0.02, sequence + 1
@@ -159,6 +162,32 @@ def test_a_call_whose_switch_is_not_connected_is_learned_by_the_next(start: Plac
     placement, commands = step(start, without, 0.5)
     assert (placement.phase, placement.switch, placement.splits) == (Phase.LEARNING, SECOND, False)
     assert commands == (cmd.SetFlows(placement.flows(), elsewhere=placement.flows()),)
+
+
+def test_a_call_that_passes_both_is_carried_by_the_second_while_the_first_is_full() -> None:
+    carried = once_a_packet(learning(FIRST_FULL), FIRST, SECOND, until=1.0, report=FIRST_FULL)
+    assert (carried.phase, carried.switch, switches_of(carried)) == (Phase.UNVERIFIED, SECOND, {SECOND})
+
+
+def test_a_call_that_passes_the_full_one_alone_waits_for_that() -> None:
+    waiting = once_a_packet(learning(FIRST_FULL), FIRST, until=1.0, report=FIRST_FULL)
+    assert (waiting.phase, waiting.switch) == (Phase.RELAYED, FIRST)
+    assert (waiting.reason, waiting.deadline) == (Reason(ReasonKind.TABLE_FULL), None)
+
+
+@pytest.mark.parametrize("switches", [BOTH, {SECOND: True}], ids=["both", "the second"])
+def test_while_every_connected_switch_is_full_a_call_waits(switches: dict[int, bool]) -> None:
+    start = after(ev.Connected())
+    waiting = after(replace(BOTH_FULL, switches=switches), start=start)
+    assert (waiting.phase, waiting.reason) == (Phase.RELAYED, Reason(ReasonKind.TABLE_FULL))
+    again = after(ev.Unblocked(ReasonKind.TABLE_FULL), replace(REPORT, switches=switches), start=waiting)
+    assert (again.phase, again.switch) == (Phase.LEARNING, min(switches))
+
+
+def test_that_a_switch_is_full_which_carries_a_call_or_is_not_the_calls_own_changes_nothing() -> None:
+    carried = once_a_packet(learning(), FIRST, until=1.0, report=replace(REPORT, full=frozenset({SECOND})))
+    assert (carried.phase, carried.switch) == (Phase.UNVERIFIED, FIRST)
+    assert after(BOTH_FULL, start=carried, now=2.0).state is State.OFFLOADED
 
 
 def test_a_call_is_learned_again_by_the_switch_that_carried_it() -> None:
