@@ -140,6 +140,11 @@ def why_not_followed(
     return None
 
 
+def needs_sizes(featured: Collection[Leg], reports: Mapping[Leg, LegReport]) -> bool:
+    """Return whether digits go by Asterisk while the switch carries the call, which tells them from audio by their size."""
+    return bool(featured) or (len(reports) == len(Leg) and differ_in_digits(*reports.values()))
+
+
 def has_own_hooks(featured: Collection[Leg], reports: Mapping[Leg, LegReport]) -> bool:
     """Return whether Asterisk bridges the call as it does because it follows digits, which it ceases to do when told."""
     return bool(featured) and any(report.dtmf_hooks for report in reports.values())

@@ -56,10 +56,9 @@ class LegsReported:
     full: frozenset[int] = frozenset()
     room: bool = True
 
-    @property
-    def splits(self) -> bool:
-        """Whether some switch can tell packets apart by their size; while none is connected, nothing says that it cannot."""
-        return any(self.switches.values()) or not self.switches
+    def splits(self, switch: int) -> bool:
+        """Return whether a switch can tell packets apart by their size; of one that is not connected nothing says that it cannot."""
+        return self.switches.get(switch, True)
 
     @property
     def by_leg(self) -> dict[Leg, LegReport]:

@@ -61,10 +61,10 @@ def assess(placement: Placement, event: ev.LegsReported, now: float) -> Step:
     """Learn an eligible call, and one that Asterisk will bridge natively soon, if its flows fit and when it is its turn; record the reason of any other."""
     if not placement.connected or placement.blocks:
         return placement, ()
-    reason, soon = why_not_learned(placement, event, now)
+    chosen = at_connected(placement, event)
+    reason, soon = why_not_learned(chosen, event, now)
     if reason:
         return relay(placement, reason, now)
-    chosen = at_connected(placement, event)
     if chosen.switch in event.full:
         return block(placement, ev.Blocked(ReasonKind.TABLE_FULL), now)
     if not event.room:
@@ -241,12 +241,12 @@ def _reassess(
     placement: Placement, event: ev.LegsReported, now: float, then: Callable[[Placement], Step]
 ) -> Step:
     """Relay a call that is no longer eligible; restart learning if its media changed; else continue with `then`."""
-    reason, soon = why_not_learned(placement, event, now)
-    if reason:
-        return relay(placement, reason, now)
     reports = event.by_leg
     unobserved = {**reports, **placement.unobserved}
     reported = at_connected(replace(placement, reports=reports, unobserved=unobserved), event)
+    reason, soon = why_not_learned(reported, event, now)
+    if reason:
+        return relay(placement, reason, now)
     if is_other_media(placement.reports, reports) or reported.switch != placement.switch:
         return start_learning(reported, reports, now, soon=soon)
     return (await_native(reported, now), ()) if soon else then(reported)

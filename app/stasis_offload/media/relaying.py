@@ -116,9 +116,10 @@ def query_at_once(placement: Placement, now: float) -> Step:
 
 def why_not_now(placement: Placement, event: ev.LegsReported, now: float) -> Reason | None:
     """Return the reason against offloading: one in Asterisk's reports, or that the call is suppressed."""
-    reason = why_not(event.caller, event.callee, splits=event.splits)
+    splits = event.splits(placement.switch)
+    reason = why_not(event.caller, event.callee, splits=splits)
     if reason in (None, NOT_NATIVE):
-        reason = why_not_followed(placement.featured, event.by_leg, splits=event.splits) or reason
+        reason = why_not_followed(placement.featured, event.by_leg, splits=splits) or reason
     if reason in (None, NOT_NATIVE) and placement.damping.is_suppressed(now):
         return Reason(ReasonKind.FLAPPING)
     return reason

@@ -1,7 +1,7 @@
 """By which of several switches a call is learned, and carried then: all show it, and one is enough.
 
-It is the one by which the call was learned last, or the first that is connected; if its tables are full, the first that has
-room. When another shows all that this one does, and has shown more for a while, that one takes its place. So nobody has to say
+It is the one by which the call was learned last, or the first that is connected; if its tables are full, or it cannot do what
+the call needs, the first that has room, or can. When another shows all that this one does, and has shown more for a while, that one takes its place. So nobody has to say
 which call passes which switch; of two that see the whole call, one behind the other, the first in the operator's order has it.
 """
 
@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from stasis_offload.media import events as ev
+from stasis_offload.media.eligibility import needs_sizes
 from stasis_offload.media.path import Direction, Leg, ObservedPacket, Shown
 from stasis_offload.media.reasons import Reason, ReasonKind
 from stasis_offload.media.relaying import Step
@@ -25,11 +26,14 @@ def is_elsewhere(placement: Placement, packet: ObservedPacket) -> bool:
 
 
 def at_connected(placement: Placement, event: ev.LegsReported) -> Placement:
-    """Have a call learned by a switch that is connected, if there is one; if it is not learned yet, by one that has room."""
-    switch = placement.switch
+    """Have a call learned by a switch that is connected, if there is one; if it is not learned yet, by one that can carry it and has room."""
+    switch, needs = placement.switch, needs_sizes(placement.featured, event.by_leg)
     if switch not in event.switches or placement.state is State.RELAYED:
-        preferred = sorted(event.switches, key=lambda each: (each in event.full, each != switch, each))
-        switch = next(iter(preferred), switch)
+        preferred = sorted(
+            (needs and not splits, each in event.full, each != switch, each)
+            for each, splits in event.switches.items()
+        )
+        switch = preferred[0][-1] if preferred else switch
     splits = event.switches.get(switch, placement.splits)
     if switch == placement.switch:
         return replace(placement, splits=splits)

@@ -190,6 +190,26 @@ def test_that_a_switch_is_full_which_carries_a_call_or_is_not_the_calls_own_chan
     assert after(BOTH_FULL, start=carried, now=2.0).state is State.OFFLOADED
 
 
+SECOND_SPLITS = {FIRST: False, SECOND: True}
+DIGITS = replace(REPORT, callee=replace(CALLEE, event_pts_tx={8000: 96}), switches=SECOND_SPLITS)
+
+
+def test_a_call_whose_digits_need_asterisk_is_carried_by_the_switch_that_can_tell_them() -> None:
+    carried = once_a_packet(learning(DIGITS), FIRST, SECOND, until=1.0, report=DIGITS)
+    assert (carried.phase, carried.switch) == (Phase.UNVERIFIED, SECOND)
+    featured = after(ev.Connected(frozenset({Leg.CALLER})), replace(REPORT, switches=SECOND_SPLITS))
+    assert (featured.phase, featured.switch) == (Phase.LEARNING, SECOND)
+    any_other = after(ev.Connected(), replace(REPORT, switches=SECOND_SPLITS))
+    assert any_other.switch == FIRST
+
+
+def test_a_call_that_passes_alone_the_switch_that_cannot_tell_its_digits_is_relayed_for_that() -> None:
+    relayed = once_a_packet(learning(DIGITS), FIRST, until=1.0, report=DIGITS)
+    assert (relayed.phase, relayed.switch) == (Phase.RELAYED, FIRST)
+    assert relayed.reason
+    assert relayed.reason.kind is ReasonKind.EVENT_PT
+
+
 def test_a_call_is_learned_again_by_the_switch_that_carried_it() -> None:
     carried = once_a_packet(learning(), SECOND, until=1.0)
     again = after(ev.BridgeChanged(), REPORT, start=carried, now=3.0)
