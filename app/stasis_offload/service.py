@@ -38,7 +38,6 @@ from stasis_offload.http_api import CommandToken, serve
 from stasis_offload.identity import application_number
 from stasis_offload.metrics import Metrics
 from stasis_offload.openflow.events import Event as SwitchEvent
-from stasis_offload.openflow.events import SwitchUp
 from stasis_offload.openflow.switch import Switch
 from stasis_offload.reloading import Reloader, apply, collector_of, rules_of, tuning_of
 from stasis_offload.service_manager import ServiceManager
@@ -82,8 +81,6 @@ async def run(config: Config, *, load: Callable[[], Config], hide: Callable[[str
 
     def on_switch(number: int, event: SwitchEvent) -> None:
         dispatcher.on_switch(number, event)
-        if isinstance(event, SwitchUp) and config.switches[number][1].table_miss == "normal":
-            outer.create_task(_add_table_miss(switches[number]))
 
     def on_ari(event: AriEvent) -> None:
         if isinstance(event, AriUp):
@@ -207,17 +204,9 @@ def _switches(config: Config, on_event: Callable[[int, SwitchEvent], None]) -> t
             instance=settings.instance,
             application=application_number(config, switch=name),
         )
-        switch.name = name
+        switch.name, switch.adds_table_miss = name, settings.table_miss == "normal"
         switches.append(switch)
     return tuple(switches)
-
-
-async def _add_table_miss(switch: Switch) -> None:
-    try:
-        if await switch.add_table_miss():
-            log.warning("switch.table_miss_added", **switch.named, was="table 0 had no flow but ours")
-    except OpenFlowError as error:
-        log.warning("switch.table_miss_unknown", **switch.named, error=str(error))
 
 
 async def _sweep(switch: Switch) -> None:

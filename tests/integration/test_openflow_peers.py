@@ -144,6 +144,32 @@ async def test_a_switch_that_lacks_what_is_needed_is_refused_and_says_so_once() 
             assert events.rest() == []
 
 
+# Of another id nothing more is asked; else the flows of table 0, then a flow and its barrier, then what else there is to know (7.1.1).
+@pytest.mark.parametrize(
+    ("datapath_id", "why", "first"),
+    [("", "the switch lacks ", [0, 5, 18, 14, 20, 18]), (f"{1:016x}", "unix:", [0, 5])],
+)
+async def test_a_switch_is_first_asked_who_it_is_and_told_to_forward(
+    datapath_id: str, why: str, first: list[int]
+) -> None:
+    kinds: list[int] = []
+
+    async def peer(reader: StreamReader, writer: StreamWriter) -> None:
+        framer = Framer()
+        writer.write(HELLO)
+        while data := await reader.read(1 << 16):
+            for message in framer.feed(data):
+                kinds.append(message.kind)
+                writer.write(_answer(message))
+
+    async with (
+        listening(peer) as endpoint,
+        running(endpoint, datapath_id=datapath_id, adds_table_miss=True) as (_, events),
+    ):
+        assert (await events.next(SwitchDown)).reason.startswith(why)
+        assert kinds[:6] == first
+
+
 @pytest.mark.parametrize("turns", range(8))
 async def test_what_is_cancelled_while_a_connection_ends_has_ended(turns: int) -> None:
     async with listening(switch_that_takes_all) as endpoint:

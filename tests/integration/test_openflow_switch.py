@@ -18,7 +18,7 @@ from stasis_offload.media.flows import (
 from stasis_offload.media.path import Leg
 from stasis_offload.media.roles import FORWARDING_ROLES, Role, call_cookie, owner_of
 from stasis_offload.openflow import flow_table
-from stasis_offload.openflow.describe import describe, describe_switch
+from stasis_offload.openflow.describe import describe_switch
 from stasis_offload.openflow.events import FlowRemoved, Port, Removal, SwitchUp
 from stasis_offload.openflow.flow import FlowCount, Forward
 from stasis_offload.openflow.instance import Instance
@@ -271,7 +271,7 @@ async def test_flows_with_the_cookie_of_another_call_are_a_defect(bridge: Bridge
 async def test_the_switch_says_who_it_is(bridge: Bridge) -> None:
     async with running(bridge.management) as (switch, events):
         description = (await events.next(SwitchUp)).description
-        assert await describe(switch.flow_table.channel, Instance()) == description
+        assert (await switch.describe())[0] == description
     assert (description.version, description.hardware) == ("1.3", "Open vSwitch")
     assert description.manufacturer == "Nicira, Inc."
     assert description.software[0].isdigit()
@@ -290,6 +290,6 @@ async def test_asking_a_switch_who_it_is_leaves_our_flows_where_they_are(bridge:
     async with connected(bridge.management) as (switch, events):
         await switch.flow_table.set_flows(owner_of("call"), flows_of("call"))
         description, _ = await describe_switch(bridge.management, Instance())
-        assert description == await describe(switch.flow_table.channel, Instance())
+        assert description == (await switch.describe())[0]
         assert bridge.cookies() == {flow.cookie for flow in flows_of("call")}
         assert events.rest() == []

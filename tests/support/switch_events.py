@@ -94,6 +94,7 @@ async def running(
     datapath_id: str = "",
     instance: int = 0,
     application: int = 0,
+    adds_table_miss: bool = False,
 ) -> AsyncIterator[tuple[Switch, Events]]:
     """Keep a switch connected until the block ends."""
     events = Events()
@@ -105,6 +106,7 @@ async def running(
         instance=instance,
         application=application,
     )
+    switch.adds_table_miss = adds_table_miss
     async with asyncio.TaskGroup() as tasks:
         run = tasks.create_task(switch.run())
         try:

@@ -1,7 +1,7 @@
 """Queries for the identity and the abilities of a switch, which change nothing in it."""
 
 from stasis_offload.errors import OpenFlowError, SwitchUnavailableError
-from stasis_offload.openflow import decode, encode
+from stasis_offload.openflow import decode, encode, ofp
 from stasis_offload.openflow.abilities import (
     BUNDLES,
     Ability,
@@ -37,23 +37,29 @@ async def describe_switch(
     async with open_channel(
         endpoint, on_message=lambda _: None, timeouts=timeouts or Timeouts(answer=2.0)
     ) as channel:
-        return await describe(channel, instance), await read_flows(channel)
+        return await describe(channel, instance, await read_features(channel)), await read_flows(channel)
 
 
-async def read_flows(channel: Channel) -> tuple[SeenFlow, ...]:
-    """Return the flows of a switch, whoever added them; raises as `Channel.request`."""
+async def read_flows(channel: Channel, *, table: int = ofp.OFPTT_ALL) -> tuple[SeenFlow, ...]:
+    """Return the flows of a switch, or of one table of it, whoever added them; raises as `Channel.request`."""
     xid = channel.new_xid()
-    request = encode.flow_stats_request(xid, ANY)
+    request = encode.flow_stats_request(xid, ANY, table=table)
     return tuple(decode.parse_flows(await channel.request(xid, request, MessageKind.MULTIPART_REPLY)))
 
 
-async def describe(channel: Channel, instance: Instance) -> SwitchDescription:
-    """Query a switch over an existing connection, for an application that is this instance there.
+async def read_features(channel: Channel) -> tuple[int, int]:
+    """Return the datapath id of a switch, and how many tables it has; raises as `Channel.request`."""
+    xid = channel.new_xid()
+    (features,) = await channel.request(xid, encode.features_request(xid), MessageKind.FEATURES_REPLY)
+    return decode.parse_features(features)
+
+
+async def describe(channel: Channel, instance: Instance, features: tuple[int, int]) -> SwitchDescription:
+    """Query a switch with these features (read_features), for an application that is this instance there.
 
     Raises as `Channel.request`.
     """
-    xid = channel.new_xid()
-    features = await channel.request(xid, encode.features_request(xid), MessageKind.FEATURES_REPLY)
+    datapath_id, tables = features
     xid = channel.new_xid()
     description = await channel.request(xid, encode.description_request(xid), MessageKind.MULTIPART_REPLY)
     xid = channel.new_xid()
@@ -61,7 +67,6 @@ async def describe(channel: Channel, instance: Instance) -> SwitchDescription:
     xid = channel.new_xid()
     (config,) = await channel.request(xid, encode.config_request(xid), MessageKind.GET_CONFIG_REPLY)
     words = decode.parse_description(description)
-    datapath_id, tables = decode.parse_features(features[0])
     ours = await read_tables(channel, instance)
     return SwitchDescription(
         datapath_id=datapath_id,

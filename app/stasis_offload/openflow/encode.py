@@ -85,9 +85,9 @@ def ports_request(xid: int) -> bytes:
     return _message(xid, ofp.OFPT_MULTIPART_REQUEST, _MULTIPART.pack(ofp.OFPMP_PORT_DESC, 0))
 
 
-def flow_stats_request(xid: int, cookies: Cookies) -> bytes:
-    """Request the counters of flows, by their cookies, of every table."""
-    of_any = (ofp.OFPTT_ALL, ofp.OFPP_ANY, ofp.OFPG_ANY)
+def flow_stats_request(xid: int, cookies: Cookies, *, table: int = ofp.OFPTT_ALL) -> bytes:
+    """Request the counters of flows, by their cookies, of one table or of every one."""
+    of_any = (table, ofp.OFPP_ANY, ofp.OFPG_ANY)
     request = _STATS_REQUEST.pack(*of_any, cookies.value, cookies.mask) + _EVERY_PACKET
     return _message(xid, ofp.OFPT_MULTIPART_REQUEST, _MULTIPART.pack(ofp.OFPMP_FLOW, 0) + request)
 

@@ -14,12 +14,14 @@ from contextlib import suppress
 from itertools import count
 from typing import NoReturn
 
+import structlog
+
 from stasis_offload.errors import OpenFlowError, SwitchUnavailableError
 from stasis_offload.measures import Requests
 from stasis_offload.openflow import decode, encode
 from stasis_offload.openflow.channel import Channel, Timeouts, open_channel
 from stasis_offload.openflow.decode import Message, MessageKind
-from stasis_offload.openflow.describe import describe, read_flows, read_sizes, read_tables
+from stasis_offload.openflow.describe import describe, read_features, read_flows, read_sizes, read_tables
 from stasis_offload.openflow.endpoint import Endpoint
 from stasis_offload.openflow.events import (
     Event,
@@ -40,6 +42,8 @@ from stasis_offload.openflow.gate import OTHER_OPENS_WITHIN, RENEW_EVERY, Conten
 from stasis_offload.openflow.instance import Instance
 from stasis_offload.openflow.room import limits_of
 from stasis_offload.openflow.table_miss import add_table_miss
+
+log = structlog.get_logger(__name__)
 
 FIRST_DELAY = 0.1  # seconds from the start of one attempt to connect to the start of the next
 MAX_DELAY = 1.0  # much less than the gate's lease
@@ -65,7 +69,8 @@ class Switch:
 
     A bridge of another id than `datapath_id`, 16 hexadecimal digits, gets nothing; empty for any. `application` says who we
     are to those who would be the same `instance` there (gate.py). `measured` is of all requests to the switch; `name` is the
-    operator's, empty if there is but this one.
+    operator's, empty if there is but this one; `adds_table_miss` if nobody else says what becomes of packets that no flow takes
+    (table_miss.py).
     """
 
     def __init__(
@@ -80,6 +85,7 @@ class Switch:
     ) -> None:
         self.measured = Requests()
         self.name = ""
+        self.adds_table_miss = False
         self._endpoint = endpoint
         self._datapath_id = datapath_id
         self._on_event = on_event
@@ -132,11 +138,15 @@ class Switch:
     async def _serve(self) -> NoReturn:
         async with open_channel(self._endpoint, on_message=self._receive, timeouts=self._timeouts) as channel:
             channel.measured = self.measured
-            description = await describe(channel, self._instance)
-            if self._datapath_id not in ("", f"{description.datapath_id:016x}"):
+            features = await read_features(channel)
+            found_id = f"{features[0]:016x}"
+            if self._datapath_id not in ("", found_id):
                 raise SwitchUnavailableError(
-                    f"{self._endpoint} is datapath {description.datapath_id:016x}, not {self._datapath_id}"
+                    f"{self._endpoint} is datapath {found_id}, not {self._datapath_id}"
                 )
+            if self.adds_table_miss:
+                await self._add_table_miss(channel)
+            description = await describe(channel, self._instance, features)
             if description.missing:
                 raise OpenFlowError(f"the switch lacks {'; '.join(map(str, description.missing))}")
             self._gates.bridge = description.bridge
@@ -160,6 +170,15 @@ class Switch:
             self._tell(self._ports_gone(description))
             self._tell(ended)
             await self._keep(channel)
+
+    async def _add_table_miss(self, channel: Channel) -> None:
+        try:
+            if await add_table_miss(channel):
+                log.warning("switch.table_miss_added", **self.named, was="table 0 had no flow but ours")
+        except SwitchUnavailableError:
+            raise
+        except OpenFlowError as error:
+            log.warning("switch.table_miss_unknown", **self.named, error=str(error))
 
     async def _find(self, channel: Channel) -> Contents:
         """Return what the switch has of ours, once it has our gate, or is not about to get it back.
@@ -214,11 +233,8 @@ class Switch:
     async def describe(self) -> tuple[SwitchDescription, tuple[SeenFlow, ...]]:
         """Query the connected switch, and all its flows; raises as `FlowTable.channel` and `Channel.request`."""
         channel = self._table.channel
-        return await describe(channel, self._instance), await read_flows(channel)
-
-    async def add_table_miss(self) -> bool:
-        """Have the connected switch forward what nobody's flows take (table_miss.py); raises as `describe`."""
-        return await add_table_miss(self._table.channel)
+        features = await read_features(channel)
+        return await describe(channel, self._instance, features), await read_flows(channel)
 
     async def _keep(self, channel: Channel) -> NoReturn:
         """Renew the gate's lease, keep the gate, compare the flows, show what is to be sampled, until the connection ends.

@@ -1,4 +1,4 @@
-"""What becomes of packets that no flow takes, at a switch that has nobody else to say so.
+"""What becomes of packets that no flow takes, at a switch that has nobody else to say so: at each connection, before all else.
 
 A bridge that dials a controller loses the flow by which it forwarded (NORMAL for every packet), and has none again when it has
 restarted, or was given its first controller or another fail_mode (bridge_configure_remotes in vswitchd/bridge.c). With
@@ -19,7 +19,7 @@ async def add_table_miss(channel: Channel) -> bool:
 
     Raises as `Channel.request`.
     """
-    if any(flow.table == 0 and not is_ours(flow.cookie) for flow in await read_flows(channel)):
+    if any(not is_ours(flow.cookie) for flow in await read_flows(channel, table=0)):
         return False
     xid = channel.new_xid()
     await channel.send_and_confirm(xid, encode.table_miss(xid))
