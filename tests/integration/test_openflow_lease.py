@@ -6,6 +6,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 
+import pytest
+
 from stasis_offload.media.flows import (
     FlowLimits,
     forwarding_flows,
@@ -15,6 +17,7 @@ from stasis_offload.media.flows import (
     sampling_flows,
 )
 from stasis_offload.media.roles import FORWARDING_ROLES, Role, call_cookie, owner_of
+from stasis_offload.openflow import switch as switch_module
 from stasis_offload.openflow.events import FlowRemoved, PacketIn
 from stasis_offload.openflow.flow import Flow, FlowCount
 from stasis_offload.openflow.gate import LEASE, RENEW_EVERY
@@ -27,6 +30,8 @@ from tests.support.switch_events import SECONDS, Events, Kind, connected, tapped
 
 LIMITS = FlowLimits(idle_timeout=60)
 STREAMS = 20
+# Bytes that Open vSwitch tells of its tables.
+TABLE_FEATURES = 1_500_000
 
 
 def whole(lifetime: FlowLimits = LIMITS) -> tuple[Flow, ...]:
@@ -164,6 +169,23 @@ async def test_every_packet_goes_its_own_way_when_nobody_renews_the_gate(bridge:
                         break
 
 
+async def test_the_lease_is_renewed_while_an_answer_arrives_for_longer_than_it_lasts(
+    bridge: Bridge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(switch_module, "_MEASURED_EVERY", 1)
+    async with (
+        tapped(bridge.management, rate=TABLE_FEATURES / (LEASE + 1)) as (endpoint, sent),
+        connected(endpoint) as (_, events),
+    ):
+        asked, renewed = sent[Kind.MULTIPART_REQUEST], sent[Kind.PACKET_OUT]
+        async with asyncio.timeout(SECONDS):
+            # Our flows and the tables' features; our flows again, when the features have arrived.
+            while sent[Kind.MULTIPART_REQUEST] < asked + 3:  # noqa: ASYNC110 - a count has no event
+                await asyncio.sleep(0.01)
+        assert events.rest() == []
+        assert sent[Kind.PACKET_OUT] - renewed >= LEASE // RENEW_EVERY
+
+
 @contextmanager
 def idle_streams_kept(ovs: Ovs) -> Iterator[None]:
     """Have the datapath keep streams that are idle, which it forgets after 10 s otherwise: that takes a translation of each."""
@@ -205,9 +227,12 @@ async def translations_of_two_renewals(bridge: Bridge, sent: Counter[int]) -> in
                     return int(count)
 
     while True:
-        before = await translations_after(2)
         changes = sent[Kind.FLOW_MOD]
-        after = await translations_after(2)
+        async with asyncio.timeout(SECONDS):
+            while sent[Kind.FLOW_MOD] == changes:  # noqa: ASYNC110 - until it is added, which it is not again for 10 s
+                await asyncio.sleep(0.01)
+        changes = sent[Kind.FLOW_MOD]
+        before, after = await translations_after(2), await translations_after(2)
         if sent[Kind.FLOW_MOD] == changes:
             return after - before
 

@@ -170,6 +170,27 @@ async def test_a_switch_is_first_asked_who_it_is_and_told_to_forward(
         assert kinds[:6] == first
 
 
+async def test_a_switch_that_refuses_a_renewal_is_left_and_tried_again() -> None:
+    async def peer(reader: StreamReader, writer: StreamWriter) -> None:
+        framer, renewals = Framer(), 0
+        writer.write(HELLO)
+        while data := await reader.read(1 << 16):
+            for message in framer.feed(data):
+                renewals += message.kind == 13
+                refused = message.kind == 13 and renewals > 1
+                writer.write(_refusal(message) if refused else _answer(message, tables=254))
+
+    async with listening(peer) as endpoint, running(endpoint) as (_, events):
+        await events.next(SwitchUp)
+        assert (await events.next(SwitchDown)).reason.startswith("the switch refused ")
+        await events.next(SwitchUp)
+
+
+def _refusal(message: Message) -> bytes:
+    """Refuse a message: OFPET_BAD_ACTION, OFPBAC_BAD_TYPE."""
+    return struct.pack("!BBHIHHBBHI", 4, 1, 20, message.xid, 2, 0, 4, message.kind, 8, message.xid)
+
+
 @pytest.mark.parametrize("turns", range(8))
 async def test_what_is_cancelled_while_a_connection_ends_has_ended(turns: int) -> None:
     async with listening(switch_that_takes_all) as endpoint:

@@ -1,6 +1,7 @@
 """A Switch of ours, connected while a block runs, and what it tells, in order."""
 
 import asyncio
+import math
 import tempfile
 from asyncio import StreamReader, StreamWriter
 from collections import Counter
@@ -53,8 +54,8 @@ class Kind(IntEnum):
 
 
 @asynccontextmanager
-async def tapped(endpoint: Unix) -> AsyncIterator[tuple[Unix, Counter[int]]]:
-    """Stand between us and a switch, and count what we send it, by kind."""
+async def tapped(endpoint: Unix, *, rate: float = math.inf) -> AsyncIterator[tuple[Unix, Counter[int]]]:
+    """Stand between us and a switch, and count what we send it, by kind; it sends us `rate` bytes a second."""
     sent: Counter[int] = Counter()
 
     meetings: dict[asyncio.Task[None] | None, tuple[StreamWriter, ...]] = {}
@@ -63,6 +64,8 @@ async def tapped(endpoint: Unix) -> AsyncIterator[tuple[Unix, Counter[int]]]:
         while data := await reader.read(1 << 16):
             if framer:
                 sent.update(message.kind for message in framer.feed(data))
+            else:
+                await asyncio.sleep(len(data) / rate)
             writer.write(data)
         writer.close()
 

@@ -65,9 +65,13 @@ async def open_channel(
         if task and task.cancelling() > before:
             raise asyncio.CancelledError from None
         # What ended the connection, rather than a request that got no answer by that.
-        raise (channel.failure or expected.exceptions[0]) from None
+        raise (channel.failure or _first(expected)) from None
     finally:
         channel.close()
+
+
+def _first(error: BaseException) -> BaseException:
+    return _first(error.exceptions[0]) if isinstance(error, BaseExceptionGroup) else error
 
 
 class Channel(asyncio.Protocol):

@@ -48,11 +48,11 @@ log = structlog.get_logger(__name__)
 FIRST_DELAY = 0.1  # seconds from the start of one attempt to connect to the start of the next
 MAX_DELAY = 1.0  # much less than the gate's lease
 
-# Renewals: 10 s, in which a switch that restarts may restore flows it had saved.
+# Turns of what looks after the flows: 10 s, in which a switch that restarts may restore flows it had saved.
 _RESTORED_WITHIN = 5
-# Renewals between two windows of samples, and between two comparisons.
+# Turns from one window of samples to the next, and from one comparison to the next.
 _SAMPLED_EVERY = 5
-# Renewals: a minute, after which the tables may take less than they did. Open vSwitch's answer has 1.5 MB.
+# Turns: a minute, after which the tables may take less than they did. Open vSwitch's answer has 1.5 MB.
 _MEASURED_EVERY = 30
 # Seconds between two looks for the gate, when the switch may be about to restore it.
 _LOOK_EVERY = 0.1
@@ -138,6 +138,7 @@ class Switch:
     async def _serve(self) -> NoReturn:
         async with open_channel(self._endpoint, on_message=self._receive, timeouts=self._timeouts) as channel:
             channel.measured = self.measured
+            # No more than this: to whoever asks for more, Open vSwitch leaves what is forwarded (is_admitted_msg in lib/rconn.c).
             features = await read_features(channel)
             found_id = f"{features[0]:016x}"
             if self._datapath_id not in ("", found_id):
@@ -237,29 +238,41 @@ class Switch:
         return await describe(channel, self._instance, features), await read_flows(channel)
 
     async def _keep(self, channel: Channel) -> NoReturn:
-        """Renew the gate's lease, keep the gate, compare the flows, show what is to be sampled, until the connection ends.
+        """Renew the gate's lease, and look after what is behind it, until the connection ends; raises as these do.
 
-        Raises as these do.
+        No renewal waits for an answer: behind a large one its own comes late, and the renewal itself does not.
         """
-        renewals, loop = count(), asyncio.get_running_loop()
+        loop = asyncio.get_running_loop()
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._look_after(channel))
+            while True:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout_at(loop.time() + RENEW_EVERY):
+                        await channel.closed()
+                tasks.create_task(self._renew(channel))
+
+    async def _renew(self, channel: Channel) -> None:
+        if self._gates.gate:
+            await self._gates.gate.renew(channel)
+
+    async def _look_after(self, channel: Channel) -> NoReturn:
+        """Keep the gate, show what is to be sampled, compare the flows, measure the tables; raises as these do."""
+        turns, loop = count(), asyncio.get_running_loop()
         due = loop.time() + RENEW_EVERY
         while True:
-            with suppress(TimeoutError):
-                async with asyncio.timeout_at(due):
-                    await channel.closed()
+            await asyncio.sleep(due - loop.time())
             due = loop.time() + RENEW_EVERY
-            gate, renewal = self._gates.gate, next(renewals)
+            gate, turn = self._gates.gate, next(turns)
             if gate is None:
                 continue
-            if renewal % _SAMPLED_EVERY:
-                await gate.renew(channel)
-            else:  # sent together, gate and samples cost the switch one translation of its datapath flows
+            if turn % _SAMPLED_EVERY == 0:
+                # Sent together, they cost the switch one translation of its datapath flows.
                 await asyncio.gather(gate.open(channel), self._table.sampler.show(channel))
             gone: list[FlowRemoved] = []
-            if renewal < _RESTORED_WITHIN or renewal % _SAMPLED_EVERY == 0:
+            if turn < _RESTORED_WITHIN or turn % _SAMPLED_EVERY == 0:
                 gone = await self._table.audit(self._gates)
                 self._tell(gone)
-            if gone or self._table.room.is_doubtful or renewal % _MEASURED_EVERY == _MEASURED_EVERY - 1:
+            if gone or self._table.room.is_doubtful or turn % _MEASURED_EVERY == _MEASURED_EVERY - 1:
                 tables = await read_tables(channel, self._instance)
                 self._measure({table: each.most for table, each in tables.items()})
 
