@@ -1,8 +1,9 @@
 """By which of several switches a call is learned, and carried then: all show it, and one is enough.
 
 It is the one by which the call was learned last, or the first that is connected; if its tables are full, or it cannot do what
-the call needs, the first that has room, or can. When another shows all that this one does, and has shown more for a while, that one takes its place. So nobody has to say
-which call passes which switch; of two that see the whole call, one behind the other, the first in the operator's order has it.
+the call needs, the first that has room, or can. When another shows all that this one does, and has shown more for a while, that
+one takes its place. So nobody has to say which call passes which switch; of two that see the whole call, one behind the other,
+the first in the operator's order has it.
 """
 
 from collections.abc import Mapping
