@@ -48,9 +48,11 @@ def test_the_phones_of_a_call_that_has_ended_go_on_sending_and_the_next_call_on_
             call.connect(sdp(NEW_BOB_PORT), sdp(NEW_ALICE_PORT))
             assert {call.bob.media, call.alice.media} == to.keys()
             call.speak(bob=f"{EDGE}:{NEW_BOB_PORT}", alice=f"{EDGE}:{NEW_ALICE_PORT}", rtcp=0.1)
+            call.relayed("foreign-source:caller", "foreign-source:callee")
             start = call.carried()
             reports_pass()
             end = call.passed(0.5)
+            assert not call.returns()
     assert_carried(call.capture, start, end)
     for speaker in OLD.values():  # until it has learned, Asterisk takes four packets of anybody for a party's
         heard = call.capture.heard(speaker)

@@ -75,9 +75,9 @@ class Conversation:
         more_packets(25)
         return since
 
-    def relayed(self, reason: str) -> float:
-        """Wait until Asterisk relays the call for this reason, and no packet of it passes the switch; return that moment."""
-        wait_until(lambda: _reason() == reason, within=20, what=f"the call to be relayed: {reason}")
+    def relayed(self, *reasons: str) -> float:
+        """Wait until Asterisk relays the call for one of these reasons, and no packet of it passes the switch; return that moment."""
+        wait_until(lambda: _reason() in reasons, within=20, what=f"the call to be relayed: {reasons}")
         datapath_follows()
         return time.time()
 

@@ -35,7 +35,6 @@ from stasis_offload.media.eligibility import (
 )
 from stasis_offload.media.observation import (
     MAX_OBSERVATION_AGE,
-    disturbed_by,
     is_stranger,
     not_relayed,
     on_no_rtp,
@@ -50,7 +49,7 @@ from stasis_offload.media.relaying import Step, block, query_again, relay
 from stasis_offload.media.schedule import schedules_with
 from stasis_offload.media.starting import start_learning
 from stasis_offload.media.state import NOT_NATIVE, Phase, Placement
-from stasis_offload.media.strangers import with_stranger
+from stasis_offload.media.strangers import disturbed, with_stranger
 from stasis_offload.media.switch_choice import at_connected, is_elsewhere, note_elsewhere, why_apart
 
 # What is known of a leg's way from its last turn is too old after so many seconds: routes and bonds change.
@@ -221,9 +220,12 @@ def on_cutover_deadline(placement: Placement, _event: ev.DeadlineReached, now: f
     If there is none for long, relay the call: Asterisk is always late. Query the legs if one's packets are not relayed.
     Relay a call to whose ports somebody else sends, too.
     """
-    against = disturbed_by(placement) or (why_apart(placement, now) if is_overdue(placement, now) else None)
-    if against:
-        return relay(placement, against, now)
+    disturbance = disturbed(placement, now)
+    if disturbance:
+        return disturbance
+    apart = why_apart(placement, now) if is_overdue(placement, now) else None
+    if apart:
+        return relay(placement, apart, now)
     if may_cut_over(placement, now):
         asked = placement.probed or placement.late_answers >= MAX_LATE_ANSWERS or is_overdue(placement, now)
         return cut_over(placement, now) if asked else (placement, (cmd.ProbeSwitch(),))
@@ -271,9 +273,9 @@ def _confirm(placement: Placement, event: ev.LegsReported, now: float) -> Step:
                 return relay(placement, Reason(ReasonKind.NOT_RECEIVED, leg), now)
             wait = placement.damping.wait(placement.tuning.recheck)
             return replace(placement, deadline=now + wait, damping=placement.damping.with_failure()), ()
-    disturbed = disturbed_by(placement)
-    if disturbed:
-        return relay(placement, disturbed, now)
+    disturbance = disturbed(placement, now)
+    if disturbance:
+        return disturbance
     quiet_at = placement.since + placement.tuning.verify_within
     if was_disturbed(placement) and now < quiet_at:
         return replace(placement, deadline=quiet_at), ()

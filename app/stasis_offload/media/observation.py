@@ -59,11 +59,6 @@ def relays_stream_of(placement: Placement, leg: Leg, packet: ObservedPacket) -> 
     return relayed is not None and relayed.ssrc == packet.ssrc
 
 
-def disturbed_by(placement: Placement) -> Reason | None:
-    """Return that a leg's stream comes from elsewhere, too: each of these packets would return an offloaded call."""
-    return next((Reason(ReasonKind.FOREIGN_SOURCE, leg) for leg in Leg if leg in placement.moving), None)
-
-
 def was_disturbed(placement: Placement) -> bool:
     """Return whether a leg's stream came from elsewhere before, and the leg has not moved there."""
     sources = placement.other_sources.items()

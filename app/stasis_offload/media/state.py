@@ -1,7 +1,7 @@
 """The state of one call's media, as an immutable value; the flows that it needs follow from it alone."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from math import inf
 
@@ -51,14 +51,20 @@ class Tuning:
 class Strangers:
     """What came to a leg's RTP port from elsewhere than the leg: how many packets in the call, the last one's source and time.
 
-    Asterisk is asked about the next one from `ask_at` on, and then after `wait` (s).
+    `in_succession` is how many packets of RTP the last source has sent without another's between. Asterisk is asked about the next one from `ask_at` on, and then after `wait` (s).
     """
 
     count: int = 0
     source: Address | None = None
     at: float = -inf
+    in_succession: int = 0
     ask_at: float = -inf
     wait: float = 0.0
+
+    def with_packet(self, source: Address | None, at: float, *, rtp: bool) -> "Strangers":
+        """Count a packet."""
+        before = self.in_succession if source == self.source else 0
+        return replace(self, count=self.count + 1, source=source, at=at, in_succession=before + rtp)
 
 
 class State(StrEnum):

@@ -1,4 +1,4 @@
-"""What comes to a leg's RTP port from elsewhere than the leg, while the switch carries the call.
+"""What comes to a leg's RTP port from elsewhere than the leg, while the switch carries the call or is to carry it.
 
 It goes to Asterisk as ever, which drops it: strictrtp takes RTP from the source that it has learned alone. So a stranger's packet is
 counted, and changes nothing unless Asterisk itself would follow it:
@@ -6,7 +6,7 @@ counted, and changes nothing unless Asterisk itself would follow it:
 - it has the leg's SSRC, or the leg's source and comes by another way: the leg has moved, or its path has;
 - Asterisk, when asked, has another remote address for the leg: it was told to take RTP from anywhere (`strictrtp = no`);
 - it is the second one from a source while strictrtp still learns (STRICT_RTP_LEARN in res/res_rtp_asterisk.c). Only the
-  leg's own packets keep Asterisk from learning another source then, and the switch keeps these from Asterisk.
+  leg's own packets keep Asterisk from learning another source then, and the switch would keep these from Asterisk.
 """
 
 from dataclasses import replace
@@ -36,16 +36,11 @@ def on_packet(placement: Placement, event: ev.GuardTriggered, now: float) -> Ste
         return relay(replace(placement, other_sources=others), Reason(ReasonKind.FOREIGN_SOURCE, leg), now)
     before = placement.strangers.get(leg, Strangers())
     source = event.headers.source if event.headers else None
-    strangers = replace(before, count=before.count + 1, source=source, at=now)
+    strangers = before.with_packet(source, now, rtp=event.packet is not None)
     if event.packet is None:  # Asterisk learns no source from what is no RTP
         return _noted(placement, leg, strangers), ()
-    learned_at = placement.addressed_at + STRICT_RTP_LEARNS
-    if now < learned_at and source == before.source:
-        relayed, commands = relay(
-            _noted(placement, leg, strangers), Reason(ReasonKind.FOREIGN_SOURCE, leg), now
-        )
-        later = relayed.deadline and max(relayed.deadline, learned_at)
-        return replace(relayed, deadline=later), commands
+    if strangers.in_succession > 1 and now < _learned_at(placement):
+        return _relay_until_learned(_noted(placement, leg, strangers), leg, now)
     if now - before.at > _NEWS_AFTER:
         strangers = replace(strangers, wait=_FIRST_WAIT, ask_at=now)
     if now < strangers.ask_at:
@@ -72,13 +67,39 @@ def with_stranger(placement: Placement, event: ev.PacketObserved, now: float) ->
     leg, packet = event.leg, event.packet
     source = packet.headers.source if packet else event.source
     before = placement.strangers.get(leg, Strangers())
-    noted = _noted(placement, leg, replace(before, count=before.count + 1, source=source, at=now))
+    noted = _noted(placement, leg, before.with_packet(source, now, rtp=packet is not None))
     since = {**placement.strangers_observed, leg: placement.strangers_observed.get(leg, 0) + 1}
     noted = replace(noted, strangers_observed=since)
     if packet is None or packet.ssrc != placement.reports[leg].ssrc_rx:
         return noted
     others = {**placement.other_sources, leg: source}
     return replace(noted, other_sources=others, moving=placement.moving | {leg})
+
+
+def disturbed(placement: Placement, now: float) -> Step | None:
+    """Relay a call to whose ports somebody else sends RTP that would return it from the switch; None if nobody does.
+
+    While strictrtp learns one packet is enough: of the next, the application might be told too late.
+    """
+    for leg in Leg:
+        if leg in placement.moving:
+            return relay(placement, Reason(ReasonKind.FOREIGN_SOURCE, leg), now)
+        last = placement.strangers.get(leg, Strangers())
+        # Of a leg behind a NAT, Asterisk has meanwhile learned this source.
+        is_other = last.at >= placement.since and last.source != placement.reports[leg].remote
+        if is_other and last.in_succession and now < _learned_at(placement):
+            return _relay_until_learned(placement, leg, now)
+    return None
+
+
+def _learned_at(placement: Placement) -> float:
+    return placement.addressed_at + STRICT_RTP_LEARNS
+
+
+def _relay_until_learned(placement: Placement, leg: Leg, now: float) -> Step:
+    relayed, commands = relay(placement, Reason(ReasonKind.FOREIGN_SOURCE, leg), now)
+    later = relayed.deadline and max(relayed.deadline, _learned_at(placement))
+    return replace(relayed, deadline=later), commands
 
 
 def _noted(placement: Placement, leg: Leg, strangers: Strangers) -> Placement:

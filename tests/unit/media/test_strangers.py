@@ -24,6 +24,7 @@ from tests.support.placements import (
     TUNING,
     after,
     moved_to,
+    seen,
     to_port_of,
 )
 
@@ -118,14 +119,40 @@ def test_it_learns_anew_where_an_address_was_set() -> None:
     assert after(ev.BridgeChanged(), ELIGIBLE, start=GUARDED, now=20.0).addressed_at == GUARDED.addressed_at
 
 
+def strangers_of(leg: Leg, *, rtp: bool = True) -> ev.PacketObserved:
+    packet = sighting(leg, source=ELSEWHERE, ssrc=7)
+    return ev.PacketObserved(leg, packet if rtp else None, source=ELSEWHERE)
+
+
 @pytest.mark.parametrize("leg", Leg)
-def test_strangers_do_not_keep_a_call_from_the_switch(leg: Leg) -> None:
-    other = ev.PacketObserved(leg, sighting(leg, source=ELSEWHERE, ssrc=7))
-    nothing = ev.PacketObserved(leg, None, source=ELSEWHERE)
-    among = [each for event in IN[1:] for each in (event, other, nothing)]
-    placement = after(*among, start=LEARNING)
+def test_strangers_keep_a_call_from_the_switch_only_while_strictrtp_learns(leg: Leg) -> None:
+    both = (strangers_of(leg), strangers_of(leg, rtp=False))
+    relayed = after(seen(Leg.CALLER), *both, seen(Leg.CALLEE), *both, ELIGIBLE, start=LEARNING)
+    assert relayed.reason == Reason(ReasonKind.FOREIGN_SOURCE, leg)
+    assert relayed.deadline == STRICT_RTP_LEARNS
+    assert not relayed.damping.returns
+    among = [each for event in IN for each in (event, *both)]
+    placement = after(ev.DeadlineReached(), *among, start=relayed, now=STRICT_RTP_LEARNS)
     assert placement.state is State.OFFLOADED
     assert placement.strangers[leg].count > 1
+
+
+@pytest.mark.parametrize("place", range(1, len(IN)))
+def test_one_packet_at_any_moment_of_learning_is_enough(place: int) -> None:
+    assert after(*IN[1:place], strangers_of(Leg.CALLEE), *IN[place:], start=LEARNING).reason == FOREIGN
+
+
+def test_what_is_no_rtp_is_not_however_much_it_is() -> None:
+    packets = [strangers_of(Leg.CALLEE, rtp=False)] * 5
+    assert after(*packets, *IN[1:], start=LEARNING).state is State.OFFLOADED
+
+
+def test_nor_are_packets_of_a_leg_behind_a_nat_before_asterisk_has_learned_its_source() -> None:
+    announced = ev.LegsReported(CALLER, replace(CALLEE, remote=ELSEWHERE, ssrc_rx=None, packets_rx=0))
+    learning = after(ev.Connected(), announced)
+    noted = after(seen(Leg.CALLEE), seen(Leg.CALLEE), seen(Leg.CALLEE), start=learning)
+    assert noted.strangers[Leg.CALLEE].count == 3
+    assert after(*IN, start=noted).state is State.OFFLOADED
 
 
 def test_a_leg_that_moves_again_and_again_is_held_by_asterisk_for_a_while() -> None:
