@@ -1,17 +1,23 @@
 """Prints the manual page, stasis-offload(8), from the commands: `python scripts/man.py`."""
 
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import typer
 
 from stasis_offload.cli import main
 from stasis_offload.cli.typed import commands
+from stasis_offload.config import DEFAULT_FILE
+from stasis_offload.setup_plan import PASSWORD
 
 _FILES = {
-    "/etc/stasis-offload/stasis-offload.toml": "the configuration; `stasis-offload example stasis-offload.toml.example` has every key",
-    "/etc/stasis-offload/ari-password": "the password of Asterisk's REST interface, alone",
+    str(
+        DEFAULT_FILE
+    ): "the configuration; `stasis-offload example stasis-offload.toml.example` has every key",
+    PASSWORD: "the password of Asterisk's REST interface, alone",
 }
+_HELP = "Show this message and exit."
 
 
 def page() -> str:
@@ -26,9 +32,12 @@ def page() -> str:
         r"\fICOMMAND\fR [\fIOPTION\fR]... [\fIARGUMENT\fR]...",
         ".SH DESCRIPTION",
         _escaped(group.help or ""),
-        ".SH COMMANDS",
+        ".SH OPTIONS",
     ]
-    context = group.context_class(group, info_name="stasis-offload")
+    context = group.context_class(group, info_name="stasis-offload", **group.context_settings)
+    for term, text in _parameters(group, context):
+        lines += _item(term, text)
+    lines.append(".SH COMMANDS")
     for name in group.list_commands(context):
         lines += _command(name, group.get_command(context, name), context)
     lines += [".SH FILES", *(line for item in _FILES.items() for line in _item(*item))]
@@ -39,12 +48,17 @@ def _command(name: str, command: Any, context: Any) -> list[str]:  # noqa: ANN40
     inner = command.context_class(command, info_name=name, parent=context)
     lines = [f".SS {_escaped(' '.join((name, *command.collect_usage_pieces(inner))))}"]
     lines.append(_escaped(command.help or ""))
-    for parameter in command.get_params(inner):
-        record = parameter.get_help_record(inner)
-        if record is not None and record[1] != "Show this message and exit.":
-            term, text = record
-            lines += _item(term, text.replace(r"\[", "["))  # as typer keeps it from being markup of rich
+    for term, text in _parameters(command, inner):
+        if text != _HELP:
+            lines += _item(term, text)
     return lines
+
+
+def _parameters(command: Any, context: Any) -> Iterator[tuple[str, str]]:  # noqa: ANN401 - of click
+    for parameter in command.get_params(context):
+        if record := parameter.get_help_record(context):
+            term, text = record
+            yield term, text.replace(r"\[", "[")  # as typer keeps it from being markup of rich
 
 
 def _item(term: str, text: str) -> list[str]:

@@ -20,7 +20,7 @@ _TakeOver = Annotated[
     bool,
     typer.Option(
         "--take-over",
-        help="Take the calls of the one that runs, which ends then (75); [http] has to be another.",
+        help="Take the calls of the one that runs, which ends then (75); http.socket and http.port have to be others.",
     ),
 ]
 
