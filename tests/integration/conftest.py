@@ -25,6 +25,20 @@ def bridge(ovs: Ovs) -> Iterator[Bridge]:
 
 
 @pytest.fixture(scope="module")
+def second_ovs() -> Iterator[Ovs]:
+    """Run another Open vSwitch for the tests of a module."""
+    with running_ovs() as ovs:
+        yield ovs
+
+
+@pytest.fixture
+def other(second_ovs: Ovs) -> Iterator[Bridge]:
+    """Add a bridge to the other Open vSwitch for one test."""
+    with bridge_of(second_ovs) as bridge:
+        yield bridge
+
+
+@pytest.fixture(scope="module")
 def asterisk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Asterisk]:
     """Run one Asterisk for the tests of a module."""
     with started_asterisk(tmp_path_factory.mktemp("ari"), FILES) as asterisk:

@@ -1,11 +1,9 @@
 """The flows of one call in two switches, each a real Open vSwitch of its own: one that hangs holds up no call of the other."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-
-import pytest
 
 from stasis_offload.calls.call_flows import CallFlows
 from stasis_offload.calls.media_session import MediaSession
@@ -20,7 +18,7 @@ from stasis_offload.openflow.room import GATE_FLOWS
 from stasis_offload.openflow.switch import Switch
 from tests.integration.test_media_session import session
 from tests.integration.test_openflow_room import limited
-from tests.support.ovs_container import Bridge, Ovs, bridge_of, running_ovs
+from tests.support.ovs_container import Bridge
 from tests.support.packets import PATH
 from tests.support.switch_events import SECONDS, connected
 
@@ -33,20 +31,6 @@ LEARNING = tuple(
     )
 )
 FORWARDING = forwarding_flows("call", PATH, FlowLimits(idle_timeout=10))
-
-
-@pytest.fixture(scope="module")
-def second_ovs() -> Iterator[Ovs]:
-    """Run another Open vSwitch beside the one that all tests have."""
-    with running_ovs() as ovs:
-        yield ovs
-
-
-@pytest.fixture
-def other(second_ovs: Ovs) -> Iterator[Bridge]:
-    """Add a bridge to that for one test."""
-    with bridge_of(second_ovs) as bridge:
-        yield bridge
 
 
 @asynccontextmanager

@@ -33,6 +33,22 @@ class Samples:
         """Return a value by its name, without the prefix of ours; 0 of a counter that has not begun."""
         return self._values.get((f"stasis_offload_{name}", frozenset(labels.items())), 0.0)
 
+    def rows(self, name: str) -> dict[tuple[str, ...], float]:
+        """Return the values of a name that are there, by those of its labels, whose names are in alphabetical order."""
+        return {
+            tuple(value for _, value in sorted(labels)): value
+            for (found, labels), value in self._values.items()
+            if found == f"stasis_offload_{name}"
+        }
+
+    def series(self) -> dict[str, float]:
+        """Return every value of ours by its name and labels as Prometheus writes them."""
+        return {
+            f"{name}{{{','.join(f'{label}={json.dumps(value)}' for label, value in sorted(labels))}}}": number
+            for (name, labels), number in self._values.items()
+            if name.startswith("stasis_offload_")
+        }
+
     def total(self, name: str) -> float:
         """Return the sum of the values of a name, over all labels."""
         return sum(value for (found, _), value in self._values.items() if found == f"stasis_offload_{name}")

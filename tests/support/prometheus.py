@@ -19,12 +19,16 @@ def build() -> None:
     control.docker("build", "--quiet", "--network", "host", "--tag", IMAGE, str(folder))
 
 
-def promtool(*arguments: str) -> str:
+def promtool(*arguments: str, given: str = "") -> str:
     """Run promtool in the folder of the rules; return what it prints, and fail by that if it does not succeed."""
-    mount = f"{RULES}:/rules:ro"
-    command = ["docker", "run", "--rm", "--network=none", "--volume", mount, "--workdir=/rules"]
+    mount = f"--volume={RULES}:/rules:ro"
+    command = ["docker", "run", "--rm", "--interactive", "--network=none", mount, "--workdir=/rules"]
     done = subprocess.run(
-        [*command, "--entrypoint=promtool", IMAGE, *arguments], capture_output=True, text=True, check=False
+        [*command, "--entrypoint=promtool", IMAGE, *arguments],
+        input=given,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout + done.stderr
