@@ -20,6 +20,7 @@ from tests.support.edge_call import (
     assert_whole,
     phones,
 )
+from tests.support.metrics import Samples
 from tests.support.observed import assert_all_whole, media_moved, more_packets, returned
 from tests.support.phone import EDGE, SECOND, sdp
 from tests.support.tcp_connection import CONNECTION, cut, listening
@@ -98,6 +99,14 @@ def carriers() -> Counter[str]:
     return Counter(row["switch"] for row in control.calls())
 
 
+def flows_told() -> Counter[str]:
+    """Return how many flows of calls the metrics say that each switch should have."""
+    told: Counter[str] = Counter()
+    for (switch, _), flows in Samples(control.metrics()).rows("flows").items():
+        told[switch] += int(flows)
+    return told
+
+
 def test_a_switch_that_is_lost_costs_its_own_calls_a_return_and_no_other_anything() -> None:
     switches = Switch(HOST, CONNECTION), Switch(BESIDE), Switch(FRONT)
     with listening(), application_at(*switches), talk(SECOND, SECOND) as other:
@@ -116,6 +125,17 @@ def test_a_switch_that_is_lost_costs_its_own_calls_a_return_and_no_other_anythin
                     lambda: carriers() == {BESIDE: 1, FRONT: CALLS},
                     within=40,
                     what="the calls to be in another",
+                )
+                told = Samples(control.metrics())
+                assert told.rows("switch_up") == {(HOST,): 0, (BESIDE,): 1, (FRONT,): 1}
+                assert told.rows("switch_calls") == {(HOST,): 0, (BESIDE,): 1, (FRONT,): CALLS}
+                assert told.rows("calls_max").keys() == {(BESIDE,), (FRONT,)}
+                wait_until(
+                    lambda: (
+                        flows_told() == {HOST: 0, BESIDE: len(flows_in(BESIDE)), FRONT: len(flows_in(FRONT))}
+                    ),
+                    within=5,
+                    what="each switch to have the flows that it should have",
                 )
                 more_packets(25)
             wait_until(lambda: control.health()["ok"], within=10, what="the switch to be there again")

@@ -136,7 +136,9 @@ async def test_what_a_call_has_in_a_switch_that_went_away_goes_once_it_is_back(
         await flows.set(FIRST, LEARNING, elsewhere=LEARNING)
         await until_it_has(other, LEARNING)
         with other.ovs.frozen():
-            flows._switches[SECOND].flow_table.channel.close("a test")  # noqa: SLF001 - as when the network fails
+            away = flows._switches[SECOND].flow_table  # noqa: SLF001
+            away.channel.close("a test")  # as when the network fails
             await flows.set(FIRST, ())
             await flows.settled()
+            assert away.sizes.total() == 0  # as the metrics are to say, whatever it still has
         await until_it_has(other, ())

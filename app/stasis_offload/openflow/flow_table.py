@@ -75,9 +75,10 @@ class FlowTable:
 
     @property
     def sizes(self) -> Counter[int]:
-        """How many flows of owners the switch should have, by table."""
+        """How many flows of owners the switch should have, by table: none of an owner whose last change may have failed."""
         sizes = Counter({self._instance.table(place): 0 for place in self.room.needs})
-        sizes.update(flow.table for entry in self._entries.values() for flow in entry.flows)
+        known = (entry for entry in self._entries.values() if not entry.is_unknown)
+        sizes.update(flow.table for entry in known for flow in entry.flows)
         return sizes
 
     def attach(self, channel: Channel) -> None:
