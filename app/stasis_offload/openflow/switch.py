@@ -198,9 +198,9 @@ class Switch:
             self._deleted = asyncio.get_running_loop().time() < deadline
 
     async def _count_others(self, channel: Channel, found: Contents) -> None:
-        """Count the flows in each table that are not among ours, which were `found` there."""
-        self._others = Counter(await read_sizes(channel))
-        self._others.subtract(content[0] for contents in found.values() for content in contents)
+        """Count the flows in each table that are not among ours, which were `found` there; some of those may have ended since."""
+        sizes = Counter(await read_sizes(channel))
+        self._others = sizes - Counter(content[0] for contents in found.values() for content in contents)
 
     def _measure(self, most: Mapping[int, int]) -> None:
         """Learn for how many calls there is room in tables that take so many flows."""
