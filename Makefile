@@ -53,7 +53,7 @@ test-module: ## the Asterisk module alone: 10,000 CLI calls under valgrind durin
 	@docker build --quiet --network host --file asterisk-module/test/Dockerfile --tag rtpstreams-test .
 	@docker run --rm --init --sysctl net.ipv6.conf.lo.disable_ipv6=0 rtpstreams-test
 
-test-systemd: .venv/.ready ## the units under systemd: the service started, frozen, reloaded; the bridge's socket granted (two minutes, the first time eight)
+test-systemd: .venv/.ready ## the units under systemd: the service started, frozen, reloaded; the bridge's socket granted; what docs/bridge.md has one type, and boots with it (three minutes, the first time ten)
 	@lab/bootstrap.sh
 	@lab/lab.sh build
 	@tests/systemd/run.sh

@@ -1,5 +1,5 @@
 #!/bin/bash
-# Runs socket.sh and service.sh, each in a container of its own whose first process is systemd. They end with the script.
+# Runs socket.sh, service.sh and bridge.sh, each with a container of its own whose first process is systemd. They end with the script.
 set -euo pipefail
 part="test-systemd"
 source "$(dirname "$0")/../../lab/lib.sh"
@@ -17,6 +17,7 @@ trap end EXIT
 build_image host tests/deb/host.Dockerfile
 build_image by-hand tests/deb/by_hand.Dockerfile
 build_image service tests/systemd/service.Dockerfile
+build_image bridge tests/systemd/bridge.Dockerfile
 
 boot_host "$name" service --network none
 docker exec "$name" /src/tests/systemd/socket.sh
@@ -28,3 +29,5 @@ docker run --detach --name "$asterisk" --network "$name" --volume "$cfg:/cfg:ro"
     asterisk -f -C /cfg/asterisk.conf >/dev/null
 boot_host "$name" service --network "$name"
 docker exec "$name" /src/tests/systemd/service.sh "http://$asterisk:8088" "$(cat "$cfg/password")"
+
+tests/systemd/bridge.sh "$name"
