@@ -21,13 +21,14 @@ from stasis_offload.media.path import MediaPath
 from stasis_offload.media.reasons import Reason, ReasonKind
 from stasis_offload.media.roles import FORWARDING_ROLES, owner_of, role_of
 from stasis_offload.media.state import Placement, State
-from stasis_offload.openflow.events import FlowRemoved, Removal, SwitchDown
-from stasis_offload.openflow.flow import Flow
+from stasis_offload.openflow.events import FlowRemoved, Removal, SwitchDown, SwitchUp
+from stasis_offload.openflow.flow import LEASE_TABLE, Flow
+from stasis_offload.openflow.gate import LEASE
 from stasis_offload.openflow.room import GATE_FLOWS, Room
 from tests.integration.test_check_switch import checked
 from tests.integration.test_media_session import offload, session
 from tests.support.many_calls import LIMITS, path
-from tests.support.ovs_container import Bridge
+from tests.support.ovs_container import Bridge, wait_until
 from tests.support.packets import split
 from tests.support.switch_events import SECONDS, connected, running
 
@@ -200,6 +201,20 @@ async def test_a_call_whose_last_flows_are_refused_returns_and_waits(bridge: Bri
                 await media.post(ev.BridgeChanged()).wait()
             assert media.placement.state is State.RELAYED
             assert not {role_of(cookie) for cookie in bridge.cookies()} & set(FORWARDING_ROLES)
+
+
+async def test_a_gate_whose_lease_has_ended_takes_no_room_and_makes_none(bridge: Bridge) -> None:
+    with limited(bridge, 77, for_calls(77)):
+        async with connected(bridge.management) as (switch, events):
+            before = dict(switch.flow_table.room.limits)
+            # Not awaited: nothing of ours renews it meanwhile.
+            wait_until(lambda: f"hard_timeout={LEASE}," not in leases(bridge), what="the lease to end")
+            await events.next(SwitchUp)
+            assert (switch.flow_table.room.limits, before[77]) == (before, for_calls(77) - GATE_FLOWS[77])
+
+
+def leases(bridge: Bridge) -> str:
+    return bridge.ofctl("dump-flows", f"table={LEASE_TABLE}")
 
 
 def note(full: asyncio.Event, placement: Placement) -> None:

@@ -182,7 +182,7 @@ class Switch:
             log.warning("switch.table_miss_unknown", **self.named, error=str(error))
 
     async def _find(self, channel: Channel) -> Contents:
-        """Return what the switch has of ours, once it has our gate, or is not about to get it back.
+        """Return what the switch has of ours, but no earlier gate, once it has our gate, or is not about to get it back.
 
         Whoever deleted the gate is another application that opens one of its own, or a switch that restarts: it may write
         back what it had saved. No gate but the present one is to lead there to flows that may be outdated.
@@ -190,10 +190,11 @@ class Switch:
         deadline = asyncio.get_running_loop().time() + OTHER_OPENS_WITHIN
         while True:
             found = await self._table.read(channel)
-            await remove(channel, self._gates.earlier(found))
+            earlier = self._gates.earlier(found)
+            await remove(channel, earlier)
             gate = self._gates.gate
             if not self._deleted or (gate and gate.is_open(found)):
-                return found
+                return {cookie: contents for cookie, contents in found.items() if cookie not in earlier}
             await asyncio.sleep(_LOOK_EVERY)
             self._deleted = asyncio.get_running_loop().time() < deadline
 
