@@ -5,12 +5,12 @@ import pytest
 from lab import control
 from lab.control import wait_until
 from tests.support.applications import application, reload
-from tests.support.beside_dial import UNDER_WAY
 from tests.support.edge_call import (
     ALICE,
     ALICE_PORT,
     BOB,
     BOB_PORT,
+    UNDER_WAY,
     Conversation,
     assert_by_asterisk,
     assert_carried,

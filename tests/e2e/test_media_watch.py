@@ -8,7 +8,16 @@ import pytest
 from lab import control
 from lab.capture import FROM_SWITCH, NODE2
 from lab.control import wait_until
-from tests.support.edge_call import ALICE, ALICE_PORT, BOB, BOB_PORT, assert_whole, conversation, phones
+from tests.support.edge_call import (
+    ALICE,
+    ALICE_PORT,
+    BOB,
+    BOB_PORT,
+    UNDER_WAY,
+    assert_whole,
+    conversation,
+    phones,
+)
 from tests.support.observed import FLOWS, Cdrs, media_moved, reports_pass
 from tests.support.phone import EDGE, sdp
 
@@ -84,7 +93,8 @@ def test_an_audit_finds_media_that_is_not_the_calls_any_more(changes: dict[str, 
         call.returned(reason)
         start = call.passed(0)
         end = call.passed(1.0)
-    assert_whole(call.capture, BOB, start, end - 0.1)
+        call.passed(UNDER_WAY)
+    assert_whole(call.capture, BOB, start, end)
 
 
 def test_what_the_host_keeps_from_a_party_the_switch_does_not_bring_it_either() -> None:
@@ -109,6 +119,7 @@ def test_packets_that_another_program_keeps_from_the_flow_are_noticed_and_heard_
             call.speak()
             lost = call.returned("flow-lost:callee")
             end = call.passed(0.5)
+            call.passed(UNDER_WAY)
         finally:
             _flows("--strict", "del-flows", taken)
     for speaker in (BOB, ALICE):

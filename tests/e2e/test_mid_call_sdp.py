@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
+from lab import control
 from lab.capture import SipMessage
 from stasis_offload.packets.address import Address
 from tests.support.edge_call import (
@@ -96,7 +97,7 @@ def test_early_media_is_asterisks_and_only_what_the_answer_says_is_switched() ->
         call.speak(alice=final)
         call.voices.set("alice", silent=0)
         carried, end = call.carried(), call.passed(0.5)
-    assert_whole(call.capture, ALICE, ringing + 0.2, answer)
+    assert_whole(call.capture, ALICE, ringing + 0.2 * control.BUSY, answer)
     assert not any(packet.by_switch for packet in call.capture.heard(ALICE) if packet.at < answer)
     assert not any(packet.by_switch for packet in call.capture.heard(BOB, at=Address.parse(early)))
     assert_carried(call.capture, carried, end)

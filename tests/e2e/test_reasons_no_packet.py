@@ -13,6 +13,7 @@ from tests.support.edge_call import (
     ALICE_PORT,
     BOB,
     BOB_PORT,
+    UNDER_WAY,
     assert_by_asterisk,
     assert_carried,
     assert_whole,
@@ -88,6 +89,7 @@ def test_a_leg_that_only_asterisk_receives_is_not_called_silent(
             start = call.relayed(reason)
             end = call.passed(1.5)
             assert [found["reason"] for found in control.calls()] == [reason]
+            call.passed(UNDER_WAY)
             call.alice.hang_up()
     for speaker in (BOB, ALICE):
         assert_whole(call.capture, speaker, start, end)

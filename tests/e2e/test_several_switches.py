@@ -15,6 +15,7 @@ from tests.support.edge_call import (
     ALICE_PORT,
     BOB,
     BOB_PORT,
+    UNDER_WAY,
     Conversation,
     assert_carried,
     assert_whole,
@@ -91,6 +92,7 @@ def test_legs_that_pass_different_switches_are_relayed_and_the_reason_says_so() 
         start = call.relayed("different-switches")
         assert not flows_in(HOST) + flows_in(BESIDE)
         end = call.passed(1.0)
+        call.passed(UNDER_WAY)
     for speaker in (BOB, ALICE):
         assert_whole(call.capture, speaker, start, end)
 

@@ -8,6 +8,7 @@ from lab import control
 from tests.support.edge_call import (
     ALICE,
     BOB,
+    UNDER_WAY,
     assert_by_asterisk,
     assert_carried,
     assert_whole,
@@ -33,6 +34,7 @@ def test_both_parties_are_heard_after_a_return_though_the_firewall_saw_no_packet
         call.relayed("operator")
         returned = call.passed(0.5)
         end = call.passed(1.0)
+        call.passed(UNDER_WAY)
     for speaker in (BOB, ALICE):
         assert_whole(call.capture, speaker, start, end)
         assert_by_asterisk(call.capture, speaker, returned, end)

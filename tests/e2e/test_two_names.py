@@ -10,7 +10,15 @@ from lab import control
 from lab.control import LabError, wait_until
 from tests.support.applications import OTHER, another_application
 from tests.support.ari_program import get, post
-from tests.support.edge_call import ALICE, Conversation, assert_whole, conversation, dialog_of, replacing
+from tests.support.edge_call import (
+    ALICE,
+    UNDER_WAY,
+    Conversation,
+    assert_whole,
+    conversation,
+    dialog_of,
+    replacing,
+)
 
 STAGING = "offload-staging"
 # The extension that dials by each application, and what its bridges' ids begin with.
@@ -82,6 +90,7 @@ def test_an_application_that_is_killed_and_restarted_leaves_alone_what_another_o
         assert bridges() == before
         since = call.carried() if stays == "offload" else call.passed(0.0)
         end = call.passed(1.0)
+        call.passed(UNDER_WAY)
         control.hang_up_all()
     assert_whole(call.capture, ALICE, since, end)
     wait_until(lambda: not bridges(), within=10, what="no bridge to be left")

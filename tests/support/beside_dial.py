@@ -5,12 +5,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from lab.capture import Capture, SipMessage
-from tests.support.edge_call import ALICE, ALICE_PORT, BOB, BOB_PORT, Conversation, phones
+from tests.support.edge_call import ALICE, ALICE_PORT, BOB, BOB_PORT, UNDER_WAY, Conversation, phones
 from tests.support.observed import media_moved
 from tests.support.phone import Phone, sdp
 
-# What speakers said in so many seconds before the end may still be on its way.
-UNDER_WAY = 0.2
 SETTLED_AFTER = 0.7
 
 

@@ -27,6 +27,8 @@ BOB_PORT, ALICE_PORT = 40000, 42000
 # What the switch may still forward after a change (s): a packet or none on a machine that has nothing else to do, and this one
 # is shared.
 OVERLAP = 1.0 * control.BUSY
+# What was said in so many seconds before the end Asterisk may have in its hands: longer than such a machine stands still.
+UNDER_WAY = 0.5
 
 
 @dataclass
@@ -67,13 +69,16 @@ class Conversation:
             self.voices.set(name, from_=here, to=f"{to or host}:{port}", ssrc=ssrc, **fields)
 
     def carried(self) -> float:
-        """Wait until the switch has carried half a second each way; return a moment when it did already."""
-        wait_until(lambda: _state() == "offloaded", within=30, what="the switch to carry the call")
-        # The datapath follows the flow table after a moment, in which Asterisk still relays.
-        more_packets(5)
-        since = time.time()
-        more_packets(25)
-        return since
+        """Wait until the switch has carried half a second each way in one stay; return a moment when it did already."""
+        while True:
+            begun = time.time()
+            wait_until(lambda: _state() == "offloaded", within=30, what="the switch to carry the call")
+            # The datapath follows the flow table after a moment, in which Asterisk still relays.
+            more_packets(5)
+            since = time.time()
+            more_packets(25)
+            if all(at < begun for at, _ in self.returns()):
+                return since
 
     def relayed(self, *reasons: str) -> float:
         """Wait until Asterisk relays the call for one of these reasons, and no packet of it passes the switch; return that moment."""
