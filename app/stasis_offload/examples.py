@@ -58,6 +58,6 @@ def contents(name: str) -> str:
         case [one]:
             return (folder() / one).read_text(encoding="utf-8")
         case []:
-            raise OffloadError(f"there is no {name}: `stasis-offload example` lists all names")
+            raise OffloadError(f"there is no {name!r}: `stasis-offload example` lists all names")
         case several:
             raise OffloadError(f"{name} is one of {', '.join(several)}: give the whole name")

@@ -37,7 +37,7 @@ def test_a_drained_node_keeps_its_calls_to_their_end_and_new_ones_go_to_the_othe
         for node in NODES:
             carried(node, 2)
         assert A.command("drain") == (
-            "drained: new calls are refused until `stasis-offload drain --undo`; still up: 2 calls\n"
+            "drained: new calls are refused, by the dialplan's lines of docs/topologies.md, until `stasis-offload drain --undo`; still up: 2 calls\n"
         )
         control.originate(NUMBER, count=20)  # of which Kamailio gives some to A before its next OPTIONS
         carried(B, 22)

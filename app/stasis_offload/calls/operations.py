@@ -69,7 +69,9 @@ class Operations:
         if found is None:
             ended = self._registry.ended.get(call, now)
             if ended is None:
-                raise UnknownCallError(f"there is no call {call!r}, nor did one end within the last hour")
+                raise UnknownCallError(
+                    f"there is no call {call!r}, nor did one end within the last hour; what Dial() made is not known here"
+                )
             return details_of_ended(ended, now)
         try:
             table = self._switches[found.media.placement.switch].flow_table

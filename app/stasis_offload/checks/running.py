@@ -36,7 +36,10 @@ def judge_health(running: Running) -> tuple[Item, ...]:
 def judge_application(app: str, running: Running, *, registered: bool) -> tuple[Item, ...]:
     """Judge whether the Stasis application is registered, if that is not said already."""
     if registered:
-        return (Item("application", ok=True, text=f"Stasis({app}) is registered"),)
+        text = f"Stasis({app}) is registered"
+        if running.problems is None:
+            text += ", perhaps by a program that has ended: Asterisk keeps it"
+        return (Item("application", ok=True, text=text),)
     if running.problems is None:
         text = f"not yet: no program has registered Stasis({app}); until then Dial() makes the calls"
         return () if running.expected else (Item("application", ok=True, text=text),)

@@ -122,7 +122,7 @@ def _unreached(endpoint: Endpoint, error: SwitchUnavailableError, running: Runni
                 "switch",
                 ok=False,
                 text=f"{error}; is ovs-vswitchd running, and is that the bridge's socket?",
-                command="ovs-vsctl show",
+                command="systemctl status ovs-vswitchd; ovs-vsctl show",
             )
         case Tcp() | Ssl():
             method = "ptcp" if isinstance(endpoint, Tcp) else "pssl"

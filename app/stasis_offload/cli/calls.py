@@ -32,7 +32,7 @@ from stasis_offload.cli.typed import AsJson, ConfigFile, age, commands, console,
 from stasis_offload.log import LEVELS
 from stasis_offload.media.reasons import EXPLANATIONS, ReasonKind
 
-_Call = Annotated[str | None, typer.Argument(metavar="CALL", help="An id that `calls` shows.")]
+_Call = Annotated[str | None, typer.Argument(metavar="[CALL]", help="An id that `calls` shows.")]
 _All = Annotated[bool, typer.Option("--all", help="Every call, and those to come.")]
 
 
@@ -95,12 +95,18 @@ def drain(
     undo: Annotated[bool, typer.Option("--undo", help="Take new calls again.")] = False,
     config: ConfigFile = None,
 ) -> None:
-    """Have the dialplan refuse new calls, so that another node of the fleet takes them; those that are up go on."""
+    """Have the dialplan refuse new calls, so that another node of the fleet takes them; those that are up go on.
+
+    The dialplan has to have the lines of docs/topologies.md for it.
+    """
     count = _post(config, "/drain", {"drained": not undo})
     if undo:
         typer.echo(f"in service: new calls are taken again; still up: {count}")
     else:
-        typer.echo(f"drained: new calls are refused until `stasis-offload drain --undo`; still up: {count}")
+        by = "by the dialplan's lines of docs/topologies.md"
+        typer.echo(
+            f"drained: new calls are refused, {by}, until `stasis-offload drain --undo`; still up: {count}"
+        )
 
 
 @commands.command()

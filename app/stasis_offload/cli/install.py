@@ -7,7 +7,7 @@ import typer
 from stasis_offload import examples
 from stasis_offload.cli.typed import commands
 
-_Name = Annotated[str | None, typer.Argument(metavar="NAME", help="A name that `example` lists.")]
+_Name = Annotated[str | None, typer.Argument(metavar="[NAME]", help="A name that `example` lists.")]
 
 
 @commands.command()

@@ -73,4 +73,5 @@ def _said(finding: Finding) -> str:
 def _summary(findings: tuple[Finding, ...]) -> str:
     counts = {kind: sum(finding.verdict.kind is kind for finding in findings) for kind in Kind}
     parts = ", ".join(f"{kind}: {count}" for kind, count in counts.items() if count)
-    return f"{len(findings)} places dial ({parts})" if findings else "nothing dials"
+    places = "1 place dials" if len(findings) == 1 else f"{len(findings)} places dial"
+    return f"{places} ({parts})" if findings else "nothing dials"

@@ -126,7 +126,7 @@ def test_a_person_reads_place_verdict_and_line() -> None:
         "    moves",
         "    exten => 1,1(x),OffloadDial(PJSIP/1,30)",
         "f:3: #exec x is not run: what it adds is not known",
-        "1 places dial (moves: 1)",
+        "1 place dials (moves: 1)",
     ]
     assert list(as_lines(report_of("[c]\n"))) == ["nothing dials"]
 

@@ -87,7 +87,7 @@ def test_the_node_is_drained_calls_says_so_first_and_it_is_undone(
     before = command("calls").out
     assert command("drain") == Outcome(
         0,
-        "drained: new calls are refused until `stasis-offload drain --undo`; still up: 2 calls\n",
+        "drained: new calls are refused, by the dialplan's lines of docs/topologies.md, until `stasis-offload drain --undo`; still up: 2 calls\n",
         "",
     )
     first, _, rest = command("calls").out.partition("\n")
@@ -292,5 +292,5 @@ def test_an_example_is_printed_by_its_name_or_the_last_part_of_it(command: Comma
 
 def test_an_example_that_is_not_there_is_said(command: Command) -> None:
     assert command("example", "unit") == Outcome(
-        1, "", "stasis-offload: there is no unit: `stasis-offload example` lists all names\n"
+        1, "", "stasis-offload: there is no 'unit': `stasis-offload example` lists all names\n"
     )

@@ -38,7 +38,7 @@ def test_a_dialplan_that_moves_whole_is_0(run: Run) -> None:
         "extensions.conf:2  c/1/1  Dial(PJSIP/1)",
         "    moves",
         "    exten => 1,1,OffloadDial(PJSIP/1)",
-        "1 places dial (moves: 1)",
+        "1 place dials (moves: 1)",
     ]
 
 
@@ -67,7 +67,7 @@ def test_a_file_that_asterisk_refuses_is_2_with_its_line(run: Run) -> None:
 
 def test_a_missing_include_is_2_after_what_is_known(run: Run) -> None:
     status, out, err = run(b"[c]\nexten => 1,1,Dial(PJSIP/1)\n#include none.conf\n")
-    assert (status, out.splitlines()[-1]) == (2, "1 places dial (moves: 1)")
+    assert (status, out.splitlines()[-1]) == (2, "1 place dials (moves: 1)")
     assert err == "stasis-offload: extensions.conf:3: there is no file 'none.conf' to include\n"
 
 
