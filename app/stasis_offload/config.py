@@ -216,6 +216,10 @@ def _readable_toml(file: Path | None) -> tuple[Path | None, Mapping[str, object]
         if file is None:
             return None, {}
         raise ConfigError(f"there is no file {file}") from error
+    except PermissionError as error:
+        raise ConfigError(
+            f"cannot read {chosen}: {error.strerror}; root may, and who is of its group"
+        ) from error
     except OSError as error:
         raise ConfigError(f"cannot read {chosen}: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
