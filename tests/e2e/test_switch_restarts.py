@@ -1,14 +1,15 @@
 """The switch hangs, or restarts and gets back the flows that were saved before: as ovs-ctl does at a reload and an upgrade."""
 
 import time
+from collections import Counter
 
 from lab import control
 from lab.control import wait_until
 from tests.support.edge_call import ALICE, BOB, assert_by_asterisk, assert_carried, conversation, longest_gap
-from tests.support.hosts import stopped_process
-from tests.support.observed import logged
+from tests.support.hosts import stopped_process, switch_restarted
+from tests.support.observed import logged, media_moved
 
-CALLS = 50
+CALLS, FEW = 50, 6
 HUNG = 2.5
 # Seconds without a packet: until Asterisk relays again, on a busy machine; the next audit would be later.
 NOTICED_WITHIN = 4.0
@@ -68,6 +69,18 @@ def test_flows_that_are_restored_after_a_restart_carry_nothing_past_a_recording_
     for speaker in (BOB, ALICE):
         assert_by_asterisk(call.capture, speaker, start, end)
     assert_carried(call.capture, again, again_until)
+
+
+def test_a_switch_that_ends_is_told_of_once_and_not_by_every_attempt_of_every_call() -> None:
+    control.originate("555@asterisk2", count=FEW)
+    media_moved(FEW)
+    begun = time.time()
+    with switch_restarted():
+        control.execute("ovs", "pkill", "-TERM", "-x", "ovs-vswitchd")
+    media_moved(FEW)
+    told = Counter(event["event"] for event in logged(begun) if event["level"] in ("warning", "error"))
+    assert told["switch.down"]
+    assert max(told["flows.deleted_externally"], told["flows.failed"]) <= FEW, told
 
 
 # Each empties the bridge's flow tables (ofproto_flush_flows in OVS ofproto/connmgr.c); without a controller and its own fail

@@ -69,6 +69,7 @@ class MediaSession:
         self._usual = UsualRtcp()
         self._reported: dict[Leg, float] = {}
         self._removed = asyncio.Event()
+        self._deleted_in_stay = 0
         self._monitor = MediaMonitor(log=log)
         self._homer = HomerReports(gateways.hep)
         self._machine = MachineRunner[Placement, ev.Event, cmd.Command](
@@ -189,7 +190,9 @@ class MediaSession:
         elif self.placement.state is State.LEARNING:
             self.post(ev.CommandFailed(ReasonKind.FLOW_LOST))  # nothing of the call is observed any more
         elif self.placement.state is State.OFFLOADED:
-            self._log.warning("flows.deleted_externally", role=role.name, reason=event.reason)
+            if self._deleted_in_stay < self.record.stays:  # one of a dozen tells enough
+                self._deleted_in_stay = self.record.stays
+                self._log.warning("flows.deleted_externally", role=role.name, reason=event.reason)
             self.post(ev.FlowDeleted(role.leg, event.count if role.forwards else None))
 
     async def run(self) -> None:
@@ -312,7 +315,11 @@ class MediaSession:
             self._flows.room(self.placement.switch).note_refused(self._flows.owner)
             return ev.Blocked(ReasonKind.TABLE_FULL)
         unreachable = isinstance(error, SwitchUnavailableError)
-        self._log.warning("flows.failed" if unreachable else "flows.refused", error=str(error))
+        known = (
+            unreachable and self.placement.switch not in self._flows.connected()
+        )  # `switch.down` has told it
+        log = self._log.debug if known else self._log.warning
+        log("flows.failed" if unreachable else "flows.refused", error=str(error))
         return ev.CommandFailed(ReasonKind.SWITCH_UNREACHABLE if unreachable else ReasonKind.SWITCH_REFUSED)
 
     def _sample(self, command: cmd.SamplePackets) -> Sequence[ev.Event]:
