@@ -86,7 +86,7 @@ def relay(call: _Call = None, *, everything: _All = False, config: ConfigFile = 
 def offload(call: _Call = None, *, everything: _All = False, config: ConfigFile = None) -> None:
     """Undo `relay`: the media goes through the switch again wherever it can."""
     count = _post(config, "/offload", _target(call, everything=everything))
-    typer.echo(f"no longer blocked: {count} (`stasis-offload calls` shows what carries each)")
+    typer.echo(f"no longer blocked by an operator: {count} (`stasis-offload calls` shows what carries each)")
 
 
 @commands.command()

@@ -131,7 +131,7 @@ def test_one_call_is_relayed_and_offloaded_again(command: Command, operations: F
     assert outcome == Outcome(0, "relayed: 1 call (until `stasis-offload offload 1700000000.1`)\n", "")
     outcome = command("offload", OFFLOADED.call)
     assert outcome == Outcome(
-        0, "no longer blocked: 1 call (`stasis-offload calls` shows what carries each)\n", ""
+        0, "no longer blocked by an operator: 1 call (`stasis-offload calls` shows what carries each)\n", ""
     )
     assert operations.asked == [("relay", OFFLOADED.call), ("offload", OFFLOADED.call)]
 
