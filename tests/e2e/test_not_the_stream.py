@@ -88,6 +88,7 @@ def test_what_is_no_rtcp_does_not_go_from_the_port_of_rtcp_to_the_other_phone(pa
         start = call.passed(ASTERISK_REPORTS)
         send(call, payload, above=1)
         end = call.passed(1)
+        assert call.returns() == []
     assert_carried(call.capture, start, end)
     alices, bobs = (replace(at, port=at.port + 1) for at in (ALICES, BOBS))
     got = [each.datagram for each in call.capture.rtcp if each.arrived and start <= each.at < end]
