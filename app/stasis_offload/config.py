@@ -217,9 +217,7 @@ def _readable_toml(file: Path | None) -> tuple[Path | None, Mapping[str, object]
             return None, {}
         raise ConfigError(f"there is no file {file}") from error
     except PermissionError as error:
-        raise ConfigError(
-            f"cannot read {chosen}: {error.strerror}; root may, and who is of its group"
-        ) from error
+        raise ConfigError(f"cannot read {chosen}: {error.strerror}; root may") from error
     except OSError as error:
         raise ConfigError(f"cannot read {chosen}: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

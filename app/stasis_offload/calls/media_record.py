@@ -12,6 +12,7 @@ from stasis_offload.media.quality import Quality
 from stasis_offload.media.reasons import Reason, ReasonKind
 from stasis_offload.media.roles import Role
 from stasis_offload.media.state import Placement, State
+from stasis_offload.openflow.events import Removal
 
 # Of a call that is tried again and again there is no end of moves.
 KEPT_MOVES = 20
@@ -50,6 +51,7 @@ class MediaRecord:
         self._statistics = statistics
         self._log = log
         self._returned_at: float | None = None
+        self._deleted_in = 0
 
     def note_answer(self, now: float) -> None:
         """Record that the two parties can talk; only the first time counts."""
@@ -86,6 +88,12 @@ class MediaRecord:
             detail=after.reason.detail if after.reason else None,
             was=before.state,
         )
+
+    def note_deleted(self, role: Role, reason: Removal) -> None:
+        """Log that another program has deleted a flow; one of a dozen tells enough."""
+        if self._deleted_in < self.stays:
+            self._deleted_in = self.stays
+            self._log.warning("flows.deleted_externally", role=role.name, reason=reason)
 
     def note_removed(self, now: float) -> None:
         """Record that the flows of the stay that has ended are removed."""

@@ -69,7 +69,6 @@ class MediaSession:
         self._usual = UsualRtcp()
         self._reported: dict[Leg, float] = {}
         self._removed = asyncio.Event()
-        self._deleted_in_stay = 0
         self._monitor = MediaMonitor(log=log)
         self._homer = HomerReports(gateways.hep)
         self._machine = MachineRunner[Placement, ev.Event, cmd.Command](
@@ -190,9 +189,7 @@ class MediaSession:
         elif self.placement.state is State.LEARNING:
             self.post(ev.CommandFailed(ReasonKind.FLOW_LOST))  # nothing of the call is observed any more
         elif self.placement.state is State.OFFLOADED:
-            if self._deleted_in_stay < self.record.stays:  # one of a dozen tells enough
-                self._deleted_in_stay = self.record.stays
-                self._log.warning("flows.deleted_externally", role=role.name, reason=event.reason)
+            self.record.note_deleted(role, event.reason)
             self.post(ev.FlowDeleted(role.leg, event.count if role.forwards else None))
 
     async def run(self) -> None:
@@ -337,8 +334,12 @@ class MediaSession:
         try:
             return await self._flows.counts(self.placement.switch)
         except OpenFlowError as error:
-            self._log.warning("flows.not_counted", error=str(error))
+            self._warn("flows.not_counted", error)
             return None
+
+    def _warn(self, event: str, error: OpenFlowError) -> None:
+        away = self.placement.switch not in self._flows.connected()  # `switch.down` has warned
+        (self._log.debug if away else self._log.warning)(event, error=str(error))
 
 
 def _now() -> float:

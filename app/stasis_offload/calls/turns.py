@@ -37,7 +37,8 @@ class Turns:
 
     def follow(self, before: Placement, event: ev.Event, after: Placement) -> None:
         """Record that the call is learned, waits for its turn or for room, or none of it."""
-        left = after.state is not State.RELAYED or after.blocks or isinstance(event, _UNLEARNED)
+        relayed = after.state is State.RELAYED and not before.is_learned
+        left = not relayed or after.blocks or isinstance(event, _UNLEARNED)
         if after.is_learned:
             self._learning.add(self._call)
         elif ReasonKind.QUEUED in after.blocks:

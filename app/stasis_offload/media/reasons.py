@@ -107,7 +107,7 @@ EXPLANATIONS: dict[ReasonKind, str] = {
     ReasonKind.DIFFERENT_SWITCHES: "No switch sees the whole call: what the legs send, or what Asterisk sends to them, passes different ones.",
     ReasonKind.FOREIGN_MEDIA: "What arrives from the leg is not RTP of an agreed payload type.",
     ReasonKind.FOREIGN_SSRC: "The SSRC on the wire is not the one that Asterisk receives.",
-    ReasonKind.FOREIGN_SOURCE: "The leg's packets come from another address than Asterisk reports (source NAT between the switch and Asterisk, or a move that strictrtp refuses), or by another way than was learned.",
+    ReasonKind.FOREIGN_SOURCE: "The leg's packets come from another address than Asterisk reports (source NAT between the switch and Asterisk, or a move that strictrtp refuses), or by another way than was learned; or somebody else sends RTP to the leg's port while strictrtp still learns, in the first 5 s.",
     ReasonKind.LOW_TTL: "The leg's packets have a TTL below 16; Asterisk relays them with a new one.",
     ReasonKind.ASTERISK_MEDIA: "Asterisk sends the leg RTP of its own: music, a tone, a digit, an announcement.",
     ReasonKind.DOUBLED: "The leg's RTP reaches Asterisk although the switch forwards it, and is relayed a second time: it comes by the bridge and beside it, or past the application's flows. Often Linux answers ARP for the bridge's address at its port, too: set net.ipv4.conf.all.arp_ignore to 1. The call is tried again after media.flap_wait.",

@@ -49,9 +49,9 @@ class Tuning:
 
 @dataclass(frozen=True, slots=True)
 class Strangers:
-    """What came to a leg's RTP port from elsewhere than the leg: how many packets in the call, the last one's source and time.
+    """What came to a leg's RTP port from elsewhere than the leg: how many packets in the call, the last RTP's source and time.
 
-    `in_succession` is how many packets of RTP the last source has sent without another's between. Asterisk is asked about the next one from `ask_at` on, and then after `wait` (s).
+    `in_succession` is how many packets of RTP that source has sent without another's between. Asterisk is asked about the next one from `ask_at` on, and then after `wait` (s).
     """
 
     count: int = 0
@@ -62,9 +62,11 @@ class Strangers:
     wait: float = 0.0
 
     def with_packet(self, source: Address | None, at: float, *, rtp: bool) -> "Strangers":
-        """Count a packet."""
+        """Count a packet; what is no RTP tells nothing of who sends any."""
+        if not rtp:
+            return replace(self, count=self.count + 1, source=self.source or source)
         before = self.in_succession if source == self.source else 0
-        return replace(self, count=self.count + 1, source=source, at=at, in_succession=before + rtp)
+        return replace(self, count=self.count + 1, source=source, at=at, in_succession=before + 1)
 
 
 class State(StrEnum):

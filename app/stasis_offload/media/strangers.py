@@ -85,9 +85,9 @@ def disturbed(placement: Placement, now: float) -> Step | None:
         if leg in placement.moving:
             return relay(placement, Reason(ReasonKind.FOREIGN_SOURCE, leg), now)
         last = placement.strangers.get(leg, Strangers())
-        # Of a leg behind a NAT, Asterisk has meanwhile learned this source.
-        is_other = last.at >= placement.since and last.source != placement.reports[leg].remote
-        if is_other and last.in_succession and now < _learned_at(placement):
+        # Of a leg behind a NAT, or one that is not symmetric, this source may meanwhile be known.
+        own = (placement.reports[leg].remote, placement.observed[leg][0].headers.source)
+        if placement.since <= last.at and last.source not in own and now < _learned_at(placement):
             return _relay_until_learned(placement, leg, now)
     return None
 
@@ -98,8 +98,7 @@ def _learned_at(placement: Placement) -> float:
 
 def _relay_until_learned(placement: Placement, leg: Leg, now: float) -> Step:
     relayed, commands = relay(placement, Reason(ReasonKind.FOREIGN_SOURCE, leg), now)
-    later = relayed.deadline and max(relayed.deadline, _learned_at(placement))
-    return replace(relayed, deadline=later), commands
+    return replace(relayed, deadline=relayed.deadline and _learned_at(placement)), commands
 
 
 def _noted(placement: Placement, leg: Leg, strangers: Strangers) -> Placement:

@@ -10,11 +10,13 @@ from stasis_offload.calls.learning_queue import LearningQueue
 from stasis_offload.calls.turns import Turns
 from stasis_offload.media import events as ev
 from stasis_offload.media.flows import MOST_FLOWS
-from stasis_offload.media.reasons import ReasonKind
+from stasis_offload.media.path import Leg
+from stasis_offload.media.reasons import Reason, ReasonKind
 from stasis_offload.media.state import Placement
 from stasis_offload.openflow.channel import Channel, Timeouts
 from stasis_offload.openflow.flow import TABLE
 from tests.support.idle_calls import absent_switch
+from tests.support.leg_reports import sighting
 from tests.support.placements import CONNECTED, ELIGIBLE, LEARNING, OBSERVED, after
 
 FIRST, SECOND = 0, 1
@@ -104,3 +106,16 @@ async def test_a_call_that_a_switch_refused_goes_to_another_at_once_if_that_has_
     assert await world.admitted()
     learned = world.process(world.process(waiting, ev.Unblocked(ReasonKind.TABLE_FULL)), REPORT)
     assert (learned.is_learned, learned.switch) == (True, SECOND)
+
+
+def test_a_call_that_is_relayed_for_what_is_observed_gives_its_turn_to_the_next_at_once() -> None:
+    learning, admitted = LearningQueue(most=1), list[str]()
+    turns = Turns("call", learning=learning, flows=CallFlows("call", ()), post=lambda _: asyncio.Event())
+    turns.follow(CONNECTED, ELIGIBLE, LEARNING)
+    learning.wait("next", lambda: admitted.append("next"))
+    observed = ev.PacketObserved(Leg.CALLER, sighting(Leg.CALLER, ttl=1))
+    relayed = after(observed, start=LEARNING)
+    assert relayed.reason == Reason(ReasonKind.LOW_TTL, Leg.CALLER)
+    assert admitted == []
+    turns.follow(LEARNING, observed, relayed)
+    assert admitted == ["next"]

@@ -10,7 +10,7 @@ from stasis_offload.media import events as ev
 from stasis_offload.media.machine import interrupts_query, step
 from stasis_offload.media.path import Leg
 from stasis_offload.media.reasons import Reason, ReasonKind
-from stasis_offload.media.state import Placement, State
+from stasis_offload.media.state import Phase, Placement, State
 from stasis_offload.media.strangers import STRICT_RTP_LEARNS
 from stasis_offload.packets.address import Address
 from tests.support.leg_reports import CALLEE, CALLER, sighting
@@ -142,9 +142,30 @@ def test_one_packet_at_any_moment_of_learning_is_enough(place: int) -> None:
     assert after(*IN[1:place], strangers_of(Leg.CALLEE), *IN[place:], start=LEARNING).reason == FOREIGN
 
 
-def test_what_is_no_rtp_is_not_however_much_it_is() -> None:
+def test_what_is_no_rtp_is_not_however_much_it_is_nor_does_it_hide_a_packet() -> None:
     packets = [strangers_of(Leg.CALLEE, rtp=False)] * 5
     assert after(*packets, *IN[1:], start=LEARNING).state is State.OFFLOADED
+    among = [
+        strangers_of(Leg.CALLEE),
+        ev.PacketObserved(Leg.CALLEE, None, source=Address.parse("198.18.50.8:1")),
+    ]
+    assert after(*among, *IN[1:], start=LEARNING).reason == FOREIGN
+
+
+def test_a_call_whose_digits_are_followed_waits_no_longer_than_another() -> None:
+    learning = replace(LEARNING, featured=frozenset(Leg))
+    relayed = after(*IN[1:3], strangers_of(Leg.CALLEE), ELIGIBLE, start=learning)
+    assert (relayed.reason, relayed.deadline) == (FOREIGN, STRICT_RTP_LEARNS)
+
+
+def test_who_sent_from_where_a_leg_that_is_not_symmetric_sends_is_that_leg() -> None:
+    asymmetric = ev.LegsReported(CALLER, replace(CALLEE, symmetric=False))
+    learning = after(ev.Connected(), asymmetric)
+    before = ev.PacketObserved(Leg.CALLEE, sighting(Leg.CALLEE, source=ELSEWHERE, ssrc=7))
+    own = ev.PacketObserved(Leg.CALLEE, sighting(Leg.CALLEE, source=ELSEWHERE))
+    placement = after(before, own, seen(Leg.CALLER), asymmetric, start=learning)
+    assert placement.strangers[Leg.CALLEE].count == 1
+    assert placement.phase is Phase.CUTTING_OVER
 
 
 def test_nor_are_packets_of_a_leg_behind_a_nat_before_asterisk_has_learned_its_source() -> None:
