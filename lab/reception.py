@@ -11,10 +11,17 @@ RTP = struct.Struct("!BBHII")
 SENDER_REPORT_HEAD = struct.Struct("!BBHIIIIII")
 _BLOCK = struct.Struct("!IIIIII")
 
+# A sequence that jumps further ahead, or further back, begins anew, if two packets say so (RFC 3550 A.1).
+_MAX_DROPOUT = 3000
+_MAX_MISORDER = 100
+
 
 @dataclass
 class Source:
-    """What has arrived of one SSRC (RFC 3550 A.3, A.8)."""
+    """What has arrived of one SSRC (RFC 3550 A.1, A.3, A.8).
+
+    When Asterisk begins to bridge natively it may send a packet of its own numbers with the SSRC of the other party.
+    """
 
     ssrc: int
     first: int
@@ -24,11 +31,19 @@ class Source:
     jitter: float = 0.0
     expected_before: int = 0
     packets_before: int = 0
+    after_jump: int | None = None
 
     def count(self, sequence: int, transit: int) -> None:
         """Count an RTP packet."""
         ahead = (sequence - self.highest + 0x8000) % 0x10000 - 0x8000
-        self.highest += max(ahead, 0)
+        if -_MAX_MISORDER < ahead < _MAX_DROPOUT:
+            self.highest += max(ahead, 0)
+        elif sequence == self.after_jump:
+            self.first = self.highest = sequence
+            self.packets = self.expected_before = self.packets_before = 0
+        else:
+            self.after_jump = (sequence + 1) & 0xFFFF
+            return
         self.packets += 1
         moved = (transit - self.transit + 0x80000000) % 0x100000000 - 0x80000000
         self.jitter += (abs(moved) - self.jitter) / 16
