@@ -10,7 +10,7 @@ churn: CALLS ?= 10000
 SEED ?= 1
 PY := .venv/bin/python
 
-.PHONY: help demo demo-tor demo-fleet deb test test-pythons test-module test-systemd test-page browser docs test-deb bench bench-kernel chaos churn lab lab-down check
+.PHONY: help demo demo-tor demo-fleet deb test test-pythons test-module test-systemd test-page browser docs test-deb bench bench-kernel chaos churn soak lab lab-down check
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -85,6 +85,10 @@ chaos: .venv/.ready lab ## faults from a schedule that SEED decides, against CAL
 
 churn: .venv/.ready lab ## CALLS calls that come and go: none fails, no flow, channel, descriptor or memory is left (15 minutes)
 	@$(PY) -m tests.bench.churn $(CALLS)
+
+soak: .venv/.ready lab ## the tests of whole calls on a machine that stands still for moments, which SEED decides (30 minutes)
+	@LAB=2 lab/lab.sh up
+	@$(PY) -m tests.standstill $(SEED) $(PY) -m pytest -q tests/e2e --numprocesses=2 --maxschedchunk=1 --max-worker-restart=0
 
 lab: ## the lab, left running (a Docker engine and the base image are made if there are none)
 	@echo "lab: asterisk1, ovs, asterisk2, offload and edge in containers"
