@@ -312,11 +312,7 @@ class MediaSession:
             self._flows.room(self.placement.switch).note_refused(self._flows.owner)
             return ev.Blocked(ReasonKind.TABLE_FULL)
         unreachable = isinstance(error, SwitchUnavailableError)
-        known = (
-            unreachable and self.placement.switch not in self._flows.connected()
-        )  # `switch.down` has told it
-        log = self._log.debug if known else self._log.warning
-        log("flows.failed" if unreachable else "flows.refused", error=str(error))
+        self._warn("flows.failed" if unreachable else "flows.refused", error)
         return ev.CommandFailed(ReasonKind.SWITCH_UNREACHABLE if unreachable else ReasonKind.SWITCH_REFUSED)
 
     def _sample(self, command: cmd.SamplePackets) -> Sequence[ev.Event]:

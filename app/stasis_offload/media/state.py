@@ -51,7 +51,8 @@ class Tuning:
 class Strangers:
     """What came to a leg's RTP port from elsewhere than the leg: how many packets in the call, the last RTP's source and time.
 
-    `in_succession` is how many packets of RTP that source has sent without another's between. Asterisk is asked about the next one from `ask_at` on, and then after `wait` (s).
+    `in_succession` is how many packets of RTP that source has sent without another's between. Asterisk is asked about the
+    next one from `ask_at` on, and then after `wait` (s).
     """
 
     count: int = 0
