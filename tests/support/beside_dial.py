@@ -77,7 +77,7 @@ def beside_dial(action: Callable[[Scene], None], setting: Setting = Setting()) -
     """
     scenes = (_play(action, setting, number="custom") for _ in range(ATTEMPTS))
     ours = next((scene for scene in scenes if not scene.asked_in_vain), None)
-    assert ours, f"in {ATTEMPTS} of {ATTEMPTS} scenes: {LATE}"
+    assert ours, f"in {ATTEMPTS} of {ATTEMPTS} scenes: {LATE.detail}"
     return ours, _play(action, setting, number="plain")
 
 
